@@ -1,0 +1,106 @@
+/* Table-driven; the decoder refuses every second spelling of the same bytes. */
+#include "proto/base64.h"
+
+#include "proto/err.h"
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+size_t
+base64_encoded_len(size_t n)
+{
+	return (n + 2) / 3 * 4;
+}
+
+size_t
+base64_encode(char *dst, const void *src, size_t n)
+{
+	const uint8_t *s = src;
+	char *d = dst;
+	size_t i = 0;
+
+	for (; i + 3 <= n; i += 3) {
+		uint32_t v = (uint32_t)s[i] << 16 | (uint32_t)s[i + 1] << 8 | s[i + 2];
+		*d++ = alphabet[v >> 18];
+		*d++ = alphabet[v >> 12 & 63];
+		*d++ = alphabet[v >> 6 & 63];
+		*d++ = alphabet[v & 63];
+	}
+	if (i < n) {
+		uint32_t v = (uint32_t)s[i] << 16;
+		if (i + 1 < n)
+			v |= (uint32_t)s[i + 1] << 8;
+		*d++ = alphabet[v >> 18];
+		*d++ = alphabet[v >> 12 & 63];
+		*d++ = i + 1 < n ? alphabet[v >> 6 & 63] : '=';
+		*d++ = '=';
+	}
+	return (size_t)(d - dst);
+}
+
+static int
+value_of(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
+}
+
+/* Four characters, of which the last pad are '='; -1 when one is not of the alphabet. */
+static int64_t
+quad(const uint8_t *p, size_t pad)
+{
+	int64_t v = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		int x = i < 4 - pad ? value_of(p[i]) : 0;
+		if (x < 0)
+			return -1;
+		v = v << 6 | x;
+	}
+	return v;
+}
+
+int
+base64_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text)
+{
+	size_t pad = 0, n;
+
+	if (text.n % 4 != 0)
+		return STELE_ESYNTAX;
+	if (text.n && text.p[text.n - 1] == '=')
+		pad = text.p[text.n - 2] == '=' ? 2 : 1;
+	n = text.n / 4 * 3 - pad;
+	if (n > cap)
+		return STELE_ELIMIT;
+	for (size_t i = 0, o = 0; i < text.n; i += 4) {
+		size_t here = i + 4 == text.n ? pad : 0;
+		int64_t v = quad(text.p + i, here);
+		if (v < 0 || (here == 1 && (v & 0xff)) || (here == 2 && (v & 0xffff)))
+			return STELE_ESYNTAX;
+		dst[o++] = (uint8_t)(v >> 16);
+		if (here < 2)
+			dst[o++] = (uint8_t)(v >> 8);
+		if (here < 1)
+			dst[o++] = (uint8_t)v;
+	}
+	*n_out = n;
+	return 0;
+}
+
+int
+base64_decode_exact(uint8_t *dst, size_t n, struct slice text)
+{
+	size_t got;
+
+	if (text.n != base64_encoded_len(n))
+		return STELE_ESYNTAX;
+	if (base64_decode(dst, n, &got, text) != 0 || got != n)
+		return STELE_ESYNTAX;
+	return 0;
+}
