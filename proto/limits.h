@@ -48,7 +48,7 @@
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
-#define LIMIT_BLOCK_BYTES (256u << 10)      /* payload bytes compressed and sealed together */
+#define LIMIT_BLOCK_BYTES (64u << 10)       /* payload bytes compressed and sealed together */
 #define LIMIT_FREE_BYTES (512ull << 20)     /* default soft limit below which appends get 507 */
 #define LIMIT_LOGS 100000u                  /* logs on one server */
 #define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */

@@ -1,0 +1,56 @@
+/*
+ * A log as readers see it: fixed facts, and the newest released head.
+ * Objects live as long as the store; pointers to them are stable.
+ */
+#ifndef STELE_STORAGE_LOG_H
+#define STELE_STORAGE_LOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+#include "proto/policy.h"
+#include "proto/slice.h"
+
+struct log;
+
+/*
+ * A released head: the signed checkpoint of one size. Immutable and counted;
+ * every holder calls head_unref once.
+ */
+struct head {
+	atomic_uint refs;
+	uint64_t size;
+	uint8_t root[32];
+	int64_t time_ns; /* evidence time of the last entry */
+	size_t note_len;
+	char note[]; /* the signed note, note_len bytes, then a NUL */
+};
+
+struct head *head_ref(struct head *h);
+void head_unref(struct head *h);
+
+/* The newest released head, referenced for the caller; never NULL. Any thread. */
+struct head *log_head(struct log *log);
+
+/* Fixed facts, readable from any thread without a lock. */
+uint64_t log_id(const struct log *log);
+const char *log_name(const struct log *log);             /* NUL-terminated */
+const char *log_origin(const struct log *log);           /* "SERVER/LOG" */
+const struct policy *log_policy(const struct log *log);
+int64_t log_created_ns(const struct log *log);           /* time of entry 0 */
+const char *log_vkey(const struct log *log);             /* the current epoch's verifier key */
+const char *log_key_statement(const struct log *log);    /* signed note by the server identity */
+
+/*
+ * The 16-byte keyed digest under which an idempotency key is remembered:
+ * kind separates the header ("k"), a batch line ("b") and CloudEvents ("c")
+ * from each other; parts are length-prefixed, so {"ab","c"} differs from
+ * {"a","bc"}. The digest's key is the log's own and leaves with its data key.
+ */
+void log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
+		    size_t n_parts);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * The evidence store: one data directory. Opening it recovers whatever a
+ * crash left; every call below is a plain synchronous call, and the store
+ * starts no threads of its own (storage/writer.h adds them).
+ */
+#ifndef STELE_STORAGE_STORE_H
+#define STELE_STORAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/policy.h"
+#include "storage/append.h"
+#include "storage/log.h"
+
+struct store;
+
+enum store_level { STORE_INFO, STORE_WARN, STORE_ERROR };
+
+struct store_options {
+	const char *dir;         /* data directory; created when create is true */
+	const char *server_name; /* at first start: the origin's first part; NULL: demo-<random> */
+	const char *passphrase;  /* seals the key files; NULL: not sealed */
+	uint64_t wal_file_bytes; /* 0: LIMIT_WAL_FILE_BYTES */
+	uint64_t free_bytes;     /* soft limit; UINT64_MAX: LIMIT_FREE_BYTES; 0: none */
+	bool create;             /* a first start is allowed */
+	bool moved;              /* the operator vouches that the directory was moved, not copied */
+	int64_t (*now_ns)(void *clock); /* wall clock, ns since 1970; NULL: CLOCK_REALTIME */
+	void *clock;
+	/* One line for people, no newline; NULL: stderr. Any thread. */
+	void (*say)(void *say_ctx, enum store_level level, const char *line);
+	void *say_ctx;
+};
+
+/* Figures for /metrics and `log show`; counters since start unless said otherwise. */
+struct store_stats {
+	uint64_t commits, records, duplicates;
+	uint64_t payload_bytes;       /* as they came */
+	uint64_t wal_bytes;           /* written to the WAL, padding included */
+	uint64_t wal_files, wal_disk_bytes; /* now */
+	uint64_t flush_ns_total, flush_ns_max;
+	uint64_t sign_ns_total;
+	uint64_t damaged_reads;       /* reads that failed verification */
+	uint64_t free_disk_bytes;     /* now, of the data directory's file system */
+	uint64_t catalog_commits, catalog_lag_commits; /* lag: now */
+	uint64_t key_digests;         /* idempotency keys remembered, now */
+	uint64_t logs;                /* now */
+	bool read_only;               /* a write or flush failed */
+	bool low_space;               /* below the soft limit */
+};
+
+/*
+ * Opens the directory: exclusive lock, identity, keys, catalogue (rebuilt when
+ * missing or damaged), WAL replay. On failure why holds one or two sentences
+ * for a person: what was tried, on what, what to do. Errors: STELE_EBUSY
+ * (another process), STELE_EMOVED, STELE_EDAMAGED, STELE_EKEY, STELE_EVERSION,
+ * STELE_EUNSUPPORTED (network file system), STELE_EIO, STELE_ENOTFOUND
+ * (nothing there and create is false).
+ */
+int store_open(struct store **out, const struct store_options *opts, struct buf *why);
+
+/* Commits the catalogue, closes everything. No other thread may be inside. */
+void store_close(struct store *st);
+
+const char *store_server_name(const struct store *st);
+const char *store_identity_vkey(const struct store *st);
+/* True when the server's name was made up at first start; answers say so. */
+bool store_is_demo(const struct store *st);
+const char *store_dir(const struct store *st);
+void store_stats_get(struct store *st, struct store_stats *out);
+
+/* The log of that name: 0 and *out, or STELE_ENOTFOUND. Any thread. */
+int store_log_find(struct store *st, struct slice name, struct log **out);
+
+/*
+ * Up to cap logs in byte order of their names, those after `after` (empty:
+ * from the start). Returns how many. Any thread.
+ */
+size_t store_log_list(struct store *st, struct slice after, struct log **out, size_t cap);
+
+/*
+ * One commit: sequences the jobs of the list (linked by next) in order, writes
+ * one frame, flushes once, signs the touched heads, releases. Sets every job's
+ * err; a job that needs append_resolve gets STELE_EDUPLICATE and nothing of it
+ * is written. Returns 0, or the storage error that every job then also has.
+ * Calls no done(). The writer's thread only.
+ */
+int store_append_batch(struct store *st, struct append_job *jobs);
+
+/*
+ * Makes keys for a new log and durably stores them, then fills job with the
+ * policy entry that founds it: the caller passes job to store_append_batch (or
+ * writer_submit) and afterwards calls store_log_born. by is the creating
+ * principal. STELE_EEXIST when the name is taken: *out is that log.
+ * Any one thread at a time.
+ */
+int store_log_conceive(struct store *st, struct slice name, const struct policy *policy,
+		       struct slice by, struct append_job *job, struct log **out);
+/* Publishes the log when job committed, or forgets it; returns job->err. */
+int store_log_born(struct store *st, struct append_job *job);
+
+/*
+ * Work behind the commits: the next WAL file, the catalogue, key runs,
+ * dictionaries, free space. Cheap when nothing is due. One thread at a time,
+ * beside the writer. Returns 0 or the first error (already said and counted).
+ */
+int store_maintain(struct store *st);
+
+#endif

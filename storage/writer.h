@@ -1,0 +1,40 @@
+/*
+ * The threads around a store: one writer that owns sequencing (group commit
+ * without a timer: what arrives during commit N is batch N+1), one that
+ * maintains. Everything else calls in from any thread.
+ */
+#ifndef STELE_STORAGE_WRITER_H
+#define STELE_STORAGE_WRITER_H
+
+#include <stdint.h>
+
+#include "storage/append.h"
+#include "storage/store.h"
+
+struct writer;
+
+/* Starts the threads. queue_bytes bounds payload bytes waiting; 0: LIMIT_QUEUE_BYTES. */
+int writer_new(struct writer **out, struct store *st, uint64_t queue_bytes);
+
+/* Commits what is queued, answers it, stops the threads. Submissions then get STELE_ECLOSED. */
+void writer_free(struct writer *w);
+
+/*
+ * Queues a list of prepared jobs (linked by next) in order; each is answered
+ * by its done(). All are taken or none: STELE_EBUSY (queue full),
+ * STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED.
+ */
+int writer_submit(struct writer *w, struct append_job *jobs);
+
+/* Payload bytes waiting now. */
+uint64_t writer_queued_bytes(struct writer *w);
+
+/*
+ * Creates a log and waits until it is durable. Idempotent: a log of that name
+ * with an equal policy gives 0 and *created false; with another policy
+ * STELE_EEXIST and *out. Blocks: a worker thread, never a loop.
+ */
+int writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
+		      struct slice by, struct log **out, bool *created);
+
+#endif
