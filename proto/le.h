@@ -79,6 +79,7 @@ be_put64(void *p, uint64_t v)
 	le_put64(p, __builtin_bswap64(v));
 }
 
+/* The same, most significant first. */
 static inline uint16_t
 be_get16(const void *p)
 {

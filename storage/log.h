@@ -29,6 +29,7 @@ struct head {
 	char note[]; /* the signed note, note_len bytes, then a NUL */
 };
 
+/* Counts one more holder and returns h; counts one fewer, and frees with the last. Any thread. */
 struct head *head_ref(struct head *h);
 void head_unref(struct head *h);
 

@@ -64,6 +64,7 @@ int store_open(struct store **out, const struct store_options *opts, struct buf 
 /* Commits the catalogue, closes everything. No other thread may be inside. */
 void store_close(struct store *st);
 
+/* Fixed facts, NUL-terminated, the store's: readable from any thread. */
 const char *store_server_name(const struct store *st);
 const char *store_identity_vkey(const struct store *st);
 /* True when the server's name was made up at first start; answers say so. */
