@@ -111,10 +111,12 @@ def verify_inclusion(index, size, leaf, proof, root):
 
 def verify_consistency(size1, size2, root1, root2, proof):
     """True when the tree (size2, root2) begins with the tree (size1, root1) (section 2.1.4.2)."""
-    if not 0 < size1 <= size2 or any(len(h) != 32 for h in [root1, root2, *proof]):
+    if not 0 < size1 <= size2:
         return False
     if size1 == size2:
         return not proof and root1 == root2
+    if any(len(h) != 32 for h in [root1, root2, *proof]):
+        return False
     if size1 & (size1 - 1) == 0:
         proof = [root1] + proof
     if not proof:
