@@ -58,6 +58,7 @@ struct client_result {
 int client_run(struct client_result *result, const struct client_plan *plan,
 	       struct request_set *requests);
 
+/* Frees the samples. */
 void client_result_fini(struct client_result *result);
 
 #endif

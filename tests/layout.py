@@ -159,6 +159,8 @@ def read_tree(root):
 
 
 def includes_point_one_way(sources):
+    """Includes name their folder; only tests may name a helper beside them without."""
+    paths = {s.path for s in sources}
     for s in sources:
         if not s.is_c:
             continue
@@ -166,6 +168,9 @@ def includes_point_one_way(sources):
             if not quoted:
                 continue
             folder = header.split("/")[0] if "/" in header else None
+            beside = str(Path(s.path).parent / header)
+            if s.folder == "tests" and beside in paths:
+                continue
             if folder not in FOLDERS:
                 yield f'{s.path}:{line}: include "{header}" with its folder, as "proto/err.h"'
             elif folder not in MAY_INCLUDE[s.folder]:
@@ -250,7 +255,7 @@ def is_explained(lines, first, last):
 def public_functions_are_explained(sources):
     """One comment may serve a block of lines, or a family such as put16, put32, put64."""
     for s in sources:
-        if not s.path.endswith(".h"):
+        if not s.path.endswith(".h") or s.folder == "tests":
             continue
         lines = s.text.split("\n")
         code = without_directives(s.code)
@@ -322,7 +327,7 @@ def headers_compile_alone(root, sources, build):
             return f"{s.path}:1: does not compile alone: {reason}"
         return None
 
-    headers = [s for s in sources if s.path.endswith(".h")]
+    headers = [s for s in sources if s.path.endswith(".h") and s.folder != "tests"]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         yield from filter(None, pool.map(compile_one, headers))
 
