@@ -41,29 +41,24 @@ reserve(struct merkle_batch *b, size_t k)
 	return 0;
 }
 
-const uint8_t *
-merkle_batch_node(const struct merkle_batch *b, unsigned height, uint64_t index)
-{
-	uint64_t first;
-
-	if (height >= b->heights)
-		return NULL;
-	first = b->old.size >> height;
-	if (index < first || index >= b->now.size >> height)
-		return NULL;
-	return b->node[b->start[height] + (index - first)];
-}
-
 /* A node of the new tree that is new or in the old frontier. */
 static const uint8_t *
 known(const struct merkle_batch *b, unsigned height, uint64_t index)
 {
-	const uint8_t *p = merkle_batch_node(b, height, index);
+	uint64_t first = b->old.size >> height;
 
-	if (p)
-		return p;
-	CHECK((b->old.size >> height & 1) && index == (b->old.size >> height) - 1);
+	if (index >= first)
+		return b->node[b->start[height] + (index - first)];
+	CHECK((first & 1) && index == first - 1);
 	return b->old.node[height];
+}
+
+const uint8_t *
+merkle_batch_node(const struct merkle_batch *b, unsigned height, uint64_t index)
+{
+	if (height >= b->heights || index < b->old.size >> height || index >= b->now.size >> height)
+		return NULL;
+	return known(b, height, index);
 }
 
 /* Hashes every new perfect node, height by height from the leaves. */
@@ -96,22 +91,25 @@ static void
 build_border(struct sha256 *h, struct merkle_batch *b)
 {
 	uint64_t size = b->now.size;
+	unsigned up = 0;
 
-	for (unsigned up = 0; up < 64 && size >> up; up++) {
+	for (; up < 64 && size >> up; up++) {
+		uint8_t *rest = b->ragged[up];
+
 		if (!(size >> up & 1)) {
-			memcpy(b->ragged[up + 1], b->ragged[up], SHA256_BYTES);
-			memcpy(b->root, b->ragged[up], SHA256_BYTES);
+			memcpy(b->ragged[up + 1], rest, SHA256_BYTES);
 			continue;
 		}
 		memcpy(b->now.node[up], known(b, up, (size >> up) - 1), SHA256_BYTES);
 		if (size & ((1ull << up) - 1))
-			sha256_node(h, b->ragged[up + 1], b->now.node[up], b->ragged[up]);
+			sha256_node(h, b->ragged[up + 1], b->now.node[up], rest);
 		else
 			memcpy(b->ragged[up + 1], b->now.node[up], SHA256_BYTES);
-		memcpy(b->root, b->ragged[up + 1], SHA256_BYTES);
 	}
 	if (size == 0)
 		sha256_hash(h, b->root, slice_of(NULL, 0));
+	else
+		memcpy(b->root, b->ragged[up], SHA256_BYTES);
 }
 
 int

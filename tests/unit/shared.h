@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef STELE_SHARED_DEFAULT /* meson gives the absolute path */
+#define STELE_SHARED_DEFAULT "../shared"
+#endif
+
 /*
  * Opens name ("vectors/x.ndjson") for reading; NULL when it is not there, after
  * saying on stdout what is skipped.

@@ -6,8 +6,8 @@
 
 #include "proto/base64.h"
 #include "proto/err.h"
-#include "shared.h"
-#include "tree.h"
+#include "tests/unit/shared.h"
+#include "tests/unit/tree.h"
 
 typedef uint8_t hash[SHA256_BYTES];
 

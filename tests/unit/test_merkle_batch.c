@@ -7,7 +7,7 @@
 #include <check.h>
 
 #include "proto/err.h"
-#include "tree.h"
+#include "tests/unit/tree.h"
 
 typedef uint8_t hash[SHA256_BYTES];
 

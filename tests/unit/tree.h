@@ -36,6 +36,7 @@ tree_init(struct tree *t, struct sha256 *h, size_t n, uint64_t seed)
 	}
 }
 
+/* Frees the nodes. */
 static inline void
 tree_fini(struct tree *t)
 {
