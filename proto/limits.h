@@ -17,6 +17,7 @@
 #define LIMIT_INTEGER ((1ull << 53) - 1) /* exact in every JSON implementation */
 #define LIMIT_NOTE_BYTES 131072u        /* C2SP signed-note asks for at least this */
 #define LIMIT_NOTE_SIGNATURES 64u       /* at least 16 are asked for */
+#define LIMIT_NOTE_BLOB_BYTES 5120u     /* one signature or public key: ML-DSA-87 has 4,627 */
 #define LIMIT_PROOF_HASHES 64u          /* a tree of 2^63 leaves needs 63 */
 #define LIMIT_PROOF_TEXT_BYTES 262144u  /* a note, an entry and 64 hashes with room */
 

@@ -1,0 +1,50 @@
+/*
+ * Text that is a row of lines, each ended by a newline: the shape of all C2SP
+ * texts. Taking a line that is not there, or that is not what was asked for,
+ * sticks: callers read in straight lines and check once with lines_err().
+ */
+#ifndef STELE_PROTO_LINES_H
+#define STELE_PROTO_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/slice.h"
+
+struct lines {
+	struct slice rest; /* not yet read; empty once in error */
+	int err;           /* 0 or STELE_ESYNTAX */
+};
+
+/* A reader over text, which must outlive it and the slices taken from it. */
+void lines_init(struct lines *l, struct slice text);
+
+/* The next line without its newline; empty after an error. */
+struct slice lines_take(struct lines *l);
+
+/* The next line, which must be this word, or begin with prefix: then what follows it. */
+void lines_expect(struct lines *l, const char *word);
+struct slice lines_take_after(struct lines *l, const char *prefix);
+
+/* The next line, or what follows its prefix, as an integer up to LIMIT_INTEGER. */
+uint64_t lines_take_integer(struct lines *l);
+uint64_t lines_take_integer_after(struct lines *l, const char *prefix);
+
+/* The next line as the base64 of 32 bytes; zeroes after an error. */
+void lines_take_hash(struct lines *l, uint8_t hash[32]);
+
+/* Marks the reader as failed. */
+void lines_fail(struct lines *l);
+
+/* 0, or STELE_ESYNTAX once anything was not as asked. */
+static inline int
+lines_err(const struct lines *l)
+{
+	return l->err;
+}
+
+/* As lines_err, and STELE_ESYNTAX too when lines are left over. */
+int lines_end(const struct lines *l);
+
+#endif

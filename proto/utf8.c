@@ -1,0 +1,39 @@
+/* Lengths from the first byte; overlong forms fall to the smallest value of their length. */
+#include "proto/utf8.h"
+
+size_t
+utf8_decode(uint32_t *code_point, struct slice s)
+{
+	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n;
+	uint32_t c;
+
+	if (s.n == 0)
+		return 0;
+	c = s.p[0];
+	if (c < 0x80) {
+		*code_point = c;
+		return 1;
+	}
+	n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	if (c < 0xc0 || c > 0xf7 || n > s.n)
+		return 0;
+	c &= 0x7fu >> n;
+	for (size_t i = 1; i < n; i++) {
+		if ((s.p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s.p[i] & 0x3f);
+	}
+	if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*code_point = c;
+	return n;
+}
+
+bool
+utf8_is_space(uint32_t c)
+{
+	return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+	       (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
+	       c == 0x205f || c == 0x3000;
+}
