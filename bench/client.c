@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/reply.h"
+#include "bench/answer.h"
 #include "proto/err.h"
 
 enum {
@@ -31,10 +31,10 @@ static const uint64_t PATIENCE_NS = 10000000000u; /* without any answer, and at 
 struct conn {
 	int fd;
 	const struct request *request; /* in flight, or NULL */
-	const uint8_t *out;	       /* what of it is not written yet */
+	const uint8_t *out;            /* what of it is not written yet */
 	size_t out_n;
 	uint64_t start_ns;
-	struct reply reply;
+	struct answer answer;
 };
 
 struct client {
@@ -190,20 +190,21 @@ count_answer(struct client *c, const struct conn *conn, uint64_t now)
 
 	c->answered++;
 	c->last_answer_ns = c->waiting_since_ns = now;
-	if (conn->reply.status != c->plan->expect) {
+	if (conn->answer.status != c->plan->expect) {
 		if (res->wrong++ == 0)
 			snprintf(res->failure, sizeof res->failure,
-				 "status %u where %u was expected: %s", conn->reply.status,
-				 c->plan->expect, conn->reply.excerpt);
+				 "status %u where %u was expected: %s", conn->answer.status,
+				 c->plan->expect, conn->answer.excerpt);
 		return;
 	}
+	res->acknowledged += r->events;
 	if (conn->start_ns < c->count_from_ns)
 		return;
 	res->requests++;
 	res->events += r->events;
 	res->bytes_sent += r->n;
 	res->bytes_body += r->n - r->head_bytes;
-	res->bytes_received += conn->reply.total_bytes;
+	res->bytes_received += conn->answer.total_bytes;
 	histogram_record(&res->latency, now - conn->start_ns);
 }
 
@@ -212,7 +213,7 @@ static bool
 read_answer(struct client *c, struct conn *conn)
 {
 	for (;;) {
-		size_t kept = reply_kept(&conn->reply, c->scratch);
+		size_t kept = answer_kept(&conn->answer, c->scratch);
 		ssize_t n = recv(conn->fd, c->scratch + kept, SCRATCH_BYTES - kept, MSG_DONTWAIT);
 		int got;
 
@@ -226,7 +227,7 @@ read_answer(struct client *c, struct conn *conn)
 			     n < 0 ? errno : 0);
 			return false;
 		}
-		got = reply_take(&conn->reply, c->scratch, kept + (size_t)n);
+		got = answer_take(&conn->answer, c->scratch, kept + (size_t)n);
 		if (got < 0)
 			fail(c, STELE_EIO, "cannot read the answer's head", 0);
 		if (got != 0)
@@ -249,7 +250,7 @@ on_ready(struct client *c, unsigned i, uint32_t events)
 	now = now_ns();
 	count_answer(c, conn, now);
 	conn->request = NULL;
-	reply_reset(&conn->reply);
+	answer_reset(&conn->answer);
 	if (c->plan->rate == 0 && may_send(c, now))
 		send_next(c, conn, now);
 	else

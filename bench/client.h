@@ -17,12 +17,12 @@
 struct client_plan {
 	struct sockaddr_in addr;
 	unsigned connections;
-	double rate;	      /* open loop: requests a second; 0 is the closed loop */
-	uint64_t count;	      /* stop after so many requests; 0 for no such end */
+	double rate;          /* open loop: requests a second; 0 is the closed loop */
+	uint64_t count;       /* stop after so many requests; 0 for no such end */
 	uint64_t warmup_ns;   /* sent before this has passed: not counted */
 	uint64_t duration_ns; /* of the counted part; 0 for no such end */
 	unsigned expect;      /* the one right status */
-	pid_t pid;	      /* whose memory and CPU to sample; 0 for nobody's */
+	pid_t pid;            /* whose memory and CPU to sample; 0 for nobody's */
 	uint64_t sample_ns;   /* how often */
 };
 
@@ -38,11 +38,12 @@ struct client_result {
 	uint64_t bytes_sent; /* of whole requests */
 	uint64_t bytes_body; /* of their bodies */
 	uint64_t bytes_received;
-	uint64_t wrong;	     /* answers with another status, counted or not */
-	uint64_t unanswered; /* sent or due, and no answer in time */
-	double seconds;	     /* from the first counted instant to the last answer */
-	double cpu_s;	     /* our own, over the same time */
-	char failure[256];   /* why the run ended early or what the first wrong answer was, or "" */
+	uint64_t acknowledged; /* events in every expected answer, counted or not */
+	uint64_t wrong;        /* answers with another status, counted or not */
+	uint64_t unanswered;   /* sent or due, and no answer in time */
+	double seconds;        /* from the first counted instant to the last answer */
+	double cpu_s;          /* our own, over the same time */
+	char failure[256]; /* why the run ended early or what the first wrong answer was, or "" */
 	struct histogram latency;      /* ns; in the open loop from the instant it was due */
 	struct histogram lateness;     /* ns; open loop: from due to sent */
 	struct client_sample *samples; /* owned, released by client_result_fini */

@@ -11,7 +11,7 @@
 #include "proto/slice.h"
 
 enum events_kind {
-	EVENTS_CLOUD,	   /* a cloud API call, about 1 KB, in the manner of CloudTrail */
+	EVENTS_CLOUD,      /* a cloud API call, about 1 KB, in the manner of CloudTrail */
 	EVENTS_KUBERNETES, /* an API server's audit event, about 512 bytes */
 };
 

@@ -305,9 +305,10 @@ print_result(const struct options *o, const struct client_result *r)
 	       r->requests, r->events, r->bytes_body, r->bytes_sent, r->bytes_received, r->seconds);
 	printf(",\"requests_per_s\":%.1f,\"events_per_s\":%.1f,\"mb_per_s\":%.2f",
 	       (double)r->requests / s, (double)r->events / s, (double)r->bytes_body / s / 1e6);
-	printf(",\"connections\":%u,\"target_rate\":%.1f,\"wrong\":%" PRIu64
-	       ",\"unanswered\":%" PRIu64 ",\"load_cpu_s\":%.3f",
-	       o->plan.connections, o->plan.rate, r->wrong, r->unanswered, r->cpu_s);
+	printf(",\"connections\":%u,\"target_rate\":%.1f,\"acknowledged\":%" PRIu64
+	       ",\"wrong\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"load_cpu_s\":%.3f",
+	       o->plan.connections, o->plan.rate, r->acknowledged, r->wrong, r->unanswered,
+	       r->cpu_s);
 	print_histogram("latency_us", &r->latency);
 	if (o->plan.rate > 0)
 		print_histogram("lateness_us", &r->lateness);

@@ -113,7 +113,6 @@ pipe_init(struct pipe *p, const char *dir, const struct events *e, size_t batch_
 	for (size_t i = 0; i < e->n; i++)
 		if (e->items[i].n + 1 > largest)
 			largest = e->items[i].n + 1;
-	memset(p, 0, sizeof *p);
 	p->hasher = sha256_new();
 	p->zstd = ZSTD_createCCtx();
 	p->packed_cap = ZSTD_compressBound(largest);
@@ -129,7 +128,8 @@ pipe_init(struct pipe *p, const char *dir, const struct events *e, size_t batch_
 static void
 pipe_fini(struct pipe *p)
 {
-	close(p->fd);
+	if (p->fd >= 0)
+		close(p->fd);
 	free(p->packed);
 	ZSTD_freeCCtx(p->zstd);
 	sha256_free(p->hasher);
@@ -195,8 +195,8 @@ main(int argc, char **argv)
 {
 	struct events events = {0};
 	struct options o;
-	struct pipe p;
-	double took;
+	struct pipe p = {.fd = -1};
+	double took = 0;
 	int err;
 
 	if (!parse_options(&o, argc, argv)) {
@@ -209,12 +209,11 @@ main(int argc, char **argv)
 		err = pipe_init(&p, o.dir, &events, o.batch_bytes);
 	if (!err)
 		err = run(&p, &events, o.batch_bytes, o.seconds, &took);
-	if (err) {
+	if (err)
 		fprintf(stderr, "bench-pipe: %s\n", stele_strerror(err));
-		return 1;
-	}
-	print_result(&p, took);
+	else
+		print_result(&p, took);
 	pipe_fini(&p);
 	events_fini(&events);
-	return 0;
+	return err ? 1 : 0;
 }

@@ -8,7 +8,7 @@
 struct procstat {
 	uint64_t rss_kib;      /* VmRSS: with pages of mapped files */
 	uint64_t rss_anon_kib; /* RssAnon: the process's own */
-	double cpu_s;	       /* user and system, all threads, since it started */
+	double cpu_s;          /* user and system, all threads, since it started */
 };
 
 /* Reads the three figures of pid. STELE_ENOTFOUND when there is no such process. */

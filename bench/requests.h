@@ -12,21 +12,21 @@
 
 /* What the requests of one set have in common. */
 struct request_form {
-	const char *method;	/* "POST" or "GET" */
-	const char *path;	/* with its query; in a GET, "{}" is replaced by an index */
-	const char *host;	/* the Host field */
-	const char *token;	/* bearer token, or NULL */
+	const char *method;     /* "POST" or "GET" */
+	const char *path;       /* with its query; in a GET, "{}" is replaced by an index */
+	const char *host;       /* the Host field */
+	const char *token;      /* bearer token, or NULL */
 	const char *media_type; /* Content-Type of a POST */
 	const char *key_prefix; /* a unique Idempotency-Key for each sending, or NULL */
-	int minimal;		/* Prefer: return=minimal */
-	size_t batch_bytes;	/* POST: 0 sends one event each, else NDJSON bodies up to this */
-	uint64_t first_index;	/* GET: "{}" is drawn from n_indexes from here on */
+	int minimal;            /* Prefer: return=minimal */
+	size_t batch_bytes;     /* POST: 0 sends one event each, else NDJSON bodies up to this */
+	uint64_t first_index;   /* GET: "{}" is drawn from n_indexes from here on */
 	uint64_t n_indexes;
 };
 
 struct request {
-	size_t offset;	   /* into the set's bytes */
-	size_t n;	   /* bytes of the whole request */
+	size_t offset;     /* into the set's bytes */
+	size_t n;          /* bytes of the whole request */
 	size_t head_bytes; /* of its request line and fields */
 	size_t key_offset; /* into the request: the key's 16 digits; 0 when it has none */
 	uint32_t events;   /* records that it carries; 1 for a GET */

@@ -1,5 +1,5 @@
 /* The usual case, a whole answer in one read, touches each line's first bytes only. */
-#include "bench/reply.h"
+#include "bench/answer.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "proto/err.h"
 
 void
-reply_reset(struct reply *r)
+answer_reset(struct answer *r)
 {
 	if (r->kept)
 		free(r->kept);
@@ -21,7 +21,7 @@ reply_reset(struct reply *r)
 }
 
 size_t
-reply_kept(struct reply *r, uint8_t *buf)
+answer_kept(struct answer *r, uint8_t *buf)
 {
 	size_t n = r->kept_n;
 
@@ -73,12 +73,12 @@ parse_length(const uint8_t *p, const uint8_t *end, size_t *length)
 }
 
 static int
-keep(struct reply *r, const uint8_t *p, size_t n)
+keep(struct answer *r, const uint8_t *p, size_t n)
 {
-	if (n > REPLY_HEAD_BYTES)
+	if (n > ANSWER_HEAD_BYTES)
 		return STELE_ELIMIT;
 	if (!r->kept)
-		r->kept = malloc(REPLY_HEAD_BYTES);
+		r->kept = malloc(ANSWER_HEAD_BYTES);
 	if (!r->kept)
 		return STELE_ENOMEM;
 	memcpy(r->kept, p, n);
@@ -87,7 +87,7 @@ keep(struct reply *r, const uint8_t *p, size_t n)
 }
 
 static void
-take_excerpt(struct reply *r, const uint8_t *p, size_t n)
+take_excerpt(struct answer *r, const uint8_t *p, size_t n)
 {
 	size_t i = 0;
 
@@ -97,7 +97,7 @@ take_excerpt(struct reply *r, const uint8_t *p, size_t n)
 }
 
 static int
-take_head(struct reply *r, const uint8_t *p, size_t n)
+take_head(struct answer *r, const uint8_t *p, size_t n)
 {
 	const uint8_t *body = memmem(p, n, "\r\n\r\n", 4);
 	size_t length;
@@ -119,7 +119,7 @@ take_head(struct reply *r, const uint8_t *p, size_t n)
 }
 
 int
-reply_take(struct reply *r, const uint8_t *p, size_t n)
+answer_take(struct answer *r, const uint8_t *p, size_t n)
 {
 	if (!r->status)
 		return take_head(r, p, n);

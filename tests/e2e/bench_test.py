@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The benchmark measures what it says: a wrong or lost answer fails it, and the report adds up.
+
+A small steled in Python stands in for the real one, so that it can lie.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("STELE_BUILD", ROOT / "build")).resolve()
+LOAD = BUILD / "bench" / "stele-load"
+ECHO = BUILD / "bench" / "bench-echo"
+
+LIAR = '''#!%s
+import http.server, os, pathlib, re, signal, sys, threading
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    size, lock, keys = 1, threading.Lock(), set()
+
+    def reply(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.reply(201, b"{}")
+
+    def do_GET(self):
+        text = "bench.example.com/bench\\n%%d\\nroot\\n" %% Handler.size
+        self.reply(200, text.encode() if self.path.endswith("/checkpoint") else b"{}")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        n = body.count(b"\\n") if "ndjson" in self.headers["Content-Type"] else 1
+        key = self.headers.get("Idempotency-Key")
+        with Handler.lock:
+            again = key is not None and key in Handler.keys
+            Handler.keys.add(key)
+            Handler.size += n
+            lie = os.environ.get("LIE") if Handler.size > 50 else None
+            if lie == "lose":
+                Handler.size -= n
+                os.environ.pop("LIE")
+        if lie == "refuse" or again:
+            self.reply(503, b"busy")
+        else:
+            self.reply(201, b"{}")
+
+    def log_message(self, *arguments):
+        pass
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 512
+
+data = pathlib.Path(sys.argv[sys.argv.index("--data") + 1])
+data.mkdir()
+(data / "admin.token").write_text("stele_x_y\\n")
+server = Server(("127.0.0.1", 0), Handler)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+print("steled: listening on http://127.0.0.1:%%d" %% server.server_port, flush=True)
+server.serve_forever()
+''' % sys.executable
+
+
+class Echo:
+    def __enter__(self):
+        self.process = subprocess.Popen([ECHO], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        self.url = re.fullmatch(r"bench-echo: listening on (http://127\.0\.0\.1:\d+)\n", line).group(1)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.status = self.process.wait(10)
+        self.process.stdout.close()
+
+
+def load(url, *arguments):
+    """(exit status, report, what it said on stderr) of one run of the load generator."""
+    run = subprocess.run([LOAD, "--url", url, *map(str, arguments)], capture_output=True, text=True,
+                         timeout=60, check=False)
+    return run.returncode, json.loads(run.stdout) if run.stdout else None, run.stderr
+
+
+class LoadTest(unittest.TestCase):
+    def test_it_sends_the_count_asked_for_and_counts_every_answer(self):
+        with Echo() as echo:
+            status, report, _ = load(echo.url, "--count", 1000, "--connections", 7, "--expect", 200)
+        self.assertEqual(0, status)
+        self.assertEqual((1000, 1000, 0, 0), (report["requests"], report["acknowledged"],
+                                              report["wrong"], report["unanswered"]))
+        self.assertEqual(0, echo.status)
+
+    def test_another_status_than_expected_is_counted_told_and_fails(self):
+        with Echo() as echo:
+            status, report, said = load(echo.url, "--count", 100, "--expect", 201)
+        self.assertEqual(1, status)
+        self.assertEqual((0, 100), (report["requests"], report["wrong"]))
+        self.assertIn("status 200 where 201 was expected", said)
+
+    def test_bodies_larger_than_a_socket_takes_arrive_whole(self):
+        with Echo() as echo:
+            status, report, _ = load(echo.url, "--count", 20, "--connections", 2, "--expect", 200,
+                                     "--batch-bytes", 8_000_000, "--generate", "kubernetes:65536")
+        self.assertEqual(0, status)
+        self.assertEqual(20, report["requests"])
+        self.assertGreater(report["body_bytes"], 100_000_000)
+
+    def test_the_open_loop_keeps_its_rate(self):
+        with Echo() as echo:
+            status, report, _ = load(echo.url, "--rate", 2000, "--duration", 1, "--expect", 200)
+        self.assertEqual(0, status)
+        self.assertEqual(2000, report["requests"])
+
+    def test_a_pause_of_the_server_is_felt_by_all_that_was_due_in_it(self):
+        with Echo() as echo:
+            run = subprocess.Popen([LOAD, "--url", echo.url, "--rate", "1000", "--duration", "2",
+                                    "--connections", "1", "--expect", "200"],
+                                   stdout=subprocess.PIPE, text=True)
+            pause = "sleep 0.7; kill -STOP $0; sleep 0.5; kill -CONT $0"
+            subprocess.run(["sh", "-c", pause, str(echo.process.pid)], check=True)
+            report = json.loads(run.communicate(timeout=30)[0])
+        self.assertEqual(2000, report["requests"])
+        # A quarter of the arrivals fell into the pause; one connection alone met it.
+        self.assertGreater(report["latency_us"]["p90"], 150_000)
+        self.assertGreater(report["latency_us"]["max"], 450_000)
+
+    def test_a_server_that_goes_away_fails_the_run(self):
+        with Echo() as echo:
+            run = subprocess.Popen([LOAD, "--url", echo.url, "--duration", "30", "--expect", "200"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while run.poll() is None and not os.path.exists(f"/proc/{run.pid}/fd/60"):
+                pass
+            echo.process.kill()
+            _, said = run.communicate(timeout=20)
+        self.assertEqual(1, run.returncode)
+        self.assertRegex(said, "closed a connection|cannot receive|cannot send|cannot connect")
+
+
+class ReportTest(unittest.TestCase):
+    def bench(self, *arguments, **env):
+        with tempfile.TemporaryDirectory(prefix="stele-bench-") as folder:
+            build = Path(folder)
+            (build / "bench").symlink_to(BUILD / "bench")
+            (build / "steled").write_text(LIAR)
+            (build / "steled").chmod(0o755)
+            run = subprocess.run(
+                [sys.executable, ROOT / "bench/run.py", "--build", build, "--rounds", "1",
+                 "--seconds", "0.2", "--records", "1000", *arguments],
+                capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False)
+            self.assertIn("all figures", run.stdout, run.stderr)
+            left = [p.name for p in build.iterdir() if p.name.startswith("stele-bench-")]
+            return run, json.loads((build / "bench.json").read_text()), left
+
+    def test_every_workload_reports_figure_floor_and_ratio(self):
+        run, report, left = self.bench("--only", "single", "--only", "batch", "--only", "latency",
+                                       "--only", "memory", "--only", "read")
+        self.assertEqual([], report["failures"], run.stdout)
+        self.assertEqual(10, len(report["rows"]))
+        for row in report["rows"]:
+            self.assertGreater(row["figure"], 0)
+            self.assertAlmostEqual(row["ratio"], row["figure"] / row["floor"], delta=row["ratio"] / 50)
+            self.assertEqual(row["ok"], row["ratio"] >= row["target"] if row["at_least"]
+                             else row["ratio"] <= row["target"])
+        self.assertEqual([], left)
+        self.assertEqual(1, run.returncode)  # the stand-in misses its targets
+        self.assertIn("MISS", run.stdout)
+
+    def test_an_acknowledged_record_that_is_not_in_the_log_fails(self):
+        run, report, left = self.bench("--only", "batch", LIE="lose")
+        self.assertEqual(1, run.returncode)
+        self.assertIn("were acknowledged", report["failures"][0]["error"])
+        self.assertEqual(1, len(left))  # what the programs said is kept
+
+    def test_a_refusal_fails(self):
+        run, report, _ = self.bench("--only", "single", LIE="refuse")
+        self.assertEqual(1, run.returncode)
+        self.assertIn("status 503 where 201 was expected: busy", report["failures"][0]["error"])
+
+
+if __name__ == "__main__":
+    unittest.main()
