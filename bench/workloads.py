@@ -1,0 +1,170 @@
+"""What is measured, each beside its floor (design.md section 11).
+
+A workload is a function of a Bench that yields rows. Floor and stele take
+turns, round by round, so that a machine that slows down slows both; a figure
+is the median of its rounds, a ratio the median of the rounds' ratios.
+"""
+from dataclasses import asdict, dataclass, field
+from statistics import median
+
+from harness import BenchError, Stele
+
+FEW_CONNECTIONS = 4
+BATCH_BYTES = 1_000_000
+READ_RECORDS = 50_000
+KIB_PER_MIB = 1024
+ALLOWED_MIB = 1e8 / 2**20
+
+
+@dataclass
+class Row:
+    """One line of the report."""
+
+    name: str
+    unit: str
+    figure: float
+    floor: float
+    ratio: float
+    target: float
+    at_least: bool = True
+    floor_name: str = "echo"
+    rounds: list = field(default_factory=list)
+
+    @property
+    def ok(self):
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+
+    def as_json(self):
+        return {**asdict(self), "ok": self.ok}
+
+
+def row_of(name, unit, pairs, target, key, **more):
+    """A row from (floor's result, stele's result) pairs, by one key of both."""
+    figures = [ours[key] for _, ours in pairs]
+    floors = [floor[key] for floor, _ in pairs]
+    return Row(name, unit, median(figures), median(floors),
+               median(f / g for f, g in zip(figures, floors)), target,
+               rounds=[{"floor": floor, "stele": ours} for floor, ours in pairs], **more)
+
+
+def with_stele(bench, measure):
+    """measure(stele) on a fresh server; afterwards the log must hold what was acknowledged."""
+    stele = Stele(bench)
+    try:
+        result = measure(stele)
+        stele.check_size()
+    except BaseException:
+        stele.process.kill()
+        stele.process.wait()
+        raise
+    stele.stop()
+    return result
+
+
+def beside_echo(bench, stele, connections, *arguments):
+    common = ["--connections", connections, *arguments]
+    return bench.load(bench.echo, *common), bench.load(stele, *common)
+
+
+def single(bench):
+    """One durable record per POST, minimal answer and full receipt, 64 and 256 connections."""
+    forms = [(64, ("--minimal",), 0.6), (256, ("--minimal",), 0.7), (64, (), 0.5), (256, (), 0.6)]
+
+    def measure(stele):
+        pairs = [[] for _ in forms]
+        for _ in range(bench.rounds):
+            for (connections, form, _), got in zip(forms, pairs):
+                got.append(beside_echo(bench, stele, connections, *form))
+        return pairs
+
+    for (connections, form, target), got in zip(forms, with_stele(bench, measure)):
+        name = f"POST, {'minimal' if form else 'full receipt'}, {connections} connections"
+        yield row_of(name, "records/s", got, target, "requests_per_s")
+
+
+def batches(bench, name, source, pipe_source):
+    arguments = ["--connections", FEW_CONNECTIONS, "--batch-bytes", BATCH_BYTES, *source]
+
+    def measure(stele):
+        return [(bench.pipe("--batch-bytes", BATCH_BYTES, *pipe_source),
+                 bench.load(stele, *arguments)) for _ in range(bench.rounds)]
+
+    yield row_of(name, "events/s", with_stele(bench, measure), 1.0, "events_per_s",
+                 floor_name="pipe")
+
+
+def batch(bench):
+    """NDJSON bodies of 1 MB of generated events, beside pipe."""
+    n = 65536
+    yield from batches(bench, "NDJSON 1 MB, generated", ["--generate", f"cloud:{n}"],
+                       ["--generate", n])
+
+
+def file(bench):
+    """The same with the lines of --events FILE; left out without one."""
+    if bench.events:
+        chosen = ["--events", bench.events]
+        yield from batches(bench, "NDJSON 1 MB, file", chosen, chosen)
+
+
+def latency(bench):
+    """Open loop at half the closed loop's rate: the 99th percentile beside the median flush."""
+
+    def measure(stele):
+        common = ["--connections", 64, "--minimal"]
+        rate = bench.load(stele, *common)["requests_per_s"] / 2
+        pairs = []
+        for _ in range(bench.rounds):
+            floor = bench.flush()
+            ours = bench.load(stele, *common, "--rate", round(rate))
+            pairs.append(({"us": floor["p50_us"], **floor}, {"us": ours["latency_us"]["p99"], **ours}))
+        return rate, pairs
+
+    rate, pairs = with_stele(bench, measure)
+    yield row_of(f"p99 at half load, {rate:,.0f}/s", "us", pairs, 4.0, "us", at_least=False,
+                 floor_name="flush p50")
+
+
+def memory(bench):
+    """Two million records with idempotency keys: the server's own memory must not grow."""
+    n = bench.memory_records
+
+    def measure(stele):
+        return bench.load(stele, "--count", n, "--connections", 256, "--minimal", "--keys", "bench",
+                          "--sample", max(0.02, n / 5e6), measured=False)
+
+    run = with_stele(bench, measure)
+    at = {share: next(s for s in run["samples"] if s["requests"] >= share * n)
+          for share in (0, 0.25, 0.5, 1)}
+    shares = {f"{share:.0%}": sample for share, sample in at.items()}
+    quarter, whole = (at[share]["rss_anon_kib"] / KIB_PER_MIB for share in (0.25, 1))
+    yield Row(f"own memory, {n:,} keyed records", "MiB", whole, quarter, whole / quarter, 1.1,
+              at_least=False, floor_name="at 25%", rounds=[{"shares": shares, "stele": run}])
+    yield Row("  the same, beside the 100 MB allowed", "MiB", whole, ALLOWED_MIB,
+              whole / ALLOWED_MIB, 1.0, at_least=False, floor_name="allowed")
+
+
+def read(bench):
+    """One inclusion proof and one record per GET, of records drawn at random."""
+    n = min(READ_RECORDS, bench.memory_records)
+
+    def measure(stele):
+        bench.load(stele, "--generate", f"cloud:{n}", "--count", -(-n // 800), "--batch-bytes",
+                   BATCH_BYTES, "--connections", FEW_CONNECTIONS, measured=False)
+        size = stele.size()
+        if size < 2:
+            raise BenchError("the log to read from is empty")
+        paths = [f"/api/v1/logs/{stele.LOG}/proof/inclusion?index={{}}&size={size}",
+                 f"/api/v1/logs/{stele.LOG}/records/{{}}"]
+        gets = ["--get", 16384, "--indexes", f"1:{size - 1}", "--path"]
+        pairs = [[], []]
+        for _ in range(bench.rounds):
+            for path, got in zip(paths, pairs):
+                got.append(beside_echo(bench, stele, 64, *gets, path))
+        return pairs
+
+    for name, got in zip(("inclusion proof", "record"), with_stele(bench, measure)):
+        yield row_of(f"GET {name}, 64 connections", "answers/s", got, 0.5, "requests_per_s")
+
+
+WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read)}
