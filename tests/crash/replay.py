@@ -177,7 +177,8 @@ class Model:
         elif r.op == MARK:
             self.marks.append(r.path)
         elif r.op == UNTRACKED:
-            if not any(fnmatch.fnmatch(r.path, glob) for glob in self.ignore):
+            name = os.path.basename(r.path)
+            if not any(fnmatch.fnmatch(name, glob) for glob in self.ignore):
                 raise ValueError(f"{r.path}: changed in a way that cannot be recorded")
         else:
             self.rename(r)

@@ -92,12 +92,16 @@ class Server:
         self.log_path = Path(f"{self.data}.log")
         self.process = self.port = self.client = None
 
-    def start(self):
-        """Starts steled and waits until it accepts connections."""
+    def spawn(self):
+        """Starts steled and waits for nothing."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=subprocess.PIPE, stderr=log, env=self.env
             )
+
+    def start(self):
+        """Starts steled and waits until it accepts connections."""
+        self.spawn()
         line = self._first_line()
         m = re.fullmatch(r"steled: listening on http://127\.0\.0\.1:(\d+)\n", line)
         if not m:
@@ -190,6 +194,13 @@ class Server:
         if answer.status not in (200, 201):
             raise RuntimeError(f"log {log} was not created: {answer.status} {answer.body!r}")
         return answer.json()
+
+    def vkey(self, log):
+        """The log's verifier key, as the command line shows it."""
+        run = stele("key", "show", log, server=self)
+        if run.returncode:
+            raise RuntimeError(f"stele key show {log}: {run.stderr}")
+        return run.stdout.strip()
 
     def raw(self, data, seconds=5):
         """Sends bytes as they are and returns all that comes back until the server closes

@@ -1,0 +1,253 @@
+/*
+ * Judges a data directory that a power loss left: check_store DIR MARKS.
+ *
+ * Opens the store as steled would, and holds it to every line of MARKS:
+ *
+ *   ack LOG INDEX LEAF PAYLOAD   this record was acknowledged (hex, hex)
+ *   head LOG SIZE ROOT           this checkpoint was released (hex)
+ *
+ * Then it appends a record to each log it met, closes, opens again and checks
+ * everything once more: what was recovered must also go on. Exit 0 when all
+ * holds; 1, and one line that says what does not; 3 on misuse.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/init.h"
+#include "crypto/merkle.h"
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "storage/append.h"
+#include "storage/read.h"
+#include "storage/store.h"
+
+enum { MAX_MARKS = 100000, MAX_LOGS = 16 };
+
+struct mark {
+	bool is_head;
+	char log[LIMIT_LOG_NAME_BYTES + 1];
+	uint64_t number; /* ack: index; head: size */
+	uint8_t hash[SHA256_BYTES];
+	uint8_t *payload; /* of an ack; owned */
+	size_t payload_len;
+};
+
+struct judge {
+	const char *dir;
+	struct store *st;
+	struct toolbox *tools;
+	struct sha256 *h;
+	struct arena arena;
+	struct mark *marks;
+	size_t n_marks;
+};
+
+static void __attribute__((format(printf, 1, 2), noreturn))
+violated(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	exit(1);
+}
+
+static size_t
+unhex(uint8_t *out, size_t cap, const char *hex)
+{
+	size_t n = strlen(hex) / 2;
+
+	for (size_t i = 0; i < n && i < cap; i++) {
+		unsigned v;
+
+		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
+			exit(3);
+		out[i] = (uint8_t)v;
+	}
+	return n;
+}
+
+static void
+read_mark(struct mark *m, char *line)
+{
+	char *save, *kind = strtok_r(line, " \n", &save), *log = strtok_r(NULL, " \n", &save);
+	char *number = strtok_r(NULL, " \n", &save), *hash = strtok_r(NULL, " \n", &save);
+	char *payload = strtok_r(NULL, " \n", &save);
+
+	if (!hash || strlen(log) > LIMIT_LOG_NAME_BYTES)
+		exit(3);
+	m->is_head = strcmp(kind, "head") == 0;
+	strcpy(m->log, log);
+	m->number = strtoull(number, NULL, 10);
+	if (unhex(m->hash, sizeof m->hash, hash) != sizeof m->hash)
+		exit(3);
+	if (payload) {
+		m->payload = malloc(strlen(payload) + 1);
+		m->payload_len = unhex(m->payload, strlen(payload), payload);
+	}
+}
+
+static void
+read_marks(struct judge *j, const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t cap = 0;
+
+	j->marks = calloc(MAX_MARKS, sizeof *j->marks);
+	if (!f || !j->marks)
+		exit(3);
+	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS)
+		read_mark(&j->marks[j->n_marks++], line);
+	free(line);
+	fclose(f);
+}
+
+static void
+open_store(struct judge *j)
+{
+	struct store_options opts = {.dir = j->dir, .create = true, .moved = true,
+				     .wal_file_bytes = LIMIT_WAL_FILE_MIN_BYTES};
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = store_open(&j->st, &opts, &why);
+	if (err)
+		violated("the store does not open: %s: %.*s", stele_strerror(err), (int)why.n,
+			 why.p ? (const char *)why.p : "");
+	buf_fini(&why);
+}
+
+static void
+check_head(struct judge *j, const struct mark *m, struct log *log, const struct head *now)
+{
+	struct proof p;
+	int err;
+
+	if (now->size < m->number)
+		violated("%s: size %llu was released, now it is %llu", m->log,
+			 (unsigned long long)m->number, (unsigned long long)now->size);
+	err = read_consistency(j->st, log, m->number, now->size, j->tools, &p);
+	if (!err)
+		err = merkle_verify_consistency(j->h, m->number, m->hash, now->size, now->root,
+						(const uint8_t(*)[SHA256_BYTES])p.hash, p.n);
+	if (err)
+		violated("%s: the released tree of %llu is not a prefix: %s", m->log,
+			 (unsigned long long)m->number, stele_strerror(err));
+}
+
+static void
+check_record(struct judge *j, const struct mark *m, struct log *log, const struct head *now)
+{
+	unsigned long long index = m->number;
+	struct record r;
+	struct proof p;
+	int err;
+
+	arena_reset(&j->arena);
+	err = read_record(j->st, log, m->number, j->tools, &j->arena, &r);
+	if (err)
+		violated("%s: record %llu: %s", m->log, index, stele_strerror(err));
+	if (memcmp(r.leaf, m->hash, sizeof r.leaf) != 0)
+		violated("%s: record %llu is another record", m->log, index);
+	if (!slice_eq(r.payload, slice_of(m->payload, m->payload_len)))
+		violated("%s: record %llu has another payload", m->log, index);
+	err = read_inclusion(j->st, log, m->number, now->size, j->tools, &p);
+	if (!err)
+		err = merkle_verify_inclusion(j->h, now->root, m->number, now->size, r.leaf,
+					      (const uint8_t(*)[SHA256_BYTES])p.hash, p.n);
+	if (err)
+		violated("%s: record %llu is not in the tree: %s", m->log, index,
+			 stele_strerror(err));
+}
+
+static void
+check_marks(struct judge *j)
+{
+	for (size_t i = 0; i < j->n_marks; i++) {
+		const struct mark *m = &j->marks[i];
+		struct log *log;
+		struct head *now;
+
+		if (store_log_find(j->st, slice_str(m->log), &log) != 0)
+			violated("log %s is gone", m->log);
+		now = log_head(log);
+		if (m->is_head)
+			check_head(j, m, log, now);
+		else
+			check_record(j, m, log, now);
+		head_unref(now);
+	}
+}
+
+/* Appends one record to a log, and remembers it among the marks. */
+static void
+append_one(struct judge *j, struct log *log)
+{
+	static const char text[] = "{\"after\":\"power loss\"}";
+	struct append_item item = {.payload = slice_str(text),
+				   .media_type = slice_str("application/json")};
+	struct append_job job;
+	struct mark *m = &j->marks[j->n_marks++];
+	struct record r;
+	int err;
+
+	append_job_init(&job);
+	job.log = log;
+	job.writer = slice_str("s-check");
+	job.items = &item;
+	job.n_items = 1;
+	err = append_prepare(&job, j->tools);
+	if (!err)
+		err = store_append_batch(j->st, &job);
+	if (err || job.err)
+		violated("%s: cannot go on: %s", log_name(log),
+			 stele_strerror(err ? err : job.err));
+	append_job_fini(&job);
+	arena_reset(&j->arena);
+	err = read_record(j->st, log, item.index, j->tools, &j->arena, &r);
+	if (err)
+		violated("%s: cannot read what was just appended: %s", log_name(log),
+			 stele_strerror(err));
+	strcpy(m->log, log_name(log));
+	m->number = item.index;
+	memcpy(m->hash, r.leaf, sizeof m->hash);
+	m->payload = (uint8_t *)strdup(text);
+	m->payload_len = strlen(text);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct judge j = {.dir = argc > 1 ? argv[1] : NULL};
+	struct log *logs[MAX_LOGS];
+	size_t n;
+
+	if (argc != 3 || crypto_init() != 0)
+		return 3;
+	read_marks(&j, argv[2]);
+	j.tools = toolbox_new();
+	j.h = sha256_new();
+	arena_init(&j.arena);
+	open_store(&j);
+	check_marks(&j);
+	n = store_log_list(j.st, slice_str(""), logs, MAX_LOGS);
+	for (size_t i = 0; i < n && j.n_marks < MAX_MARKS; i++)
+		append_one(&j, logs[i]);
+	store_close(j.st);
+	open_store(&j);
+	check_marks(&j);
+	store_close(j.st);
+	for (size_t i = 0; i < j.n_marks; i++)
+		free(j.marks[i].payload);
+	free(j.marks);
+	arena_fini(&j.arena);
+	sha256_free(j.h);
+	toolbox_free(j.tools);
+	return 0;
+}

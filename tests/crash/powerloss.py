@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Whatever power loss hits steled, what it acknowledged is there afterwards.
+
+A recorded steled makes its data directory, creates logs and takes appends from
+several clients at once; it is killed once and goes on, and stops in the end.
+Then thousands of power losses are replayed along the recording, and check_store
+judges what each left (replay.py and check_store.c say how).
+
+STELE_POWERLOSS says how many (2000), STELE_SEED with what dice.
+"""
+import os
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+import proof  # noqa: E402
+from lib import BUILD, JSON, NDJSON, Server  # noqa: E402
+from replay import judge_by, mark, replay  # noqa: E402
+
+RECORDER = os.environ.get("STELE_RECORDER", str(BUILD / "tests/librecorder.so"))
+CHECK_STORE = os.environ.get("STELE_CHECK_STORE", str(BUILD / "tests/check_store"))
+STATES = int(os.environ.get("STELE_POWERLOSS", 2000))
+SEED = int(os.environ.get("STELE_SEED", 1))
+LOGS = ("alpha", "beta")
+WAL_FILE_BYTES = 1 << 20  # small, so that the recording turns over several files
+IGNORE = ["*-lock", "lock.mdb"]  # LMDB's reader table: not data
+
+
+class Client(threading.Thread):
+    """Appends to a log, and marks in the recording what it was answered."""
+
+    def __init__(self, server, trace, log, requests, batch):
+        super().__init__()
+        self.client = server.connect()
+        self.trace, self.log, self.requests, self.batch = trace, log, requests, batch
+        self.error = None
+
+    def run(self):
+        try:
+            for n in range(self.requests):
+                self.append(n)
+        except Exception as e:
+            self.error = e
+
+    def append(self, n):
+        payloads = [b'{"request":%d,"line":%d,"fill":"%s"}' % (n, i, os.urandom(300).hex().encode())
+                    for i in range(self.batch or 1)]
+        path = f"/api/v1/logs/{self.log}/records"
+        if self.batch:
+            answer = self.client.post(path + "?proof=all", b"\n".join(payloads) + b"\n", NDJSON)
+        else:
+            answer = self.client.post(path, payloads[0], JSON)
+        if answer.status != 201:
+            raise AssertionError(f"{answer.status}: {answer.text()}")
+        body = answer.json()
+        for receipt, payload in zip(body["receipts"] if self.batch else [body], payloads):
+            leaf = proof.leaf_hash(receipt["entry"].encode())
+            mark(self.trace, f"ack {self.log} {receipt['index']} {leaf.hex()} {payload.hex()}")
+        # A checkpoint that was released: its signature is other tests' business.
+        lines = body["checkpoint"].split("\n")
+        root = proof.hashes([lines[2]])[0]
+        mark(self.trace, f"head {self.log} {lines[1]} {root.hex()}")
+
+
+class PowerLoss(unittest.TestCase):
+    def work(self, server, trace, requests):
+        clients = [
+            Client(server, trace, log, requests, batch) for log in LOGS for batch in (0, 0, 30)
+        ]
+        for c in clients:
+            c.start()
+        for c in clients:
+            c.join()
+        for c in clients:
+            if c.error:
+                raise c.error
+
+    def record(self, folder):
+        """A recording of a first start, work, a kill, work, and a stop."""
+        data, trace = os.path.join(folder, "data"), os.path.join(folder, "trace")
+        env = {"LD_PRELOAD": RECORDER, "STELE_TRACE": trace, "STELE_TRACE_ROOT": data}
+        options = ["--wal-file-size", str(WAL_FILE_BYTES)]
+        with Server(data, options, env) as server:
+            for log in LOGS:
+                server.create_log(log)
+            self.work(server, trace, 12)
+            server.kill()
+            server.start()
+            self.work(server, trace, 8)
+            self.assertEqual(server.stop(), 0)
+        return trace
+
+    def test_what_is_acknowledged_survives_every_power_loss(self):
+        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            trace = self.record(folder)
+            judge = judge_by([CHECK_STORE])
+            found = replay(trace, judge, STATES, SEED, jobs=os.cpu_count(), ignore=IGNORE)
+        for violation in found[:5]:
+            print(violation, flush=True)
+        self.assertEqual(len(found), 0, f"of {STATES} power losses, seed {SEED}")
+
+
+if __name__ == "__main__":
+    unittest.main()
