@@ -26,6 +26,7 @@ EXAMPLES = """examples:
 
 Exit status: 0 every target met, 1 one missed or a measurement failed, 3 usage.
 """
+BUSY = 0.5  # load average above which a figure should not be quoted
 
 
 def parse_options(argv):
@@ -74,6 +75,7 @@ def machine(directory):
         "cores": len(os.sched_getaffinity(0)),
         "memory_mib": memory // 1024,
         "kernel": platform.release(),
+        "load_average": os.getloadavg()[0],
         "disk": command_text("findmnt", "-no", "FSTYPE,SOURCE", "--target", str(directory)),
     }
 
@@ -119,7 +121,10 @@ def main(argv):
               "seconds": options.seconds, "events": options.events}
     print(f"{report['machine']['cpu']}, {report['machine']['cores']} cores, "
           f"{report['machine']['disk']}; commit {report['commit'][:12]}; "
-          f"{options.rounds} rounds of {options.seconds:g} s\n")
+          f"{options.rounds} rounds of {options.seconds:g} s")
+    if os.getloadavg()[0] > BUSY:
+        print(f"others use this machine (load average {os.getloadavg()[0]:.1f}): expect noise")
+    print()
     print(f"{'workload':38}{'stele':>11} {'':10}{'floor':>19}{'ratio':>8}  target", flush=True)
     with bench:
         for name in options.only or WORKLOADS:
