@@ -57,4 +57,13 @@
 #define LIMIT_KEYRUN_KEYS (128u << 10)      /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)        /* largest tree the arithmetic is tested for */
 
+/* --- keys ---------------------------------------------------------------- */
+#define LIMIT_PASSPHRASE_BYTES 1023u         /* of the key files */
+#define LIMIT_ARGON2_PASSES 2u               /* what files are sealed with: libsodium's */
+#define LIMIT_ARGON2_BYTES (64u << 20)       /* interactive limits, 0.1 s once per start */
+#define LIMIT_ARGON2_MAX_PASSES 16u          /* what a file may ask for: */
+#define LIMIT_ARGON2_MAX_BYTES (1u << 30)    /* some seconds at worst */
+#define LIMIT_KEYFILE_BYTES (64u << 20)      /* keyring of LIMIT_LOGS logs, four times over */
+#define LIMIT_PATH_BYTES 4096u               /* PATH_MAX of Linux */
+
 #endif
