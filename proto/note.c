@@ -6,6 +6,7 @@
 #include "proto/base64.h"
 #include "proto/check.h"
 #include "proto/err.h"
+#include "proto/lines.h"
 #include "proto/utf8.h"
 
 #define DASH "\xe2\x80\x94 " /* U+2014 and a space */
@@ -109,27 +110,22 @@ int
 note_parse(struct note *note, struct slice text)
 {
 	struct note got = {.n_signatures = 0};
-	const uint8_t *blank, *p, *end;
+	const uint8_t *blank;
+	struct lines l;
 
 	if (text.n > LIMIT_NOTE_BYTES)
 		return STELE_ELIMIT;
 	blank = last_blank(text);
-	if (!blank)
-		return STELE_ESYNTAX;
-	end = text.p + text.n;
-	if (end[-1] != '\n' || blank + 2 == end || !text_valid(text))
+	if (!blank || !text_valid(text))
 		return STELE_ESYNTAX;
 	got.text = slice_of(text.p, (size_t)(blank + 1 - text.p));
-	for (p = blank + 2; p < end;) {
-		const uint8_t *newline = memchr(p, '\n', (size_t)(end - p));
-
+	lines_init(&l, slice_of(blank + 2, text.n - got.text.n - 1));
+	do {
 		if (got.n_signatures == LIMIT_NOTE_SIGNATURES)
 			return STELE_ELIMIT;
-		if (parse_signature(&got.signatures[got.n_signatures++],
-				    slice_of(p, (size_t)(newline - p))) != 0)
+		if (parse_signature(&got.signatures[got.n_signatures++], lines_take(&l)) != 0)
 			return STELE_ESYNTAX;
-		p = newline + 1;
-	}
+	} while (l.rest.n);
 	*note = got;
 	return 0;
 }

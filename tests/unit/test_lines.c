@@ -39,6 +39,10 @@ START_TEST(what_was_not_asked_for_sticks)
 		ck_assert_uint_eq(lines_take(&l).n, 0);
 		ck_assert_int_eq(lines_end(&l), STELE_ESYNTAX);
 	}
+	lines_init(&l, slice_str("line\nno newline"));
+	ck_assert_uint_eq(lines_take(&l).n, 4);
+	ck_assert_uint_eq(lines_take(&l).n, 0);
+	ck_assert_int_eq(lines_err(&l), STELE_ESYNTAX);
 	lines_init(&l, slice_str("abc\nd\n"));
 	ck_assert_uint_eq(lines_take_after(&l, "abd").n, 0);
 	ck_assert_int_eq(lines_err(&l), STELE_ESYNTAX);

@@ -60,8 +60,12 @@ START_TEST(the_longest_proof_fits_and_one_more_is_refused)
 		buf_put_str(&b, HASH "\n");
 	buf_put_str(&b, "\n" NOTE);
 	ck_assert_int_eq(proof_text_parse(&got, buf_slice(&b)), STELE_ELIMIT);
-	while (b.n <= LIMIT_PROOF_TEXT_BYTES)
+	buf_reset(&b);
+	buf_put_str(&b, WHOLE);
+	while (b.n < LIMIT_PROOF_TEXT_BYTES)
 		buf_put_u8(&b, 'x');
+	ck_assert_int_eq(proof_text_parse(&got, buf_slice(&b)), 0);
+	buf_put_u8(&b, 'x');
 	ck_assert_int_eq(proof_text_parse(&got, buf_slice(&b)), STELE_ELIMIT);
 	buf_fini(&b);
 }
