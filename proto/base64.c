@@ -2,6 +2,7 @@
 #include "proto/base64.h"
 
 #include "proto/err.h"
+#include "proto/le.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -18,6 +19,11 @@ base64_encode(char *dst, const void *src, size_t n)
 	char *d = dst;
 	size_t i = 0;
 
+	for (; i + 8 <= n; i += 6, d += 8) { /* eight bytes are loaded, six of them used */
+		uint64_t v = be_get64(s + i);
+		for (int k = 0; k < 8; k++)
+			d[k] = alphabet[v >> (58 - 6 * k) & 63];
+	}
 	for (; i + 3 <= n; i += 3) {
 		uint32_t v = (uint32_t)s[i] << 16 | (uint32_t)s[i + 1] << 8 | s[i + 2];
 		*d++ = alphabet[v >> 18];
@@ -37,19 +43,19 @@ base64_encode(char *dst, const void *src, size_t n)
 	return (size_t)(d - dst);
 }
 
-static int
-value_of(uint8_t c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
+/* A character's value and one; 0 for what is not of the alphabet. */
+static const uint8_t values[256] = {
+	['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
+	['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
+	['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
+	['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+	['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+	['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+	['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
+	['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+	['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
+	['/'] = 64,
+};
 
 /* Four characters, of which the last pad are '='; -1 when one is not of the alphabet. */
 static int64_t
@@ -58,7 +64,7 @@ quad(const uint8_t *p, size_t pad)
 	int64_t v = 0;
 
 	for (size_t i = 0; i < 4; i++) {
-		int x = i < 4 - pad ? value_of(p[i]) : 0;
+		int x = i < 4 - pad ? values[p[i]] - 1 : 0;
 		if (x < 0)
 			return -1;
 		v = v << 6 | x;

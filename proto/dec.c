@@ -1,25 +1,34 @@
 /* Two digits a step from a table: integers are most of what an entry's writer computes. */
 #include "proto/dec.h"
 
-#include <string.h>
-
 #include "proto/err.h"
 
-static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-			    "25262728293031323334353637383940414243444546474849"
-			    "50515253545556575859606162636465666768697071727374"
-			    "75767778798081828384858687888990919293949596979899";
+const char dec_pairs[200] __attribute__((nonstring)) =
+	"00010203040506070809101112131415161718192021222324"
+	"25262728293031323334353637383940414243444546474849"
+	"50515253545556575859606162636465666768697071727374"
+	"75767778798081828384858687888990919293949596979899";
+
+/* Exactly n digits, at most eight: 32-bit arithmetic, which is the fast one. */
+static inline void
+put_digits(char *out, size_t n, uint32_t v)
+{
+	for (; n >= 2; v /= 100) {
+		n -= 2;
+		dec_put2(out + n, v % 100);
+	}
+	if (n)
+		out[0] = (char)('0' + v % 10);
+}
 
 void
 dec_format_padded(char *out, size_t n, uint64_t v)
 {
-	while (n >= 2) {
-		n -= 2;
-		memcpy(out + n, pairs + v % 100 * 2, 2);
-		v /= 100;
+	for (; n > 8; v /= 100000000) {
+		n -= 8;
+		put_digits(out + n, 8, (uint32_t)(v % 100000000));
 	}
-	if (n)
-		out[0] = (char)('0' + v % 10);
+	put_digits(out, n, (uint32_t)(v % 100000000));
 }
 
 size_t
@@ -27,7 +36,7 @@ dec_format(char out[DEC_MAX_BYTES], uint64_t v)
 {
 	size_t n = 1;
 
-	for (uint64_t rest = v; rest >= 10; rest /= 10)
+	for (uint64_t limit = 10; n < DEC_MAX_BYTES && v >= limit; limit *= 10)
 		n++;
 	dec_format_padded(out, n, v);
 	return n;

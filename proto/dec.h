@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "proto/slice.h"
 
@@ -22,6 +23,16 @@ void dec_format_padded(char *out, size_t n, uint64_t v);
  * (empty, a sign, a leading zero, anything else), STELE_ELIMIT when above max.
  */
 int dec_parse(uint64_t *v, struct slice s, uint64_t max);
+
+/* Two digits: "00" to "99", one after the other. For writers that know their widths. */
+extern const char dec_pairs[200];
+
+/* Writes v, below 100 (not checked), as two digits. */
+static inline void
+dec_put2(char *out, uint32_t v)
+{
+	memcpy(out, dec_pairs + 2 * v, 2);
+}
 
 /* Digits at the start of s: 0..s.n. */
 size_t dec_span(struct slice s);

@@ -16,19 +16,19 @@ struct unit {
 };
 
 static const struct unit short_units[] = {
-    {"y", 12, 0},
-    {"mo", 1, 0},
-    {"d", 0, DAY_NS},
-    {"h", 0, 3600 * SECOND_NS},
-    {"m", 0, 60 * SECOND_NS},
-    {"s", 0, SECOND_NS},
+	{"y", 12, 0},
+	{"mo", 1, 0},
+	{"d", 0, DAY_NS},
+	{"h", 0, 3600 * SECOND_NS},
+	{"m", 0, 60 * SECOND_NS},
+	{"s", 0, SECOND_NS},
 };
 static const struct unit iso_date_units[] = {{"Y", 12, 0}, {"M", 1, 0}, {"D", 0, DAY_NS}};
 static const struct unit iso_week_units[] = {{"W", 0, 7 * DAY_NS}};
 static const struct unit iso_time_units[] = {
-    {"H", 0, 3600 * SECOND_NS},
-    {"M", 0, 60 * SECOND_NS},
-    {"S", 0, SECOND_NS},
+	{"H", 0, 3600 * SECOND_NS},
+	{"M", 0, 60 * SECOND_NS},
+	{"S", 0, SECOND_NS},
 };
 
 static int
@@ -126,14 +126,14 @@ duration_parse(struct duration *d, struct slice s)
 }
 
 /* days since 1970, months later; a day that month lacks becomes the first of the next. */
-static int64_t
-add_months(int64_t days, uint64_t months)
+static unsigned
+add_months(unsigned days, unsigned months)
 {
 	struct timestamp_date date = timestamp_date(days);
-	uint64_t month = date.month - 1 + months;
+	unsigned month = date.month - 1 + months;
 
-	date.year += (int64_t)(month / 12);
-	date.month = (unsigned)(month % 12) + 1;
+	date.year += month / 12;
+	date.month = month % 12 + 1;
 	if (date.day > timestamp_month_days(date.year, date.month)) {
 		date.day = 1;
 		date.month++; /* never December, which has 31 days */
@@ -150,7 +150,7 @@ duration_add(int64_t *out_ns, int64_t from_ns, const struct duration *d)
 		return STELE_EINVAL;
 	if (d->months > 12 * 300 || d->ns > (uint64_t)TIMESTAMP_MAX_NS)
 		return STELE_ELIMIT;
-	days = add_months(from_ns / TIMESTAMP_DAY_NS, d->months);
+	days = add_months((unsigned)(from_ns / TIMESTAMP_DAY_NS), (unsigned)d->months);
 	if (__builtin_mul_overflow(days, TIMESTAMP_DAY_NS, &sum) ||
 	    __builtin_add_overflow(sum, from_ns % TIMESTAMP_DAY_NS, &sum) ||
 	    __builtin_add_overflow(sum, (int64_t)d->ns, &sum) || sum > TIMESTAMP_MAX_NS)

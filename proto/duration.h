@@ -13,7 +13,7 @@
 
 struct duration {
 	uint64_t months; /* calendar months; a year is twelve */
-	uint64_t ns;	 /* added after the months */
+	uint64_t ns;     /* added after the months */
 };
 
 /*

@@ -11,43 +11,42 @@
 #include "proto/dec.h"
 #include "proto/err.h"
 
-enum { DAYS_PER_ERA = 146097, DAYS_TO_EPOCH = 719468 }; /* 400 years; 0000-03-01 to 1970-01-01 */
+#define DAYS_PER_ERA 146097u  /* 400 years */
+#define DAYS_TO_EPOCH 719468u /* 0000-03-01 to 1970-01-01 */
 
-int64_t
+unsigned
 timestamp_days(struct timestamp_date date)
 {
-	int64_t year = date.year - (date.month <= 2); /* years begin in March: leap day last */
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t month = date.month > 2 ? date.month - 3 : date.month + 9;
-	int64_t day_of_year = (153 * month + 2) / 5 + date.day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+	unsigned year = date.year - (date.month <= 2); /* years begin in March: leap day last */
+	unsigned era = year / 400, year_of_era = year % 400;
+	unsigned month = date.month > 2 ? date.month - 3 : date.month + 9;
+	unsigned day_of_year = (153 * month + 2) / 5 + date.day - 1;
+	unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
 	return era * DAYS_PER_ERA + day_of_era - DAYS_TO_EPOCH;
 }
 
 struct timestamp_date
-timestamp_date(int64_t days)
+timestamp_date(unsigned days)
 {
-	int64_t z = days + DAYS_TO_EPOCH;
-	int64_t era = (z >= 0 ? z : z - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
-	unsigned day_of_era = (unsigned)(z - era * DAYS_PER_ERA);
+	unsigned era = (days + DAYS_TO_EPOCH) / DAYS_PER_ERA;
+	unsigned day_of_era = (days + DAYS_TO_EPOCH) % DAYS_PER_ERA;
 	unsigned year_of_era =
-	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	unsigned day_of_year =
-	    day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	unsigned month = (5 * day_of_year + 2) / 153; /* from March */
 	struct timestamp_date date = {
-	    .year = (int64_t)year_of_era + era * 400 + (month >= 10),
-	    .month = month < 10 ? month + 3 : month - 9,
-	    .day = day_of_year - (153 * month + 2) / 5 + 1,
+		.year = year_of_era + era * 400 + (month >= 10),
+		.month = month < 10 ? month + 3 : month - 9,
+		.day = day_of_year - (153 * month + 2) / 5 + 1,
 	};
 
 	return date;
 }
 
 unsigned
-timestamp_month_days(int64_t year, unsigned month)
+timestamp_month_days(unsigned year, unsigned month)
 {
 	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -59,21 +58,27 @@ void
 timestamp_format(char out[TIMESTAMP_BYTES], int64_t ns)
 {
 	struct timestamp_date date;
+	uint32_t of_day, fraction;
 	uint64_t seconds;
-	unsigned of_day;
 
 	CHECK(ns >= 0 && ns <= TIMESTAMP_MAX_NS);
 	seconds = (uint64_t)ns / 1000000000;
-	of_day = (unsigned)(seconds % 86400);
-	date = timestamp_date((int64_t)(seconds / 86400));
+	fraction = (uint32_t)((uint64_t)ns - seconds * 1000000000);
+	of_day = (uint32_t)(seconds % 86400);
+	date = timestamp_date((unsigned)(seconds / 86400));
 	memcpy(out, "0000-00-00T00:00:00.000000000Z", TIMESTAMP_BYTES);
-	dec_format_padded(out, 4, (uint64_t)date.year);
-	dec_format_padded(out + 5, 2, date.month);
-	dec_format_padded(out + 8, 2, date.day);
-	dec_format_padded(out + 11, 2, of_day / 3600);
-	dec_format_padded(out + 14, 2, of_day / 60 % 60);
-	dec_format_padded(out + 17, 2, of_day % 60);
-	dec_format_padded(out + 20, 9, (uint64_t)ns % 1000000000);
+	dec_put2(out, date.year / 100);
+	dec_put2(out + 2, date.year % 100);
+	dec_put2(out + 5, date.month);
+	dec_put2(out + 8, date.day);
+	dec_put2(out + 11, of_day / 3600);
+	dec_put2(out + 14, of_day / 60 % 60);
+	dec_put2(out + 17, of_day % 60);
+	dec_put2(out + 20, fraction / 10000000);
+	dec_put2(out + 22, fraction / 100000 % 100);
+	dec_put2(out + 24, fraction / 1000 % 100);
+	dec_put2(out + 26, fraction / 10 % 100);
+	out[28] = (char)('0' + fraction % 10);
 }
 
 /* The shape: digits where the mask has 0, its own characters elsewhere. */
@@ -121,7 +126,7 @@ timestamp_parse(int64_t *ns, struct slice s)
 		return STELE_ESYNTAX;
 	if (hour > 23 || minute > 59 || second > 59)
 		return STELE_ESYNTAX;
-	seconds = timestamp_days(date) * 86400 + hour * 3600 + minute * 60 + second;
+	seconds = (int64_t)timestamp_days(date) * 86400 + hour * 3600 + minute * 60 + second;
 	*ns = seconds * 1000000000 + digits(s.p + 20, 9);
 	return 0;
 }

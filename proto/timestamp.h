@@ -26,21 +26,21 @@ void timestamp_format(char out[TIMESTAMP_BYTES], int64_t ns);
  */
 int timestamp_parse(int64_t *ns, struct slice s);
 
-/* A day of the proleptic Gregorian calendar. */
+/* A day of the Gregorian calendar from 1970-01-01 on. */
 struct timestamp_date {
-	int64_t year;
+	unsigned year;  /* 1970..9999 */
 	unsigned month; /* 1..12 */
-	unsigned day;	/* 1..31 */
+	unsigned day;   /* 1..31 */
 };
 
 /*
- * Days since 1970-01-01 of a date and back; years -32768..32767.
+ * Days since 1970-01-01 of a date, and back.
  * Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
  */
-int64_t timestamp_days(struct timestamp_date date);
-struct timestamp_date timestamp_date(int64_t days);
+unsigned timestamp_days(struct timestamp_date date);
+struct timestamp_date timestamp_date(unsigned days);
 
 /* Days in a month (1..12) of a year. */
-unsigned timestamp_month_days(int64_t year, unsigned month);
+unsigned timestamp_month_days(unsigned year, unsigned month);
 
 #endif
