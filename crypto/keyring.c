@@ -1,0 +1,351 @@
+/*
+ * Two sorted arrays. New logs have the highest ids, so adding is appending; a
+ * commit writes both arrays whole, about 150 bytes a log.
+ *
+ * Secrets never lie in memory that was given back: arrays grow by copying and
+ * wiping, and the body is reserved before it is filled.
+ */
+#include "crypto/keyring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "crypto/random.h"
+#include "proto/bytes.h"
+#include "proto/err.h"
+#include "proto/le.h"
+
+enum {
+	VERSION = 1,
+	HEADER_BYTES = 4 + 8 + 4 + 4,
+	DATA_BYTES = 8 + 8 + 4 + 4 + 32,
+	SEED_BYTES = 8 + 4 + 32 + 1, /* and the name */
+};
+
+struct keyring {
+	char path[LIMIT_PATH_BYTES];
+	struct keyfile_seal *seal;
+	uint64_t next_key_id;
+	struct keyring_data *data;
+	size_t n_data, cap_data;
+	struct keyring_seed *seeds;
+	size_t n_seeds, cap_seeds;
+};
+
+/* Room for one more element of size bytes in *array, which holds n and has room for *cap. */
+static int
+grow(void *array, size_t n, size_t *cap, size_t size)
+{
+	void *old, *p;
+	size_t more = *cap ? *cap * 2 : 64;
+
+	if (n < *cap)
+		return 0;
+	p = calloc(more, size);
+	if (!p)
+		return STELE_ENOMEM;
+	memcpy(&old, array, sizeof old);
+	if (old) {
+		memcpy(p, old, n * size);
+		sodium_memzero(old, n * size);
+		free(old);
+	}
+	memcpy(array, &p, sizeof p);
+	*cap = more;
+	return 0;
+}
+
+/* The first seed not before (log_id, epoch), or n_seeds. */
+static size_t
+seed_position(const struct keyring *kr, uint64_t log_id, uint32_t epoch)
+{
+	size_t lo = 0, hi = kr->n_seeds;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct keyring_seed *s = &kr->seeds[mid];
+
+		if (s->log_id < log_id || (s->log_id == log_id && s->epoch < epoch))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct keyring_seed *
+keyring_find_seed(const struct keyring *kr, uint64_t log_id, uint32_t epoch)
+{
+	size_t i = seed_position(kr, log_id, epoch);
+
+	if (i == kr->n_seeds || kr->seeds[i].log_id != log_id || kr->seeds[i].epoch != epoch)
+		return NULL;
+	return &kr->seeds[i];
+}
+
+static int
+compare_data(const void *key_id, const void *element)
+{
+	uint64_t want = *(const uint64_t *)key_id;
+	uint64_t have = ((const struct keyring_data *)element)->key_id;
+
+	return want < have ? -1 : want > have;
+}
+
+const struct keyring_data *
+keyring_find_data(const struct keyring *kr, uint64_t key_id)
+{
+	if (kr->n_data == 0)
+		return NULL;
+	return bsearch(&key_id, kr->data, kr->n_data, sizeof *kr->data, compare_data);
+}
+
+const struct keyring_data *
+keyring_each_data(const struct keyring *kr, size_t *n)
+{
+	*n = kr->n_data;
+	return kr->data;
+}
+
+const struct keyring_seed *
+keyring_each_seed(const struct keyring *kr, size_t *n)
+{
+	*n = kr->n_seeds;
+	return kr->seeds;
+}
+
+/* Inserts a seed where it belongs; there is room. */
+static struct keyring_seed *
+insert_seed(struct keyring *kr, uint64_t log_id, uint32_t epoch, struct slice name)
+{
+	size_t i = seed_position(kr, log_id, epoch);
+	struct keyring_seed *s = &kr->seeds[i];
+
+	memmove(s + 1, s, (kr->n_seeds - i) * sizeof *s);
+	memset(s, 0, sizeof *s);
+	s->log_id = log_id;
+	s->epoch = epoch;
+	memcpy(s->name, name.p, name.n);
+	kr->n_seeds++;
+	return s;
+}
+
+int
+keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint32_t epoch,
+		uint64_t *key_id)
+{
+	struct keyring_data *d;
+
+	if (name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES)
+		return STELE_EINVAL;
+	if (keyring_find_seed(kr, log_id, epoch))
+		return STELE_EEXIST;
+	if (kr->n_data >= LIMIT_KEYRING_KEYS || kr->n_seeds >= LIMIT_KEYRING_KEYS)
+		return STELE_ELIMIT;
+	if (grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data) != 0 ||
+	    grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds) != 0)
+		return STELE_ENOMEM;
+	d = &kr->data[kr->n_data++];
+	*d = (struct keyring_data){kr->next_key_id++, log_id, KEYRING_TAIL, epoch, {0}};
+	random_bytes(d->key, sizeof d->key);
+	random_bytes(insert_seed(kr, log_id, epoch, name)->seed, 32);
+	*key_id = d->key_id;
+	return 0;
+}
+
+void
+keyring_drop_log(struct keyring *kr, uint64_t log_id)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < kr->n_data; i++) {
+		if (kr->data[i].log_id != log_id)
+			kr->data[kept++] = kr->data[i];
+	}
+	if (kr->n_data > kept)
+		sodium_memzero(kr->data + kept, (kr->n_data - kept) * sizeof *kr->data);
+	kr->n_data = kept;
+	kept = 0;
+	for (size_t i = 0; i < kr->n_seeds; i++) {
+		if (kr->seeds[i].log_id != log_id)
+			kr->seeds[kept++] = kr->seeds[i];
+	}
+	if (kr->n_seeds > kept)
+		sodium_memzero(kr->seeds + kept, (kr->n_seeds - kept) * sizeof *kr->seeds);
+	kr->n_seeds = kept;
+}
+
+static void
+put_data(uint8_t *p, const struct keyring_data *d)
+{
+	le_put64(p, d->key_id);
+	le_put64(p + 8, d->log_id);
+	le_put32(p + 16, (uint32_t)d->kind);
+	le_put32(p + 20, d->epoch);
+	memcpy(p + 24, d->key, sizeof d->key);
+}
+
+static size_t
+put_seed(uint8_t *p, const struct keyring_seed *s)
+{
+	size_t n = strlen(s->name);
+
+	le_put64(p, s->log_id);
+	le_put32(p + 8, s->epoch);
+	memcpy(p + 12, s->seed, sizeof s->seed);
+	p[44] = (uint8_t)n;
+	memcpy(p + SEED_BYTES, s->name, n);
+	return SEED_BYTES + n;
+}
+
+/* The body of the key file, into an empty buffer. */
+static int
+encode(const struct keyring *kr, struct buf *out)
+{
+	size_t most = HEADER_BYTES + kr->n_data * DATA_BYTES +
+		      kr->n_seeds * (SEED_BYTES + LIMIT_LOG_NAME_BYTES);
+	uint8_t *p;
+
+	if (buf_reserve(out, most) != 0)
+		return STELE_ENOMEM;
+	p = out->p;
+	le_put32(p, VERSION);
+	le_put64(p + 4, kr->next_key_id);
+	le_put32(p + 12, (uint32_t)kr->n_data);
+	le_put32(p + 16, (uint32_t)kr->n_seeds);
+	p += HEADER_BYTES;
+	for (size_t i = 0; i < kr->n_data; i++, p += DATA_BYTES)
+		put_data(p, &kr->data[i]);
+	for (size_t i = 0; i < kr->n_seeds; i++)
+		p += put_seed(p, &kr->seeds[i]);
+	out->n = (size_t)(p - out->p);
+	return 0;
+}
+
+/* One data key; ids must ascend and lie below the next. */
+static int
+take_data(struct keyring *kr, struct bytes *b)
+{
+	uint64_t last = kr->n_data ? kr->data[kr->n_data - 1].key_id : 0;
+	struct keyring_data d = {.kind = KEYRING_TAIL};
+	uint32_t kind;
+	int r;
+
+	d.key_id = bytes_u64(b);
+	d.log_id = bytes_u64(b);
+	kind = bytes_u32(b);
+	d.epoch = bytes_u32(b);
+	bytes_copy(b, d.key, sizeof d.key);
+	if (bytes_err(b) || d.key_id <= last || d.key_id >= kr->next_key_id)
+		return STELE_EDAMAGED;
+	if (kind != KEYRING_TAIL)
+		return STELE_EVERSION;
+	r = grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data);
+	if (r == 0)
+		kr->data[kr->n_data++] = d;
+	sodium_memzero(&d, sizeof d);
+	return r;
+}
+
+/* One seed; log ids and epochs must ascend. */
+static int
+take_seed(struct keyring *kr, struct bytes *b)
+{
+	uint64_t log_id = bytes_u64(b);
+	uint32_t epoch = bytes_u32(b);
+	struct slice seed = bytes_take(b, 32);
+	struct slice name = bytes_take(b, bytes_u8(b));
+
+	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES ||
+	    memchr(name.p, 0, name.n) || seed_position(kr, log_id, epoch) != kr->n_seeds)
+		return STELE_EDAMAGED;
+	if (grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds) != 0)
+		return STELE_ENOMEM;
+	memcpy(insert_seed(kr, log_id, epoch, name)->seed, seed.p, seed.n);
+	return 0;
+}
+
+static int
+decode(struct keyring *kr, struct slice body)
+{
+	struct bytes b;
+	uint32_t version, n_data, n_seeds;
+	int r = 0;
+
+	bytes_init(&b, body);
+	version = bytes_u32(&b);
+	if (bytes_err(&b))
+		return STELE_EDAMAGED;
+	if (version != VERSION)
+		return STELE_EVERSION;
+	kr->next_key_id = bytes_u64(&b);
+	n_data = bytes_u32(&b);
+	n_seeds = bytes_u32(&b);
+	for (uint32_t i = 0; i < n_data && r == 0; i++)
+		r = take_data(kr, &b);
+	for (uint32_t i = 0; i < n_seeds && r == 0; i++)
+		r = take_seed(kr, &b);
+	if (r == 0 && bytes_end(&b) != 0)
+		r = STELE_EDAMAGED;
+	return r;
+}
+
+int
+keyring_commit(struct keyring *kr)
+{
+	struct buf body;
+	int r;
+
+	buf_init(&body);
+	r = encode(kr, &body);
+	if (r == 0)
+		r = keyfile_write(kr->path, buf_slice(&body), kr->seal);
+	keyfile_wipe(&body);
+	return r;
+}
+
+int
+keyring_open(struct keyring **out, const char *path, struct keyfile_seal *seal, bool create)
+{
+	struct keyring *kr;
+	struct buf body;
+	int r;
+
+	if (strlen(path) >= LIMIT_PATH_BYTES)
+		return STELE_EINVAL;
+	kr = calloc(1, sizeof *kr);
+	if (!kr)
+		return STELE_ENOMEM;
+	memcpy(kr->path, path, strlen(path) + 1);
+	kr->seal = seal;
+	kr->next_key_id = 1;
+	buf_init(&body);
+	r = keyfile_read(path, &body, seal);
+	if (r == 0)
+		r = decode(kr, buf_slice(&body));
+	else if (r == STELE_ENOTFOUND && create)
+		r = keyring_commit(kr);
+	keyfile_wipe(&body);
+	if (r != 0) {
+		keyring_free(kr);
+		return r;
+	}
+	*out = kr;
+	return 0;
+}
+
+void
+keyring_free(struct keyring *kr)
+{
+	if (!kr)
+		return;
+	if (kr->data)
+		sodium_memzero(kr->data, kr->cap_data * sizeof *kr->data);
+	if (kr->seeds)
+		sodium_memzero(kr->seeds, kr->cap_seeds * sizeof *kr->seeds);
+	free(kr->data);
+	free(kr->seeds);
+	free(kr);
+}

@@ -1,0 +1,288 @@
+/* crypto/keyring: keys survive a restart, are found quickly, and dropped ones are gone. */
+#include "crypto/keyring.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include <check.h>
+
+#include "crypto/init.h"
+#include "proto/err.h"
+#include "tests/unit/scratch.h"
+
+static struct keyfile_seal *plain, *sealed;
+static struct scratch scratch;
+static char path[512];
+
+static void
+setup(void)
+{
+	scratch_init(&scratch);
+	snprintf(path, sizeof path, "%s", scratch_path(&scratch, "keyring"));
+}
+
+static void
+teardown(void)
+{
+	scratch_fini(&scratch);
+}
+
+static struct keyring *
+open_ring(struct keyfile_seal *seal, bool create)
+{
+	struct keyring *kr;
+
+	ck_assert_int_eq(keyring_open(&kr, path, seal, create), 0);
+	return kr;
+}
+
+static uint64_t
+add(struct keyring *kr, uint64_t log_id, const char *name, uint32_t epoch)
+{
+	uint64_t key_id = 0;
+
+	ck_assert_int_eq(keyring_add_log(kr, log_id, slice_str(name), epoch, &key_id), 0);
+	return key_id;
+}
+
+START_TEST(committed_keys_are_there_after_a_restart_and_others_are_not)
+{
+	struct keyring *kr = open_ring(sealed, true);
+	struct keyring_data data;
+	struct keyring_seed seed;
+	uint64_t id = add(kr, 7, "payments", 0), lost;
+
+	data = *keyring_find_data(kr, id);
+	seed = *keyring_find_seed(kr, 7, 0);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	lost = add(kr, 8, "k8s-prod", 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	ck_assert_ptr_nonnull(keyring_find_data(kr, id));
+	ck_assert_mem_eq(keyring_find_data(kr, id)->key, data.key, 32);
+	ck_assert_uint_eq(keyring_find_data(kr, id)->log_id, 7);
+	ck_assert_int_eq(keyring_find_data(kr, id)->kind, KEYRING_TAIL);
+	ck_assert_mem_eq(keyring_find_seed(kr, 7, 0)->seed, seed.seed, 32);
+	ck_assert_str_eq(keyring_find_seed(kr, 7, 0)->name, "payments");
+	ck_assert_ptr_null(keyring_find_data(kr, lost));
+	ck_assert_ptr_null(keyring_find_seed(kr, 8, 0));
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(every_key_is_its_own)
+{
+	struct keyring *kr = open_ring(plain, true);
+	uint64_t a = add(kr, 1, "a", 0), b = add(kr, 2, "b", 0), c = add(kr, 2, "b", 1);
+
+	ck_assert_uint_ne(a, 0);
+	ck_assert(a != b && b != c && a != c);
+	ck_assert_mem_ne(keyring_find_data(kr, a)->key, keyring_find_data(kr, b)->key, 32);
+	ck_assert_mem_ne(keyring_find_data(kr, b)->key, keyring_find_data(kr, c)->key, 32);
+	ck_assert_mem_ne(keyring_find_seed(kr, 2, 0)->seed, keyring_find_seed(kr, 2, 1)->seed, 32);
+	ck_assert_mem_ne(keyring_find_seed(kr, 1, 0)->seed, keyring_find_data(kr, a)->key, 32);
+	ck_assert_int_eq(keyring_add_log(kr, 2, slice_str("b"), 1, &a), STELE_EEXIST);
+	ck_assert_int_eq(keyring_add_log(kr, 3, slice_str(""), 0, &a), STELE_EINVAL);
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again)
+{
+	struct keyring *kr = open_ring(plain, true);
+	uint64_t a = add(kr, 1, "a", 0), b = add(kr, 2, "b", 0), c;
+	size_t n;
+
+	keyring_drop_log(kr, 2);
+	keyring_drop_log(kr, 99);
+	ck_assert_ptr_null(keyring_find_data(kr, b));
+	ck_assert_ptr_null(keyring_find_seed(kr, 2, 0));
+	ck_assert_ptr_nonnull(keyring_find_data(kr, a));
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+	kr = open_ring(plain, false);
+	c = add(kr, 3, "c", 0);
+	ck_assert_uint_gt(c, b);
+	keyring_each_data(kr, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(keyring_each_seed(kr, &n)[1].name, "c");
+	ck_assert_uint_eq(n, 2);
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(logs_may_come_in_any_order)
+{
+	static const uint64_t ids[] = {50, 3, 99, 1, 51, 2, 98};
+	struct keyring *kr = open_ring(plain, true);
+	size_t n;
+
+	for (uint32_t epoch = 3; epoch-- > 0;) {
+		for (size_t i = 0; i < 7; i++)
+			add(kr, ids[i], "log", epoch);
+	}
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+	kr = open_ring(plain, false);
+	keyring_each_seed(kr, &n);
+	ck_assert_uint_eq(n, 21);
+	for (size_t i = 0; i < 7; i++) {
+		for (uint32_t epoch = 0; epoch < 3; epoch++) {
+			const struct keyring_seed *s = keyring_find_seed(kr, ids[i], epoch);
+			ck_assert_ptr_nonnull(s);
+			ck_assert(s->log_id == ids[i] && s->epoch == epoch);
+		}
+		ck_assert_ptr_null(keyring_find_seed(kr, ids[i], 3));
+	}
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(ten_thousand_logs_are_written_and_found_quickly)
+{
+	enum { N = 10000 };
+	struct keyring *kr = open_ring(sealed, true);
+	struct timespec t0, t1, t2;
+	char name[64];
+
+	for (uint64_t i = 0; i < N; i++) {
+		snprintf(name, sizeof name, "log-%llu", (unsigned long long)i);
+		add(kr, i, name, 0);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	keyring_free(kr);
+	kr = open_ring(sealed, false);
+	clock_gettime(CLOCK_MONOTONIC, &t2);
+	printf("%d logs: commit %.1f ms, open %.1f ms\n", N,
+	       (double)(t1.tv_sec - t0.tv_sec) * 1e3 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e6,
+	       (double)(t2.tv_sec - t1.tv_sec) * 1e3 + (double)(t2.tv_nsec - t1.tv_nsec) / 1e6);
+	for (uint64_t i = 0; i < N; i++) {
+		ck_assert_uint_eq(keyring_find_seed(kr, i, 0)->log_id, i);
+		ck_assert_uint_eq(keyring_find_data(kr, i + 1)->log_id, i);
+	}
+	ck_assert_ptr_null(keyring_find_data(kr, 0));
+	ck_assert_ptr_null(keyring_find_data(kr, N + 1));
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(a_missing_keyring_is_made_only_when_asked)
+{
+	struct keyring *kr = NULL;
+	struct stat st;
+
+	ck_assert_int_eq(keyring_open(&kr, path, plain, false), STELE_ENOTFOUND);
+	ck_assert_ptr_null(kr);
+	keyring_free(open_ring(plain, true));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(keyring_open(&kr, path, sealed, true), STELE_EKEY);
+	ck_assert_ptr_null(kr);
+	keyring_free(NULL);
+}
+END_TEST
+
+/* A body of two data keys (4 + 8 + 4 + 4 bytes in) and two seeds (at 132 and 132 + 46). */
+static void
+body_of_two(struct buf *body)
+{
+	struct keyring *kr = open_ring(plain, true);
+
+	add(kr, 1, "a", 0);
+	add(kr, 2, "b", 0);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+	buf_init(body);
+	ck_assert_int_eq(keyfile_read(path, body, plain), 0);
+	ck_assert_uint_eq(body->n, 20 + 2 * 56 + 2 * 46);
+}
+
+static int
+reopen_with(struct slice body)
+{
+	struct keyring *kr;
+	int r;
+
+	ck_assert_int_eq(keyfile_write(path, body, plain), 0);
+	r = keyring_open(&kr, path, plain, false);
+	if (r == 0)
+		keyring_free(kr);
+	return r;
+}
+
+START_TEST(a_body_that_is_not_in_order_is_refused)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		int want;
+	} cases[] = {
+		{0, 2, STELE_EVERSION},         /* version */
+		{4, 2, STELE_EDAMAGED},         /* next key id not above the last */
+		{12, 3, STELE_EDAMAGED},        /* one data key more than there is */
+		{16, 3, STELE_EDAMAGED},        /* one seed more */
+		{16, 1, STELE_EDAMAGED},        /* one seed fewer */
+		{20 + 56, 1, STELE_EDAMAGED},   /* the same key id twice */
+		{20, 0, STELE_EDAMAGED},        /* key id 0 */
+		{20 + 16, 2, STELE_EVERSION},   /* unknown kind */
+		{132 + 46, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
+		{132 + 44, 0, STELE_EDAMAGED},  /* a log without a name */
+		{132 + 44, 64, STELE_EDAMAGED}, /* a name too long */
+		{132 + 45, 0, STELE_EDAMAGED},  /* a NUL in a name */
+	};
+	struct buf body;
+
+	body_of_two(&body);
+	ck_assert_int_eq(reopen_with(buf_slice(&body)), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint8_t old = body.p[cases[i].at];
+		body.p[cases[i].at] = cases[i].value;
+		ck_assert_int_eq(reopen_with(buf_slice(&body)), cases[i].want);
+		body.p[cases[i].at] = old;
+	}
+	for (size_t n = 0; n < body.n; n++)
+		ck_assert_int_eq(reopen_with(slice_of(body.p, n)), STELE_EDAMAGED);
+	buf_put_u8(&body, 0);
+	ck_assert_int_eq(reopen_with(buf_slice(&body)), STELE_EDAMAGED);
+	keyfile_wipe(&body);
+}
+END_TEST
+
+static TCase *
+cases(void)
+{
+	TCase *t = tcase_create("keyring");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, committed_keys_are_there_after_a_restart_and_others_are_not);
+	tcase_add_test(t, every_key_is_its_own);
+	tcase_add_test(t, a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again);
+	tcase_add_test(t, logs_may_come_in_any_order);
+	tcase_add_test(t, ten_thousand_logs_are_written_and_found_quickly);
+	tcase_add_test(t, a_missing_keyring_is_made_only_when_asked);
+	tcase_add_test(t, a_body_that_is_not_in_order_is_refused);
+	return t;
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("keyring");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	if (crypto_init() != 0 || keyfile_seal_new(&plain, NULL) != 0 ||
+	    keyfile_seal_new(&sealed, "correct horse") != 0)
+		return 1;
+	suite_add_tcase(s, cases());
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	keyfile_seal_free(plain);
+	keyfile_seal_free(sealed);
+	return failed != 0;
+}
