@@ -13,8 +13,8 @@
 
 struct bytes {
 	const uint8_t *p; /* next byte; the memory stays its owner's */
-	size_t left;	  /* bytes from p on; 0 once in error */
-	int err;	  /* 0, or STELE_ESYNTAX once a read went past the end */
+	size_t left;      /* bytes from p on; 0 once in error */
+	int err;          /* 0, or STELE_ESYNTAX once a read went past the end */
 };
 
 /* A reader over s, which must outlive it and the slices taken from it. */

@@ -14,14 +14,14 @@
 /* --- words --------------------------------------------------------------- */
 
 static const char *const kind_names[] = {
-    [ENTRY_RECORD] = "record",	 [ENTRY_POLICY] = "policy", [ENTRY_HOLD] = "hold",
-    [ENTRY_RELEASE] = "release", [ENTRY_EXTEND] = "extend", [ENTRY_EVENT] = "event",
-    [ENTRY_PURGE] = "purge",	 [ENTRY_KEY] = "key",	    [ENTRY_RESTORE] = "restore",
+	[ENTRY_RECORD] = "record",   [ENTRY_POLICY] = "policy", [ENTRY_HOLD] = "hold",
+	[ENTRY_RELEASE] = "release", [ENTRY_EXTEND] = "extend", [ENTRY_EVENT] = "event",
+	[ENTRY_PURGE] = "purge",     [ENTRY_KEY] = "key",       [ENTRY_RESTORE] = "restore",
 };
 static const char *const mode_names[] = {
-    [ENTRY_MODE_NONE] = "none",
-    [ENTRY_MODE_GOVERNANCE] = "governance",
-    [ENTRY_MODE_COMPLIANCE] = "compliance",
+	[ENTRY_MODE_NONE] = "none",
+	[ENTRY_MODE_GOVERNANCE] = "governance",
+	[ENTRY_MODE_COMPLIANCE] = "compliance",
 };
 
 enum {

@@ -37,18 +37,18 @@ enum entry_mode { ENTRY_MODE_NONE, ENTRY_MODE_GOVERNANCE, ENTRY_MODE_COMPLIANCE 
 
 /* Slices point into the caller's memory (write), or into the text or the scratch (read). */
 struct entry {
-	struct slice origin;	 /* SERVER/LOG */
-	uint64_t index;		 /* zero-based; below 2^53, as ctl and size */
-	enum entry_kind kind;	 /* entry 0 is ENTRY_POLICY */
-	uint64_t ctl;		 /* index of the latest control entry before; 0 for entry 0 */
-	int64_t time_ns;	 /* 0..TIMESTAMP_MAX_NS, as retain_until_ns */
-	uint8_t prev[32];	 /* entry hash of index - 1 */
-	uint8_t commitment[32];	 /* of salt and payload */
-	uint64_t size;		 /* payload bytes */
+	struct slice origin;     /* SERVER/LOG */
+	uint64_t index;          /* zero-based; below 2^53, as ctl and size */
+	enum entry_kind kind;    /* entry 0 is ENTRY_POLICY */
+	uint64_t ctl;            /* index of the latest control entry before; 0 for entry 0 */
+	int64_t time_ns;         /* 0..TIMESTAMP_MAX_NS, as retain_until_ns */
+	uint8_t prev[32];        /* entry hash of index - 1 */
+	uint8_t commitment[32];  /* of salt and payload */
+	uint64_t size;           /* payload bytes */
 	struct slice media_type; /* 1..LIMIT_MEDIA_TYPE_BYTES */
-	struct slice writer;	 /* 1..LIMIT_WRITER_BYTES */
-	enum entry_mode mode;	 /* ENTRY_MODE_NONE: no lock members at all */
-	struct slice event;	 /* not empty: stands in place of retain_until */
+	struct slice writer;     /* 1..LIMIT_WRITER_BYTES */
+	enum entry_mode mode;    /* ENTRY_MODE_NONE: no lock members at all */
+	struct slice event;      /* not empty: stands in place of retain_until */
 	int64_t retain_until_ns; /* when mode is not NONE and event is empty; else 0 */
 };
 

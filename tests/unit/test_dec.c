@@ -36,7 +36,7 @@ END_TEST
 
 START_TEST(a_second_spelling_is_refused)
 {
-	static const char *const bad[] = {"",	"00", "01",  "+1",  "-1",
+	static const char *const bad[] = {"",   "00", "01",  "+1",  "-1",
 					  " 1", "1 ", "1.0", "1e3", "0x1"};
 	uint64_t v = 77;
 

@@ -27,14 +27,14 @@ START_TEST(every_unit_is_what_it_says)
 		const char *text;
 		uint64_t months, seconds;
 	} rows[] = {
-	    {"7y", 84, 0},	    {"1mo", 1, 0},
-	    {"90d", 0, 90 * 86400}, {"24h", 0, 86400},
-	    {"30m", 0, 1800},	    {"45s", 0, 45},
-	    {"0s", 0, 0},	    {"P7Y", 84, 0},
-	    {"P1Y6M", 18, 0},	    {"P2W", 0, 14 * 86400},
-	    {"PT12H", 0, 43200},    {"PT1M", 0, 60},
-	    {"P1M", 1, 0},	    {"P1Y2M3DT4H5M6S", 14, 3 * 86400 + 4 * 3600 + 5 * 60 + 6},
-	    {"P1DT1S", 0, 86401},
+		{"7y", 84, 0},          {"1mo", 1, 0},
+		{"90d", 0, 90 * 86400}, {"24h", 0, 86400},
+		{"30m", 0, 1800},       {"45s", 0, 45},
+		{"0s", 0, 0},           {"P7Y", 84, 0},
+		{"P1Y6M", 18, 0},       {"P2W", 0, 14 * 86400},
+		{"PT12H", 0, 43200},    {"PT1M", 0, 60},
+		{"P1M", 1, 0},          {"P1Y2M3DT4H5M6S", 14, 3 * 86400 + 4 * 3600 + 5 * 60 + 6},
+		{"P1DT1S", 0, 86401},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -49,11 +49,11 @@ END_TEST
 START_TEST(another_spelling_is_refused)
 {
 	static const char *const bad[] = {
-	    "",	     "7",     "y",	 "7Y",	   "7 y",   " 7y",	    "7y ",    "-7y",
-	    "+7y",   "07y",   "7.5y",	 "7w",	   "7ms",   "1y6mo",	    "7min",   "P",
-	    "PT",    "P1",    "P1S",	 "P1H",	   "PT1D",  "PT1Y",	    "P1YT",   "P1M1Y",
-	    "P1Y1Y", "P1D1W", "P1Y1W",	 "P1WT1H", "P1.5Y", "P-1Y",	    "PT1S1H", "p1y",
-	    "P1y",   "P1YT1", "PT1HT1M", "P01Y",   "1 d",   "\xe2\x88\x9e",
+		"",      "7",     "y",       "7Y",     "7 y",   " 7y",          "7y ",    "-7y",
+		"+7y",   "07y",   "7.5y",    "7w",     "7ms",   "1y6mo",        "7min",   "P",
+		"PT",    "P1",    "P1S",     "P1H",    "PT1D",  "PT1Y",         "P1YT",   "P1M1Y",
+		"P1Y1Y", "P1D1W", "P1Y1W",   "P1WT1H", "P1.5Y", "P-1Y",         "PT1S1H", "p1y",
+		"P1y",   "P1YT1", "PT1HT1M", "P01Y",   "1 d",   "\xe2\x88\x9e",
 	};
 	struct duration d = {7, 7};
 
@@ -67,13 +67,13 @@ END_TEST
 START_TEST(numbers_that_overflow_are_a_limit)
 {
 	static const char *const bad[] = {
-	    "99999999999999999999y",
-	    "1537228672809129302y",
-	    "18446744073709551616s",
-	    "18446744074s",
-	    "213504d",
-	    "P213503DT23H35M",
-	    "P213503DT86400000S",
+		"99999999999999999999y",
+		"1537228672809129302y",
+		"18446744073709551616s",
+		"18446744074s",
+		"213504d",
+		"P213503DT23H35M",
+		"P213503DT86400000S",
 	};
 	struct duration d = {7, 7};
 

@@ -43,19 +43,19 @@ END_TEST
 START_TEST(what_is_no_statement_is_refused)
 {
 	static const char *const bad[] = {
-	    "",
-	    "stele key\n" VKEY "\n0\n1\n",
-	    "Stele key v1\n" VKEY "\n0\n1\n",
-	    "stele key v1\n" VKEY "\n0\n",
-	    "stele key v1\n" VKEY "\n0\n1",
-	    "stele key v1\n" VKEY "\n0\n1\n\n",
-	    "stele key v1\n" VKEY "\n0\n1\nx\n",
-	    "stele key v1\n" VKEY "\n00\n1\n",
-	    "stele key v1\n" VKEY "\n0\n-1\n",
-	    "stele key v1\n\n0\n1\n",
-	    "stele key v1\n" VKEY " \n0\n1\n",
-	    "stele key v1\n" COSIGNER "\n0\n1\n",
-	    "stele key v1",
+		"",
+		"stele key\n" VKEY "\n0\n1\n",
+		"Stele key v1\n" VKEY "\n0\n1\n",
+		"stele key v1\n" VKEY "\n0\n",
+		"stele key v1\n" VKEY "\n0\n1",
+		"stele key v1\n" VKEY "\n0\n1\n\n",
+		"stele key v1\n" VKEY "\n0\n1\nx\n",
+		"stele key v1\n" VKEY "\n00\n1\n",
+		"stele key v1\n" VKEY "\n0\n-1\n",
+		"stele key v1\n\n0\n1\n",
+		"stele key v1\n" VKEY " \n0\n1\n",
+		"stele key v1\n" COSIGNER "\n0\n1\n",
+		"stele key v1",
 	};
 	struct keystatement k = {.epoch = 77};
 

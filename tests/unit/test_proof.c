@@ -94,32 +94,32 @@ END_TEST
 START_TEST(what_is_no_proof_is_refused)
 {
 	static const char *const bad[] = {
-	    "",
-	    "c2sp.org/tlog-proof@v1",
-	    MAGIC,
-	    MAGIC EXTRA,
-	    MAGIC EXTRA "index 2\n",
-	    MAGIC EXTRA "index 2\n\n",
-	    MAGIC EXTRA "index 2\n" HASH "\n",
-	    MAGIC EXTRA "index 2\n" NOTE,
-	    MAGIC EXTRA "index 02\n\n" NOTE,
-	    MAGIC EXTRA "index 9007199254740992\n\n" NOTE,
-	    MAGIC EXTRA "index  2\n\n" NOTE,
-	    MAGIC EXTRA "index\n\n" NOTE,
-	    MAGIC EXTRA "\n\n" NOTE,
-	    MAGIC "index 2\n" EXTRA "\n" NOTE,
-	    MAGIC "index 2\n\n" NOTE,
-	    MAGIC EXTRA EXTRA "index 2\n\n" NOTE,
-	    MAGIC "extra \nindex 2\n\n" NOTE,
-	    MAGIC "extra e30=\nindex 2\n\n" NOTE, /* no LF, no salt */
-	    MAGIC "extra e30K\nindex 2\n\n" NOTE, /* no salt */
-	    MAGIC "extra CkFBRUNBd1FGQmdjSUNRb0xEQTBPRHc9PQ==\nindex 2\n\n" NOTE, /* no entry */
-	    MAGIC "extra e30KQUFFQ0F3UUZCZ2NJQ1FvTERBME9Edz0=\nindex 2\n\n" NOTE,
-	    MAGIC EXTRA "index 2\n" HASH " \n\n" NOTE,
-	    MAGIC EXTRA "index 2\nAAAA\n\n" NOTE,
-	    MAGIC EXTRA "index 2\r\n\n" NOTE,
-	    "c2sp.org/tlog-proof\n" EXTRA "index 2\n\n" NOTE,
-	    "\n" WHOLE,
+		"",
+		"c2sp.org/tlog-proof@v1",
+		MAGIC,
+		MAGIC EXTRA,
+		MAGIC EXTRA "index 2\n",
+		MAGIC EXTRA "index 2\n\n",
+		MAGIC EXTRA "index 2\n" HASH "\n",
+		MAGIC EXTRA "index 2\n" NOTE,
+		MAGIC EXTRA "index 02\n\n" NOTE,
+		MAGIC EXTRA "index 9007199254740992\n\n" NOTE,
+		MAGIC EXTRA "index  2\n\n" NOTE,
+		MAGIC EXTRA "index\n\n" NOTE,
+		MAGIC EXTRA "\n\n" NOTE,
+		MAGIC "index 2\n" EXTRA "\n" NOTE,
+		MAGIC "index 2\n\n" NOTE,
+		MAGIC EXTRA EXTRA "index 2\n\n" NOTE,
+		MAGIC "extra \nindex 2\n\n" NOTE,
+		MAGIC "extra e30=\nindex 2\n\n" NOTE, /* no LF, no salt */
+		MAGIC "extra e30K\nindex 2\n\n" NOTE, /* no salt */
+		MAGIC "extra CkFBRUNBd1FGQmdjSUNRb0xEQTBPRHc9PQ==\nindex 2\n\n" NOTE, /* no entry */
+		MAGIC "extra e30KQUFFQ0F3UUZCZ2NJQ1FvTERBME9Edz0=\nindex 2\n\n" NOTE,
+		MAGIC EXTRA "index 2\n" HASH " \n\n" NOTE,
+		MAGIC EXTRA "index 2\nAAAA\n\n" NOTE,
+		MAGIC EXTRA "index 2\r\n\n" NOTE,
+		"c2sp.org/tlog-proof\n" EXTRA "index 2\n\n" NOTE,
+		"\n" WHOLE,
 	};
 	struct proof_text p = {.index = 77};
 
