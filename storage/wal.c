@@ -1,0 +1,340 @@
+/*
+ * The row of files. The writer appends; the maintaining thread prepares the
+ * next file; any thread reads. `mu` guards the table of descriptors only.
+ */
+#include "storage/wal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+#include "proto/le.h"
+#include "storage/file.h"
+#include "storage/walfile.h"
+
+enum { MARK_BYTES = 128, MARK_SLOT = 4096, MARK_HASHED = 64 };
+
+static const char mark_magic[8] = "stelerel";
+
+struct wal_file {
+	int fd;
+	uint64_t bytes;
+};
+
+struct wal {
+	char dir[PATH_MAX];
+	uint64_t incarnation, file_bytes;
+	pthread_mutex_t mu;      /* files, n_files, cap_files */
+	pthread_mutex_t making;  /* one thread makes a file at a time */
+	struct wal_file *files;  /* files[i] is number i + 1 */
+	uint32_t n_files, cap_files;
+	struct wal_pos end;      /* the writer's */
+	int mark_fd;
+	unsigned mark_slot;
+	struct sha256 *make_hash; /* under making */
+};
+
+static int
+add_file(struct wal *w, int fd, uint64_t bytes)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&w->mu);
+	if (w->n_files == w->cap_files) {
+		uint32_t cap = w->cap_files ? w->cap_files * 2 : 16;
+		struct wal_file *f = realloc(w->files, cap * sizeof *f);
+		if (f) {
+			w->files = f;
+			w->cap_files = cap;
+		} else {
+			err = STELE_ENOMEM;
+		}
+	}
+	if (err == 0)
+		w->files[w->n_files++] = (struct wal_file){fd, bytes};
+	pthread_mutex_unlock(&w->mu);
+	return err;
+}
+
+static struct wal_file
+get_file(struct wal *w, uint32_t number)
+{
+	struct wal_file f = {-1, 0};
+
+	pthread_mutex_lock(&w->mu);
+	if (number >= 1 && number <= w->n_files)
+		f = w->files[number - 1];
+	pthread_mutex_unlock(&w->mu);
+	return f;
+}
+
+static int
+make_file(struct wal *w, uint32_t number)
+{
+	int fd, err = 0;
+
+	pthread_mutex_lock(&w->making);
+	if (get_file(w, number).fd < 0) {
+		fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, w->make_hash);
+		err = fd < 0 ? fd : add_file(w, fd, w->file_bytes);
+		if (err != 0 && fd >= 0)
+			close(fd);
+	}
+	pthread_mutex_unlock(&w->making);
+	return err;
+}
+
+/* The highest number among files named NNNNNNNN.wal, 0 for none. */
+static int
+highest_file(const char *dir, uint32_t *out)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return stele_err_from_errno(errno);
+	*out = 0;
+	while ((e = readdir(d))) {
+		unsigned number;
+		char tail;
+		if (strlen(e->d_name) == 12 && sscanf(e->d_name, "%8u.wa%c", &number, &tail) == 2 &&
+		    tail == 'l' && number > *out)
+			*out = number;
+	}
+	closedir(d);
+	return 0;
+}
+
+static int
+open_files(struct wal *w, bool create, struct buf *why)
+{
+	uint32_t highest;
+	int err = highest_file(w->dir, &highest);
+
+	if (err == 0 && highest == 0)
+		err = create ? make_file(w, 1) : STELE_ENOTFOUND;
+	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
+		uint64_t bytes;
+		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
+		err = fd < 0 ? fd : add_file(w, fd, bytes);
+		if (err != 0)
+			buf_printf(why, "%s/%08u.wal: %s. ", w->dir, i, stele_strerror(err));
+	}
+	return err;
+}
+
+static int
+open_mark(struct wal *w)
+{
+	char path[PATH_MAX + 16];
+	static const uint8_t zeros[2 * MARK_SLOT];
+	struct stat sb;
+	int err = 0;
+
+	snprintf(path, sizeof path, "%s/released", w->dir);
+	w->mark_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (w->mark_fd < 0 || fstat(w->mark_fd, &sb) != 0)
+		return stele_err_from_errno(errno);
+	if (sb.st_size < (off_t)sizeof zeros)
+		err = file_pwrite(w->mark_fd, zeros + sb.st_size,
+				  sizeof zeros - (size_t)sb.st_size, (uint64_t)sb.st_size);
+	if (err == 0 && fsync(w->mark_fd) != 0)
+		err = STELE_EIO;
+	return err == 0 ? file_sync_dir(w->dir) : err;
+}
+
+int
+wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t file_bytes,
+	 bool create, struct buf *why)
+{
+	struct wal *w = calloc(1, sizeof *w);
+	int err = STELE_ENOMEM;
+
+	if (!w)
+		return STELE_ENOMEM;
+	pthread_mutex_init(&w->mu, NULL);
+	pthread_mutex_init(&w->making, NULL);
+	w->mark_fd = -1;
+	w->incarnation = incarnation;
+	w->file_bytes = file_bytes / FRAME_ALIGN * FRAME_ALIGN;
+	w->end = (struct wal_pos){1, WAL_FIRST_OFFSET};
+	w->make_hash = sha256_new();
+	if (!w->make_hash)
+		goto out;
+	err = STELE_ELIMIT;
+	if (snprintf(w->dir, sizeof w->dir, "%s/wal", data_dir) >= (int)sizeof w->dir - 32)
+		goto out;
+	err = 0;
+	if (create && mkdir(w->dir, 0700) != 0 && errno != EEXIST)
+		err = stele_err_from_errno(errno);
+	if (err == 0 && create)
+		err = file_sync_dir(data_dir);
+	if (err == 0)
+		err = open_files(w, create, why);
+	if (err == 0)
+		err = open_mark(w);
+out:
+	if (err != 0) {
+		if (why->n == 0)
+			buf_printf(why, "opening %s/wal: %s. ", data_dir, stele_strerror(err));
+		wal_close(w);
+		return err;
+	}
+	*out = w;
+	return 0;
+}
+
+void
+wal_close(struct wal *w)
+{
+	if (!w)
+		return;
+	for (uint32_t i = 0; i < w->n_files; i++)
+		close(w->files[i].fd);
+	if (w->mark_fd >= 0)
+		close(w->mark_fd);
+	free(w->files);
+	sha256_free(w->make_hash);
+	pthread_mutex_destroy(&w->mu);
+	pthread_mutex_destroy(&w->making);
+	free(w);
+}
+
+const char *
+wal_dir(const struct wal *w)
+{
+	return w->dir;
+}
+
+void
+wal_set_end(struct wal *w, struct wal_pos end)
+{
+	w->end = end;
+}
+
+struct wal_pos
+wal_end(const struct wal *w)
+{
+	return w->end;
+}
+
+int
+wal_prepare_next(struct wal *w)
+{
+	uint32_t number = __atomic_load_n(&w->end.file, __ATOMIC_RELAXED) + 1;
+
+	return get_file(w, number).fd >= 0 ? 0 : make_file(w, number);
+}
+
+int
+wal_reserve(struct wal *w, uint64_t n)
+{
+	struct wal_file f = get_file(w, w->end.file);
+	int err;
+
+	if (f.fd >= 0 && n <= f.bytes - w->end.offset)
+		return 0;
+	err = make_file(w, w->end.file + 1);
+	if (err != 0)
+		return err;
+	f = get_file(w, w->end.file + 1);
+	if (n > f.bytes - WAL_FIRST_OFFSET)
+		return STELE_ELIMIT;
+	__atomic_store_n(&w->end.file, w->end.file + 1, __ATOMIC_RELAXED);
+	w->end.offset = WAL_FIRST_OFFSET;
+	return 0;
+}
+
+int
+wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
+{
+	struct wal_file f = get_file(w, w->end.file);
+	int err;
+
+	CHECK(n % FRAME_ALIGN == 0 && f.fd >= 0 && n <= f.bytes - w->end.offset);
+	err = file_pwrite(f.fd, p, n, w->end.offset);
+	if (err == 0 && fdatasync(f.fd) != 0)
+		err = STELE_EIO;
+	if (err != 0)
+		return STELE_EIO; /* space was there: a write that fails here is a storage error */
+	*at = w->end;
+	w->end.offset += n;
+	return 0;
+}
+
+int
+wal_mark_released(struct wal *w, uint64_t sequence, const uint8_t hash[32], struct sha256 *h)
+{
+	uint8_t mark[MARK_BYTES] = {0};
+
+	memcpy(mark, mark_magic, sizeof mark_magic);
+	le_put64(mark + 8, w->incarnation);
+	le_put64(mark + 16, sequence);
+	memcpy(mark + 24, hash, 32);
+	sha256_hash(h, mark + MARK_HASHED, slice_of(mark, MARK_HASHED));
+	w->mark_slot ^= 1;
+	return file_pwrite(w->mark_fd, mark, sizeof mark, w->mark_slot * (uint64_t)MARK_SLOT);
+}
+
+int
+wal_sync_released(struct wal *w)
+{
+	return fdatasync(w->mark_fd) == 0 ? 0 : STELE_EIO;
+}
+
+int
+wal_read_released(struct wal *w, uint64_t *sequence, uint8_t hash[32], struct sha256 *h)
+{
+	uint64_t best = 0;
+
+	for (unsigned slot = 0; slot < 2; slot++) {
+		uint8_t mark[MARK_BYTES], digest[32];
+		int err = file_pread(w->mark_fd, mark, sizeof mark, slot * (uint64_t)MARK_SLOT);
+		if (err != 0)
+			return err;
+		sha256_hash(h, digest, slice_of(mark, MARK_HASHED));
+		if (memcmp(mark, mark_magic, sizeof mark_magic) != 0 ||
+		    memcmp(digest, mark + MARK_HASHED, 32) != 0 ||
+		    le_get64(mark + 8) != w->incarnation || le_get64(mark + 16) <= best)
+			continue;
+		best = le_get64(mark + 16);
+		memcpy(hash, mark + 24, 32);
+		w->mark_slot = slot;
+	}
+	*sequence = best;
+	return 0;
+}
+
+int
+wal_read(struct wal *w, struct wal_pos at, void *p, size_t n)
+{
+	struct wal_file f = get_file(w, at.file);
+
+	if (f.fd < 0)
+		return STELE_EDAMAGED;
+	return file_pread(f.fd, p, n, at.offset);
+}
+
+uint32_t
+wal_files(struct wal *w, uint64_t *disk_bytes)
+{
+	uint64_t sum = 0;
+	uint32_t n;
+
+	pthread_mutex_lock(&w->mu);
+	n = w->n_files;
+	for (uint32_t i = 0; i < n; i++)
+		sum += w->files[i].bytes;
+	pthread_mutex_unlock(&w->mu);
+	*disk_bytes = sum;
+	return n;
+}

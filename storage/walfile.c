@@ -1,0 +1,132 @@
+/* Prewriting: zeros, flush, rename, flush of the folder; then overwriting changes no metadata. */
+#include "storage/walfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/err.h"
+#include "proto/le.h"
+#include "storage/file.h"
+#include "storage/frame.h"
+
+enum { PREWRITE_BYTES = 1 << 20, HEADER_HASHED = 64 };
+
+static const char magic[8] = "stelewal";
+
+int
+walfile_name(char *out, size_t cap, const char *dir, uint32_t number)
+{
+	return snprintf(out, cap, "%s/%08u.wal", dir, number) < (int)cap ? 0 : STELE_ELIMIT;
+}
+
+static void
+header_write(uint8_t out[FRAME_ALIGN], uint32_t number, uint64_t bytes, uint64_t incarnation,
+	     struct sha256 *h)
+{
+	memset(out, 0, FRAME_ALIGN);
+	memcpy(out, magic, sizeof magic);
+	le_put32(out + 8, FRAME_VERSION);
+	le_put64(out + 16, incarnation);
+	le_put32(out + 24, number);
+	le_put64(out + 32, bytes);
+	sha256_hash(h, out + HEADER_HASHED, slice_of(out, HEADER_HASHED));
+}
+
+static int
+prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN])
+{
+	uint8_t *zeros = calloc(1, PREWRITE_BYTES);
+	int err = 0, e;
+
+	if (!zeros)
+		return STELE_ENOMEM;
+	e = posix_fallocate(fd, 0, (off_t)bytes);
+	if (e != 0 && e != EOPNOTSUPP && e != EINVAL)
+		err = stele_err_from_errno(e);
+	for (uint64_t at = 0; err == 0 && at < bytes; at += PREWRITE_BYTES) {
+		uint64_t n = bytes - at < PREWRITE_BYTES ? bytes - at : PREWRITE_BYTES;
+		err = file_pwrite(fd, zeros, n, at);
+	}
+	free(zeros);
+	if (err == 0)
+		err = file_pwrite(fd, header, FRAME_ALIGN, 0);
+	if (err == 0 && fsync(fd) != 0)
+		err = errno == ENOSPC || errno == EDQUOT ? STELE_ENOSPACE : STELE_EIO;
+	return err;
+}
+
+int
+walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
+	       struct sha256 *h)
+{
+	char path[PATH_MAX], tmp[PATH_MAX + 8];
+	uint8_t header[FRAME_ALIGN];
+	int fd, err;
+
+	if (walfile_name(path, sizeof path, dir, number) != 0)
+		return STELE_ELIMIT;
+	snprintf(tmp, sizeof tmp, "%s.tmp", path);
+	fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return stele_err_from_errno(errno);
+	header_write(header, number, bytes, incarnation, h);
+	err = prewrite(fd, bytes, header);
+	if (err == 0 && rename(tmp, path) != 0)
+		err = stele_err_from_errno(errno);
+	if (err == 0)
+		err = file_sync_dir(dir);
+	if (err != 0) {
+		close(fd);
+		unlink(tmp);
+		return err;
+	}
+	return fd;
+}
+
+static int
+header_check(const uint8_t p[FRAME_ALIGN], uint32_t number, uint64_t incarnation, uint64_t size,
+	     struct sha256 *h)
+{
+	uint8_t hash[32];
+
+	sha256_hash(h, hash, slice_of(p, HEADER_HASHED));
+	if (memcmp(p, magic, sizeof magic) != 0 || memcmp(hash, p + HEADER_HASHED, 32) != 0)
+		return STELE_EDAMAGED;
+	if (le_get32(p + 8) != FRAME_VERSION || le_get32(p + 12) != 0)
+		return STELE_EVERSION;
+	if (le_get64(p + 16) != incarnation || le_get32(p + 24) != number ||
+	    le_get64(p + 32) != size)
+		return STELE_EDAMAGED;
+	return 0;
+}
+
+int
+walfile_open(const char *dir, uint32_t number, uint64_t incarnation, uint64_t *bytes,
+	     struct sha256 *h)
+{
+	char path[PATH_MAX];
+	uint8_t header[FRAME_ALIGN];
+	struct stat sb;
+	int fd, err;
+
+	if (walfile_name(path, sizeof path, dir, number) != 0)
+		return STELE_ELIMIT;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return stele_err_from_errno(errno);
+	err = fstat(fd, &sb) == 0 ? file_pread(fd, header, sizeof header, 0) : STELE_EIO;
+	if (err == 0)
+		err = header_check(header, number, incarnation, (uint64_t)sb.st_size, h);
+	if (err != 0) {
+		close(fd);
+		return err;
+	}
+	*bytes = (uint64_t)sb.st_size;
+	return fd;
+}

@@ -1,0 +1,31 @@
+/*
+ * One WAL file: its name, its header block, and how it comes to be.
+ * Header: 0 magic "stelewal"  8 u32 version  12 u32 features  16 u64 incarnation
+ * 24 u32 file number  28 u32 zero  32 u64 file bytes  40.. zero  64 SHA-256 of the first 64.
+ */
+#ifndef STELE_STORAGE_WALFILE_H
+#define STELE_STORAGE_WALFILE_H
+
+#include <stdint.h>
+
+#include "crypto/sha256.h"
+
+/* Writes "DIR/00000001.wal" into out, cap bytes; STELE_ELIMIT when it does not fit. */
+int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
+
+/*
+ * Makes file `number` of `bytes` bytes, all written and flushed, under a
+ * temporary name first. Returns its descriptor (read and write), or an error:
+ * STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
+ */
+int walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
+		   struct sha256 *h);
+
+/*
+ * Opens and checks file `number`: a descriptor, *bytes set; or STELE_ENOTFOUND,
+ * STELE_EDAMAGED, STELE_EVERSION, STELE_EIO.
+ */
+int walfile_open(const char *dir, uint32_t number, uint64_t incarnation, uint64_t *bytes,
+		 struct sha256 *h);
+
+#endif
