@@ -1,0 +1,36 @@
+/*
+ * Where a log's unsealed records lie: one extent per commit that touched the
+ * log, in order. 40 bytes a commit, not a record.
+ */
+#ifndef STELE_STORAGE_TAIL_H
+#define STELE_STORAGE_TAIL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/wal.h"
+
+struct extent {
+	uint64_t first;     /* index of its first record */
+	uint32_t count;
+	uint32_t bytes;     /* of the section */
+	uint32_t leaves_at; /* where its entry hashes begin, within the section */
+	struct wal_pos at;  /* of the section, not of the frame */
+};
+
+struct tail {
+	struct extent *extents;
+	size_t n, cap;
+};
+
+void tail_init(struct tail *t);
+void tail_fini(struct tail *t);
+
+/* Room for one more extent, so that tail_add cannot fail: 0 or STELE_ENOMEM. */
+int tail_reserve(struct tail *t);
+void tail_add(struct tail *t, const struct extent *e);
+
+/* The extent that holds index, or NULL. */
+const struct extent *tail_find(const struct tail *t, uint64_t index);
+
+#endif
