@@ -1,0 +1,69 @@
+/*
+ * Which idempotency keys are known: a table in memory for the newest, runs on
+ * disk for the rest, so that memory stays flat. The writer looks up and adds;
+ * the maintaining thread turns a full table into a run.
+ */
+#ifndef STELE_STORAGE_KEYINDEX_H
+#define STELE_STORAGE_KEYINDEX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/keyrun.h"
+#include "storage/keytable.h"
+#include "storage/wal.h"
+
+struct keyindex {
+	pthread_mutex_t mu;
+	struct keytable fresh;   /* keys of the newest commits */
+	struct keytable frozen;  /* being written as a run; looked up until it is one */
+	struct keyrun *runs;     /* runs[i] is number i + 1 */
+	uint32_t n_runs, cap_runs;
+	struct wal_pos fresh_from;     /* the first frame whose keys are not in a run */
+	uint64_t fresh_from_sequence;
+	uint8_t fresh_from_prev[32];   /* hash of the frame before it */
+	char dir[4096];
+	uint64_t incarnation;
+};
+
+void keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation);
+void keyindex_fini(struct keyindex *k);
+
+/* Opens runs 1..n. On an error the caller starts over with keyindex_reset. */
+int keyindex_open_runs(struct keyindex *k, uint32_t n, struct sha256 *h);
+
+/* Forgets everything, run files included. */
+void keyindex_reset(struct keyindex *k);
+
+/* Room for n more keys: 0 or STELE_ENOMEM. */
+int keyindex_reserve(struct keyindex *k, size_t n);
+
+/* Whether the digest is known in the log; sets *index. */
+bool keyindex_find(struct keyindex *k, uint64_t log_id, const uint8_t digest[16],
+		   uint64_t *index);
+
+/* Remembers a key; room was reserved. One that is there already is left as it is. */
+void keyindex_add(struct keyindex *k, const struct key_entry *e);
+
+/* How many keys are remembered. */
+uint64_t keyindex_count(struct keyindex *k);
+
+/*
+ * Whether the table is due to become a run: it is full, or reaches further
+ * back than one WAL file before `end`.
+ */
+bool keyindex_due(struct keyindex *k, struct wal_pos end);
+
+/*
+ * Moves the table aside as frozen: it covers every commit before `end`, whose
+ * next frame has sequence `sequence` and predecessor `prev`. The caller holds
+ * off the writer's publishing meanwhile.
+ */
+void keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence,
+		     const uint8_t prev[32]);
+
+/* Writes what is frozen as the next run and opens it. Errors leave it frozen. */
+int keyindex_write_run(struct keyindex *k, struct sha256 *h);
+
+#endif
