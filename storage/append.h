@@ -27,6 +27,8 @@ enum append_state {
 	APPEND_NEW,       /* to be written */
 	APPEND_MAYBE,     /* its key is known: item->index holds the record to compare with */
 	APPEND_DUPLICATE, /* the same record is at item->index already */
+	APPEND_TWIN,      /* repeats an earlier item of its job: index is that item's number in
+			     the job until the writer puts the record's index there */
 };
 
 /* One record. */
@@ -53,7 +55,7 @@ struct append_block {
 	uint32_t count;      /* items it holds */
 	uint32_t dict;       /* dictionary it was compressed with, 0 for none */
 	uint32_t raw_bytes;  /* sum of their payload sizes */
-	struct slice packed; /* in the job's arena */
+	struct slice packed; /* 16 * count salts, then the compressed bytes; in the job's arena */
 };
 
 struct append_job {
@@ -93,7 +95,7 @@ void append_job_fini(struct append_job *job);
  * Salts, commitments and, for jobs of LIMIT_BLOCK_BYTES / 2 and more, packed
  * blocks. Checks every size: STELE_EINVAL, STELE_ELIMIT, STELE_ENOMEM. Also
  * STELE_ECONFLICT when two items of the job have one key and different
- * payloads; equal ones become duplicates of each other (the writer resolves).
+ * payloads; with equal payloads the later one becomes an APPEND_TWIN.
  * Touches no shared state but the log's dictionary. Any thread; tools is the
  * calling thread's.
  */

@@ -61,6 +61,9 @@ struct store_stats {
  */
 int store_open(struct store **out, const struct store_options *opts, struct buf *why);
 
+/* Makes the catalogue anew from the WAL. Options and errors as store_open. */
+int store_rebuild(const struct store_options *opts, struct buf *why);
+
 /* Commits the catalogue, closes everything. No other thread may be inside. */
 void store_close(struct store *st);
 
@@ -103,10 +106,12 @@ int store_log_conceive(struct store *st, struct slice name, const struct policy 
 int store_log_born(struct store *st, struct append_job *job);
 
 /*
- * Work behind the commits: the next WAL file, the catalogue, key runs,
- * dictionaries, free space. Cheap when nothing is due. One thread at a time,
- * beside the writer. Returns 0 or the first error (already said and counted).
+ * Work behind the commits. store_prepare, several times a second: free space
+ * and the next WAL file. store_maintain, once a second: these, and the
+ * catalogue, key runs, dictionaries. Cheap when nothing is due. One thread at
+ * a time, beside the writer. Returns 0 or the first error, already said.
  */
+int store_prepare(struct store *st);
 int store_maintain(struct store *st);
 
 #endif

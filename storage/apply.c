@@ -1,0 +1,141 @@
+/*
+ * Replaying: a section of a frame, read back from the WAL, taken into the
+ * store. What the writer computed is computed again and must agree.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/bytes.h"
+#include "proto/err.h"
+#include "proto/le.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+
+/* The payload of the first record of a section: entry 0's, which founds the log. */
+static int
+founding_payload(struct log *log, const struct frame_section *s, struct toolbox *t,
+		 struct slice *payload)
+{
+	struct slice salts, payloads;
+	int err;
+
+	if (s->n_blocks == 0 || s->count == 0)
+		return STELE_EDAMAGED;
+	err = block_open(log, s, 0, 0, frame_box_at(s, 0, NULL), t, &salts, &payloads);
+	if (err != 0)
+		return err;
+	*payload = slice_of(payloads.p, frame_size_at(s, 0));
+	return 0;
+}
+
+static int
+found_log(struct store *st, const struct frame_section *s, struct toolbox *t, struct log **out,
+	  struct buf *why)
+{
+	struct log *log = log_new(st, s->log_id, s->name);
+	struct slice payload;
+	int err = log ? log_take_keys(log, s->epoch, s->data_key_id, t->sha) : STELE_ENOMEM;
+
+	if (err == STELE_EKEY)
+		buf_printf(why, "log %s: its keys are not in keys/keyring: restore that file. ",
+			   log->name);
+	if (err == 0)
+		err = founding_payload(log, s, t, &payload);
+	if (err == 0)
+		err = policy_from_entry0(log, payload, why);
+	if (err != 0) {
+		log_free(log);
+		return err;
+	}
+	*out = log;
+	return 0;
+}
+
+/* The last control entry of the section, or what it was before. */
+static uint64_t
+last_control(const struct frame_section *s, uint64_t ctl)
+{
+	uint64_t index = s->first;
+	struct bytes b;
+
+	bytes_init(&b, s->groups);
+	for (uint32_t i = 0; i < s->n_groups; i++) {
+		struct frame_group g;
+		if (frame_group_read(&g, &b) != 0)
+			break;
+		index += g.count;
+		if (g.kind != ENTRY_RECORD)
+			ctl = index - 1;
+	}
+	return ctl;
+}
+
+int
+apply_keys(struct store *st, const struct frame_section *s)
+{
+	int err = keyindex_reserve(&st->keys, s->n_keys);
+
+	for (uint32_t i = 0; err == 0 && i < s->n_keys; i++) {
+		const uint8_t *p = s->keys.p + (size_t)i * SECTION_KEY_BYTES;
+		struct key_entry e = {.log_id = s->log_id, .index = s->first + le_get32(p)};
+		memcpy(e.digest, p + 4, 16);
+		keyindex_add(&st->keys, &e);
+	}
+	return err;
+}
+
+static struct log_step
+step_of(const struct frame_section *s, struct wal_pos at, const struct log *log,
+	const struct merkle_batch *batch)
+{
+	struct log_step step = {
+		.extent = {.first = s->first,
+			   .count = s->count,
+			   .bytes = s->bytes,
+			   .leaves_at = (uint32_t)frame_leaves_at(s),
+			   .at = at},
+		.leaves = (const void *)s->leaves.p,
+		.batch = batch,
+		.ctl = last_control(s, log->ctl),
+		.time_ns = s->time_ns,
+	};
+
+	for (uint32_t i = 0; i < s->count; i++)
+		step.payload_bytes += frame_size_at(s, i);
+	if (s->n_dicts) {
+		struct frame_block blk = frame_block_at(s, 0);
+		step.dict_id = blk.dict;
+		step.dict_box_bytes = blk.box_bytes;
+		step.dict_at = (struct wal_pos){at.file, at.offset + s->meta_bytes};
+	}
+	return step;
+}
+
+int
+apply_section(struct store *st, const struct frame_section *s, struct wal_pos at,
+	      struct toolbox *t, struct merkle_batch *batch, struct buf *why)
+{
+	struct log *log = log_by_id(st, s->log_id);
+	struct log_step step;
+	int err = 0;
+
+	if (!log)
+		err = s->first == 0 ? found_log(st, s, t, &log, why) : STELE_EDAMAGED;
+	if (err == 0 && (s->first != log->frontier.size || s->time_ns < log->time_ns))
+		err = STELE_EDAMAGED;
+	if (err == 0)
+		err = merkle_batch_build(t->sha, batch, &log->frontier,
+					 (const void *)s->leaves.p, s->count);
+	if (err == 0 && memcmp(merkle_batch_root(batch), s->root, 32) != 0)
+		err = STELE_EDAMAGED;
+	if (err == 0)
+		err = log_make_room(log, s->count, s->n_dicts != 0);
+	if (err != 0) {
+		if (log && log->frontier.size == 0)
+			log_free(log);
+		return err;
+	}
+	step = step_of(s, at, log, batch);
+	log_advance(log, &step);
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* Opening what a commit sealed: a box gives back salts and payloads. */
+#include <string.h>
+
+#include "crypto/aead.h"
+#include "proto/err.h"
+#include "storage/frame.h"
+#include "storage/internal.h"
+
+int
+block_open(struct log *log, const struct frame_section *s, uint32_t block, uint64_t first,
+	   struct slice box, struct toolbox *t, struct slice *salts, struct slice *payloads)
+{
+	struct frame_block blk = frame_block_at(s, block);
+	struct compress_dict *dict = NULL;
+	size_t n_salts = (size_t)blk.count * 16;
+	uint8_t ad[FRAME_AD_BYTES];
+	int err;
+
+	if (box.n != blk.box_bytes || box.n < AEAD_OVERHEAD + n_salts)
+		return STELE_EDAMAGED;
+	buf_reset(&t->packed);
+	buf_reset(&t->plain);
+	if (buf_reserve(&t->packed, box.n) != 0 || buf_reserve(&t->plain, blk.raw_bytes + 1) != 0)
+		return STELE_ENOMEM;
+	frame_box_ad(ad, log->id, first, &blk);
+	if (aead_open(t->packed.p, log->data_key, box, slice_of(ad, sizeof ad)) != 0)
+		return STELE_EDAMAGED;
+	t->packed.n = box.n - AEAD_OVERHEAD;
+	err = blk.dict ? dict_get(log, blk.dict, &dict) : 0;
+	if (err == 0)
+		err = decompress_block(
+			t->zip, dict,
+			slice_of(t->packed.p + n_salts, t->packed.n - n_salts), t->plain.p,
+			blk.raw_bytes);
+	compress_dict_unref(dict);
+	if (err != 0)
+		return err;
+	t->plain.n = blk.raw_bytes;
+	*salts = slice_of(t->packed.p, n_salts);
+	*payloads = buf_slice(&t->plain);
+	return 0;
+}

@@ -1,0 +1,399 @@
+/*
+ * Group commit: store_append_batch. In the order it runs:
+ *   1. take the jobs: indexes, entries, chain, columns      (nothing shared changes)
+ *   2. room for what publishing will add                    (so that step 6 cannot fail)
+ *   3. the frame: sections, hash
+ *   4. one write, one flush; from here on the commit exists
+ *   5. mark it released, sign the heads
+ *   6. publish under the lock: trees, tails, heads, keys
+ *   7. results for the jobs
+ * A failure in 1 to 3 fails the jobs and changes nothing. A failure in 4 or 5 makes
+ * the store read-only until restart: what reached the disk is then unknown.
+ */
+#include "storage/commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+#include "storage/read.h"
+
+int
+commit_new(struct commit **out)
+{
+	struct commit *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return STELE_ENOMEM;
+	c->tools = toolbox_new();
+	if (!c->tools) {
+		free(c);
+		return STELE_ENOMEM;
+	}
+	*out = c;
+	return 0;
+}
+
+void
+commit_free(struct commit *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->cap && c->touched[i]; i++)
+		touched_free(c->touched[i]);
+	free(c->touched);
+	keytable_fini(&c->pending);
+	buf_fini(&c->frame);
+	toolbox_free(c->tools);
+	free(c);
+}
+
+static void
+commit_reset(struct commit *c, struct store *st)
+{
+	for (size_t i = 0; i < c->n; i++)
+		touched_reset(c->touched[i]);
+	keytable_clear(&c->pending, true);
+	buf_reset(&c->frame);
+	c->st = st;
+	c->n = 0;
+	c->records = c->bytes = 0;
+}
+
+static uint64_t
+monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Marks items whose key is known as APPEND_MAYBE; how many keys of the job are new. */
+static int
+check_keys(struct commit *c, struct append_job *job, size_t *n_new)
+{
+	bool maybe = false;
+
+	*n_new = 0;
+	for (size_t i = 0; i < job->n_items; i++) {
+		struct append_item *item = &job->items[i];
+		const struct key_entry *e;
+		if (!item->has_key || item->state != APPEND_NEW)
+			continue;
+		e = keytable_find(&c->pending, log_id(job->log), item->key);
+		if (e)
+			item->index = e->index;
+		if (e || keyindex_find(&c->st->keys, log_id(job->log), item->key, &item->index)) {
+			item->state = APPEND_MAYBE;
+			maybe = true;
+		}
+		++*n_new;
+	}
+	return maybe ? STELE_EDUPLICATE : 0;
+}
+
+static int
+remember_keys(struct commit *c, const struct append_job *job, size_t n_new)
+{
+	int err = n_new ? keytable_reserve(&c->pending, n_new) : 0;
+
+	for (size_t i = 0; err == 0 && n_new && i < job->n_items; i++) {
+		const struct append_item *item = &job->items[i];
+		struct key_entry e = {.log_id = log_id(job->log), .index = item->index};
+		if (!item->has_key || item->state != APPEND_NEW)
+			continue;
+		memcpy(e.digest, item->key, 16);
+		keytable_add(&c->pending, &e);
+	}
+	return err;
+}
+
+/* Step 1 for one job. Only memory can fail once the job is being taken. */
+static int
+take_job(struct commit *c, struct append_job *job)
+{
+	struct touched *t;
+	size_t n_new;
+	int err;
+
+	if (c->records && (c->records + job->n_items > LIMIT_COMMIT_RECORDS ||
+			   c->bytes + job->bytes > LIMIT_COMMIT_BYTES))
+		return STELE_EBUSY;
+	err = check_keys(c, job, &n_new);
+	if (err == 0)
+		err = touched_begin(c, job->log, &t);
+	if (err != 0)
+		return err;
+	err = touched_take(c, t, job);
+	if (err == 0)
+		err = remember_keys(c, job, n_new);
+	if (err != 0)
+		return STELE_ENOMEM;
+	c->records += job->n_items;
+	c->bytes += job->bytes;
+	return 0;
+}
+
+/* Step 2. Growing what readers look at needs the lock; it is rare. */
+static int
+reserve(struct commit *c)
+{
+	int err = keyindex_reserve(&c->st->keys, c->pending.n);
+
+	for (size_t i = 0; err == 0 && i < c->n; i++) {
+		struct touched *t = c->touched[i];
+		struct log *log = t->log;
+		bool room = tree_has_room(&log->tree, t->count) && log->tail.n < log->tail.cap;
+		if (room && !t->new_dict && t->first)
+			continue;
+		pthread_rwlock_wrlock(&c->st->lock);
+		err = log_make_room(log, t->count, t->new_dict != NULL);
+		pthread_rwlock_unlock(&c->st->lock);
+	}
+	return err;
+}
+
+/* Step 3. */
+static int
+build_frame(struct commit *c)
+{
+	struct frame_header head = {
+		.incarnation = c->st->place.incarnation,
+		.sequence = c->st->position.sequence + 1,
+		.n_sections = (uint32_t)c->n,
+		.wall_ns = c->wall_ns,
+	};
+	static const uint8_t zeros[FRAME_ALIGN];
+	size_t pad;
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < c->n; i++)
+		err = touched_finish(c, c->touched[i]);
+	if (err != 0)
+		return err;
+	buf_put(&c->frame, zeros, FRAME_HEADER_BYTES);
+	for (size_t i = 0; i < c->n; i++)
+		touched_write(c, c->touched[i]);
+	if (c->frame.err)
+		return c->frame.err;
+	memcpy(head.prev, c->st->position.hash, 32);
+	head.body_bytes = c->frame.n - FRAME_HEADER_BYTES;
+	frame_header_write(c->frame.p, &head);
+	const struct slice hashed[] = {
+		slice_of(c->frame.p, FRAME_HASHED_BYTES),
+		slice_of(c->frame.p + FRAME_HEADER_BYTES, head.body_bytes)};
+	sha256_hash_parts(c->tools->sha, c->hash, hashed, 2);
+	memcpy(c->frame.p + FRAME_HASHED_BYTES, c->hash, 32);
+	pad = (FRAME_ALIGN - c->frame.n % FRAME_ALIGN) % FRAME_ALIGN;
+	buf_put(&c->frame, zeros, pad);
+	return c->frame.err;
+}
+
+static void
+count_max(atomic_ullong *max, uint64_t v)
+{
+	if (v > atomic_load_explicit(max, memory_order_relaxed))
+		atomic_store_explicit(max, v, memory_order_relaxed);
+}
+
+/* Step 4 and the mark of 5. */
+static int
+write_frame(struct commit *c)
+{
+	struct store *st = c->st;
+	uint64_t start, took;
+	int err = wal_reserve(st->wal, c->frame.n);
+
+	if (err != 0)
+		return err;
+	start = monotonic_ns();
+	err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
+	took = monotonic_ns() - start;
+	if (err == 0)
+		err = wal_mark_released(st->wal, st->position.sequence + 1, c->hash,
+					c->tools->sha);
+	if (err != 0) {
+		atomic_store(&st->read_only, true);
+		store_say(st, STORE_ERROR,
+			  "writing commit %llu failed: the store is read-only until restart; "
+			  "check the disk, then restart",
+			  (unsigned long long)st->position.sequence + 1);
+		return STELE_EREADONLY;
+	}
+	atomic_fetch_add(&st->flush_ns_total, took);
+	count_max(&st->flush_ns_max, took);
+	atomic_fetch_add(&st->wal_bytes, c->frame.n);
+	return 0;
+}
+
+struct sign_work {
+	struct commit *c;
+	size_t share; /* heads per part */
+};
+
+static void
+sign_part(void *ctx, unsigned part)
+{
+	struct sign_work *w = ctx;
+	size_t from = part * w->share, to = from + w->share;
+
+	for (size_t i = from; i < to && i < w->c->n; i++) {
+		struct touched *t = w->c->touched[i];
+		t->head = head_sign(t->log, t->first + t->count, merkle_batch_root(&t->batch),
+				    t->time_ns);
+	}
+}
+
+/* Step 5: serial when few, in parallel parts when many and the writer lends threads. */
+static int
+sign_heads(struct commit *c)
+{
+	uint64_t start = monotonic_ns();
+	struct sign_work w = {c, c->n};
+	unsigned parts = c->n >= SIGN_PARALLEL_MIN && c->st->parallel ? c->st->parallel_parts : 1;
+
+	w.share = (c->n + parts - 1) / parts;
+	if (parts > 1)
+		c->st->parallel(c->st->parallel_ctx, sign_part, &w, parts);
+	else
+		sign_part(&w, 0);
+	atomic_fetch_add(&c->st->sign_ns_total, monotonic_ns() - start);
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->touched[i]->head)
+			return STELE_ENOMEM;
+	}
+	return 0;
+}
+
+static void
+publish_log(struct commit *c, struct touched *t)
+{
+	uint64_t at = c->at.offset + t->section_at;
+	struct log_step step = {
+		.extent = {.first = t->first,
+			   .count = t->count,
+			   .bytes = t->section_bytes,
+			   .leaves_at = t->meta_bytes + (uint32_t)t->boxes.n,
+			   .at = {c->at.file, at}},
+		.leaves = (const uint8_t(*)[32])t->leaves.p,
+		.batch = &t->batch,
+		.ctl = t->ctl,
+		.payload_bytes = t->payload_bytes,
+		.time_ns = t->time_ns,
+		.head = t->head,
+		.dict_id = t->new_dict ? compress_dict_id(t->new_dict) : 0,
+		.dict_box_bytes = t->new_dict_box_bytes,
+		.dict_at = {c->at.file, at + t->meta_bytes},
+		.dict = t->new_dict,
+	};
+
+	log_advance(t->log, &step);
+}
+
+/* Step 6. Nothing here can fail. */
+static void
+publish(struct commit *c)
+{
+	struct store *st = c->st;
+
+	for (size_t i = 0; i < c->pending.cap; i++) {
+		if (c->pending.slots[i].log_id)
+			keyindex_add(&st->keys, &c->pending.slots[i]);
+	}
+	pthread_rwlock_wrlock(&st->lock);
+	for (size_t i = 0; i < c->n; i++)
+		publish_log(c, c->touched[i]);
+	st->position.sequence++;
+	memcpy(st->position.hash, c->hash, 32);
+	st->position.end = wal_end(st->wal);
+	pthread_rwlock_unlock(&st->lock);
+	atomic_fetch_add(&st->commits, 1);
+}
+
+/* Step 7 for one job: indexes, head, proofs. */
+static int
+answer(struct commit *c, struct append_job *job)
+{
+	struct touched *t = job->log->touched;
+	uint64_t written = 0;
+
+	job->first = UINT64_MAX;
+	job->last = 0;
+	job->time_ns = t->time_ns;
+	job->head = head_ref(t->head);
+	for (size_t i = 0; i < job->n_items; i++) {
+		struct append_item *item = &job->items[i];
+		if (item->state == APPEND_TWIN)
+			item->index = job->items[item->index].index;
+		if (item->index < job->first)
+			job->first = item->index;
+		if (item->index > job->last)
+			job->last = item->index;
+		written += item->state == APPEND_NEW;
+		if (job->want_receipts && item->state == APPEND_NEW) {
+			uint8_t proof[LIMIT_PROOF_HASHES][32];
+			struct append_receipt *r = &job->receipts[i];
+			merkle_batch_proof(&t->batch, item->index, proof, &r->n_proof);
+			r->proof = arena_dup(&job->arena, proof, r->n_proof * 32);
+			if (!r->proof)
+				return STELE_ENOMEM;
+		}
+	}
+	atomic_fetch_add_explicit(&c->st->records, written, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->st->duplicates, job->n_items - written,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->st->payload_bytes, job->bytes, memory_order_relaxed);
+	return 0;
+}
+
+static int
+commit_taken(struct commit *c)
+{
+	int err = reserve(c);
+
+	if (err == 0)
+		err = build_frame(c);
+	if (err == 0)
+		err = write_frame(c);
+	if (err != 0)
+		return err;
+	err = sign_heads(c);
+	if (err != 0) {
+		atomic_store(&c->st->read_only, true);
+		store_say(c->st, STORE_ERROR,
+			  "signing failed (%s): the store is read-only until restart",
+			  stele_strerror(err));
+		return STELE_EREADONLY;
+	}
+	publish(c);
+	return 0;
+}
+
+int
+store_append_batch(struct store *st, struct append_job *jobs)
+{
+	struct commit *c = st->commit;
+	bool read_only = atomic_load(&st->read_only);
+	int err = read_only ? STELE_EREADONLY : 0;
+
+	commit_reset(c, st);
+	c->wall_ns = store_now_ns(st);
+	for (struct append_job *j = jobs; j; j = j->next) {
+		j->err = err == 0 ? take_job(c, j) : err;
+		if (j->err == STELE_ENOMEM)
+			err = STELE_ENOMEM;
+	}
+	if (err == 0 && c->records)
+		err = commit_taken(c);
+	for (struct append_job *j = jobs; j; j = j->next) {
+		if (err != 0)
+			j->err = j->err == STELE_EDUPLICATE ? j->err : err;
+		else if (j->err == 0)
+			j->err = answer(c, j);
+	}
+	commit_reset(c, st);
+	return err;
+}

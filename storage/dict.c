@@ -1,0 +1,213 @@
+/*
+ * A log's dictionaries: trained on its own tail, sealed into the WAL by the
+ * next commit, loaded from there when they are needed. They are text from
+ * payloads, so they exist nowhere else.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/aead.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "storage/frame.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+
+enum {
+	TRAIN_MIN_BYTES = 256 << 10, /* payload before the first attempt */
+	TRAIN_AGAIN = 64,            /* times as much before the next */
+	TRAIN_SAMPLES = 512,
+	TRAIN_BYTES = 1 << 20,
+};
+
+int
+dict_reserve(struct log *log)
+{
+	struct dict_place *p = realloc(log->dicts, (log->n_dicts + 1) * sizeof *p);
+
+	if (!p)
+		return STELE_ENOMEM;
+	log->dicts = p;
+	return 0;
+}
+
+void
+dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_bytes,
+	 struct compress_dict *dict)
+{
+	log->dicts[log->n_dicts++] =
+		(struct dict_place){id, box_bytes, at, compress_dict_ref(dict)};
+	if (!dict)
+		return;
+	compress_dict_unref(log->dict);
+	log->dict = compress_dict_ref(dict);
+	if (log->pending_dict == dict) {
+		compress_dict_unref(log->pending_dict);
+		log->pending_dict = NULL;
+	}
+}
+
+/* A copy of the place of dictionary id; its dict is referenced. */
+static bool
+find_place(struct log *log, uint32_t id, struct dict_place *out)
+{
+	bool found = false;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	for (size_t i = 0; i < log->n_dicts && !found; i++) {
+		if (log->dicts[i].id != id)
+			continue;
+		*out = log->dicts[i];
+		compress_dict_ref(out->dict);
+		found = true;
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	return found;
+}
+
+static int
+load(struct log *log, const struct dict_place *place, struct compress_dict **out)
+{
+	struct frame_block blk = {.dict = place->id, .box_bytes = place->box_bytes};
+	uint8_t ad[FRAME_AD_BYTES];
+	uint8_t *box, *plain;
+	size_t n;
+	int err;
+
+	if (place->box_bytes < AEAD_OVERHEAD)
+		return STELE_EDAMAGED;
+	n = place->box_bytes - AEAD_OVERHEAD;
+	box = malloc(place->box_bytes);
+	plain = malloc(n + 1);
+	err = box && plain ? wal_read(log->store->wal, place->at, box, place->box_bytes)
+			   : STELE_ENOMEM;
+	/* A dictionary's box is tied to the log and its number, not to an index. */
+	frame_box_ad(ad, log->id, 0, &blk);
+	if (err == 0 && aead_open(plain, log->data_key, slice_of(box, place->box_bytes),
+				  slice_of(ad, sizeof ad)) != 0)
+		err = STELE_EDAMAGED;
+	if (err == 0) {
+		*out = compress_dict_new(place->id, slice_of(plain, n));
+		if (!*out)
+			err = STELE_ENOMEM;
+		explicit_bzero(plain, n);
+	}
+	free(plain);
+	free(box);
+	return err;
+}
+
+/* Keeps a loaded dictionary; the newest one also serves preparing. */
+static void
+keep(struct log *log, struct compress_dict *dict)
+{
+	pthread_rwlock_wrlock(&log->store->lock);
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		struct dict_place *p = &log->dicts[i];
+		if (p->id != compress_dict_id(dict) || p->dict)
+			continue;
+		p->dict = compress_dict_ref(dict);
+		if (i + 1 == log->n_dicts) {
+			compress_dict_unref(log->dict);
+			log->dict = compress_dict_ref(dict);
+		}
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+}
+
+int
+dict_get(struct log *log, uint32_t id, struct compress_dict **out)
+{
+	struct dict_place place;
+	int err;
+
+	if (!find_place(log, id, &place))
+		return STELE_EDAMAGED;
+	if (!place.dict) {
+		err = load(log, &place, &place.dict);
+		if (err != 0)
+			return err;
+		keep(log, place.dict);
+	}
+	*out = place.dict;
+	return 0;
+}
+
+/* Payloads spread evenly over the log's newest records, joined; their number. */
+static unsigned
+sample(struct log *log, uint64_t size, struct toolbox *t, struct buf *joined,
+       size_t sizes[TRAIN_SAMPLES])
+{
+	uint64_t span = size < TRAIN_SAMPLES ? size : TRAIN_SAMPLES;
+	unsigned n = 0;
+
+	for (uint64_t i = 0; i < span && joined->n < TRAIN_BYTES; i++) {
+		struct record r;
+		struct arena a;
+		arena_init(&a);
+		if (read_record(log->store, log, size - span + i, t, &a, &r) == 0 &&
+		    r.entry.kind == ENTRY_RECORD && r.payload.n) {
+			size_t take = r.payload.n < 4096 ? r.payload.n : 4096;
+			buf_put(joined, r.payload.p, take);
+			sizes[n++] = take;
+		}
+		arena_fini(&a);
+	}
+	return joined->err ? 0 : n;
+}
+
+static int
+train(struct log *log, uint64_t size, struct toolbox *t)
+{
+	uint8_t bytes[LIMIT_DICT_BYTES];
+	size_t sizes[TRAIN_SAMPLES], n_bytes;
+	struct compress_dict *dict = NULL;
+	struct buf joined;
+	unsigned n;
+	int err;
+
+	buf_init(&joined);
+	n = sample(log, size, t, &joined, sizes);
+	err = n ? compress_train(bytes, sizeof bytes, &n_bytes, joined.p, sizes, n)
+		: STELE_EUNSUPPORTED;
+	if (err == 0) {
+		dict = compress_dict_new((uint32_t)log->n_dicts + 1, slice_of(bytes, n_bytes));
+		err = dict ? 0 : STELE_ENOMEM;
+	}
+	if (dict) {
+		pthread_rwlock_wrlock(&log->store->lock);
+		compress_dict_unref(log->pending_dict);
+		log->pending_dict = dict;
+		pthread_rwlock_unlock(&log->store->lock);
+	}
+	buf_fini(&joined);
+	return err == STELE_EUNSUPPORTED ? 0 : err; /* data too alike or too random: do without */
+}
+
+int
+dict_train(struct log *log, struct toolbox *t)
+{
+	struct head *head = log_head(log);
+	struct compress_dict *dict = NULL;
+	uint64_t bytes, size = head->size;
+	uint32_t newest = 0;
+	bool pending;
+	int err = 0;
+
+	head_unref(head);
+	pthread_rwlock_rdlock(&log->store->lock);
+	bytes = log->payload_bytes;
+	pending = log->pending_dict != NULL;
+	if (log->n_dicts && !log->dict)
+		newest = log->dicts[log->n_dicts - 1].id;
+	pthread_rwlock_unlock(&log->store->lock);
+	if (newest) {
+		err = dict_get(log, newest, &dict);
+		compress_dict_unref(dict);
+	}
+	if (err != 0 || pending || bytes < TRAIN_MIN_BYTES ||
+	    (log->trained_at_bytes && bytes / TRAIN_AGAIN < log->trained_at_bytes))
+		return err;
+	log->trained_at_bytes = bytes;
+	return train(log, size, t);
+}

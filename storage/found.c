@@ -1,0 +1,163 @@
+/*
+ * Founding a log: keys made and stored first, then entry 0, whose payload is
+ * the policy and the key statement. A crash in between leaves keys without a
+ * log, which the next founding under that id throws away.
+ *
+ * Payload of a policy entry: {"policy":{...},"key_statement":"<signed note>"}
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/err.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+
+enum { FIRST_EPOCH = 0 };
+
+static char *
+copy_string(const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *p = malloc(n);
+
+	if (p)
+		memcpy(p, s, n);
+	return p;
+}
+
+int
+policy_from_entry0(struct log *log, struct slice payload, struct buf *why)
+{
+	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
+	const char *statement = json_string_value(json_object_get(root, "key_statement"));
+	char *policy = json_dumps(json_object_get(root, "policy"), JSON_COMPACT);
+	int err = STELE_EDAMAGED;
+
+	if (statement && policy && policy_read(&log->policy, slice_str(policy), why) == 0) {
+		log->key_statement = copy_string(statement);
+		err = log->key_statement ? 0 : STELE_ENOMEM;
+	}
+	free(policy);
+	json_decref(root);
+	return err;
+}
+
+static int
+founding_text(struct log *log, struct buf *out, struct buf *statement)
+{
+	int err = sign_key_statement(statement, log->store->identity, log->signer, FIRST_EPOCH, 1);
+
+	if (err != 0)
+		return err;
+	buf_put_str(out, "{\"policy\":");
+	policy_write(out, &log->policy);
+	buf_put_str(out, ",\"key_statement\":");
+	buf_put_json_str(out, buf_slice(statement));
+	buf_put_u8(out, '}');
+	buf_put_u8(statement, 0);
+	return out->err | statement->err ? STELE_ENOMEM : 0;
+}
+
+/* Keys for the next log id, on disk before anything is written under them. */
+static int
+make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
+{
+	int err;
+
+	pthread_rwlock_rdlock(&st->lock);
+	*id = st->next_log_id;
+	pthread_rwlock_unlock(&st->lock);
+	keyring_drop_log(st->keyring, *id);
+	err = keyring_add_log(st->keyring, *id, name, FIRST_EPOCH, key_id);
+	if (err == 0)
+		err = keyring_commit(st->keyring);
+	if (err != 0)
+		keyring_drop_log(st->keyring, *id);
+	return err;
+}
+
+/* The founding entry as a job, its memory in the job's arena. */
+static int
+fill_job(struct log *log, struct slice by, struct slice text, struct append_job *job)
+{
+	struct append_item *item;
+	void *payload, *writer;
+
+	append_job_init(job);
+	item = arena_alloc(&job->arena, sizeof *item);
+	payload = arena_dup(&job->arena, text.p, text.n);
+	writer = arena_dup(&job->arena, by.p, by.n);
+	if (!item || !payload || !writer)
+		return STELE_ENOMEM;
+	memset(item, 0, sizeof *item);
+	item->payload = slice_of(payload, text.n);
+	item->media_type = slice_str("application/json");
+	job->log = log;
+	job->writer = slice_of(writer, by.n);
+	job->items = item;
+	job->n_items = 1;
+	job->kind = ENTRY_POLICY;
+	return 0;
+}
+
+int
+store_log_conceive(struct store *st, struct slice name, const struct policy *policy,
+		   struct slice by, struct append_job *job, struct log **out)
+{
+	struct toolbox *tools;
+	uint64_t id, key_id;
+	struct buf text, statement;
+	struct log *log = NULL;
+	int err;
+
+	if (store_log_find(st, name, out) == 0)
+		return STELE_EEXIST;
+	if (!entry_log_name_valid(name))
+		return STELE_EINVAL;
+	if (st->n_logs >= LIMIT_LOGS)
+		return STELE_ELIMIT;
+	tools = toolbox_new();
+	if (!tools)
+		return STELE_ENOMEM;
+	buf_init(&text);
+	buf_init(&statement);
+	err = make_keys(st, name, &id, &key_id);
+	if (err == 0)
+		log = log_new(st, id, name);
+	if (err == 0 && !log)
+		err = STELE_ENOMEM;
+	if (err == 0)
+		err = log_take_keys(log, FIRST_EPOCH, key_id, tools->sha);
+	if (err == 0) {
+		log->policy = *policy;
+		err = founding_text(log, &text, &statement);
+	}
+	if (err == 0) {
+		log->key_statement = copy_string((const char *)statement.p);
+		err = log->key_statement ? fill_job(log, by, buf_slice(&text), job) : STELE_ENOMEM;
+	}
+	if (err == 0)
+		err = append_prepare(job, tools);
+	if (err == 0)
+		*out = log;
+	else
+		log_free(log);
+	buf_fini(&text);
+	buf_fini(&statement);
+	toolbox_free(tools);
+	return err;
+}
+
+int
+store_log_born(struct store *st, struct append_job *job)
+{
+	(void)st;
+	/* The commit published it; one that failed leaves nothing but spare keys. A read-only
+	 * store keeps the object: its entry may have reached the disk. */
+	if (job->err != 0 && job->err != STELE_EREADONLY) {
+		log_free(job->log);
+		job->log = NULL;
+	}
+	return job->err;
+}

@@ -1,0 +1,220 @@
+/*
+ * The store from inside: what its own files share. Nobody else includes this.
+ *
+ * Who may touch what:
+ *   writer's   only the thread inside store_append_batch (and recovery)
+ *   locked     under store->lock: the writer publishes, others read
+ *   fixed      set before the object is visible, then never changed
+ *   upkeep's   only the thread inside store_maintain (and recovery)
+ */
+#ifndef STELE_STORAGE_INTERNAL_H
+#define STELE_STORAGE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "crypto/keyring.h"
+#include "crypto/merkle.h"
+#include "crypto/merkle_batch.h"
+#include "crypto/sign.h"
+#include "storage/compress.h"
+#include "storage/keyindex.h"
+#include "storage/log.h"
+#include "storage/place.h"
+#include "storage/store.h"
+#include "storage/tail.h"
+#include "storage/tilecache.h"
+#include "storage/toolbox.h"
+#include "storage/tree.h"
+#include "storage/wal.h"
+
+struct catalog;
+struct commit;
+
+enum { SIGN_PARALLEL_MIN = 16 }; /* heads: below, waking threads costs more than it saves */
+
+/* Where a dictionary's box lies, and the dictionary once it was loaded. */
+struct dict_place {
+	uint32_t id;
+	uint32_t box_bytes;
+	struct wal_pos at;
+	struct compress_dict *dict; /* locked; NULL until needed */
+};
+
+struct log {
+	/* fixed */
+	struct store *store;
+	uint64_t id;
+	char name[LIMIT_LOG_NAME_BYTES + 1];
+	char origin[LIMIT_ORIGIN_BYTES + 1];
+	struct policy policy;
+	int64_t created_ns;
+	uint32_t epoch;
+	char *vkey, *key_statement;
+	uint64_t data_key_id;
+	uint8_t data_key[32];
+	uint8_t digest_key[32]; /* derived: for idempotency keys */
+	struct signer *signer;
+
+	/* writer's */
+	struct merkle_frontier frontier;
+	uint8_t last_leaf[32];
+	uint64_t ctl;
+	int64_t time_ns;
+	struct touched *touched; /* this commit's part, NULL between commits */
+
+	/* locked */
+	struct head *head;
+	struct tree tree;
+	struct tail tail;
+	uint64_t payload_bytes;
+	struct dict_place *dicts;
+	size_t n_dicts;
+	struct compress_dict *dict;         /* for preparing: the newest one loaded */
+	struct compress_dict *pending_dict; /* trained, not yet in the WAL */
+	bool dirty;                         /* on store->dirty */
+	struct log *next_dirty;
+
+	/* upkeep's */
+	size_t saved_extents, saved_up[TREE_LEVELS], saved_dicts;
+	uint64_t trained_at_bytes; /* payload_bytes when a dictionary was last tried */
+};
+
+/* A place between two commits. */
+struct position {
+	uint64_t sequence; /* of the last commit before it, 0 for none */
+	uint8_t hash[32];  /* its hash */
+	struct wal_pos end; /* where the next frame goes */
+};
+
+struct store {
+	/* fixed */
+	struct store_options opts;
+	char dir[3072];
+	struct place place;
+	struct keyfile_seal *seal;
+	struct signer *identity;
+	char *identity_vkey;
+
+	struct wal *wal;
+	struct catalog *catalog;
+	struct keyindex keys;
+	struct tilecache *tiles;
+
+	/* writer's */
+	struct commit *commit;
+	/*
+	 * Threads lent by storage/writer.c: runs fn(arg, 0 .. parts - 1) side by side
+	 * and waits. NULL: everything runs on the caller's thread.
+	 */
+	void (*parallel)(void *ctx, void (*fn)(void *arg, unsigned part), void *arg,
+			 unsigned parts);
+	void *parallel_ctx;
+	unsigned parallel_parts;
+
+	pthread_rwlock_t lock;
+	/* locked */
+	struct log **by_name; /* sorted */
+	size_t n_logs, cap_logs;
+	struct log *dirty;
+	struct position position;
+
+	pthread_mutex_t creating; /* keyring, next_log_id */
+	struct keyring *keyring;
+	uint64_t next_log_id;
+
+	/* upkeep's */
+	struct toolbox *upkeep;
+	struct unsaved *unsaved;      /* a snapshot that the catalogue did not take yet */
+	atomic_ullong saved_sequence; /* what the catalogue reflects */
+	uint64_t marked_sequence;     /* what wal/released was flushed for */
+	struct position keys_from;    /* the first commit whose keys are in no run follows it */
+
+	atomic_bool read_only, low_space;
+	/* counters for store_stats */
+	atomic_ullong commits, records, duplicates, payload_bytes, wal_bytes, flush_ns_total,
+		flush_ns_max, sign_ns_total, damaged_reads, free_disk_bytes, catalog_commits;
+};
+
+/* store.c: one line to the operator, printf-like. */
+void store_say(struct store *st, enum store_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int64_t store_now_ns(struct store *st);
+
+/* log.c */
+struct log *log_new(struct store *st, uint64_t id, struct slice name);
+void log_free(struct log *log);
+/* Takes data key, signing key, vkey and statement from keyring and identity. STELE_EKEY. */
+int log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha256 *h);
+/* Room for one more log in st->by_name; the lock is held for writing. STELE_ENOMEM. */
+int log_reserve(struct store *st);
+/* Keeps the log in st->by_name; room was reserved, the lock is held for writing. */
+void log_publish(struct store *st, struct log *log);
+struct log *log_by_id(struct store *st, uint64_t id);
+/* Room for a step of count entries, so that log_advance cannot fail; lock held for writing. */
+int log_make_room(struct log *log, uint32_t count, bool dict);
+/* What one commit adds to one log. */
+struct log_step {
+	struct extent extent;
+	const uint8_t (*leaves)[32]; /* extent.count entry hashes */
+	const struct merkle_batch *batch; /* built from them upon the log's frontier */
+	uint64_t ctl, payload_bytes;
+	int64_t time_ns;
+	struct head *head; /* NULL while replaying */
+	uint32_t dict_id;  /* 0: none came with it */
+	uint32_t dict_box_bytes;
+	struct wal_pos dict_at;
+	struct compress_dict *dict; /* NULL while replaying */
+};
+/* Takes the step: room was made, lock held for writing. */
+void log_advance(struct log *log, const struct log_step *step);
+/* Puts the log on the list of those that the catalogue must save; lock held for writing. */
+void log_mark_dirty(struct log *log);
+/* A head for size and root, signed with the log's key; NULL when memory is out. */
+struct head *head_sign(struct log *log, uint64_t size, const uint8_t root[32], int64_t time_ns);
+
+/* dict.c */
+/* The dictionary of that id, referenced for the caller. STELE_EDAMAGED, STELE_EIO. */
+int dict_get(struct log *log, uint32_t id, struct compress_dict **out);
+/* Room for one more, so that dict_add cannot fail; lock held for writing. STELE_ENOMEM. */
+int dict_reserve(struct log *log);
+/* Notes where a committed dictionary lies; lock held for writing. dict may be NULL. */
+void dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_bytes,
+	      struct compress_dict *dict);
+/* Trains on the tail when due; leaves the result as pending. Upkeep's. */
+int dict_train(struct log *log, struct toolbox *t);
+
+/* apply.c: keeps a section's idempotency keys. STELE_ENOMEM. */
+int apply_keys(struct store *st, const struct frame_section *s);
+/* apply.c: takes a section of a replayed frame into the store. */
+int apply_section(struct store *st, const struct frame_section *s, struct wal_pos at,
+		  struct toolbox *t, struct merkle_batch *batch, struct buf *why);
+
+/* block.c */
+/* The plain bytes of a box: salts, then packed payloads; unpacked into t->plain. */
+int block_open(struct log *log, const struct frame_section *s, uint32_t block, uint64_t first,
+	       struct slice box, struct toolbox *t, struct slice *salts, struct slice *payloads);
+
+/* nodes.c: the hash of a perfect subtree, verified; cached: STELE_EBUSY instead of file I/O. */
+struct node_source {
+	struct store *st;
+	struct log *log;
+	struct toolbox *tools;
+	bool cached;
+};
+int node_get(void *source, unsigned height, uint64_t index, uint8_t out[32]);
+
+/* read.c: counts and says that stored bytes failed verification; returns STELE_EDAMAGED. */
+int read_damaged(struct log *log, uint64_t index, const char *what);
+
+/* commit.c */
+int commit_new(struct commit **out);
+void commit_free(struct commit *c);
+
+/* recover.c: brings a freshly opened store to the WAL's end. */
+int store_recover(struct store *st, bool rebuild, struct buf *why);
+
+/* found.c: policy and key statement out of entry 0's payload, into the log. */
+int policy_from_entry0(struct log *log, struct slice payload, struct buf *why);
+
+#endif

@@ -1,0 +1,321 @@
+/*
+ * Log objects: what is fixed about a log, its released head, and the one step
+ * by which a log advances, which committing and replaying share.
+ */
+#include "storage/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/kdigest.h"
+#include "proto/check.h"
+#include "proto/checkpoint.h"
+#include "proto/err.h"
+#include "storage/internal.h"
+
+struct head *
+head_ref(struct head *h)
+{
+	atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
+	return h;
+}
+
+void
+head_unref(struct head *h)
+{
+	if (h && atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) == 1)
+		free(h);
+}
+
+struct head *
+log_head(struct log *log)
+{
+	struct head *h;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	h = head_ref(log->head);
+	pthread_rwlock_unlock(&log->store->lock);
+	return h;
+}
+
+struct head *
+head_sign(struct log *log, uint64_t size, const uint8_t root[32], int64_t time_ns)
+{
+	const struct signer *signer = log->signer;
+	struct head *head = NULL;
+	struct buf text, note;
+
+	buf_init(&text);
+	buf_init(&note);
+	if (checkpoint_put(&text, slice_str(log->origin), size, root) == 0 && text.err == 0)
+		sign_note(&note, buf_slice(&text), &signer, 1);
+	if (note.n && note.err == 0)
+		head = malloc(sizeof *head + note.n + 1);
+	if (head) {
+		atomic_init(&head->refs, 1);
+		head->size = size;
+		memcpy(head->root, root, 32);
+		head->time_ns = time_ns;
+		head->note_len = note.n;
+		memcpy(head->note, note.p, note.n);
+		head->note[note.n] = '\0';
+	}
+	buf_fini(&text);
+	buf_fini(&note);
+	return head;
+}
+
+uint64_t
+log_id(const struct log *log)
+{
+	return log->id;
+}
+
+const char *
+log_name(const struct log *log)
+{
+	return log->name;
+}
+
+const char *
+log_origin(const struct log *log)
+{
+	return log->origin;
+}
+
+const struct policy *
+log_policy(const struct log *log)
+{
+	return &log->policy;
+}
+
+int64_t
+log_created_ns(const struct log *log)
+{
+	return log->created_ns;
+}
+
+const char *
+log_vkey(const struct log *log)
+{
+	return log->vkey;
+}
+
+const char *
+log_key_statement(const struct log *log)
+{
+	return log->key_statement;
+}
+
+void
+log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
+	       size_t n_parts)
+{
+	struct slice all[8] = {slice_of(&kind, 1)};
+
+	CHECK(n_parts < sizeof all / sizeof *all);
+	memcpy(all + 1, parts, n_parts * sizeof *parts);
+	kdigest(out, log->digest_key, all, n_parts + 1);
+}
+
+struct log *
+log_new(struct store *st, uint64_t id, struct slice name)
+{
+	struct log *log = calloc(1, sizeof *log);
+
+	if (!log)
+		return NULL;
+	CHECK(name.n <= LIMIT_LOG_NAME_BYTES);
+	log->store = st;
+	log->id = id;
+	memcpy(log->name, name.p, name.n);
+	snprintf(log->origin, sizeof log->origin, "%s/%s", st->place.server_name, log->name);
+	merkle_frontier_init(&log->frontier);
+	tree_init(&log->tree);
+	tail_init(&log->tail);
+	return log;
+}
+
+void
+log_free(struct log *log)
+{
+	if (!log)
+		return;
+	for (size_t i = 0; i < log->n_dicts; i++)
+		compress_dict_unref(log->dicts[i].dict);
+	free(log->dicts);
+	compress_dict_unref(log->dict);
+	compress_dict_unref(log->pending_dict);
+	head_unref(log->head);
+	tree_fini(&log->tree);
+	tail_fini(&log->tail);
+	free(log->vkey);
+	free(log->key_statement);
+	signer_free(log->signer);
+	explicit_bzero(log->data_key, sizeof log->data_key);
+	explicit_bzero(log->digest_key, sizeof log->digest_key);
+	free(log);
+}
+
+int
+log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha256 *h)
+{
+	const struct keyring_data *data = keyring_find_data(log->store->keyring, data_key_id);
+	const struct keyring_seed *seed = keyring_find_seed(log->store->keyring, log->id, epoch);
+	struct buf vkey;
+	int err;
+
+	if (!data || !seed || data->log_id != log->id)
+		return STELE_EKEY;
+	log->epoch = epoch;
+	log->data_key_id = data_key_id;
+	memcpy(log->data_key, data->key, 32);
+	kdigest_subkey(log->digest_key, data->key, 1, "stelekey");
+	err = signer_new(&log->signer, h, slice_str(log->origin), seed->seed);
+	if (err != 0)
+		return err;
+	buf_init(&vkey);
+	err = note_put_vkey(&vkey, signer_vkey(log->signer));
+	buf_put_u8(&vkey, 0);
+	log->vkey = (char *)vkey.p;
+	return err ? err : vkey.err;
+}
+
+int
+log_reserve(struct store *st)
+{
+	size_t cap = st->cap_logs ? st->cap_logs * 2 : 16;
+	struct log **p;
+
+	if (st->n_logs < st->cap_logs)
+		return 0;
+	p = realloc(st->by_name, cap * sizeof(*p));
+	if (!p)
+		return STELE_ENOMEM;
+	st->by_name = p;
+	st->cap_logs = cap;
+	return 0;
+}
+
+/* Position of the first log whose name is not below name. */
+static size_t
+lower_bound(const struct store *st, struct slice name)
+{
+	size_t lo = 0, hi = st->n_logs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		struct slice m = slice_str(st->by_name[mid]->name);
+		size_t n = m.n < name.n ? m.n : name.n;
+		int d = n ? memcmp(m.p, name.p, n) : 0;
+		if (d < 0 || (d == 0 && m.n < name.n))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+void
+log_publish(struct store *st, struct log *log)
+{
+	size_t at = lower_bound(st, slice_str(log->name));
+
+	CHECK(st->n_logs < st->cap_logs);
+	memmove(st->by_name + at + 1, st->by_name + at, (st->n_logs - at) * sizeof(*st->by_name));
+	st->by_name[at] = log;
+	st->n_logs++;
+	if (log->id >= st->next_log_id)
+		st->next_log_id = log->id + 1;
+}
+
+int
+store_log_find(struct store *st, struct slice name, struct log **out)
+{
+	struct log *found = NULL;
+	size_t at;
+
+	pthread_rwlock_rdlock(&st->lock);
+	at = lower_bound(st, name);
+	if (at < st->n_logs && slice_eq_str(name, st->by_name[at]->name))
+		found = st->by_name[at];
+	pthread_rwlock_unlock(&st->lock);
+	if (!found)
+		return STELE_ENOTFOUND;
+	*out = found;
+	return 0;
+}
+
+size_t
+store_log_list(struct store *st, struct slice after, struct log **out, size_t cap)
+{
+	size_t n = 0;
+
+	pthread_rwlock_rdlock(&st->lock);
+	for (size_t i = lower_bound(st, after); i < st->n_logs && n < cap; i++) {
+		if (!slice_eq_str(after, st->by_name[i]->name))
+			out[n++] = st->by_name[i];
+	}
+	pthread_rwlock_unlock(&st->lock);
+	return n;
+}
+
+struct log *
+log_by_id(struct store *st, uint64_t id)
+{
+	for (size_t i = 0; i < st->n_logs; i++) {
+		if (st->by_name[i]->id == id)
+			return st->by_name[i];
+	}
+	return NULL;
+}
+
+void
+log_mark_dirty(struct log *log)
+{
+	if (log->dirty)
+		return;
+	log->dirty = true;
+	log->next_dirty = log->store->dirty;
+	log->store->dirty = log;
+}
+
+int
+log_make_room(struct log *log, uint32_t count, bool dict)
+{
+	int err = tree_reserve(&log->tree, count);
+
+	if (err == 0)
+		err = tail_reserve(&log->tail);
+	if (err == 0 && dict)
+		err = dict_reserve(log);
+	if (err == 0 && log->tree.size == 0)
+		err = log_reserve(log->store);
+	return err;
+}
+
+void
+log_advance(struct log *log, const struct log_step *s)
+{
+	CHECK(s->extent.first == log->frontier.size);
+	tail_add(&log->tail, &s->extent);
+	tree_add(&log->tree, s->leaves, s->extent.count, s->batch);
+	if (s->dict_id)
+		dict_add(log, s->dict_id, s->dict_at, s->dict_box_bytes, s->dict);
+	merkle_frontier_copy(&log->frontier, merkle_batch_frontier(s->batch));
+	if (s->extent.count)
+		memcpy(log->last_leaf, s->leaves[s->extent.count - 1], 32);
+	log->ctl = s->ctl;
+	log->time_ns = s->time_ns;
+	log->payload_bytes += s->payload_bytes;
+	if (s->head) {
+		head_unref(log->head);
+		log->head = head_ref(s->head);
+	}
+	if (s->extent.first == 0) {
+		log->created_ns = s->time_ns;
+		log_publish(log->store, log);
+	}
+	log_mark_dirty(log);
+}

@@ -1,0 +1,133 @@
+/* What runs behind the commits. Each part is cheap when nothing is due. */
+#include <string.h>
+
+#include "proto/err.h"
+#include "storage/file.h"
+#include "storage/internal.h"
+#include "storage/save.h"
+
+/* Free space against the soft limit; says so when it changes. */
+static int
+look_at_space(struct store *st)
+{
+	uint64_t bytes;
+	bool low, was;
+	int err = file_free_bytes(st->dir, &bytes);
+
+	if (err != 0)
+		return err;
+	atomic_store(&st->free_disk_bytes, bytes);
+	low = bytes < st->opts.free_bytes;
+	was = atomic_exchange(&st->low_space, low);
+	if (low != was)
+		store_say(st, low ? STORE_ERROR : STORE_INFO,
+			  low ? "%llu bytes free, below the limit of %llu: appends are refused "
+				"(507), reads go on. Free or add space"
+			      : "%llu bytes free, above the limit of %llu again: appends go on",
+			  (unsigned long long)bytes, (unsigned long long)st->opts.free_bytes);
+	return 0;
+}
+
+/* Turns a full table of keys into a run. */
+static int
+spill_keys(struct store *st)
+{
+	struct position at;
+	int err;
+
+	pthread_rwlock_wrlock(&st->lock); /* no commit is half published */
+	at = st->position;
+	if (keyindex_due(&st->keys, at.end))
+		keyindex_freeze(&st->keys, at.end, at.sequence + 1, at.hash);
+	pthread_rwlock_unlock(&st->lock);
+	err = keyindex_write_run(&st->keys, st->upkeep->sha);
+	if (err != 0)
+		return err;
+	st->keys_from.sequence = st->keys.fresh_from_sequence - 1;
+	memcpy(st->keys_from.hash, st->keys.fresh_from_prev, 32);
+	st->keys_from.end = st->keys.fresh_from;
+	return 0;
+}
+
+/* Trains a dictionary for logs that have changed and have none that fits. */
+static int
+train_dicts(struct store *st)
+{
+	struct log *changed[64];
+	size_t n = 0;
+	int err = 0;
+
+	pthread_rwlock_rdlock(&st->lock);
+	for (struct log *l = st->dirty; l && n < sizeof changed / sizeof(*changed);
+	     l = l->next_dirty)
+		changed[n++] = l;
+	pthread_rwlock_unlock(&st->lock);
+	for (size_t i = 0; err == 0 && i < n; i++)
+		err = dict_train(changed[i], st->upkeep);
+	return err;
+}
+
+static int
+save(struct store *st)
+{
+	uint64_t sequence;
+	int err;
+
+	pthread_rwlock_rdlock(&st->lock);
+	sequence = st->position.sequence;
+	pthread_rwlock_unlock(&st->lock);
+	if (sequence == atomic_load(&st->saved_sequence) && !st->unsaved)
+		return 0;
+	err = catalog_save(st);
+	if (err == 0 && sequence != st->marked_sequence)
+		err = wal_sync_released(st->wal);
+	if (err == 0)
+		st->marked_sequence = sequence;
+	return err;
+}
+
+/* After the first error of a round: what it means for the store. */
+static int
+judge(struct store *st, int err)
+{
+	if (err == STELE_EIO && !atomic_exchange(&st->read_only, true))
+		store_say(st, STORE_ERROR,
+			  "a write or flush behind the commits failed: the store is read-only "
+			  "until restart; check the disk");
+	else if (err != 0 && err != STELE_ENOSPACE)
+		store_say(st, STORE_WARN, "work behind the commits is late: %s",
+			  stele_strerror(err));
+	return err;
+}
+
+static int
+prepare(struct store *st)
+{
+	int err = look_at_space(st);
+
+	if (err == 0 && !atomic_load(&st->read_only) && !atomic_load(&st->low_space))
+		err = wal_prepare_next(st->wal);
+	return err;
+}
+
+int
+store_prepare(struct store *st)
+{
+	return judge(st, prepare(st));
+}
+
+int
+store_maintain(struct store *st)
+{
+	int err, first = prepare(st);
+
+	if (atomic_load(&st->read_only))
+		return first;
+	err = spill_keys(st);
+	first = first ? first : err;
+	err = train_dicts(st);
+	first = first ? first : err;
+	err = save(st);
+	first = first ? first : err;
+	return judge(st, first);
+}

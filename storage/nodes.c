@@ -1,0 +1,209 @@
+/*
+ * Nodes of a log's tree, from memory or, for the entry hashes of full tiles,
+ * from the WAL; checked against the level above before anyone sees them.
+ */
+#include <string.h>
+
+#include "crypto/merkle.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "proto/limits.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+
+/* Entry hashes [first, first + TREE_TILE) out of the sections that hold them. */
+static int
+read_leaves(struct log *log, uint64_t first, uint8_t out[TREE_TILE][32])
+{
+	uint64_t at = first, end = first + TREE_TILE;
+	int err = 0;
+
+	while (err == 0 && at < end) {
+		struct extent e = {0};
+		const struct extent *found;
+		uint64_t n;
+		pthread_rwlock_rdlock(&log->store->lock);
+		found = tail_find(&log->tail, at);
+		if (found)
+			e = *found;
+		pthread_rwlock_unlock(&log->store->lock);
+		if (!found)
+			return STELE_EDAMAGED;
+		n = e.first + e.count < end ? e.first + e.count - at : end - at;
+		e.at.offset += e.leaves_at + (at - e.first) * 32;
+		err = wal_read(log->store->wal, e.at, out[at - first], n * 32);
+		at += n;
+	}
+	return err;
+}
+
+/* Hashes that memory holds of a tile, copied; their number. *root is set for full tiles. */
+static unsigned
+memory_hashes(struct log *log, unsigned level, uint64_t n, uint8_t out[TREE_TILE][32], bool *full,
+	      uint8_t root[32])
+{
+	const struct tree *t = &log->tree;
+	uint64_t first = n * TREE_TILE, have = 0;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	*full = level < TREE_LEVELS && n < t->up[level].n;
+	if (*full)
+		memcpy(root, t->up[level].hash[n], 32);
+	if (level > 0) {
+		const struct tree_level *l = &t->up[level - 1];
+		have = l->n > first ? l->n - first : 0;
+		have = have < TREE_TILE ? have : TREE_TILE;
+		memcpy(out, l->hash + first, have * 32);
+	} else if (!*full && first == t->size / TREE_TILE * TREE_TILE) {
+		have = t->partial.n;
+		memcpy(out, t->partial.hash, have * 32);
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	return (unsigned)have;
+}
+
+/* Brings a tile into the cache. */
+static int
+load_tile(struct node_source *s, unsigned level, uint64_t n)
+{
+	uint8_t hashes[TREE_TILE][32], root[32];
+	bool full;
+	unsigned have = memory_hashes(s->log, level, n, hashes, &full, root);
+	int err;
+
+	if (have) {
+		tilecache_put(s->st->tiles, s->log->id, level, n, (const uint8_t(*)[32])hashes,
+			      have, s->tools->sha);
+		return 0;
+	}
+	if (!full)
+		return STELE_EINVAL;
+	if (s->cached)
+		return STELE_EBUSY;
+	err = read_leaves(s->log, n * TREE_TILE, hashes);
+	if (err == 0)
+		err = tilecache_put_full(s->st->tiles, s->log->id, level, n,
+					 (const uint8_t(*)[32])hashes, root, s->tools->sha);
+	if (err == STELE_EVERIFY || err == STELE_EDAMAGED)
+		return read_damaged(s->log, n * TREE_TILE, "the entry hashes of a tile");
+	return err;
+}
+
+int
+node_get(void *source, unsigned height, uint64_t index, uint8_t out[32])
+{
+	struct node_source *s = source;
+	unsigned level = height / 8, h = height % 8;
+	uint64_t n = index >> (8 - h);
+	unsigned i = (unsigned)(index & ((1u << (8 - h)) - 1));
+
+	for (int attempt = 0; attempt < 3; attempt++) { /* another thread may evict in between */
+		int err;
+		if (tilecache_get(s->st->tiles, s->log->id, level, n, h, i, out))
+			return 0;
+		err = load_tile(s, level, n);
+		if (err != 0)
+			return err;
+	}
+	return STELE_EBUSY;
+}
+
+static uint64_t
+released_size(struct log *log)
+{
+	struct head *h = log_head(log);
+	uint64_t size = h->size;
+
+	head_unref(h);
+	return size;
+}
+
+static int
+inclusion(struct store *st, struct log *log, uint64_t index, uint64_t size, struct toolbox *t,
+	  bool cached, struct proof *out)
+{
+	struct node_source s = {st, log, t, cached};
+
+	if (index >= size || size > released_size(log))
+		return STELE_EINVAL;
+	return merkle_inclusion(t->sha, node_get, &s, index, size, out->hash, &out->n);
+}
+
+int
+read_inclusion(struct store *st, struct log *log, uint64_t index, uint64_t size, struct toolbox *t,
+	       struct proof *out)
+{
+	return inclusion(st, log, index, size, t, false, out);
+}
+
+int
+read_inclusion_cached(struct store *st, struct log *log, uint64_t index, uint64_t size,
+		      struct toolbox *t, struct proof *out)
+{
+	return inclusion(st, log, index, size, t, true, out);
+}
+
+int
+read_consistency(struct store *st, struct log *log, uint64_t from, uint64_t to, struct toolbox *t,
+		 struct proof *out)
+{
+	struct node_source s = {st, log, t, false};
+
+	if (from == 0 || from > to || to > released_size(log))
+		return STELE_EINVAL;
+	return merkle_consistency(t->sha, node_get, &s, from, to, out->hash, &out->n);
+}
+
+/* Whether tile n of a level has width hashes in a tree of size; overflow-safe. */
+static bool
+tile_exists(uint64_t size, unsigned level, uint64_t n, unsigned width)
+{
+	uint64_t count;
+
+	if (level > 7 || width == 0 || width > TREE_TILE)
+		return false;
+	count = size >> (8 * level);
+	return n <= count / TREE_TILE && n * TREE_TILE + width <= count;
+}
+
+int
+read_tile(struct store *st, struct log *log, unsigned level, uint64_t n, unsigned width,
+	  struct toolbox *t, struct buf *out)
+{
+	struct node_source s = {st, log, t, false};
+
+	if (!tile_exists(released_size(log), level, n, width))
+		return STELE_ENOTFOUND;
+	for (unsigned i = 0; i < width; i++) {
+		uint8_t hash[32];
+		int err = node_get(&s, level * 8, n * TREE_TILE + i, hash);
+		if (err != 0)
+			return err;
+		buf_put(out, hash, sizeof hash);
+	}
+	return out->err;
+}
+
+int
+read_bundle(struct store *st, struct log *log, uint64_t n, unsigned width, struct toolbox *t,
+	    struct buf *out)
+{
+	struct arena a;
+	int err = 0;
+
+	if (!tile_exists(released_size(log), 0, n, width))
+		return STELE_ENOTFOUND;
+	arena_init(&a);
+	for (unsigned i = 0; err == 0 && i < width; i++) {
+		struct record r;
+		arena_reset(&a);
+		err = read_record(st, log, n * TREE_TILE + i, t, &a, &r);
+		if (err != 0)
+			break;
+		buf_put_u8(out, (uint8_t)(r.text.n >> 8));
+		buf_put_u8(out, (uint8_t)r.text.n);
+		buf_put_slice(out, r.text);
+	}
+	arena_fini(&a);
+	return err ? err : out->err;
+}

@@ -1,0 +1,233 @@
+/*
+ * Reading a record: its section's columns, its block, its entry built anew,
+ * and the entry's hash against the tree. Whatever fails on the way is damage.
+ */
+#include "storage/read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/bytes.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "storage/internal.h"
+
+enum { META_GUESS_BYTES = 8192 };
+
+int
+read_damaged(struct log *log, uint64_t index, const char *what)
+{
+	atomic_fetch_add(&log->store->damaged_reads, 1);
+	store_say(log->store, STORE_ERROR,
+		  "log %s, record %llu: %s is damaged on disk; nothing wrong was served. "
+		  "Run stele fsck and restore the damaged file from a copy",
+		  log->name, (unsigned long long)index, what);
+	return STELE_EDAMAGED;
+}
+
+/* The section's columns into the memo. */
+static int
+load_meta(struct log *log, const struct extent *e, struct section_memo *m)
+{
+	size_t want = e->bytes < META_GUESS_BYTES ? e->bytes : META_GUESS_BYTES;
+	uint32_t meta_bytes;
+	int err;
+
+	if (m->log_id == log->id && m->at.file == e->at.file && m->at.offset == e->at.offset)
+		return 0;
+	m->log_id = 0;
+	m->has_block = false;
+	buf_reset(&m->meta);
+	if (want < SECTION_HEADER_BYTES)
+		return STELE_EDAMAGED;
+	err = buf_reserve(&m->meta, want);
+	if (err == 0)
+		err = wal_read(log->store->wal, e->at, m->meta.p, want);
+	if (err != 0)
+		return err;
+	memcpy(&meta_bytes, m->meta.p + 96, 4);
+	if (meta_bytes > e->bytes)
+		return STELE_EDAMAGED;
+	if (meta_bytes > want) {
+		err = buf_reserve(&m->meta, meta_bytes);
+		if (err == 0)
+			err = wal_read(log->store->wal, e->at, m->meta.p, meta_bytes);
+		if (err != 0)
+			return err;
+	}
+	m->meta.n = meta_bytes;
+	if (frame_section_read_meta(&m->section, buf_slice(&m->meta)) != 0 ||
+	    m->section.log_id != log->id || m->section.first != e->first ||
+	    m->section.count != e->count)
+		return STELE_EDAMAGED;
+	m->log_id = log->id;
+	m->at = e->at;
+	return 0;
+}
+
+/* The block that holds a record of the section, opened into the memo. */
+static int
+load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
+{
+	struct section_memo *m = &t->memo;
+	uint32_t block = 0, first = 0;
+	struct slice salts, payloads;
+	struct wal_pos at = m->at;
+	uint64_t offset;
+	uint8_t *box;
+	int err;
+
+	for (; block < m->section.n_blocks; block++) {
+		uint32_t count = frame_block_at(&m->section, block).count;
+		if (ordinal < first + count)
+			break;
+		first += count;
+	}
+	if (m->has_block && m->block == block)
+		return 0;
+	m->has_block = false;
+	(void)frame_box_at(&m->section, block, &offset);
+	at.offset += m->section.meta_bytes + offset;
+	struct frame_block blk = frame_block_at(&m->section, block);
+	box = malloc(blk.box_bytes + 1);
+	err = box ? wal_read(log->store->wal, at, box, blk.box_bytes) : STELE_ENOMEM;
+	if (err == 0)
+		err = block_open(log, &m->section, block, m->section.first + first,
+				 slice_of(box, blk.box_bytes), t, &salts, &payloads);
+	free(box);
+	if (err != 0)
+		return err;
+	buf_reset(&m->salts);
+	buf_reset(&m->payloads);
+	buf_put_slice(&m->salts, salts);
+	buf_put_slice(&m->payloads, payloads);
+	if (m->salts.err || m->payloads.err)
+		return STELE_ENOMEM;
+	m->has_block = true;
+	m->block = block;
+	m->block_ordinal = first;
+	return 0;
+}
+
+/* The group that a record belongs to. */
+static int
+group_of(const struct frame_section *s, uint32_t ordinal, struct frame_group *g)
+{
+	struct bytes b;
+	uint64_t next = 0;
+
+	bytes_init(&b, s->groups);
+	for (uint32_t i = 0; i < s->n_groups; i++) {
+		if (frame_group_read(g, &b) != 0)
+			return STELE_EDAMAGED;
+		next += g->count;
+		if (ordinal < next)
+			return 0;
+	}
+	return STELE_EDAMAGED;
+}
+
+/* Entry of the record from its columns; *e lies in the memo until the next read. */
+static int
+build_entry(struct log *log, const struct section_memo *m, uint32_t ordinal, struct entry *e)
+{
+	struct frame_group g;
+	int err = group_of(&m->section, ordinal, &g);
+
+	if (err != 0)
+		return err;
+	*e = (struct entry){
+		.origin = slice_str(log->origin),
+		.index = m->section.first + ordinal,
+		.kind = g.kind,
+		.ctl = g.ctl,
+		.time_ns = m->section.time_ns,
+		.size = frame_size_at(&m->section, ordinal),
+		.media_type = g.media_type,
+		.writer = g.writer,
+		.mode = g.mode,
+		.event = g.event,
+		.retain_until_ns = g.retain_until_ns,
+	};
+	return 0;
+}
+
+static int
+fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *t, struct arena *a,
+     struct record *out)
+{
+	const struct section_memo *m = &t->memo;
+	char text[LIMIT_ENTRY_BYTES], *scratch = arena_alloc(a, LIMIT_ENTRY_BYTES);
+	const uint8_t *payload = m->payloads.p;
+	struct entry e;
+	int n, err = build_entry(log, m, ordinal, &e);
+
+	if (err != 0 || !scratch)
+		return err ? err : STELE_ENOMEM;
+	for (uint32_t i = m->block_ordinal; i < ordinal; i++)
+		payload += frame_size_at(&m->section, i);
+	memcpy(e.prev, prev, 32);
+	memcpy(out->salt, m->salts.p + (size_t)(ordinal - m->block_ordinal) * 16, 16);
+	sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, e.size));
+	n = entry_write(text, sizeof text, &e);
+	if (n < 0)
+		return STELE_EDAMAGED;
+	sha256_leaf(t->sha, out->leaf, slice_of(text, (size_t)n));
+	out->text = slice_of(arena_dup(a, text, (size_t)n), (size_t)n);
+	out->payload = slice_of(arena_dup(a, payload, e.size), e.size);
+	if (!out->text.p || !out->payload.p)
+		return STELE_ENOMEM;
+	return entry_read(&out->entry, out->text, scratch) == 0 ? 0 : STELE_EDAMAGED;
+}
+
+static int
+read_verified(struct store *st, struct log *log, uint64_t index, const struct extent *e,
+	      struct toolbox *t, struct arena *a, struct record *out)
+{
+	struct node_source s = {st, log, t, false};
+	uint32_t ordinal = (uint32_t)(index - e->first);
+	uint8_t prev[32], leaf[32];
+	int err = node_get(&s, 0, index, leaf);
+
+	if (err == 0 && index)
+		err = node_get(&s, 0, index - 1, prev);
+	else
+		sha256_hash(t->sha, prev, slice_of(NULL, 0)); /* root of the empty tree */
+	if (err == 0)
+		err = load_meta(log, e, &t->memo);
+	if (err == 0)
+		err = load_block(log, ordinal, t);
+	if (err == 0)
+		err = fill(log, ordinal, prev, t, a, out);
+	if (err == 0 && memcmp(out->leaf, leaf, 32) != 0)
+		err = STELE_EDAMAGED;
+	return err;
+}
+
+int
+read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t, struct arena *a,
+	    struct record *out)
+{
+	const struct extent *found;
+	struct record got;
+	struct extent e;
+	bool released;
+	int err;
+
+	pthread_rwlock_rdlock(&st->lock);
+	released = log->head && index < log->head->size;
+	found = released ? tail_find(&log->tail, index) : NULL;
+	if (found)
+		e = *found;
+	pthread_rwlock_unlock(&st->lock);
+	if (!released)
+		return STELE_ENOTFOUND;
+	err = found ? read_verified(st, log, index, &e, t, a, &got) : STELE_EDAMAGED;
+	if (err == STELE_EDAMAGED || err == STELE_EVERIFY) {
+		t->memo.log_id = 0;
+		return read_damaged(log, index, "what is stored of it");
+	}
+	if (err == 0)
+		*out = got;
+	return err;
+}

@@ -1,0 +1,291 @@
+/*
+ * From disk to memory at start:
+ *   1. the catalogue, if it is whole; else an empty store, to be rebuilt
+ *   2. the WAL between the last run of keys and the catalogue's position: only keys
+ *   3. the WAL from the catalogue's position on, read past the page cache: everything
+ *   4. what `released` says was acknowledged must be there
+ *   5. the last frame is written again and flushed before it is believed: a killed
+ *      process may have left it in the page cache alone
+ *   6. heads are signed; the catalogue is saved
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/err.h"
+#include "storage/catalog.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+#include "storage/save.h"
+
+struct recovery {
+	struct store *st;
+	struct toolbox *t;
+	struct merkle_batch batch;
+	struct buf last; /* the newest frame, padded */
+	struct wal_pos last_at;
+	bool direct;
+	struct buf *why;
+};
+
+/* Sections of a frame: keys always, the rest when the catalogue does not have it. */
+static int
+apply_frame(struct recovery *r, const struct frame_header *head, struct slice body,
+	    struct wal_pos at, bool keys_only)
+{
+	uint64_t offset = at.offset + FRAME_HEADER_BYTES;
+	struct slice rest = body;
+
+	for (uint32_t i = 0; i < head->n_sections; i++) {
+		struct frame_section s;
+		int err = frame_section_read(&s, rest);
+		if (err == 0 && !keys_only)
+			err = apply_section(r->st, &s, (struct wal_pos){at.file, offset}, r->t,
+					    &r->batch, r->why);
+		if (err == 0)
+			err = apply_keys(r->st, &s);
+		if (err != 0)
+			return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+		rest = slice_of(rest.p + s.bytes, rest.n - s.bytes);
+		offset += s.bytes;
+	}
+	return rest.n == 0 ? 0 : STELE_EDAMAGED;
+}
+
+static void
+damaged_at(struct recovery *r, struct wal_pos at, uint64_t sequence)
+{
+	buf_printf(r->why,
+		   "%s/wal/%08u.wal: commit %llu at byte %llu is damaged, and records behind it "
+		   "were acknowledged: nothing was changed. Restore the file from a copy",
+		   r->st->dir, at.file, (unsigned long long)sequence,
+		   (unsigned long long)at.offset);
+}
+
+/* Step 2. Damage here costs only that a repeated key may not be noticed, and is said. */
+static int
+scan_keys(struct recovery *r, const struct catalog_state *state)
+{
+	struct wal_scan s;
+	struct frame_header head;
+	struct slice body;
+	struct wal_pos at;
+	int err = wal_scan_init(&s, r->st->wal, state->keys_from, state->keys_sequence,
+				state->keys_prev);
+
+	while (err == 0 && s.sequence <= state->sequence) {
+		err = wal_scan_next(&s, r->t->sha, &head, &body, &at);
+		if (err == 1 || err == STELE_EDAMAGED) {
+			atomic_fetch_add(&r->st->damaged_reads, 1);
+			store_say(r->st, STORE_ERROR,
+				  "wal/%08u.wal: commit %llu at byte %llu is damaged: its records "
+				  "cannot be read, and idempotency keys of commits up to %llu may "
+				  "not be recognised. Run stele fsck",
+				  at.file, (unsigned long long)s.sequence,
+				  (unsigned long long)at.offset, (unsigned long long)state->sequence);
+			err = 0;
+			break;
+		}
+		if (err == 0)
+			err = apply_frame(r, &head, body, at, true);
+	}
+	wal_scan_fini(&s);
+	return err;
+}
+
+static int
+keep_frame(struct recovery *r, struct slice body, struct wal_pos at)
+{
+	static const uint8_t zeros[FRAME_ALIGN];
+	size_t n = FRAME_HEADER_BYTES + body.n;
+
+	buf_reset(&r->last);
+	buf_put(&r->last, body.p - FRAME_HEADER_BYTES, n);
+	buf_put(&r->last, zeros, (FRAME_ALIGN - n % FRAME_ALIGN) % FRAME_ALIGN);
+	r->last_at = at;
+	return r->last.err;
+}
+
+/* Step 3. */
+static int
+scan_rest(struct recovery *r)
+{
+	struct position *p = &r->st->position;
+	struct wal_scan s;
+	struct frame_header head;
+	struct slice body;
+	struct wal_pos at;
+	int err = wal_scan_init(&s, r->st->wal, p->end, p->sequence + 1, p->hash);
+
+	while (err == 0) {
+		err = wal_scan_next(&s, r->t->sha, &head, &body, &at);
+		if (err != 0)
+			break;
+		err = apply_frame(r, &head, body, at, false);
+		if (err == 0)
+			err = keep_frame(r, body, at);
+		if (err != 0)
+			break;
+		p->sequence = head.sequence;
+		memcpy(p->hash, head.hash, 32);
+		p->end = s.at;
+	}
+	r->direct = s.direct;
+	if (err == STELE_EDAMAGED)
+		damaged_at(r, at, p->sequence + 1);
+	wal_scan_fini(&s);
+	return err == 1 ? 0 : err;
+}
+
+/* Step 4. */
+static int
+check_released(struct recovery *r)
+{
+	const struct position *p = &r->st->position;
+	uint8_t hash[32];
+	uint64_t sequence;
+	int err = wal_read_released(r->st->wal, &sequence, hash, r->t->sha);
+
+	if (err != 0)
+		return err;
+	if (sequence > p->sequence ||
+	    (sequence == p->sequence && sequence && memcmp(hash, p->hash, 32) != 0)) {
+		damaged_at(r, p->end, p->sequence + 1);
+		return STELE_EDAMAGED;
+	}
+	return 0;
+}
+
+/* Step 5. */
+static int
+settle(struct recovery *r)
+{
+	struct store *st = r->st;
+	int err = 0;
+
+	if (r->last.n) {
+		wal_set_end(st->wal, r->last_at);
+		err = wal_append(st->wal, r->last.p, r->last.n, &r->last_at);
+	}
+	wal_set_end(st->wal, st->position.end);
+	if (err == 0 && st->position.sequence)
+		err = wal_mark_released(st->wal, st->position.sequence, st->position.hash,
+					r->t->sha);
+	if (err == 0)
+		err = wal_sync_released(st->wal);
+	return err;
+}
+
+/* Step 6. */
+static int
+sign_all(struct store *st)
+{
+	for (size_t i = 0; i < st->n_logs; i++) {
+		struct log *log = st->by_name[i];
+		uint8_t root[32];
+		struct sha256 *h = st->upkeep->sha;
+		merkle_frontier_root(h, &log->frontier, root);
+		log->head = head_sign(log, log->frontier.size, root, log->time_ns);
+		if (!log->head)
+			return STELE_ENOMEM;
+	}
+	return 0;
+}
+
+static void
+forget_logs(struct store *st)
+{
+	for (size_t i = 0; i < st->n_logs; i++)
+		log_free(st->by_name[i]);
+	st->n_logs = 0;
+	st->dirty = NULL;
+	st->next_log_id = 1;
+}
+
+/* Step 1: 0 with the state of a whole catalogue, else an error and an empty store. */
+static int
+load_catalog(struct recovery *r, struct catalog_state *state)
+{
+	struct store *st = r->st;
+	int err = catalog_open(&st->catalog, st->dir, state);
+
+	if (err == 0 && state->incarnation != st->place.incarnation)
+		err = STELE_EDAMAGED;
+	if (err == 0)
+		err = catalog_load(st, r->t, r->why);
+	if (err == 0)
+		err = keyindex_open_runs(&st->keys, state->n_runs, r->t->sha);
+	if (err == 0 && state->next_log_id > st->next_log_id)
+		st->next_log_id = state->next_log_id;
+	return err;
+}
+
+static int
+start_over(struct recovery *r, int reason)
+{
+	struct store *st = r->st;
+	uint64_t disk_bytes;
+
+	if (reason != STELE_ENOTFOUND || wal_files(st->wal, &disk_bytes) > 1)
+		store_say(st, STORE_WARN, "catalog.mdb: %s; rebuilding it from the WAL",
+			  stele_strerror(reason));
+	forget_logs(st);
+	catalog_close(st->catalog);
+	st->catalog = NULL;
+	keyindex_reset(&st->keys);
+	buf_reset(r->why);
+	return catalog_create(&st->catalog, st->dir);
+}
+
+static int
+recover(struct recovery *r, bool rebuild)
+{
+	struct store *st = r->st;
+	struct catalog_state state = {.sequence = 0};
+	int err = rebuild ? STELE_ENOTFOUND : load_catalog(r, &state);
+
+	if (err == STELE_EKEY || err == STELE_ENOMEM || err == STELE_EIO)
+		return err;
+	st->position.end = (struct wal_pos){1, WAL_FIRST_OFFSET};
+	st->keys_from.end = st->position.end;
+	if (err != 0) {
+		err = start_over(r, err);
+	} else {
+		st->position.sequence = state.sequence;
+		memcpy(st->position.hash, state.hash, 32);
+		st->position.end = state.end;
+		st->saved_sequence = state.sequence;
+		st->keys_from.sequence = state.keys_sequence - 1;
+		memcpy(st->keys_from.hash, state.keys_prev, 32);
+		st->keys_from.end = state.keys_from;
+		err = scan_keys(r, &state);
+	}
+	if (err == 0)
+		err = scan_rest(r);
+	if (err == 0)
+		err = check_released(r);
+	if (err == 0)
+		err = settle(r);
+	if (err == 0)
+		err = sign_all(st);
+	if (err == 0 && (st->dirty || st->saved_sequence == 0))
+		err = catalog_save(st);
+	return err;
+}
+
+int
+store_recover(struct store *st, bool rebuild, struct buf *why)
+{
+	struct recovery r = {.st = st, .t = st->upkeep, .direct = true, .why = why};
+	int err;
+
+	merkle_batch_init(&r.batch);
+	buf_init(&r.last);
+	err = recover(&r, rebuild);
+	if (err == 0 && !r.direct)
+		store_say(st, STORE_INFO,
+			  "this file system has no direct reads: the WAL's tail was read through "
+			  "the page cache");
+	buf_fini(&r.last);
+	merkle_batch_fini(&r.batch);
+	return err;
+}

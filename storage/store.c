@@ -1,0 +1,309 @@
+/* Opening and closing a data directory, and the small questions about it. */
+#include "storage/store.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "crypto/identity.h"
+#include "crypto/init.h"
+#include "proto/err.h"
+#include "storage/catalog.h"
+#include "storage/commit.h"
+#include "storage/file.h"
+#include "storage/read.h"
+#include "storage/save.h"
+
+void
+store_say(struct store *st, enum store_level level, const char *fmt, ...)
+{
+	static const char *const names[] = {"info", "warning", "error"};
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	if (st->opts.say)
+		st->opts.say(st->opts.say_ctx, level, line);
+	else
+		fprintf(stderr, "%s: %s\n", names[level], line);
+}
+
+int64_t
+store_now_ns(struct store *st)
+{
+	struct timespec ts;
+
+	if (st->opts.now_ns)
+		return st->opts.now_ns(st->opts.clock);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int
+path_in(char *out, size_t cap, const struct store *st, const char *name)
+{
+	return snprintf(out, cap, "%s/%s", st->dir, name) < (int)cap ? 0 : STELE_ELIMIT;
+}
+
+static int
+open_keys(struct store *st, bool fresh, struct buf *why)
+{
+	char identity[4096], ring[4096], keys[4096];
+	struct sha256 *h = st->upkeep->sha;
+	struct buf vkey;
+	int err;
+
+	path_in(keys, sizeof keys, st, "keys");
+	path_in(identity, sizeof identity, st, "keys/identity");
+	path_in(ring, sizeof ring, st, "keys/keyring");
+	err = keyfile_seal_new(&st->seal, st->opts.passphrase);
+	if (err == 0 && fresh && mkdir(keys, 0700) != 0 && errno != EEXIST)
+		err = stele_err_from_errno(errno);
+	if (err == 0 && fresh)
+		err = file_sync_dir(st->dir);
+	if (err == 0)
+		err = fresh ? identity_create(&st->identity, identity,
+					      slice_str(st->place.server_name), st->seal, h)
+			    : identity_open(&st->identity, identity, st->seal, h);
+	if (err != 0) {
+		buf_printf(why, "%s: %s", identity, stele_strerror(err));
+		return err;
+	}
+	if (!slice_eq_str(signer_vkey(st->identity)->name, st->place.server_name)) {
+		buf_printf(why, "%s belongs to another server", identity);
+		return STELE_EKEY;
+	}
+	err = keyring_open(&st->keyring, ring, st->seal, fresh);
+	if (err != 0) {
+		buf_printf(why, "%s: %s", ring, stele_strerror(err));
+		return err;
+	}
+	buf_init(&vkey);
+	err = note_put_vkey(&vkey, signer_vkey(st->identity));
+	buf_put_u8(&vkey, 0);
+	st->identity_vkey = (char *)vkey.p;
+	return err ? err : vkey.err;
+}
+
+/* Identity of the place, keys and WAL: made by a first start, read by every other. */
+static int
+open_place(struct store *st, struct buf *why)
+{
+	const struct store_options *o = &st->opts;
+	struct sha256 *h = st->upkeep->sha;
+	int err = place_read(&st->place, st->dir, o->moved, h, why);
+	bool fresh = err == STELE_ENOTFOUND;
+
+	if (fresh && !o->create) {
+		buf_printf(why, "%s holds no stele data (stele.id is missing)", st->dir);
+		return err;
+	}
+	if (fresh) {
+		err = place_clear_unborn(st->dir, why);
+		if (err == 0 && o->server_name && !entry_server_name_valid(slice_str(o->server_name))) {
+			buf_printf(why, "--origin: %s is not a server name", o->server_name);
+			err = STELE_EINVAL;
+		}
+		place_make(&st->place, o->server_name);
+	} else if (err == 0 && o->server_name && strcmp(o->server_name, st->place.server_name)) {
+		buf_printf(why, "%s belongs to %s, which is fixed for life; --origin says %s",
+			   st->dir, st->place.server_name, o->server_name);
+		err = STELE_EINVAL;
+	}
+	if (err == 0)
+		err = open_keys(st, fresh, why);
+	if (err == 0)
+		err = wal_open(&st->wal, st->dir, st->place.incarnation, o->wal_file_bytes, fresh,
+			       why);
+	if (err == 0 && fresh)
+		err = place_write(&st->place, st->dir, h);
+	return err;
+}
+
+static int
+init_lock(struct store *st)
+{
+	pthread_rwlockattr_t attr;
+	int rc;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rc = pthread_rwlock_init(&st->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&st->creating, NULL);
+	return rc == 0 ? 0 : STELE_ENOMEM;
+}
+
+static int
+store_new(struct store **out, const struct store_options *opts)
+{
+	struct store *st = calloc(1, sizeof *st);
+	int err;
+
+	if (!st)
+		return STELE_ENOMEM;
+	st->opts = *opts;
+	if (st->opts.wal_file_bytes == 0)
+		st->opts.wal_file_bytes = LIMIT_WAL_FILE_BYTES;
+	if (st->opts.free_bytes == UINT64_MAX)
+		st->opts.free_bytes = LIMIT_FREE_BYTES;
+	st->place.lock_fd = -1;
+	st->next_log_id = 1;
+	err = init_lock(st);
+	if (err == 0)
+		err = crypto_init();
+	if (err == 0) {
+		st->upkeep = toolbox_new();
+		st->tiles = tilecache_new();
+		err = st->upkeep && st->tiles ? commit_new(&st->commit) : STELE_ENOMEM;
+	}
+	if (err == 0 &&
+	    snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
+		err = STELE_ELIMIT;
+	*out = st; /* even when it failed: to be freed by store_close */
+	return err;
+}
+
+static int
+open_with(struct store **out, const struct store_options *opts, bool rebuild, struct buf *why)
+{
+	struct store *st = NULL;
+	int err;
+
+	if (opts->wal_file_bytes && opts->wal_file_bytes < LIMIT_WAL_FILE_MIN_BYTES) {
+		buf_printf(why, "WAL files are %u bytes at least", LIMIT_WAL_FILE_MIN_BYTES);
+		return STELE_EINVAL;
+	}
+	err = store_new(&st, opts);
+	if (!st)
+		return err;
+	if (err == 0)
+		err = place_lock(&st->place, st->dir, opts->create, why);
+	if (err == 0)
+		err = open_place(st, why);
+	if (err == 0) {
+		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
+		err = store_recover(st, rebuild, why);
+	}
+	if (err != 0) {
+		if (why->n == 0)
+			buf_printf(why, "%s: %s", opts->dir, stele_strerror(err));
+		atomic_store(&st->read_only, true); /* closing must not write */
+		store_close(st);
+		return err;
+	}
+	*out = st;
+	return 0;
+}
+
+int
+store_open(struct store **out, const struct store_options *opts, struct buf *why)
+{
+	return open_with(out, opts, false, why);
+}
+
+int
+store_rebuild(const struct store_options *opts, struct buf *why)
+{
+	struct store *st;
+	int err = open_with(&st, opts, true, why);
+
+	if (err == 0)
+		store_close(st);
+	return err;
+}
+
+void
+store_close(struct store *st)
+{
+	if (!st)
+		return;
+	if (st->catalog && !atomic_load(&st->read_only)) {
+		int err = catalog_save(st);
+		if (err == 0)
+			err = wal_sync_released(st->wal);
+		if (err != 0)
+			store_say(st, STORE_WARN,
+				  "closing: the catalogue was not saved (%s); the next start "
+				  "reads the WAL instead",
+				  stele_strerror(err));
+	}
+	unsaved_free(st->unsaved);
+	for (size_t i = 0; i < st->n_logs; i++)
+		log_free(st->by_name[i]);
+	free(st->by_name);
+	catalog_close(st->catalog);
+	if (st->wal)
+		keyindex_fini(&st->keys);
+	wal_close(st->wal);
+	keyring_free(st->keyring);
+	signer_free(st->identity);
+	free(st->identity_vkey);
+	keyfile_seal_free(st->seal);
+	tilecache_free(st->tiles);
+	commit_free(st->commit);
+	toolbox_free(st->upkeep);
+	place_unlock(&st->place);
+	pthread_rwlock_destroy(&st->lock);
+	pthread_mutex_destroy(&st->creating);
+	free(st);
+}
+
+const char *
+store_server_name(const struct store *st)
+{
+	return st->place.server_name;
+}
+
+const char *
+store_identity_vkey(const struct store *st)
+{
+	return st->identity_vkey;
+}
+
+bool
+store_is_demo(const struct store *st)
+{
+	return st->place.demo;
+}
+
+const char *
+store_dir(const struct store *st)
+{
+	return st->dir;
+}
+
+void
+store_stats_get(struct store *st, struct store_stats *out)
+{
+	uint64_t sequence;
+
+	*out = (struct store_stats){
+		.commits = atomic_load(&st->commits),
+		.records = atomic_load(&st->records),
+		.duplicates = atomic_load(&st->duplicates),
+		.payload_bytes = atomic_load(&st->payload_bytes),
+		.wal_bytes = atomic_load(&st->wal_bytes),
+		.flush_ns_total = atomic_load(&st->flush_ns_total),
+		.flush_ns_max = atomic_load(&st->flush_ns_max),
+		.sign_ns_total = atomic_load(&st->sign_ns_total),
+		.damaged_reads = atomic_load(&st->damaged_reads),
+		.free_disk_bytes = atomic_load(&st->free_disk_bytes),
+		.catalog_commits = atomic_load(&st->catalog_commits),
+		.key_digests = keyindex_count(&st->keys),
+		.read_only = atomic_load(&st->read_only),
+		.low_space = atomic_load(&st->low_space),
+	};
+	out->wal_files = wal_files(st->wal, &out->wal_disk_bytes);
+	pthread_rwlock_rdlock(&st->lock);
+	out->logs = st->n_logs;
+	sequence = st->position.sequence;
+	pthread_rwlock_unlock(&st->lock);
+	out->catalog_lag_commits = sequence - atomic_load(&st->saved_sequence);
+}

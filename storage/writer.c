@@ -1,0 +1,374 @@
+/*
+ * Threads: the writer takes everything queued as one batch and answers it; the
+ * upkeep thread runs behind; helpers sign when a commit touched many logs.
+ */
+#include "storage/writer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+#include "storage/internal.h"
+
+enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10 };
+
+/* Work shared out to helpers: part numbers are taken from next until parts. */
+struct shared_work {
+	pthread_mutex_t mu;
+	pthread_cond_t start, finished;
+	void (*fn)(void *arg, unsigned part);
+	void *arg;
+	unsigned next, parts, running;
+	bool closing;
+	pthread_t threads[HELPERS_MAX];
+	unsigned n_threads;
+};
+
+struct writer {
+	struct store *st;
+	uint64_t queue_bytes; /* bound */
+
+	pthread_mutex_t mu;
+	pthread_cond_t wake;
+	struct append_job *head, **tail;
+	uint64_t queued_bytes;
+	bool closing;
+
+	pthread_t writer, upkeep;
+	bool writer_runs, upkeep_runs;
+	pthread_cond_t upkeep_wake;
+	struct shared_work shared;
+};
+
+/* --- helpers -------------------------------------------------------------- */
+
+/* Takes parts until none is left; mu is held on entry and exit. */
+static void
+take_parts(struct shared_work *s)
+{
+	while (s->next < s->parts) {
+		unsigned part = s->next++;
+		s->running++;
+		pthread_mutex_unlock(&s->mu);
+		s->fn(s->arg, part);
+		pthread_mutex_lock(&s->mu);
+		s->running--;
+	}
+}
+
+static void *
+helper_main(void *arg)
+{
+	struct shared_work *s = arg;
+
+	pthread_mutex_lock(&s->mu);
+	while (!s->closing) {
+		take_parts(s);
+		if (s->running == 0)
+			pthread_cond_signal(&s->finished);
+		if (!s->closing)
+			pthread_cond_wait(&s->start, &s->mu);
+	}
+	pthread_mutex_unlock(&s->mu);
+	return NULL;
+}
+
+static void
+run_shared(void *ctx, void (*fn)(void *arg, unsigned part), void *arg, unsigned parts)
+{
+	struct shared_work *s = ctx;
+
+	pthread_mutex_lock(&s->mu);
+	s->fn = fn;
+	s->arg = arg;
+	s->next = 0;
+	s->parts = parts;
+	pthread_cond_broadcast(&s->start);
+	take_parts(s);
+	while (s->running)
+		pthread_cond_wait(&s->finished, &s->mu);
+	s->next = s->parts = 0;
+	pthread_mutex_unlock(&s->mu);
+}
+
+static int
+helpers_start(struct shared_work *s)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned want = cpus > HELPERS_MAX ? HELPERS_MAX : cpus > 1 ? (unsigned)cpus - 1 : 0;
+
+	pthread_mutex_init(&s->mu, NULL);
+	pthread_cond_init(&s->start, NULL);
+	pthread_cond_init(&s->finished, NULL);
+	for (; s->n_threads < want; s->n_threads++) {
+		if (pthread_create(&s->threads[s->n_threads], NULL, helper_main, s) != 0)
+			return STELE_ENOMEM;
+	}
+	return 0;
+}
+
+static void
+helpers_stop(struct shared_work *s)
+{
+	pthread_mutex_lock(&s->mu);
+	s->closing = true;
+	pthread_cond_broadcast(&s->start);
+	pthread_mutex_unlock(&s->mu);
+	for (unsigned i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
+	pthread_cond_destroy(&s->start);
+	pthread_cond_destroy(&s->finished);
+	pthread_mutex_destroy(&s->mu);
+}
+
+/* --- the writer ----------------------------------------------------------- */
+
+/* Cuts a commit's worth off the queue; mu is held. */
+static struct append_job *
+take_batch(struct writer *w)
+{
+	struct append_job *batch = w->head, **end = &w->head;
+	uint64_t bytes = 0, records = 0;
+
+	while (*end) {
+		struct append_job *j = *end;
+		if (records && (bytes + j->bytes > LIMIT_COMMIT_BYTES ||
+				records + j->n_items > LIMIT_COMMIT_RECORDS))
+			break;
+		bytes += j->bytes;
+		records += j->n_items;
+		end = &j->next;
+	}
+	w->head = *end;
+	if (!w->head)
+		w->tail = &w->head;
+	*end = NULL;
+	w->queued_bytes -= bytes;
+	return batch;
+}
+
+static void *
+writer_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_mutex_lock(&w->mu);
+	for (;;) {
+		struct append_job *batch, *next;
+		while (!w->head && !w->closing)
+			pthread_cond_wait(&w->wake, &w->mu);
+		if (!w->head)
+			break;
+		batch = take_batch(w);
+		pthread_mutex_unlock(&w->mu);
+		(void)store_append_batch(w->st, batch); /* every job has its own answer */
+		for (; batch; batch = next) {
+			next = batch->next;
+			batch->next = NULL;
+			batch->done(batch);
+		}
+		pthread_mutex_lock(&w->mu);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
+static void
+wait_ms(struct writer *w, unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += ms * 1000000l;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&w->upkeep_wake, &w->mu, &until);
+}
+
+static void *
+upkeep_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_mutex_lock(&w->mu);
+	for (unsigned round = 0; !w->closing; round++) {
+		pthread_mutex_unlock(&w->mu);
+		if (round % MAINTAIN_EVERY == 0)
+			(void)store_maintain(w->st); /* said and counted there */
+		else
+			(void)store_prepare(w->st);
+		pthread_mutex_lock(&w->mu);
+		if (!w->closing)
+			wait_ms(w, PREPARE_MS);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
+int
+writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
+{
+	struct writer *w = calloc(1, sizeof *w);
+	int err;
+
+	if (!w)
+		return STELE_ENOMEM;
+	w->st = st;
+	w->queue_bytes = queue_bytes ? queue_bytes : LIMIT_QUEUE_BYTES;
+	w->tail = &w->head;
+	pthread_mutex_init(&w->mu, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	pthread_cond_init(&w->upkeep_wake, NULL);
+	err = helpers_start(&w->shared);
+	st->parallel_ctx = &w->shared;
+	st->parallel_parts = w->shared.n_threads + 1;
+	st->parallel = w->shared.n_threads ? run_shared : NULL;
+	if (err == 0 && !(w->writer_runs = pthread_create(&w->writer, NULL, writer_main, w) == 0))
+		err = STELE_ENOMEM;
+	if (err == 0 && !(w->upkeep_runs = pthread_create(&w->upkeep, NULL, upkeep_main, w) == 0))
+		err = STELE_ENOMEM;
+	if (err != 0) {
+		writer_free(w);
+		return err;
+	}
+	*out = w;
+	return 0;
+}
+
+void
+writer_free(struct writer *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->mu);
+	w->closing = true;
+	pthread_cond_broadcast(&w->wake);
+	pthread_cond_broadcast(&w->upkeep_wake);
+	pthread_mutex_unlock(&w->mu);
+	if (w->writer_runs)
+		pthread_join(w->writer, NULL);
+	if (w->upkeep_runs)
+		pthread_join(w->upkeep, NULL);
+	w->st->parallel = NULL;
+	helpers_stop(&w->shared);
+	pthread_cond_destroy(&w->wake);
+	pthread_cond_destroy(&w->upkeep_wake);
+	pthread_mutex_destroy(&w->mu);
+	free(w);
+}
+
+int
+writer_submit(struct writer *w, struct append_job *jobs)
+{
+	struct append_job *last = NULL;
+	uint64_t bytes = 0;
+	int err = 0;
+
+	for (struct append_job *j = jobs; j; j = j->next) {
+		bytes += j->bytes;
+		last = j;
+	}
+	if (!last)
+		return 0;
+	if (atomic_load(&w->st->read_only))
+		return STELE_EREADONLY;
+	if (atomic_load(&w->st->low_space))
+		return STELE_ENOSPACE;
+	pthread_mutex_lock(&w->mu);
+	if (w->closing) {
+		err = STELE_ECLOSED;
+	} else if (w->head && w->queued_bytes + bytes > w->queue_bytes) {
+		err = STELE_EBUSY;
+	} else {
+		if (!w->head)
+			pthread_cond_signal(&w->wake);
+		*w->tail = jobs;
+		w->tail = &last->next;
+		w->queued_bytes += bytes;
+	}
+	pthread_mutex_unlock(&w->mu);
+	return err;
+}
+
+uint64_t
+writer_queued_bytes(struct writer *w)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&w->mu);
+	n = w->queued_bytes;
+	pthread_mutex_unlock(&w->mu);
+	return n;
+}
+
+/* --- creating a log ------------------------------------------------------- */
+
+struct birth {
+	pthread_mutex_t mu;
+	pthread_cond_t done;
+	bool answered;
+};
+
+static void
+birth_done(struct append_job *job)
+{
+	struct birth *b = job->owner;
+
+	pthread_mutex_lock(&b->mu);
+	b->answered = true;
+	pthread_cond_signal(&b->done);
+	pthread_mutex_unlock(&b->mu);
+}
+
+static int
+commit_and_wait(struct writer *w, struct append_job *job)
+{
+	struct birth b = {.answered = false};
+	int err;
+
+	pthread_mutex_init(&b.mu, NULL);
+	pthread_cond_init(&b.done, NULL);
+	job->owner = &b;
+	job->done = birth_done;
+	err = writer_submit(w, job);
+	if (err != 0)
+		job->err = err;
+	pthread_mutex_lock(&b.mu);
+	while (err == 0 && !b.answered)
+		pthread_cond_wait(&b.done, &b.mu);
+	pthread_mutex_unlock(&b.mu);
+	pthread_cond_destroy(&b.done);
+	pthread_mutex_destroy(&b.mu);
+	return store_log_born(w->st, job);
+}
+
+int
+writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
+		  struct slice by, struct log **out, bool *created)
+{
+	struct append_job job;
+	struct log *log;
+	int err;
+
+	pthread_mutex_lock(&w->st->creating);
+	err = store_log_conceive(w->st, name, policy, by, &job, &log);
+	if (err == 0) {
+		err = commit_and_wait(w, &job);
+		append_job_fini(&job);
+		*created = err == 0;
+	} else if (err == STELE_EEXIST) {
+		*out = log;
+		if (policy_equal(log_policy(log), policy)) {
+			err = 0;
+			*created = false;
+		}
+	}
+	if (err == 0)
+		*out = log;
+	pthread_mutex_unlock(&w->st->creating);
+	return err;
+}

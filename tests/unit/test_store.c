@@ -1,0 +1,162 @@
+/* The store as a whole, with no network and no threads. */
+#include "scratch.h"
+
+#include "crypto/merkle.h"
+#include "crypto/sha256.h"
+
+static void
+check_record(struct scratch *s, struct log *log, uint64_t index, const char *payload)
+{
+	struct head *head = log_head(log);
+	struct proof proof;
+	struct record r;
+	struct arena a;
+
+	arena_init(&a);
+	ck_assert_int_eq(read_record(s->st, log, index, s->tools, &a, &r), 0);
+	ck_assert(slice_eq_str(r.payload, payload));
+	ck_assert_uint_eq(r.entry.index, index);
+	ck_assert_int_eq(read_inclusion(s->st, log, index, head->size, s->tools, &proof), 0);
+	struct sha256 *h = sha256_new();
+	ck_assert_int_eq(merkle_verify_inclusion(h, head->root, index, head->size, r.leaf,
+						 (const void *)proof.hash, proof.n),
+			 0);
+	sha256_free(h);
+	arena_fini(&a);
+	head_unref(head);
+}
+
+START_TEST(what_was_appended_is_read_back_with_its_proof)
+{
+	struct scratch s;
+	char text[64];
+
+	scratch_begin(&s);
+	struct log *log = scratch_log(&s, "payments", "{}");
+	for (int i = 1; i <= 600; i++) {
+		snprintf(text, sizeof text, "{\"n\":%d}", i);
+		ck_assert_uint_eq(scratch_append(&s, log, text), (uint64_t)i);
+	}
+	for (int i = 1; i <= 600; i += 7) {
+		snprintf(text, sizeof text, "{\"n\":%d}", i);
+		check_record(&s, log, (uint64_t)i, text);
+	}
+	scratch_end(&s);
+}
+END_TEST
+
+static void
+reopen_and_check(struct scratch *s, int n)
+{
+	char text[64];
+	struct log *log;
+
+	scratch_close(s);
+	ck_assert_int_eq(scratch_open(s), 0);
+	ck_assert_int_eq(store_log_find(s->st, slice_str("payments"), &log), 0);
+	struct head *head = log_head(log);
+	ck_assert_uint_eq(head->size, (uint64_t)n + 1);
+	head_unref(head);
+	for (int i = 1; i <= n; i += 11) {
+		snprintf(text, sizeof text, "{\"n\":%d}", i);
+		check_record(s, log, (uint64_t)i, text);
+	}
+}
+
+START_TEST(a_restart_finds_everything_with_and_without_its_catalogue)
+{
+	struct scratch s;
+	char text[64], path[512];
+
+	scratch_begin(&s);
+	struct log *log = scratch_log(&s, "payments", "{\"retain\":{\"default\":\"7y\"}}");
+	for (int i = 1; i <= 700; i++) {
+		snprintf(text, sizeof text, "{\"n\":%d}", i);
+		scratch_append(&s, log, text);
+		if (i == 300)
+			ck_assert_int_eq(store_maintain(s.st), 0);
+	}
+	reopen_and_check(&s, 700);
+	snprintf(path, sizeof path, "%s/catalog.mdb", s.dir);
+	store_close(s.st);
+	s.st = NULL;
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(scratch_open(&s), 0);
+	reopen_and_check(&s, 700);
+	ck_assert_uint_eq(s.errors, 0);
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(a_known_key_gives_the_first_record_and_another_payload_a_conflict)
+{
+	struct scratch s;
+	struct append_job first, again, other;
+	size_t bad;
+
+	scratch_begin(&s);
+	struct log *log = scratch_log(&s, "payments", "{}");
+	scratch_job(&s, &first, log, "\"one\"", "key-1");
+	ck_assert_int_eq(store_append_batch(s.st, &first), 0);
+	for (int round = 0; round < 2; round++) {
+		scratch_job(&s, &again, log, "\"one\"", "key-1");
+		ck_assert_int_eq(store_append_batch(s.st, &again), 0);
+		ck_assert_int_eq(again.err, STELE_EDUPLICATE);
+		ck_assert_int_eq(append_resolve(s.st, &again, s.tools, &bad), 1);
+		ck_assert_uint_eq(again.first, first.first);
+		ck_assert(slice_eq(again.receipts[0].entry, first.receipts[0].entry));
+		append_job_fini(&again);
+		scratch_job(&s, &other, log, "\"two\"", "key-1");
+		ck_assert_int_eq(store_append_batch(s.st, &other), 0);
+		ck_assert_int_eq(other.err, STELE_EDUPLICATE);
+		ck_assert_int_eq(append_resolve(s.st, &other, s.tools, &bad), STELE_ECONFLICT);
+		append_job_fini(&other);
+		if (round == 0) {
+			append_job_fini(&first);
+			scratch_close(&s);
+			ck_assert_int_eq(scratch_open(&s), 0);
+			ck_assert_int_eq(store_log_find(s.st, slice_str("payments"), &log), 0);
+			scratch_job(&s, &first, log, "\"one\"", "key-1");
+			ck_assert_int_eq(store_append_batch(s.st, &first), 0);
+			ck_assert_int_eq(append_resolve(s.st, &first, s.tools, &bad), 1);
+		}
+	}
+	append_job_fini(&first);
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(a_second_opening_of_the_same_directory_is_refused)
+{
+	struct scratch s;
+	struct store *second;
+	struct buf why;
+
+	scratch_begin(&s);
+	buf_init(&why);
+	ck_assert_int_eq(store_open(&second, &s.opts, &why), STELE_EBUSY);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *c = tcase_create("store");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(c, 120);
+	tcase_add_test(c, what_was_appended_is_read_back_with_its_proof);
+	tcase_add_test(c, a_restart_finds_everything_with_and_without_its_catalogue);
+	tcase_add_test(c, a_known_key_gives_the_first_record_and_another_payload_a_conflict);
+	tcase_add_test(c, a_second_opening_of_the_same_directory_is_refused);
+	suite_add_tcase(suite, c);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
