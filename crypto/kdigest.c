@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "proto/check.h"
+#include "proto/le.h"
 
 _Static_assert(KDIGEST_KEY_BYTES == crypto_kdf_KEYBYTES, "key");
 _Static_assert(KDIGEST_CONTEXT_BYTES == crypto_kdf_CONTEXTBYTES, "context");
@@ -18,8 +19,7 @@ kdigest(uint8_t out[KDIGEST_BYTES], const uint8_t key[KDIGEST_KEY_BYTES], const 
 	for (size_t i = 0; i < n; i++) {
 		uint8_t len[8];
 
-		for (int k = 0; k < 8; k++)
-			len[k] = (uint8_t)((uint64_t)parts[i].n >> (8 * k));
+		le_put64(len, parts[i].n);
 		CHECK(crypto_generichash_update(&st, len, sizeof len) == 0);
 		CHECK(crypto_generichash_update(&st, parts[i].p, parts[i].n) == 0);
 	}
