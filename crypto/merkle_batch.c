@@ -28,7 +28,7 @@ static int
 reserve(struct merkle_batch *b, size_t k)
 {
 	size_t cap =
-	    2 * k + 64; /* the sum over all heights of floor((m + k) / 2^h) - floor(m / 2^h) */
+		2 * k + 64; /* the sum over all heights of floor((m + k) / 2^h) - floor(m / 2^h) */
 	void *p;
 
 	if (cap <= b->cap)

@@ -26,9 +26,9 @@ struct merkle_batch {
 	 */
 	uint8_t ragged[65][SHA256_BYTES];
 	uint8_t (*node)[SHA256_BYTES]; /* new perfect nodes, height by height */
-	size_t cap;		       /* nodes allocated */
-	size_t start[65];	       /* height h is node[start[h]] to node[start[h + 1] - 1] */
-	unsigned heights;	       /* heights that have new nodes */
+	size_t cap;                    /* nodes allocated */
+	size_t start[65];              /* height h is node[start[h]] to node[start[h + 1] - 1] */
+	unsigned heights;              /* heights that have new nodes */
 };
 
 /* An empty batch; allocates nothing. Until the first build it may only be built or finished. */

@@ -96,8 +96,8 @@ void
 sha256_commitment(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t salt[16],
 		  struct slice payload)
 {
-	const struct slice parts[] = {
-		slice_of("stele-payload-1\n", 16), slice_of(salt, 16), payload};
+	const struct slice parts[] = {slice_of("stele-payload-1\n", 16), slice_of(salt, 16),
+				      payload};
 
 	sha256_hash_parts(h, out, parts, 3);
 }

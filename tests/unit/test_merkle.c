@@ -218,7 +218,7 @@ flip_inclusion(const hash root_in, uint64_t index, uint64_t size, const hash lea
 		int same = shape(index, other) == shape(index, size);
 
 		ck_assert_int_ne(
-		    merkle_verify_inclusion(h, root, index ^ 1ull << bit, size, leaf, p, n), 0);
+			merkle_verify_inclusion(h, root, index ^ 1ull << bit, size, leaf, p, n), 0);
 		ck_assert_int_eq(merkle_verify_inclusion(h, root, index, other, leaf, p, n),
 				 same ? 0 : STELE_EVERIFY);
 	}
@@ -305,7 +305,7 @@ check_consistency(struct tree *t, size_t from, size_t to, int flip)
 	ck_assert_uint_eq(n, want_n);
 	ck_assert_mem_eq(proof, want, n * sizeof *proof);
 	ck_assert_int_eq(
-	    merkle_verify_consistency(h, from, root1, to, root2, (const hash *)proof, n), 0);
+		merkle_verify_consistency(h, from, root1, to, root2, (const hash *)proof, n), 0);
 	if (flip)
 		flip_consistency(from, root1, to, root2, (const hash *)proof, n);
 }
@@ -447,15 +447,15 @@ check_alike(uint64_t size, uint64_t *rnd)
 
 		ck_assert_int_eq(merkle_inclusion(h, alike_node, &size, index, size, proof, &n), 0);
 		ck_assert_uint_le(n, 63);
-		ck_assert_int_eq(
-		    merkle_verify_inclusion(h, root, index, size, alike[0], (const hash *)proof, n),
-		    0);
+		ck_assert_int_eq(merkle_verify_inclusion(h, root, index, size, alike[0],
+							 (const hash *)proof, n),
+				 0);
 		ck_assert_int_eq(merkle_root_at(h, alike_node, &size, from, root1), 0);
 		ck_assert_int_eq(merkle_consistency(h, alike_node, &size, from, size, proof, &n),
 				 0);
-		ck_assert_int_eq(
-		    merkle_verify_consistency(h, from, root1, size, root, (const hash *)proof, n),
-		    0);
+		ck_assert_int_eq(merkle_verify_consistency(h, from, root1, size, root,
+							   (const hash *)proof, n),
+				 0);
 	}
 }
 

@@ -56,7 +56,7 @@ START_TEST(every_batch_on_every_small_tree_has_the_rfcs_nodes_and_proofs)
 	for (size_t m = 0; m <= 70; m++) {
 		for (size_t k = 0; k <= 70; k++) {
 			ck_assert_int_eq(
-			    merkle_batch_build(h, &b, &f, (const hash *)t.level[0] + m, k), 0);
+				merkle_batch_build(h, &b, &f, (const hash *)t.level[0] + m, k), 0);
 			check_batch(&t, &b, m, k, 1);
 		}
 		merkle_frontier_append(h, &f, t.level[0][m]);
@@ -185,12 +185,13 @@ check_large(struct large *l, const struct merkle_frontier *f)
 		large_leaf(i, leaf);
 		ck_assert_int_eq(merkle_inclusion(h, large_node, l, i, l->size, proof, &n), 0);
 		ck_assert_int_eq(
-		    merkle_verify_inclusion(h, root, i, l->size, leaf, (const hash *)proof, n), 0);
+			merkle_verify_inclusion(h, root, i, l->size, leaf, (const hash *)proof, n),
+			0);
 		ck_assert_int_eq(merkle_root_at(h, large_node, l, i, root1), 0);
 		ck_assert_int_eq(merkle_consistency(h, large_node, l, i, l->size, proof, &n), 0);
-		ck_assert_int_eq(
-		    merkle_verify_consistency(h, i, root1, l->size, root, (const hash *)proof, n),
-		    0);
+		ck_assert_int_eq(merkle_verify_consistency(h, i, root1, l->size, root,
+							   (const hash *)proof, n),
+				 0);
 	}
 }
 
@@ -212,7 +213,7 @@ START_TEST(a_large_tree_grown_by_batches_proves_all_over)
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	printf("%llu leaves in batches: %.0f ns a leaf\n", (unsigned long long)l.size,
 	       ((double)(t1.tv_sec - t0.tv_sec) * 1e9 + (double)(t1.tv_nsec - t0.tv_nsec)) /
-		   (double)l.size);
+		       (double)l.size);
 	check_large(&l, &f);
 	merkle_batch_fini(&b);
 	for (unsigned up = KEPT; up < 40; up++)
