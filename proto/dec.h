@@ -25,7 +25,7 @@ void dec_format_padded(char *out, size_t n, uint64_t v);
 int dec_parse(uint64_t *v, struct slice s, uint64_t max);
 
 /* Two digits: "00" to "99", one after the other. For writers that know their widths. */
-extern const char dec_pairs[200];
+extern const char dec_pairs[201];
 
 /* Writes v, below 100 (not checked), as two digits. */
 static inline void
