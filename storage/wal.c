@@ -117,7 +117,7 @@ highest_file(const char *dir, uint32_t *out)
 static int
 open_files(struct wal *w, bool create, struct buf *why)
 {
-	uint32_t highest;
+	uint32_t highest = 0;
 	int err = highest_file(w->dir, &highest);
 
 	if (err == 0 && highest == 0)
