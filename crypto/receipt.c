@@ -1,0 +1,341 @@
+/* Each step is a function that returns 0 or fails the verdict with a sentence. */
+#include "crypto/receipt.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/merkle.h"
+#include "crypto/sign.h"
+#include "proto/err.h"
+#include "proto/keystatement.h"
+#include "proto/timestamp.h"
+
+/* Arguments for "%.*s". */
+#define TEXT(s) (int)(s).n, (const char *)(s).p
+
+static int __attribute__((format(printf, 4, 5)))
+fail(struct receipt_verdict *v, enum receipt_step step, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->err = err;
+	v->failed = step;
+	va_start(ap, fmt);
+	vsnprintf(v->why, sizeof v->why, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int
+receipt_trust_init(struct receipt_trust *trust, struct sha256 *h, struct slice vkey)
+{
+	struct note_vkey key;
+	int err = sign_vkey_parse(h, &key, vkey);
+
+	if (!err && key.type != NOTE_ED25519)
+		err = STELE_EUNSUPPORTED;
+	if (err)
+		return err;
+	memset(trust, 0, sizeof *trust);
+	trust->pinned = key;
+	return 0;
+}
+
+/* --- the entry and what came beside it -------------------------------------- */
+
+static int
+check_entry(struct sha256 *h, const struct receipt *r, struct receipt_verdict *v)
+{
+	struct slice text = slice_of(r->proof.entry, r->proof.entry_n);
+	int err = entry_read(&v->entry, text, v->scratch);
+
+	if (err == STELE_EVERSION)
+		return fail(v, RECEIPT_ENTRY, err,
+			    "the entry is of a version that this stele does "
+			    "not know; use a newer one");
+	if (err)
+		return fail(v, RECEIPT_ENTRY, err,
+			    "these bytes are not an entry: every byte of one is "
+			    "fixed by its grammar, and these do not follow it");
+	sha256_leaf(h, v->leaf, text);
+	return 0;
+}
+
+/* The log's name: what follows the last slash of an origin. */
+static struct slice
+log_of(struct slice origin)
+{
+	const uint8_t *slash = memrchr(origin.p, '/', origin.n);
+
+	return slash ? slice_of(slash + 1, (size_t)(origin.p + origin.n - slash - 1)) : origin;
+}
+
+static int
+check_claims(const struct receipt *r, struct receipt_verdict *v)
+{
+	char time[TIMESTAMP_BYTES];
+
+	timestamp_format(time, v->entry.time_ns);
+	if (r->has_index && r->proof.index != v->entry.index)
+		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
+			    "it claims index %" PRIu64 ", but the entry is number %" PRIu64,
+			    r->proof.index, v->entry.index);
+	if (r->log.n && !slice_eq(r->log, log_of(v->entry.origin)))
+		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
+			    "it claims the log %.*s, but the entry is of %.*s", TEXT(r->log),
+			    TEXT(v->entry.origin));
+	if (r->origin.n && !slice_eq(r->origin, v->entry.origin))
+		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
+			    "it claims the origin %.*s, but the entry is of %.*s", TEXT(r->origin),
+			    TEXT(v->entry.origin));
+	if (r->time.n && !slice_eq(r->time, slice_of(time, sizeof time)))
+		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
+			    "it claims the time %.*s, but the entry says %.*s", TEXT(r->time),
+			    TIMESTAMP_BYTES, time);
+	return 0;
+}
+
+/* --- who speaks for a log ---------------------------------------------------- */
+
+/* origin is NAME/LOG of the server called name. */
+static bool
+belongs_to(struct slice origin, struct slice name)
+{
+	struct slice log = log_of(origin);
+
+	return name.n + 1 + log.n == origin.n && memcmp(origin.p, name.p, name.n) == 0;
+}
+
+/*
+ * A statement about origin that the pinned identity signed: 0 and *k.
+ * STELE_EVERIFY when it is one about origin and the identity did not sign it.
+ */
+static int
+read_statement(struct sha256 *h, struct slice text, const struct note_vkey *identity,
+	       struct slice origin, struct keystatement *k)
+{
+	struct note note;
+	int err = note_parse(&note, text);
+
+	if (!err)
+		err = keystatement_parse(k, note.text);
+	if (err)
+		return err;
+	if (!slice_eq(k->key.name, origin))
+		return STELE_ENOTFOUND;
+	return sign_verify_key_statement(h, identity, text, k) ? STELE_EVERIFY : 0;
+}
+
+/* The key of the latest epoch that had begun at size; two keys for one epoch are a lie. */
+static int
+find_by_statement(struct sha256 *h, const struct receipt_trust *trust, struct receipt_verdict *v)
+{
+	struct keystatement best = {0}, k;
+	bool found = false, forged = false;
+
+	for (size_t i = 0; i < trust->n_statements; i++) {
+		int err = read_statement(h, trust->statements[i], &trust->pinned,
+					 v->checkpoint.origin, &k);
+
+		forged = forged || err == STELE_EVERIFY;
+		if (err || k.first_size > v->checkpoint.size)
+			continue;
+		if (found && k.epoch == best.epoch &&
+		    memcmp(k.key.public_key, best.key.public_key, sizeof k.key.public_key) != 0)
+			return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+				    "%.*s signed two different keys for epoch %" PRIu64 " of %.*s",
+				    TEXT(trust->pinned.name), k.epoch, TEXT(v->checkpoint.origin));
+		if (!found || k.epoch > best.epoch)
+			best = k;
+		found = true;
+	}
+	if (!found && forged)
+		return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+			    "the key statement for %.*s is not signed by %.*s",
+			    TEXT(v->checkpoint.origin), TEXT(trust->pinned.name));
+	if (!found)
+		return fail(v, RECEIPT_KEY, STELE_ENOTFOUND,
+			    "no key statement by %.*s names a key for %.*s at size %" PRIu64
+			    "; 'stele key show LOG --statement' prints one, --keys FILE takes it",
+			    TEXT(trust->pinned.name), TEXT(v->checkpoint.origin),
+			    v->checkpoint.size);
+	v->key = best.key;
+	v->by_statement = true;
+	return 0;
+}
+
+static int
+find_key(struct sha256 *h, const struct receipt_trust *trust, struct receipt_verdict *v)
+{
+	if (slice_eq(trust->pinned.name, v->checkpoint.origin)) {
+		v->key = trust->pinned;
+		return 0;
+	}
+	if (belongs_to(v->checkpoint.origin, trust->pinned.name))
+		return find_by_statement(h, trust, v);
+	return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+		    "the trusted key is the one of %.*s; the checkpoint is of %.*s, another server "
+		    "or log",
+		    TEXT(trust->pinned.name), TEXT(v->checkpoint.origin));
+}
+
+/* --- the checkpoint ---------------------------------------------------------- */
+
+static bool
+carries_signature(const struct note *note, const struct note_vkey *key)
+{
+	for (size_t i = 0; i < note->n_signatures; i++)
+		if (slice_eq(note->signatures[i].name, key->name) &&
+		    memcmp(note->signatures[i].key_id, key->key_id, sizeof key->key_id) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_note(struct sha256 *h, struct slice text, const struct receipt_trust *trust,
+	   struct receipt_verdict *v)
+{
+	struct note note;
+	int err = note_parse(&note, text);
+
+	if (err)
+		return fail(v, RECEIPT_CHECKPOINT, err, "%s",
+			    text.n ? "the checkpoint is not a signed note"
+				   : "there is no signed checkpoint, and unsigned is never valid");
+	err = checkpoint_parse(&v->checkpoint, note.text);
+	if (err)
+		return fail(v, RECEIPT_CHECKPOINT, err,
+			    "the signed note's text is not a checkpoint (origin, size, root)");
+	err = find_key(h, trust, v);
+	if (err || !sign_verify_note(&v->key, 1, text, &note, NULL))
+		return err;
+	if (!carries_signature(&note, &v->key))
+		return fail(v, RECEIPT_SIGNATURE, STELE_EVERIFY,
+			    "the checkpoint carries no signature by the key of %.*s",
+			    TEXT(v->key.name));
+	return fail(v, RECEIPT_SIGNATURE, STELE_EVERIFY,
+		    "the signature of %.*s does not fit the checkpoint: one of the two was altered",
+		    TEXT(v->key.name));
+}
+
+static void
+begin(struct receipt_verdict *v)
+{
+	memset(v, 0, sizeof *v);
+	v->failed = RECEIPT_STEPS;
+}
+
+int
+receipt_check_checkpoint(struct sha256 *h, struct slice note, const struct receipt_trust *trust,
+			 struct receipt_verdict *v)
+{
+	begin(v);
+	return check_note(h, note, trust, v);
+}
+
+/* --- the record in the tree --------------------------------------------------- */
+
+static int
+check_origin(struct receipt_verdict *v)
+{
+	if (slice_eq(v->entry.origin, v->checkpoint.origin))
+		return 0;
+	return fail(v, RECEIPT_ORIGIN, STELE_EVERIFY,
+		    "the entry is of %.*s, but the checkpoint is of %.*s", TEXT(v->entry.origin),
+		    TEXT(v->checkpoint.origin));
+}
+
+static int
+check_inclusion(struct sha256 *h, const struct receipt *r, struct receipt_verdict *v)
+{
+	const struct checkpoint *c = &v->checkpoint;
+
+	if (v->entry.index >= c->size)
+		return fail(v, RECEIPT_INCLUSION, STELE_EVERIFY,
+			    "entry %" PRIu64 " cannot be in a tree of %" PRIu64, v->entry.index,
+			    c->size);
+	if (merkle_verify_inclusion(h, c->root, v->entry.index, c->size, v->leaf, r->proof.hashes,
+				    r->proof.n_hashes))
+		return fail(v, RECEIPT_INCLUSION, STELE_EVERIFY,
+			    "the proof does not lead from this entry to the signed root: "
+			    "the entry, the index or the proof was altered");
+	return 0;
+}
+
+static int
+check_payload(struct sha256 *h, const struct receipt *r, struct receipt_verdict *v)
+{
+	uint8_t commitment[SHA256_BYTES];
+
+	if (!r->has_payload)
+		return 0;
+	if (!r->has_salt)
+		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
+			    "there is no salt, without which no payload can be checked");
+	if (r->payload.n != v->entry.size)
+		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
+			    "the payload has %zu bytes, but the entry says %" PRIu64, r->payload.n,
+			    v->entry.size);
+	sha256_commitment(h, commitment, r->proof.salt, r->payload);
+	if (memcmp(commitment, v->entry.commitment, sizeof commitment) != 0)
+		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
+			    "the payload is not the one that was committed to: it or the salt was "
+			    "altered");
+	v->payload_checked = true;
+	return 0;
+}
+
+int
+receipt_check(struct sha256 *h, const struct receipt *r, const struct receipt_trust *trust,
+	      struct receipt_verdict *v)
+{
+	int err;
+
+	begin(v);
+	err = check_entry(h, r, v);
+	if (!err)
+		err = check_claims(r, v);
+	if (!err)
+		err = check_note(h, r->proof.checkpoint, trust, v);
+	if (!err)
+		err = check_origin(v);
+	if (!err)
+		err = check_inclusion(h, r, v);
+	return err ? err : check_payload(h, r, v);
+}
+
+/* --- consistency -------------------------------------------------------------- */
+
+int
+receipt_check_since(struct sha256 *h, struct slice old, const uint8_t (*proof)[SHA256_BYTES],
+		    size_t n, const struct receipt_trust *trust, struct receipt_verdict *v)
+{
+	struct receipt_verdict before;
+	const struct checkpoint *a = &before.checkpoint, *b = &v->checkpoint;
+
+	if (receipt_check_checkpoint(h, old, trust, &before))
+		return fail(v, RECEIPT_CONSISTENCY, before.err, "the older checkpoint: %.400s",
+			    before.why);
+	if (!slice_eq(a->origin, b->origin))
+		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
+			    "the older checkpoint is of %.*s, another log", TEXT(a->origin));
+	if (a->size > b->size)
+		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
+			    "the older checkpoint has %" PRIu64 " entries, this one only %" PRIu64
+			    ": the log was rolled back, or the two are in the wrong order",
+			    a->size, b->size);
+	if (a->size < b->size && n == 0)
+		return fail(v, RECEIPT_CONSISTENCY, STELE_ENOTFOUND,
+			    "there is no proof that size %" PRIu64 " grew out of size %" PRIu64
+			    "; 'stele checkpoint LOG --since FILE' fetches one with a checkpoint",
+			    b->size, a->size);
+	if (merkle_verify_consistency(h, a->size, a->root, b->size, b->root, proof, n))
+		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
+			    "the tree of %" PRIu64
+			    " entries does not begin with the tree of %" PRIu64
+			    ": the log was forked, or the proof altered",
+			    b->size, a->size);
+	return 0;
+}

@@ -1,0 +1,100 @@
+/*
+ * Is a receipt true? Everything an auditor's machine checks about one record
+ * or one checkpoint, from bytes and one pinned key alone: no network, no
+ * server, no trust in what came along. The one place that decides it.
+ *
+ * Steps run in the order of enum receipt_step and stop at the first that does
+ * not hold. A step that had nothing to look at is not passed over in silence:
+ * the verdict says that the payload was not checked.
+ */
+#ifndef STELE_CRYPTO_RECEIPT_H
+#define STELE_CRYPTO_RECEIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/sha256.h"
+#include "proto/checkpoint.h"
+#include "proto/entry.h"
+#include "proto/note.h"
+#include "proto/proof.h"
+#include "proto/slice.h"
+
+enum {
+	RECEIPT_STATEMENTS_MAX = 64, /* key statements one check may need: a rotation each */
+	RECEIPT_WHY_BYTES = 512,
+};
+
+enum receipt_step {
+	RECEIPT_ENTRY,      /* the entry follows its grammar, byte for byte */
+	RECEIPT_CLAIMS,     /* what stands beside the entry says the same as the entry */
+	RECEIPT_CHECKPOINT, /* the checkpoint is a signed note with a checkpoint's text */
+	RECEIPT_KEY,        /* the pinned key, directly or by a key statement, speaks for the log */
+	RECEIPT_SIGNATURE,  /* that key signed the checkpoint */
+	RECEIPT_ORIGIN,     /* entry and checkpoint are of one log */
+	RECEIPT_INCLUSION,  /* the proof leads from the entry to the signed root */
+	RECEIPT_PAYLOAD,    /* salt and payload match the entry's commitment and size */
+	RECEIPT_CONSISTENCY, /* the signed tree begins with an older signed tree */
+	RECEIPT_STEPS,
+};
+
+/* What is trusted: one key, and what it says about others. */
+struct receipt_trust {
+	struct note_vkey pinned; /* a log's key, or the server's identity; its name tells */
+	size_t n_statements;
+	struct slice statements[RECEIPT_STATEMENTS_MAX]; /* signed notes; each proves itself or
+							    counts for nothing */
+};
+
+/* What is to be checked. All slices are the caller's. */
+struct receipt {
+	struct proof_text proof; /* entry, salt, index, hashes, checkpoint */
+	bool has_salt;           /* false: withheld or purged, proof.salt means nothing */
+	bool has_payload;
+	struct slice payload;
+	/* claims that came beside the entry; empty when there are none */
+	bool has_index; /* proof.index is one */
+	struct slice log, origin, time;
+};
+
+/* What was found. */
+struct receipt_verdict {
+	int err;                     /* 0, or why the step `failed` does not hold */
+	enum receipt_step failed;    /* RECEIPT_STEPS when none */
+	char why[RECEIPT_WHY_BYTES]; /* one sentence when err */
+	bool payload_checked;
+	bool by_statement; /* the key was found through a key statement */
+	struct entry
+		entry; /* meaningful after RECEIPT_ENTRY; points into scratch and the receipt */
+	struct checkpoint checkpoint; /* meaningful after RECEIPT_CHECKPOINT */
+	struct note_vkey key;         /* the log's; meaningful after RECEIPT_KEY */
+	uint8_t leaf[SHA256_BYTES];   /* entry hash; meaningful after RECEIPT_ENTRY */
+	char scratch[LIMIT_ENTRY_BYTES];
+};
+
+/*
+ * Pins a verifier key ("name+hash+base64"), which must outlive the trust.
+ * STELE_ESYNTAX when it is none; STELE_EVERIFY when its key ID is not its
+ * own; STELE_EUNSUPPORTED when it is not an Ed25519 signing key.
+ */
+int receipt_trust_init(struct receipt_trust *trust, struct sha256 *h, struct slice vkey);
+
+/* Checks a record's receipt. 0 and v->err 0 when every step held, else v->err. */
+int receipt_check(struct sha256 *h, const struct receipt *r, const struct receipt_trust *trust,
+		  struct receipt_verdict *v);
+
+/* Checks a signed checkpoint alone: the steps RECEIPT_CHECKPOINT to RECEIPT_SIGNATURE. */
+int receipt_check_checkpoint(struct sha256 *h, struct slice note, const struct receipt_trust *trust,
+			     struct receipt_verdict *v);
+
+/*
+ * The step RECEIPT_CONSISTENCY: does the tree of v (checked before, without
+ * error) begin with the tree of the signed checkpoint `old`? proof: the n
+ * hashes of RFC 9162 section 2.1.4; none are needed between equal sizes. Adds
+ * its finding to v and returns v->err.
+ */
+int receipt_check_since(struct sha256 *h, struct slice old, const uint8_t (*proof)[SHA256_BYTES],
+			size_t n, const struct receipt_trust *trust, struct receipt_verdict *v);
+
+#endif
