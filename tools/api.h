@@ -1,0 +1,46 @@
+/*
+ * Calls to steled's API as the subcommands make them: an answer that says no
+ * becomes a sentence that says what to do, and an exit code.
+ */
+#ifndef STELE_TOOLS_API_H
+#define STELE_TOOLS_API_H
+
+#include <jansson.h>
+
+#include "tools/cli.h"
+#include "tools/transport.h"
+
+/*
+ * Sends c and waits. CLI_GO when the server did it; otherwise what could not
+ * be done ("append to payments") and why is on stderr, and the exit code is
+ * returned: CLI_USAGE (no server given), CLI_UNREACHABLE, CLI_REFUSED.
+ */
+int api_call(struct cli *cli, struct http_call *c, const char *what);
+
+/* GET target; c is initialised here and the caller's to fini, whatever happens. */
+int api_get(struct cli *cli, struct http_call *c, const char *target, const char *accept,
+	    const char *what);
+
+/* Says why a finished call failed, and returns its exit code. */
+int api_refused(struct cli *cli, const struct http_call *c, const char *what);
+
+/*
+ * Appends why a finished call failed, as one sentence without a newline, and
+ * sets *line to the "line" member of its problem document when there is one.
+ */
+void api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, uint64_t *line);
+
+/*
+ * The answer as JSON, the caller's to decref; NULL after saying that the
+ * server spoke something else.
+ */
+json_t *api_json(const struct http_call *c, const char *what);
+
+/* "/api/v1/logs/LOG" and then the printf-formatted rest. */
+void api_log_target(struct buf *out, const char *log, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The buffer's text as a C string; adds the NUL without counting it. Never NULL. */
+const char *api_cstr(struct buf *b);
+
+#endif

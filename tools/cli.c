@@ -1,0 +1,333 @@
+/* Options, help and messages; nothing here knows a particular command. */
+#include "tools/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/limits.h"
+#include "tools/transport.h"
+
+void
+cli_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("stele: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int
+cli_usage(const struct cli_command *self, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "stele %s: ", self->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nusage: stele %s %s\n'stele %s --help' explains it.\n", self->name,
+		self->operands, self->name);
+	return CLI_USAGE;
+}
+
+static void
+print_option(const struct cli_option *o)
+{
+	char left[64];
+
+	snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "",
+		 o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name,
+		 o->value ? " " : "", o->value ? o->value : "");
+	if (strlen(left) > 26)
+		printf("  %s\n  %-27s %s\n", left, "", o->help);
+	else
+		printf("  %-27s %s\n", left, o->help);
+}
+
+static void
+print_help(const struct cli_command *self, const struct cli_option *options)
+{
+	printf("usage: stele %s %s\n\n%s\n", self->name, self->operands, self->about);
+	if (options->name)
+		printf("\noptions:\n");
+	for (const struct cli_option *o = options; o->name; o++)
+		print_option(o);
+	printf("\nOptions for every command (--server, --token, --json): 'stele --help'.\n");
+}
+
+static bool
+parse_number(const char *text, uint64_t *out)
+{
+	uint64_t unit = 1;
+	char *end;
+	unsigned long long v;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (*end == 'k')
+		unit = 1000;
+	else if (*end == 'M')
+		unit = 1000 * 1000;
+	else if (*end == 'G')
+		unit = 1000ull * 1000 * 1000;
+	if (unit != 1)
+		end++;
+	if (errno || *end || v > LIMIT_INTEGER / unit)
+		return false;
+	*out = v * unit;
+	return true;
+}
+
+/* Stores an option's value; false when it does not fit its kind. */
+static bool
+store(const struct cli_option *o, const char *value)
+{
+	struct cli_texts *texts = o->dst;
+
+	switch (o->kind) {
+	case CLI_FLAG:
+		*(bool *)o->dst = true;
+		return true;
+	case CLI_TEXT:
+		*(const char **)o->dst = value;
+		return true;
+	case CLI_TEXTS:
+		if (texts->n == CLI_TEXTS_MAX)
+			return false;
+		texts->text[texts->n++] = value;
+		return true;
+	default:
+		return parse_number(value, o->dst);
+	}
+}
+
+/* The row that arg ("--name", "--name=value", "-x") names, and its inline value. */
+static const struct cli_option *
+find_option(const struct cli_option *table, const char *arg, const char **value)
+{
+	const char *equals = strchr(arg, '=');
+	size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
+
+	*value = NULL;
+	for (const struct cli_option *o = table; o->name; o++) {
+		if (arg[1] != '-') {
+			if (o->letter && arg[1] == o->letter && !arg[2])
+				return o;
+			continue;
+		}
+		if (strlen(o->name) != n - 2 || memcmp(o->name, arg + 2, n - 2) != 0)
+			continue;
+		*value = equals ? equals + 1 : NULL;
+		return o;
+	}
+	return NULL;
+}
+
+static int
+take_option(struct cli *cli, const struct cli_command *self, const struct cli_option *options,
+	    int argc, char **argv, int *i)
+{
+	const struct cli_option global[] = {
+		{"server", 0, CLI_TEXT, &cli->server, "URL", ""},
+		{"token", 0, CLI_TEXT, &cli->token, "TOKEN", ""},
+		{"json", 0, CLI_FLAG, &cli->json, NULL, ""},
+		{NULL},
+	};
+	const char *arg = argv[*i], *value;
+	const struct cli_option *o = find_option(options, arg, &value);
+
+	if (!o)
+		o = find_option(global, arg, &value);
+	if (!o)
+		return cli_usage(self, "there is no option %s", arg);
+	if (o->kind == CLI_FLAG && value)
+		return cli_usage(self, "--%s takes no value", o->name);
+	if (o->kind != CLI_FLAG && !value) {
+		if (*i + 1 >= argc)
+			return cli_usage(self, "--%s needs a value: %s", o->name, o->value);
+		value = argv[++*i];
+	}
+	if (!store(o, value))
+		return cli_usage(self, "--%s cannot be '%s': it takes %s", o->name, value,
+				 o->kind == CLI_NUMBER ? "a number such as 1000 or 8M"
+						       : "at most 64 values");
+	return CLI_GO;
+}
+
+int
+cli_parse(struct cli *cli, const struct cli_command *self, const struct cli_option *options,
+	  int argc, char **argv, int min_operands, int max_operands, int *n)
+{
+	bool only_operands = false;
+	int found = 0;
+
+	for (int i = 0; i < argc; i++) {
+		char *arg = argv[i];
+		int rc;
+
+		if (only_operands || arg[0] != '-' || !arg[1]) {
+			argv[found++] = arg;
+			continue;
+		}
+		if (strcmp(arg, "--") == 0) {
+			only_operands = true;
+			continue;
+		}
+		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+			print_help(self, options);
+			return CLI_DONE;
+		}
+		rc = take_option(cli, self, options, argc, argv, &i);
+		if (rc != CLI_GO)
+			return rc;
+	}
+	if (found < min_operands)
+		return cli_usage(self, "something is missing");
+	if (found > max_operands)
+		return cli_usage(self, "'%s' is too much", argv[max_operands]);
+	*n = found;
+	return CLI_GO;
+}
+
+/* Replaces "@FILE" by the file's first line. */
+static int
+resolve_token(struct cli *cli)
+{
+	struct buf text;
+	size_t n = 0;
+
+	if (!cli->token || cli->token[0] != '@')
+		return CLI_GO;
+	buf_init(&text);
+	if (cli_read_file(&text, cli->token + 1, sizeof cli->token_line - 1) != CLI_GO) {
+		buf_fini(&text);
+		return CLI_USAGE;
+	}
+	while (n < text.n && text.p[n] > ' ')
+		n++;
+	memcpy(cli->token_line, text.p, n);
+	cli->token_line[n] = '\0';
+	cli->token = cli->token_line;
+	buf_fini(&text);
+	return CLI_GO;
+}
+
+int
+cli_transport(struct cli *cli)
+{
+	struct buf why;
+
+	if (cli->transport)
+		return CLI_GO;
+	if (!cli->server) {
+		cli_say("which server? Give --server URL or set STELE_SERVER; "
+			"steled prints its URL when it starts.");
+		return CLI_USAGE;
+	}
+	if (resolve_token(cli) != CLI_GO)
+		return CLI_USAGE;
+	buf_init(&why);
+	if (transport_new(&cli->transport, cli->server, cli->token, &why) != 0) {
+		cli_say("%.*s", (int)why.n, (const char *)why.p);
+		buf_fini(&why);
+		return CLI_USAGE;
+	}
+	buf_fini(&why);
+	return CLI_GO;
+}
+
+int
+cli_read_file(struct buf *out, const char *path, size_t max)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	size_t total = 0;
+	ssize_t got = 0;
+
+	if (fd < 0) {
+		cli_say("cannot open %s: %s", path, strerror(errno));
+		return CLI_USAGE;
+	}
+	while (total <= max && buf_reserve(out, 65536) == 0) {
+		got = read(fd, out->p + out->n, 65536);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		out->n += (size_t)got;
+		total += (size_t)got;
+	}
+	if (got < 0 || out->err)
+		cli_say("cannot read %s: %s", path, strerror(got < 0 ? errno : ENOMEM));
+	else if (total > max)
+		cli_say("%s is too large: at most %zu bytes fit here", path, max);
+	if (!is_stdin)
+		close(fd);
+	return got < 0 || out->err || total > max ? CLI_USAGE : CLI_GO;
+}
+
+static bool
+write_all(int fd, struct slice bytes)
+{
+	while (bytes.n) {
+		ssize_t done = write(fd, bytes.p, bytes.n);
+
+		if (done < 0 && errno != EINTR)
+			return false;
+		if (done > 0)
+			bytes = slice_of(bytes.p + done, bytes.n - (size_t)done);
+	}
+	return true;
+}
+
+int
+cli_write_file(const char *path, struct slice bytes)
+{
+	bool is_stdout = !path || strcmp(path, "-") == 0;
+	int fd = STDOUT_FILENO;
+	bool good;
+
+	if (!is_stdout)
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	fflush(stdout);
+	good = fd >= 0 && write_all(fd, bytes);
+	if (!is_stdout && fd >= 0 && close(fd) != 0)
+		good = false;
+	if (good)
+		return CLI_GO;
+	cli_say("cannot write %s: %s", is_stdout ? "to standard output" : path, strerror(errno));
+	return CLI_USAGE;
+}
+
+void
+cli_put_path(struct buf *out, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    strchr("-._~", c))
+			buf_put_u8(out, c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
+}
+
+int
+cli_index(const struct cli_command *self, const char *text, uint64_t *index)
+{
+	if (text[0] && strspn(text, "0123456789") == strlen(text) && parse_number(text, index))
+		return CLI_GO;
+	return cli_usage(self, "'%s' is not an index: a record's index is a number from 0", text);
+}

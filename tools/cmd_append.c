@@ -1,0 +1,366 @@
+/* stele append: one record, or NDJSON in batches. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/random.h"
+#include "proto/json.h"
+#include "proto/limits.h"
+#include "tools/api.h"
+#include "tools/commands.h"
+#include "tools/sender.h"
+
+enum {
+	BATCH_BYTES = 1000 * 1000,
+	BATCH_BYTES_MAX = 8 * 1000 * 1000,
+	BATCH_RECEIPTS = 4096, /* receipts are some 2 KB each: keeps an answer near 8 MB */
+	CONNECTIONS = 4,
+	RETRY_S = 120,
+};
+
+static const char about[] =
+	"Appends FILE (default: standard input) to LOG. The answer means: durable, signed\n"
+	"for, provable.\n"
+	"\n"
+	"Without --ndjson the whole input is one record, stored byte for byte.\n"
+	"With --ndjson each line is a record; lines travel in batches of about 1 MB, several\n"
+	"at a time, so batches may be stored in another order than the input's; --connections 1\n"
+	"keeps the order. A pipe that pauses has what it gave so far sent at once, so\n"
+	"'tail -F events | stele append LOG --ndjson' works.\n"
+	"\n"
+	"Retries are safe: everything carries an idempotency key. If append has to stop, it\n"
+	"says what is stored and prints the command that goes on exactly there.\n"
+	"\n"
+	"  echo '{\"actor\":\"alice\",\"action\":\"login\"}' | stele append payments\n"
+	"  stele append scans report.pdf --type application/pdf --receipts report.receipt\n"
+	"  zcat events.ndjson.gz | stele append payments --ndjson --receipts events.receipts";
+
+struct append_arguments {
+	const char *log, *file, *type, *receipts, *key;
+	bool ndjson;
+	uint64_t connections, batch_bytes, retry_s, from;
+	char random_key[33];
+};
+
+/* --- one record ------------------------------------------------------------ */
+
+static const char *
+guess_type(const char *file)
+{
+	static const char *const types[][2] = {
+		{".json", "application/json"}, {".txt", "text/plain"},
+		{".log", "text/plain"},        {".csv", "text/csv"},
+		{".pdf", "application/pdf"},   {".xml", "application/xml"},
+		{".png", "image/png"},         {".jpg", "image/jpeg"},
+		{".zip", "application/zip"},
+	};
+	const char *dot = strrchr(file, '.');
+
+	for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
+		if (strcmp(dot, types[i][0]) == 0)
+			return types[i][1];
+	return NULL;
+}
+
+static bool
+is_json(struct slice text)
+{
+	struct json_scanner *scanner = json_scanner_new();
+	bool valid = scanner && json_validate(scanner, text, NULL) == 0;
+
+	json_scanner_free(scanner);
+	return valid;
+}
+
+static int
+report_one(struct cli *cli, const struct append_arguments *a, const struct http_call *c)
+{
+	json_t *doc = api_json(c, "append");
+	int rc = CLI_DONE;
+
+	if (!doc)
+		return CLI_REFUSED;
+	if (a->receipts)
+		rc = cli_write_file(a->receipts, buf_slice(&c->answer));
+	if (rc == CLI_GO)
+		rc = CLI_DONE;
+	if (cli->json)
+		cli_write_file(NULL, buf_slice(&c->answer));
+	else
+		printf("%s %lld stored at %s\n", a->log,
+		       (long long)json_integer_value(json_object_get(doc, "index")),
+		       json_string_value(json_object_get(doc, "time")));
+	json_decref(doc);
+	return rc;
+}
+
+/* Sends until it is settled, as sender.c does for batches. */
+static int
+send_one(struct cli *cli, const struct append_arguments *a, struct http_call *c)
+{
+	int rc = cli_transport(cli);
+	time_t give_up = time(NULL) + (time_t)a->retry_s;
+	unsigned wait_s = 1;
+
+	if (rc != CLI_GO)
+		return rc;
+	for (;;) {
+		transport_call(cli->transport, c);
+		if (c->status != 429 && c->status != 503 && c->status != 507)
+			break;
+		if (c->has_retry_after && c->retry_after_s)
+			wait_s = c->retry_after_s < 60 ? (unsigned)c->retry_after_s : 60;
+		if (time(NULL) + (time_t)wait_s > give_up)
+			break;
+		sleep(wait_s);
+		wait_s = wait_s < 8 ? 2 * wait_s : wait_s;
+	}
+	return http_call_good(c) ? CLI_GO : api_refused(cli, c, "append");
+}
+
+static int
+append_one(struct cli *cli, const struct append_arguments *a)
+{
+	struct http_call c;
+	struct buf body, target;
+	int rc;
+
+	http_call_init(&c);
+	buf_init(&body);
+	buf_init(&target);
+	rc = cli_read_file(&body, a->file, LIMIT_RECORD_BYTES);
+	if (rc != CLI_GO)
+		goto out;
+	api_log_target(&target, a->log, "/records");
+	c.method = "POST";
+	c.target = api_cstr(&target);
+	c.body = buf_slice(&body);
+	c.content_type = a->type ? a->type : guess_type(a->file);
+	if (!c.content_type)
+		c.content_type = is_json(c.body) ? "application/json" : "application/octet-stream";
+	c.accept = "application/json";
+	c.idempotency_key = a->key;
+	rc = send_one(cli, a, &c);
+	if (rc == CLI_GO)
+		rc = report_one(cli, a, &c);
+	else if (rc == CLI_UNREACHABLE)
+		cli_say("it may or may not be stored; run it again with --key %s: "
+			"it will not be stored twice",
+			a->key);
+out:
+	http_call_fini(&c);
+	buf_fini(&body);
+	buf_fini(&target);
+	return rc;
+}
+
+/* --- many ------------------------------------------------------------------- */
+
+static void
+print_resume(const struct append_arguments *a, const struct sender_result *r)
+{
+	fprintf(stderr,
+		"stele: to go on from there, with the same input: stele append %s %s --ndjson"
+		" --key %s --from %llu",
+		a->log, a->file, a->key, (unsigned long long)r->offset);
+	if (a->batch_bytes != BATCH_BYTES)
+		fprintf(stderr, " --batch-bytes %llu", (unsigned long long)a->batch_bytes);
+	if (a->receipts)
+		fprintf(stderr, " --receipts %s", a->receipts);
+	fputc('\n', stderr);
+}
+
+static void
+print_json(const struct append_arguments *a, const struct sender_result *r)
+{
+	json_t *doc =
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:f}", "log", a->log,
+			  "sent", (json_int_t)r->sent, "stored", (json_int_t)r->stored,
+			  "duplicates", (json_int_t)r->duplicates, "failed", (json_int_t)r->failed,
+			  "bytes", (json_int_t)r->bytes, "retries", (json_int_t)r->retries, "key",
+			  a->key, "resume_from", (json_int_t)r->offset, "seconds", r->seconds);
+
+	if (r->any) {
+		json_object_set_new(doc, "first", json_integer((json_int_t)r->first));
+		json_object_set_new(doc, "last", json_integer((json_int_t)r->last));
+	}
+	if (r->why.n)
+		json_object_set_new(doc, "stopped", json_stringn((const char *)r->why.p, r->why.n));
+	json_dumpf(doc, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(doc);
+}
+
+static void
+report_many(struct cli *cli, const struct append_arguments *a, const struct sender_result *r)
+{
+	double s = r->seconds > 1e-6 ? r->seconds : 1e-6;
+
+	if (r->why.n)
+		cli_say("append stopped: %.*s", (int)r->why.n, (const char *)r->why.p);
+	if (cli->json) {
+		print_json(a, r);
+	} else {
+		printf("%s: sent %llu, stored %llu, duplicates %llu, failed %llu", a->log,
+		       (unsigned long long)r->sent, (unsigned long long)r->stored,
+		       (unsigned long long)r->duplicates, (unsigned long long)r->failed);
+		if (r->any)
+			printf("; index %llu to %llu", (unsigned long long)r->first,
+			       (unsigned long long)r->last);
+		printf("; %.1f MB in %.2f s, %.0f records/s\n", (double)r->bytes / 1e6, s,
+		       (double)(r->stored + r->duplicates) / s);
+	}
+	fflush(stdout);
+	if (r->why.n)
+		print_resume(a, r);
+}
+
+/* Runs the sender over an open input and flushes the receipts before saying how it went. */
+static int
+append_stream(struct cli *cli, const struct append_arguments *a, struct sender_options *o, int fd)
+{
+	struct sender_result r = {0};
+	struct cutter cutter;
+	int rc;
+
+	if (cutter_init(&cutter, fd, a->batch_bytes,
+			a->receipts ? BATCH_RECEIPTS : LIMIT_BATCH_RECORDS)) {
+		cli_say("out of memory");
+		return CLI_USAGE;
+	}
+	if (cutter_skip(&cutter, a->from) != 0) {
+		cli_say("--from %llu: %s is shorter than that, or cannot be read",
+			(unsigned long long)a->from, a->file);
+		rc = CLI_USAGE;
+		goto out;
+	}
+	rc = sender_run(cli, o, &cutter, &r);
+	if (rc == CLI_USAGE && r.why.n == 0)
+		goto out;
+	if (o->receipts && fsync(o->receipts_fd) != 0 && errno != EINVAL && errno != EROFS) {
+		cli_say("cannot flush %s: %s", a->receipts, strerror(errno));
+		rc = CLI_REFUSED;
+	}
+	report_many(cli, a, &r);
+out:
+	buf_fini(&r.why);
+	cutter_fini(&cutter);
+	return rc;
+}
+
+static int
+append_many(struct cli *cli, const struct append_arguments *a, bool patient)
+{
+	struct sender_options o = {.log = a->log,
+				   .key = a->key,
+				   .key_is_new = a->key == a->random_key,
+				   .connections = a->connections,
+				   .retry_s = a->retry_s,
+				   .wait_for_server = patient,
+				   .receipts = a->receipts != NULL,
+				   .receipts_fd = -1};
+	bool is_stdin = strcmp(a->file, "-") == 0;
+	int fd = is_stdin ? STDIN_FILENO : open(a->file, O_RDONLY | O_CLOEXEC), rc = CLI_USAGE;
+
+	if (fd < 0) {
+		cli_say("cannot open %s: %s", a->file, strerror(errno));
+		return CLI_USAGE;
+	}
+	if (a->receipts)
+		o.receipts_fd = open(a->receipts, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (a->receipts && o.receipts_fd < 0)
+		cli_say("cannot write %s: %s", a->receipts, strerror(errno));
+	else
+		rc = append_stream(cli, a, &o, fd);
+	if (o.receipts_fd >= 0)
+		close(o.receipts_fd);
+	if (!is_stdin)
+		close(fd);
+	return rc;
+}
+
+/* --- arguments -------------------------------------------------------------- */
+
+static void
+make_key(struct append_arguments *a)
+{
+	uint8_t random[16];
+
+	random_bytes(random, sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(a->random_key + 2 * i, 3, "%02x", random[i]);
+	a->key = a->random_key;
+}
+
+static int
+check_arguments(const struct cli_command *self, struct append_arguments *a)
+{
+	size_t n;
+
+	if (a->ndjson && a->type)
+		return cli_usage(self, "--type is for a single record: with --ndjson each line is "
+				       "application/json");
+	if (a->from && !(a->ndjson && a->key))
+		return cli_usage(self,
+				 "--from goes with --ndjson and the --key of the run it resumes");
+	if (a->connections < 1 || a->connections > SENDER_MAX_CONNECTIONS)
+		return cli_usage(self, "--connections is 1 to %d", SENDER_MAX_CONNECTIONS);
+	if (a->batch_bytes < 1000 || a->batch_bytes > BATCH_BYTES_MAX)
+		return cli_usage(self, "--batch-bytes is 1k to %dM", BATCH_BYTES_MAX / 1000000);
+	if (!a->key)
+		make_key(a);
+	n = strlen(a->key);
+	for (size_t i = 0; i < n; i++)
+		if (a->key[i] <= ' ' || a->key[i] > '~')
+			n = 0;
+	if (n == 0 || n > SENDER_MAX_KEY_BYTES)
+		return cli_usage(self, "--key is 1 to %d printable ASCII characters without space",
+				 SENDER_MAX_KEY_BYTES);
+	return CLI_GO;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	struct append_arguments a = {
+		.connections = CONNECTIONS, .batch_bytes = BATCH_BYTES, .retry_s = UINT64_MAX};
+	const struct cli_option options[] = {
+		{"ndjson", 0, CLI_FLAG, &a.ndjson, NULL, "each line is a record of JSON"},
+		{"type", 0, CLI_TEXT, &a.type, "TYPE", "media type (default: by the file's name)"},
+		{"receipts", 0, CLI_TEXT, &a.receipts, "FILE",
+		 "keep the receipts (with --ndjson: adds to FILE)"},
+		{"key", 0, CLI_TEXT, &a.key, "KEY",
+		 "idempotency key: the same again stores nothing twice"},
+		{"connections", 0, CLI_NUMBER, &a.connections, "N", "batches in flight (4)"},
+		{"batch-bytes", 0, CLI_NUMBER, &a.batch_bytes, "N", "size of a batch (1M)"},
+		{"from", 0, CLI_NUMBER, &a.from, "OFFSET",
+		 "begin at this byte of the input, to resume"},
+		{"retry-for", 0, CLI_NUMBER, &a.retry_s, "S",
+		 "seconds to wait for a server that is away (120)"},
+		{NULL},
+	};
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 2, &n);
+	bool patient = a.retry_s != UINT64_MAX;
+
+	if (rc == CLI_GO)
+		rc = check_arguments(self, &a);
+	if (rc != CLI_GO)
+		return rc;
+	a.log = argv[0];
+	a.file = n == 2 ? argv[1] : "-";
+	if (!patient)
+		a.retry_s = RETRY_S;
+	return a.ndjson ? append_many(cli, &a, patient) : append_one(cli, &a);
+}
+
+const struct cli_command cmd_append = {
+	.name = "append",
+	.operands = "LOG [FILE|-] [--ndjson] [--receipts FILE] [options]",
+	.summary = "store a record, or a stream of them",
+	.about = about,
+	.run = run,
+};

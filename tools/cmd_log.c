@@ -1,0 +1,252 @@
+/* stele log create, log list, log show. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/api.h"
+#include "tools/commands.h"
+
+static const char *
+text_of(const json_t *doc, const char *name)
+{
+	const char *s = json_string_value(json_object_get(doc, name));
+
+	return s ? s : "-";
+}
+
+static long long
+number_of(const json_t *doc, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(doc, name));
+}
+
+static void
+print_log(const json_t *doc)
+{
+	const json_t *policy = json_object_get(doc, "policy");
+	const json_t *retain = json_object_get(policy, "retain");
+	const char *warning = json_string_value(json_object_get(doc, "warning"));
+
+	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", text_of(doc, "log"),
+	       text_of(doc, "origin"), number_of(doc, "size"));
+	printf("mode     %s\nretain   default %s, min %s, max %s\npublic   %s\n",
+	       text_of(policy, "mode"), text_of(retain, "default"), text_of(retain, "min"),
+	       text_of(retain, "max"),
+	       json_is_true(json_object_get(policy, "public")) ? "yes" : "no");
+	printf("created  %s\nkey      %s\n", text_of(doc, "created"), text_of(doc, "vkey"));
+	if (warning)
+		printf("warning  %s\n", warning);
+}
+
+/* Prints a log's description, or hands it on as it came. */
+static int
+show(struct cli *cli, const struct http_call *c, const char *what)
+{
+	json_t *doc;
+
+	if (cli->json)
+		return cli_write_file(NULL, buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
+	doc = api_json(c, what);
+	if (!doc)
+		return CLI_REFUSED;
+	print_log(doc);
+	json_decref(doc);
+	return CLI_DONE;
+}
+
+/* --- log create ------------------------------------------------------------ */
+
+struct policy_arguments {
+	const char *mode, *retain, *min, *max;
+	bool public;
+};
+
+static char *
+policy_json(const struct policy_arguments *p)
+{
+	json_t *doc = json_object(), *retain = json_object();
+	char *text;
+
+	if (p->mode)
+		json_object_set_new(doc, "mode", json_string(p->mode));
+	if (p->retain)
+		json_object_set_new(retain, "default", json_string(p->retain));
+	if (p->min)
+		json_object_set_new(retain, "min", json_string(p->min));
+	if (p->max)
+		json_object_set_new(retain, "max", json_string(p->max));
+	if (json_object_size(retain))
+		json_object_set(doc, "retain", retain);
+	if (p->public)
+		json_object_set_new(doc, "public", json_true());
+	text = json_dumps(doc, JSON_COMPACT);
+	json_decref(retain);
+	json_decref(doc);
+	return text;
+}
+
+static int
+create(struct cli *cli, const char *log, const struct policy_arguments *p)
+{
+	struct http_call c;
+	struct buf target;
+	char *policy = policy_json(p);
+	int rc;
+
+	http_call_init(&c);
+	buf_init(&target);
+	api_log_target(&target, log, "%s", "");
+	c.method = "PUT";
+	c.target = api_cstr(&target);
+	c.content_type = "application/json";
+	c.body = slice_str(policy ? policy : "{}");
+	rc = api_call(cli, &c, "create the log");
+	if (rc == CLI_GO && !cli->json)
+		printf("%s\n", c.status == 201 ? "created" : "it exists already, with this policy");
+	if (rc == CLI_GO)
+		rc = show(cli, &c, "create the log");
+	free(policy);
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+static int
+run_create(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	struct policy_arguments p = {0};
+	const struct cli_option options[] = {
+		{"mode", 0, CLI_TEXT, &p.mode, "MODE", "none or governance (the default)"},
+		{"retain", 0, CLI_TEXT, &p.retain, "D",
+		 "lock each record for D: 7y, 18mo, 90d, 36h"},
+		{"min", 0, CLI_TEXT, &p.min, "D", "shortest lock a producer may ask for"},
+		{"max", 0, CLI_TEXT, &p.max, "D", "longest lock a producer may ask for"},
+		{"public", 0, CLI_FLAG, &p.public, NULL,
+		 "checkpoint, tiles and entries need no token"},
+		{NULL},
+	};
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+
+	return rc == CLI_GO ? create(cli, argv[0], &p) : rc;
+}
+
+const struct cli_command cmd_log_create = {
+	.name = "log create",
+	.operands = "LOG [--retain D] [options]",
+	.summary = "make a log with its policy",
+	.about = "Makes a log: one append-only sequence with its own key and policy. Asking again\n"
+		 "with the same policy changes nothing; with another it is refused. A log cannot "
+		 "be\n"
+		 "removed or made anew. Names are a-z 0-9 . _ - (up to 63, beginning with a letter "
+		 "or digit).\n"
+		 "\n"
+		 "  stele log create payments --retain 7y\n"
+		 "  stele log create k8s-prod --retain 1y --max 10y --public",
+	.run = run_create,
+};
+
+/* --- log list -------------------------------------------------------------- */
+
+static void
+print_row(const json_t *doc)
+{
+	const json_t *policy = json_object_get(doc, "policy");
+
+	printf("%-32s %12lld  %-10s  %s\n", text_of(doc, "log"), number_of(doc, "size"),
+	       text_of(policy, "mode"), text_of(json_object_get(policy, "retain"), "default"));
+}
+
+/* One page; *after is set to the last name when there may be more, else emptied. */
+static int
+list_page(struct cli *cli, struct buf *after, bool *more)
+{
+	struct http_call c;
+	struct buf target;
+	json_t *doc = NULL;
+	const json_t *logs, *next;
+	int rc;
+
+	buf_init(&target);
+	buf_put_str(&target, "/api/v1/logs");
+	if (after->n) {
+		buf_put_str(&target, "?after=");
+		cli_put_path(&target, api_cstr(after));
+	}
+	rc = api_get(cli, &c, api_cstr(&target), "application/json", "list the logs");
+	*more = false;
+	if (rc == CLI_GO && !(doc = api_json(&c, "list the logs")))
+		rc = CLI_REFUSED;
+	if (rc == CLI_GO) {
+		logs = json_object_get(doc, "logs");
+		for (size_t i = 0; i < json_array_size(logs) && !cli->json; i++)
+			print_row(json_array_get(logs, i));
+		if (cli->json)
+			cli_write_file(NULL, buf_slice(&c.answer));
+		next = json_object_get(doc, "next");
+		buf_reset(after);
+		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");
+		*more = after->n > 0;
+	}
+	json_decref(doc);
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+static int
+run_list(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const struct cli_option options[] = {{NULL}};
+	struct buf after;
+	bool more = true;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
+
+	buf_init(&after);
+	if (rc == CLI_GO && !cli->json)
+		printf("%-32s %12s  %-10s  %s\n", "LOG", "RECORDS", "MODE", "RETAIN");
+	while (rc == CLI_GO && more)
+		rc = list_page(cli, &after, &more);
+	buf_fini(&after);
+	return rc == CLI_GO ? CLI_DONE : rc;
+}
+
+const struct cli_command cmd_log_list = {
+	.name = "log list",
+	.operands = "",
+	.summary = "list the logs and how much they hold",
+	.about = "Lists the logs this token may see. RECORDS counts entry 0, the policy, too.\n"
+		 "With --json: the server's pages, one JSON document a line.",
+	.run = run_list,
+};
+
+/* --- log show -------------------------------------------------------------- */
+
+static int
+run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const struct cli_option options[] = {{NULL}};
+	struct http_call c;
+	struct buf target;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+
+	if (rc != CLI_GO)
+		return rc;
+	buf_init(&target);
+	api_log_target(&target, argv[0], "%s", "");
+	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the log");
+	if (rc == CLI_GO)
+		rc = show(cli, &c, "show the log");
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+const struct cli_command cmd_log_show = {
+	.name = "log show",
+	.operands = "LOG",
+	.summary = "show a log's size, policy and key",
+	.about = "Shows what a log is: its origin (the name its proofs are about), how many "
+		 "entries\n"
+		 "it holds, its policy, and the key that signs its checkpoints.",
+	.run = run_show,
+};

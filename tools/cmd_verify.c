@@ -1,0 +1,384 @@
+/*
+ * stele verify: receipts, .tlog-proof files and checkpoints, offline.
+ *
+ * What a file is shows in its first bytes: '{' begins JSON (one receipt, or one
+ * a line), "c2sp.org/tlog-proof@" a proof, anything else must be a signed note.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/receipt.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "tools/api.h"
+#include "tools/commands.h"
+#include "tools/payloads.h"
+#include "tools/receipt_json.h"
+#include "tools/report.h"
+
+enum { KEYS_MAX_BYTES = 16 << 20, NOTE_FILE_MAX_BYTES = 1 << 20 };
+
+static const char about[] =
+	"Checks evidence on this machine alone: no server, no network. Each FILE is a receipt\n"
+	"as JSON (from append, get --json or prove), a file of such receipts one a line, a\n"
+	".tlog-proof, or a signed checkpoint. One line says what each check found; the last\n"
+	"line is the verdict.\n"
+	"\n"
+	"VKEY is the one thing you must have from elsewhere: the server identity's key ('stele\n"
+	"key show'), or a single log's ('stele key show LOG'). A key that comes with the\n"
+	"evidence is never trusted by itself: with the identity's key, a log's key counts when\n"
+	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
+	"the statement along; --keys takes it from a file.\n"
+	"\n"
+	"A receipt commits to its payload; to have that checked, the payload must be there: in\n"
+	"the receipt, or as --payload FILE. For receipts of 'stele append --ndjson', FILE is the\n"
+	"NDJSON that was sent.\n"
+	"\n"
+	"--since FILE takes a signed checkpoint that you kept, and shows that the log only grew\n"
+	"since then: rollback and forks show here. It needs a receipt or checkpoint fetched with\n"
+	"'--since' too, which holds the proof.\n"
+	"\n"
+	"  stele verify one.json --key @identity.vkey\n"
+	"  stele verify one.tlog-proof --payload one.bin --key ledger.example.com/payments+5e…\n"
+	"  stele verify now.json --since kept.checkpoint --key @identity.vkey\n"
+	"\n"
+	"exit status: 0 all valid; 1 something is not; 3 wrong usage, or something is unreadable.";
+
+struct verify {
+	struct cli *cli;
+	struct sha256 *h;
+	struct receipt_trust trust;
+	struct report report;
+	struct payloads payloads;
+	bool has_payload;
+	const char *payload_path;
+	size_t whole_used; /* receipts that took the payload file as a whole */
+	struct buf vkey, keys, since;
+};
+
+/* --- the pieces that come from elsewhere -------------------------------------- */
+
+static int
+read_vkey(struct verify *v, const char *text)
+{
+	int err;
+
+	if (text[0] == '@') {
+		if (cli_read_file(&v->vkey, text + 1, 4096) != CLI_GO)
+			return CLI_USAGE;
+		while (v->vkey.n && v->vkey.p[v->vkey.n - 1] <= ' ')
+			v->vkey.n--;
+	} else {
+		buf_put_str(&v->vkey, text);
+	}
+	err = receipt_trust_init(&v->trust, v->h, buf_slice(&v->vkey));
+	if (!err)
+		return CLI_GO;
+	cli_say("--key: '%.*s' %s", (int)v->vkey.n, (const char *)v->vkey.p,
+		err == STELE_EVERIFY ? "has a typing error: its hash does not fit it"
+				     : "is not a verifier key such as NAME+1a2b3c4d+BASE64");
+	return CLI_USAGE;
+}
+
+/* Splits a file of key statements, one note after the other, at their first lines. */
+static int
+split_statements(struct verify *v)
+{
+	static const char head[] = "stele key v";
+	const char *p = api_cstr(&v->keys), *end = p + v->keys.n;
+
+	if (strlen(p) != v->keys.n || strncmp(p, head, strlen(head)) != 0) {
+		cli_say("--keys: this is no key statement; 'stele key show LOG --statement' prints "
+			"one");
+		return CLI_USAGE;
+	}
+	while (p < end) {
+		const char *next = strstr(p, "\nstele key v");
+
+		next = next ? next + 1 : end;
+		if (v->trust.n_statements == RECEIPT_STATEMENTS_MAX) {
+			cli_say("--keys: there are more than %d key statements; give only those of "
+				"the logs in question",
+				RECEIPT_STATEMENTS_MAX);
+			return CLI_USAGE;
+		}
+		v->trust.statements[v->trust.n_statements++] = slice_of(p, (size_t)(next - p));
+		p = next;
+	}
+	return CLI_GO;
+}
+
+static int
+read_keys(struct verify *v, const struct cli_texts *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (cli_read_file(&v->keys, files->text[i], KEYS_MAX_BYTES) != CLI_GO)
+			return CLI_USAGE;
+	return files->n ? split_statements(v) : CLI_GO;
+}
+
+static int
+open_payload(struct verify *v, const char *path)
+{
+	if (!path)
+		return CLI_GO;
+	v->payload_path = path;
+	v->has_payload = payloads_open(&v->payloads, path) == 0;
+	if (!v->has_payload)
+		cli_say("cannot read %s: %s", path, strerror(errno));
+	return v->has_payload ? CLI_GO : CLI_USAGE;
+}
+
+/* --- one item ------------------------------------------------------------------ */
+
+/* The older checkpoint's size, for the report; 0 when it is none. */
+static uint64_t
+since_size(const struct verify *v)
+{
+	struct note note;
+	struct checkpoint c;
+
+	if (note_parse(&note, buf_slice(&v->since)) || checkpoint_parse(&c, note.text))
+		return 0;
+	return c.size;
+}
+
+static void
+check_since(struct verify *v, const struct receipt_json *d, const struct receipt_trust *trust,
+	    struct receipt_verdict *verdict, struct report_item *item)
+{
+	item->since = v->since.n > 0;
+	if (!item->since || verdict->err)
+		return;
+	item->since_size = since_size(v);
+	receipt_check_since(v->h, buf_slice(&v->since), d ? d->consistency : NULL,
+			    d ? d->n_consistency : 0, trust, verdict);
+}
+
+/* Puts the payload beside the receipt when it is not in it. False: it is not there. */
+static bool
+find_payload(struct verify *v, struct receipt *r, bool has_line, uint64_t line)
+{
+	if (r->has_payload || !v->has_payload)
+		return true;
+	r->has_payload = true;
+	if (has_line)
+		return payloads_line(&v->payloads, line, &r->payload);
+	r->payload = v->payloads.all;
+	v->whole_used++;
+	return true;
+}
+
+static void
+check_json(struct verify *v, struct slice text, struct report_item *item)
+{
+	struct receipt_trust trust = v->trust;
+	struct receipt_verdict verdict;
+	struct receipt_json d;
+	struct buf why;
+
+	buf_init(&why);
+	if (receipt_json_read(&d, text, &why) != 0) {
+		report_unreadable(&v->report, item, api_cstr(&why));
+		buf_fini(&why);
+		return;
+	}
+	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
+		trust.statements[trust.n_statements++] = d.keys[i];
+	item->is_checkpoint = !d.has_entry;
+	if (d.has_entry && !find_payload(v, &d.receipt, d.has_line, d.line)) {
+		report_unreadable(&v->report, item,
+				  "the payload file does not have the line that "
+				  "this receipt is for; is it the NDJSON that was sent?");
+	} else {
+		item->no_payload_file = !d.receipt.has_payload;
+		if (d.has_entry)
+			receipt_check(v->h, &d.receipt, &trust, &verdict);
+		else
+			receipt_check_checkpoint(v->h, d.receipt.proof.checkpoint, &trust,
+						 &verdict);
+		check_since(v, &d, &trust, &verdict, item);
+		report_verdict(&v->report, item, &verdict);
+	}
+	receipt_json_fini(&d);
+	buf_fini(&why);
+}
+
+static void
+check_proof(struct verify *v, struct slice text, struct report_item *item)
+{
+	struct receipt r = {.has_index = true, .has_salt = true};
+	struct receipt_verdict verdict;
+	int err = proof_text_parse(&r.proof, text);
+
+	if (err) {
+		report_unreadable(&v->report, item,
+				  err == STELE_EVERSION
+					  ? "it is a tlog-proof of another version"
+					  : "it is not a whole and unaltered tlog-proof");
+		return;
+	}
+	find_payload(v, &r, false, 0);
+	item->no_payload_file = !r.has_payload;
+	receipt_check(v->h, &r, &v->trust, &verdict);
+	check_since(v, NULL, &v->trust, &verdict, item);
+	report_verdict(&v->report, item, &verdict);
+}
+
+static void
+check_note(struct verify *v, struct slice text, struct report_item *item)
+{
+	struct receipt_verdict verdict;
+
+	item->is_checkpoint = true;
+	receipt_check_checkpoint(v->h, text, &v->trust, &verdict);
+	check_since(v, NULL, &v->trust, &verdict, item);
+	report_verdict(&v->report, item, &verdict);
+}
+
+/* --- one file ------------------------------------------------------------------- */
+
+static bool
+blank(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!memchr(" \t\r\n", s.p[i], 4))
+			return false;
+	return true;
+}
+
+static bool
+is_json(struct slice s)
+{
+	json_t *doc = json_loadb((const char *)s.p, s.n, JSON_ALLOW_NUL, NULL);
+
+	json_decref(doc);
+	return doc != NULL;
+}
+
+/* Takes the next line, without its LF, off the front. */
+static struct slice
+take_line(struct slice *rest)
+{
+	const uint8_t *lf = memchr(rest->p, '\n', rest->n);
+	struct slice line = slice_of(rest->p, lf ? (size_t)(lf - rest->p) : rest->n);
+	size_t used = line.n + (lf ? 1 : 0);
+
+	*rest = slice_of(rest->p + used, rest->n - used);
+	return line;
+}
+
+/* One document, or one a line: when there is more than a line, the first decides. */
+static void
+check_json_file(struct verify *v, struct slice text, const char *path)
+{
+	struct report_item item = {.file = path};
+	struct slice rest = text, first = take_line(&rest);
+	uint64_t number = 0;
+
+	v->report.every = v->report.json || blank(rest) || !is_json(first);
+	if (blank(rest) || !is_json(first)) {
+		check_json(v, text, &item);
+		return;
+	}
+	for (rest = text; rest.n;) {
+		struct slice line = take_line(&rest);
+
+		item = (struct report_item){.file = path, .line = ++number};
+		if (!blank(line))
+			check_json(v, line, &item);
+	}
+}
+
+static void
+check_file(struct verify *v, const char *path)
+{
+	static const char proof[] = "c2sp.org/tlog-proof@";
+	struct report_item item = {.file = path};
+	struct payloads file;
+	struct slice text;
+
+	v->report.every = true;
+	if (payloads_open(&file, path) != 0) {
+		report_unreadable(&v->report, &item, strerror(errno));
+		return;
+	}
+	text = file.all;
+	if (text.n == 0)
+		report_unreadable(&v->report, &item, "it is empty");
+	else if (text.p[0] == '{')
+		check_json_file(v, text, path);
+	else if (text.n > strlen(proof) && memcmp(text.p, proof, strlen(proof)) == 0)
+		check_proof(v, text, &item);
+	else
+		check_note(v, text, &item);
+	payloads_close(&file);
+}
+
+static int
+check_files(struct verify *v, char **files, int n)
+{
+	for (int i = 0; i < n; i++)
+		check_file(v, files[i]);
+	if (v->whole_used > 1) {
+		cli_say("--payload %s was held against %zu receipts as a whole; "
+			"check those one at a time",
+			v->payload_path, v->whole_used);
+		return CLI_USAGE;
+	}
+	return report_end(&v->report);
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const char *key = NULL, *payload = NULL, *since = NULL;
+	struct cli_texts keys = {.n = 0};
+	const struct cli_option options[] = {
+		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE", "the key you trust (required)"},
+		{"keys", 0, CLI_TEXTS, &keys, "FILE", "key statements of logs"},
+		{"payload", 0, CLI_TEXT, &payload, "FILE",
+		 "the payload, or the NDJSON that was sent"},
+		{"since", 0, CLI_TEXT, &since, "FILE",
+		 "a checkpoint you kept: the log must have grown from it"},
+		{NULL},
+	};
+	struct verify v = {.cli = cli};
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
+
+	if (rc == CLI_GO && !key)
+		rc = cli_usage(self, "--key is missing: without a key you trust, nothing is valid");
+	if (rc != CLI_GO)
+		return rc;
+	v.report.json = cli->json;
+	v.h = sha256_new();
+	CHECK(v.h);
+	buf_init(&v.vkey);
+	buf_init(&v.keys);
+	buf_init(&v.since);
+	rc = read_vkey(&v, key);
+	if (rc == CLI_GO)
+		rc = read_keys(&v, &keys);
+	if (rc == CLI_GO)
+		rc = open_payload(&v, payload);
+	if (rc == CLI_GO && since)
+		rc = cli_read_file(&v.since, since, NOTE_FILE_MAX_BYTES);
+	if (rc == CLI_GO)
+		rc = check_files(&v, argv, n);
+	payloads_close(&v.payloads);
+	buf_fini(&v.vkey);
+	buf_fini(&v.keys);
+	buf_fini(&v.since);
+	sha256_free(v.h);
+	return rc;
+}
+
+const struct cli_command cmd_verify = {
+	.name = "verify",
+	.operands = "FILE... --key VKEY [--payload FILE] [--keys FILE] [--since FILE]",
+	.summary = "check receipts, proofs and checkpoints offline",
+	.about = about,
+	.run = run,
+};

@@ -1,0 +1,25 @@
+/* Every subcommand of stele; each is described and run by its own file. */
+#ifndef STELE_TOOLS_COMMANDS_H
+#define STELE_TOOLS_COMMANDS_H
+
+#include "tools/cli.h"
+
+/* cmd_log.c */
+extern const struct cli_command cmd_log_create;
+extern const struct cli_command cmd_log_list;
+extern const struct cli_command cmd_log_show;
+
+/* a file each */
+extern const struct cli_command cmd_append;
+extern const struct cli_command cmd_get;
+extern const struct cli_command cmd_prove;
+extern const struct cli_command cmd_checkpoint;
+extern const struct cli_command cmd_key_show; /* cmd_key.c */
+extern const struct cli_command cmd_verify;
+
+/* cmd_token.c */
+extern const struct cli_command cmd_token_create;
+extern const struct cli_command cmd_token_list;
+extern const struct cli_command cmd_token_revoke;
+
+#endif

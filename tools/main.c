@@ -1,0 +1,175 @@
+/* stele: finds the subcommand, hands it the rest. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/init.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+#include "tools/transport.h"
+
+static const struct cli_command *const commands[] = {
+	&cmd_log_create, &cmd_log_list,     &cmd_log_show,   &cmd_append,
+	&cmd_get,        &cmd_prove,        &cmd_checkpoint, &cmd_key_show,
+	&cmd_verify,     &cmd_token_create, &cmd_token_list, &cmd_token_revoke,
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const char about[] =
+	"usage: stele [--server URL] [--token TOKEN|@FILE] [--json] COMMAND ...\n"
+	"\n"
+	"Puts audit events into a write-once log, and proves and checks what is in it.\n"
+	"A record, once acknowledged, is durable, signed for and provable; nobody can\n"
+	"change it, and 'stele verify' and 'stele fsck' say so without the server.\n"
+	"\n"
+	"options for every command:\n"
+	"  --server URL          where steled listens      (or STELE_SERVER)\n"
+	"  --token TOKEN|@FILE   who you are               (or STELE_TOKEN)\n"
+	"  --json                answers for programs\n"
+	"  --help, --version\n"
+	"\n"
+	"commands:\n";
+
+static const char afterword[] =
+	"\n"
+	"'stele COMMAND --help' explains one with examples. To begin:\n"
+	"\n"
+	"  steled --data DIR                          # prints its URL, writes DIR/admin.token\n"
+	"  export STELE_SERVER=http://127.0.0.1:PORT STELE_TOKEN=@DIR/admin.token\n"
+	"  stele log create payments\n"
+	"  echo '{\"actor\":\"alice\",\"action\":\"pay\"}' | stele append payments\n"
+	"  stele prove payments 1 -o one.json\n"
+	"  stele verify one.json --key \"$(stele key show)\"\n"
+	"\n"
+	"exit status: 0 done or valid; 1 refused or invalid; 2 a claimed completeness\n"
+	"fails; 3 wrong usage or unreadable input; 4 the server cannot be reached.\n";
+
+/* Prints the commands whose name begins with word; how many there are. */
+static size_t
+list_commands(FILE *f, const char *word)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strncmp(commands[i]->name, word, strlen(word)) != 0)
+			continue;
+		fprintf(f, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
+		n++;
+	}
+	return n;
+}
+
+static void
+print_help(void)
+{
+	fputs(about, stdout);
+	list_commands(stdout, "");
+	fputs(afterword, stdout);
+}
+
+/* The command that argv begins with, and how many words it took; NULL: none. */
+static const struct cli_command *
+find(int argc, char **argv, int *words)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const char *name = commands[i]->name, *space = strchr(name, ' ');
+		size_t n = space ? (size_t)(space - name) : strlen(name);
+
+		if (strlen(argv[0]) != n || memcmp(argv[0], name, n) != 0)
+			continue;
+		if (space && (argc < 2 || strcmp(argv[1], space + 1) != 0))
+			continue;
+		*words = space ? 2 : 1;
+		return commands[i];
+	}
+	return NULL;
+}
+
+static int
+unknown(const char *word, bool help)
+{
+	char group[32];
+
+	snprintf(group, sizeof group, "%s ", word);
+	if (help && list_commands(stdout, group))
+		return CLI_DONE;
+	fprintf(stderr, "stele: there is no command '%s' that goes on like this. There are:\n",
+		word);
+	if (!list_commands(stderr, group))
+		list_commands(stderr, "");
+	return CLI_USAGE;
+}
+
+static bool
+is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0 || strcmp(arg, "help") == 0;
+}
+
+/* Options before the command; *used is how many words they took. */
+static int
+leading_options(struct cli *cli, int argc, char **argv, int *used)
+{
+	int i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (is_help(argv[i])) {
+			print_help();
+			return CLI_DONE;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			puts("stele " STELE_VERSION);
+			return CLI_DONE;
+		}
+		if (strcmp(argv[i], "--json") == 0) {
+			cli->json = true;
+		} else if (strncmp(argv[i], "--server=", 9) == 0) {
+			cli->server = argv[i] + 9;
+		} else if (strncmp(argv[i], "--token=", 8) == 0) {
+			cli->token = argv[i] + 8;
+		} else if (i + 1 < argc && strcmp(argv[i], "--server") == 0) {
+			cli->server = argv[++i];
+		} else if (i + 1 < argc && strcmp(argv[i], "--token") == 0) {
+			cli->token = argv[++i];
+		} else {
+			cli_say("%s stands alone before the command; 'stele --help' shows what may",
+				argv[i]);
+			return CLI_USAGE;
+		}
+	}
+	*used = i;
+	return CLI_GO;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = {.server = getenv("STELE_SERVER"), .token = getenv("STELE_TOKEN")};
+	const struct cli_command *command;
+	int used, words, rc;
+
+	if (crypto_init() != 0) {
+		cli_say("cannot start: the system's cryptography library does not work");
+		return CLI_USAGE;
+	}
+	rc = leading_options(&cli, argc, argv, &used);
+	if (rc != CLI_GO)
+		return rc;
+	argc -= used;
+	argv += used;
+	if (argc == 0 || is_help(argv[0])) {
+		print_help();
+		return argc == 0 ? CLI_USAGE : CLI_DONE;
+	}
+	command = find(argc, argv, &words);
+	if (!command)
+		return unknown(argv[0], argc > 1 && is_help(argv[1]));
+	rc = command->run(&cli, command, argc - words, argv + words);
+	transport_free(cli.transport);
+	if (fflush(stdout) != 0) {
+		cli_say("cannot write to standard output");
+		return CLI_USAGE;
+	}
+	return rc;
+}

@@ -1,0 +1,47 @@
+/*
+ * Receipts as JSON: the server's answers (an append's, a record's, a proof's)
+ * and the files that stele makes of them. Reading only: what they say is
+ * checked in crypto/receipt.c.
+ *
+ *   {"log","index","time","origin","entry","salt","proof":["…"],"checkpoint",
+ *    "payload" or "payload_b64", "line", "keys":["…"],
+ *    "consistency":{"from","to","proof":["…"]}}
+ *
+ * Without an entry it is a checkpoint with what led to it. All members but
+ * these are left unread.
+ */
+#ifndef STELE_TOOLS_RECEIPT_JSON_H
+#define STELE_TOOLS_RECEIPT_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/receipt.h"
+#include "proto/buf.h"
+
+struct receipt_json {
+	json_t *doc;        /* owns the strings below */
+	struct buf payload; /* when it came as base64 */
+	bool has_entry;
+	struct receipt receipt;
+	bool has_line; /* the payload is that line of an input kept elsewhere */
+	uint64_t line;
+	size_t n_keys; /* key statements that came along */
+	struct slice keys[RECEIPT_STATEMENTS_MAX];
+	bool has_consistency;
+	uint64_t from, to;
+	size_t n_consistency;
+	uint8_t consistency[LIMIT_PROOF_HASHES][SHA256_BYTES];
+};
+
+/*
+ * Reads one JSON document; slices of d point into it. STELE_ESYNTAX and a
+ * sentence in why when it is not JSON (duplicate members count as such) or a
+ * member has a form that no receipt has. On success receipt_json_fini is due.
+ */
+int receipt_json_read(struct receipt_json *d, struct slice text, struct buf *why);
+void receipt_json_fini(struct receipt_json *d);
+
+#endif

@@ -1,0 +1,204 @@
+/* Words for each step when it holds; when it does not, the verdict brings its own sentence. */
+#include "tools/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "proto/timestamp.h"
+#include "tools/cli.h"
+
+#define TEXT(s) (int)(s).n, (const char *)(s).p
+
+static const char *const names[RECEIPT_STEPS] = {
+	[RECEIPT_ENTRY] = "entry",
+	[RECEIPT_CLAIMS] = "claims",
+	[RECEIPT_CHECKPOINT] = "checkpoint",
+	[RECEIPT_KEY] = "key",
+	[RECEIPT_SIGNATURE] = "signature",
+	[RECEIPT_ORIGIN] = "origin",
+	[RECEIPT_INCLUSION] = "inclusion",
+	[RECEIPT_PAYLOAD] = "payload",
+	[RECEIPT_CONSISTENCY] = "consistency",
+};
+
+static void
+say_entry(struct buf *out, const struct entry *e)
+{
+	char time[TIMESTAMP_BYTES];
+
+	timestamp_format(time, e->time_ns);
+	buf_printf(out, "well-formed: number %" PRIu64 " of %.*s, a %s written at %.*s by %.*s",
+		   e->index, TEXT(e->origin), entry_kind_name(e->kind), TIMESTAMP_BYTES, time,
+		   TEXT(e->writer));
+	if (e->mode == ENTRY_MODE_NONE)
+		return;
+	timestamp_format(time, e->retain_until_ns);
+	if (e->event.n)
+		buf_printf(out, ", locked (%s) from the event %.*s on", entry_mode_name(e->mode),
+			   TEXT(e->event));
+	else
+		buf_printf(out, ", locked (%s) until %.*s", entry_mode_name(e->mode),
+			   TIMESTAMP_BYTES, time);
+}
+
+static void
+say_payload(struct buf *out, const struct report_item *item, const struct receipt_verdict *v)
+{
+	if (v->payload_checked)
+		buf_printf(out, "its %" PRIu64 " bytes are the ones committed to", v->entry.size);
+	else
+		buf_printf(out, "NOT checked: %s",
+			   item->no_payload_file
+				   ? "none came with the receipt; --payload FILE gives it"
+				   : "it is withheld");
+}
+
+/* What a step that holds has shown. */
+static void
+say_step(struct buf *out, enum receipt_step step, const struct report_item *item,
+	 const struct receipt_verdict *v)
+{
+	switch (step) {
+	case RECEIPT_ENTRY:
+		say_entry(out, &v->entry);
+		return;
+	case RECEIPT_CLAIMS:
+		buf_put_str(out, "what stands beside the entry agrees with it");
+		return;
+	case RECEIPT_CHECKPOINT:
+		buf_printf(out, "%.*s at %" PRIu64 " entries", TEXT(v->checkpoint.origin),
+			   v->checkpoint.size);
+		return;
+	case RECEIPT_KEY:
+		buf_printf(out,
+			   v->by_statement ? "the trusted identity names the key of %.*s"
+					   : "the trusted key is the one of %.*s",
+			   TEXT(v->key.name));
+		return;
+	case RECEIPT_SIGNATURE:
+		buf_printf(out, "the checkpoint is signed by that key");
+		return;
+	case RECEIPT_ORIGIN:
+		buf_put_str(out, "entry and checkpoint are of the same log");
+		return;
+	case RECEIPT_INCLUSION:
+		buf_printf(out, "the entry is number %" PRIu64 " in the signed tree of %" PRIu64,
+			   v->entry.index, v->checkpoint.size);
+		return;
+	case RECEIPT_PAYLOAD:
+		say_payload(out, item, v);
+		return;
+	default:
+		buf_printf(out, "the signed tree begins with the older one of %" PRIu64 " entries",
+			   item->since_size);
+	}
+}
+
+static void
+print_line(const struct report *r, const struct report_item *item, const char *check,
+	   const char *word, const struct buf *text)
+{
+	struct buf out;
+
+	buf_init(&out);
+	if (r->json) {
+		buf_put_str(&out, "{\"file\":");
+		buf_put_json_str(&out, slice_str(item->file));
+		if (item->line)
+			buf_printf(&out, ",\"line\":%" PRIu64, item->line);
+		buf_printf(&out, ",\"check\":\"%s\",\"result\":\"%s\",\"detail\":", check, word);
+		buf_put_json_str(&out, buf_slice(text));
+		buf_put_str(&out, "}\n");
+	} else {
+		buf_printf(&out, "  %-7s  %-11s  ", word, check);
+		buf_put_slice(&out, buf_slice(text));
+		buf_put_u8(&out, '\n');
+	}
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+}
+
+static void
+print_title(const struct report *r, const struct report_item *item)
+{
+	if (r->json)
+		return;
+	if (item->line)
+		printf("%s, line %" PRIu64 "\n", item->file, item->line);
+	else
+		printf("%s\n", item->file);
+}
+
+static bool
+applies(enum receipt_step step, const struct report_item *item)
+{
+	if (step == RECEIPT_CONSISTENCY)
+		return item->since;
+	return !item->is_checkpoint || (step >= RECEIPT_CHECKPOINT && step <= RECEIPT_SIGNATURE);
+}
+
+void
+report_verdict(struct report *r, const struct report_item *item, const struct receipt_verdict *v)
+{
+	struct buf text;
+
+	*(v->err ? &r->invalid : &r->valid) += 1;
+	if (!v->err && !item->is_checkpoint && !v->payload_checked)
+		r->unchecked_payloads++;
+	if (!v->err && !r->every)
+		return;
+	print_title(r, item);
+	buf_init(&text);
+	for (enum receipt_step step = 0; step < RECEIPT_STEPS; step++) {
+		const char *word = step == RECEIPT_PAYLOAD && !v->payload_checked ? "open" : "ok";
+
+		if (!applies(step, item))
+			continue;
+		buf_reset(&text);
+		if (v->err && step == v->failed) {
+			buf_put_str(&text, v->why);
+			print_line(r, item, names[step], "INVALID", &text);
+			break;
+		}
+		say_step(&text, step, item, v);
+		print_line(r, item, names[step], word, &text);
+	}
+	buf_fini(&text);
+}
+
+void
+report_unreadable(struct report *r, const struct report_item *item, const char *why)
+{
+	struct buf text;
+
+	r->unreadable++;
+	buf_init(&text);
+	buf_put_str(&text, why);
+	print_title(r, item);
+	print_line(r, item, "reading", "UNREAD", &text);
+	buf_fini(&text);
+}
+
+int
+report_end(const struct report *r)
+{
+	bool good = r->invalid == 0 && r->unreadable == 0 && r->valid > 0;
+
+	if (r->json)
+		printf("{\"verdict\":\"%s\",\"valid\":%" PRIu64 ",\"invalid\":%" PRIu64
+		       ",\"unreadable\":%" PRIu64 ",\"payloads_not_checked\":%" PRIu64 "}\n",
+		       good ? "valid" : "invalid", r->valid, r->invalid, r->unreadable,
+		       r->unchecked_payloads);
+	else if (good)
+		printf("VALID: %" PRIu64 " checked", r->valid);
+	else
+		printf("NOT VALID: %" PRIu64 " valid, %" PRIu64 " invalid, %" PRIu64 " unreadable",
+		       r->valid, r->invalid, r->unreadable);
+	if (!r->json && r->unchecked_payloads)
+		printf("; %" PRIu64 " without their payload", r->unchecked_payloads);
+	if (!r->json)
+		putchar('\n');
+	if (r->invalid)
+		return CLI_REFUSED;
+	return good ? CLI_DONE : CLI_USAGE;
+}

@@ -1,0 +1,313 @@
+/* An easy handle per call, pooled; one multi handle for those in flight. */
+#include "tools/transport.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+
+enum {
+	CONNECT_TIMEOUT_S = 10,
+	STALL_TIMEOUT_S = 60,        /* without a single byte: the server is gone */
+	ANSWER_MAX_BYTES = 1u << 28, /* receipts of the largest batch fit */
+	POOL_MAX = 64,
+};
+
+struct transport {
+	char *server; /* without a trailing slash */
+	char *authorization;
+	CURLM *multi;
+	CURL *pool[POOL_MAX]; /* idle easy handles, each with its connection */
+	size_t n_pool;
+	struct http_call *finished; /* those that could not even start */
+};
+
+void
+http_call_init(struct http_call *c)
+{
+	memset(c, 0, sizeof *c);
+	buf_init(&c->answer);
+}
+
+void
+http_call_fini(struct http_call *c)
+{
+	buf_fini(&c->answer);
+}
+
+bool
+http_call_good(const struct http_call *c)
+{
+	return c->status >= 200 && c->status < 300;
+}
+
+static bool
+printable(const char *s)
+{
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+int
+transport_new(struct transport **out, const char *server, const char *token, struct buf *why)
+{
+	struct transport *t;
+	size_t n = strlen(server);
+
+	if ((strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) ||
+	    !printable(server)) {
+		buf_printf(why, "the server must be a URL such as http://127.0.0.1:8080, not '%s'",
+			   server);
+		return STELE_EINVAL;
+	}
+	if (token && (!*token || !printable(token))) {
+		buf_put_str(why, "the token is empty or holds a character no token has; "
+				 "--token @FILE reads it from a file's first line");
+		return STELE_EINVAL;
+	}
+	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == 0);
+	t = calloc(1, sizeof *t);
+	if (!t)
+		return STELE_ENOMEM;
+	while (n && server[n - 1] == '/')
+		n--;
+	t->server = strndup(server, n);
+	t->multi = curl_multi_init();
+	if (!t->server || !t->multi ||
+	    (token && asprintf(&t->authorization, "Authorization: Bearer %s", token) < 0)) {
+		buf_put_str(why, "out of memory");
+		transport_free(t);
+		return STELE_ENOMEM;
+	}
+	*out = t;
+	return 0;
+}
+
+void
+transport_free(struct transport *t)
+{
+	if (!t)
+		return;
+	while (t->n_pool)
+		curl_easy_cleanup(t->pool[--t->n_pool]);
+	curl_multi_cleanup(t->multi);
+	free(t->server);
+	free(t->authorization);
+	free(t);
+	curl_global_cleanup();
+}
+
+static size_t
+take_body(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_call *c = ctx;
+
+	if (c->answer.n + size * n > ANSWER_MAX_BYTES)
+		return 0;
+	buf_put(&c->answer, p, size * n);
+	return c->answer.err ? 0 : size * n;
+}
+
+/* A header's value when line is "name: value", without white space around it. */
+static struct slice
+header_value(struct slice line, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (line.n <= n || line.p[n] != ':' || strncasecmp((const char *)line.p, name, n) != 0)
+		return slice_of(NULL, 0);
+	line = slice_of(line.p + n + 1, line.n - n - 1);
+	while (line.n && line.p[0] <= ' ')
+		line = slice_of(line.p + 1, line.n - 1);
+	while (line.n && line.p[line.n - 1] <= ' ')
+		line.n--;
+	return line;
+}
+
+static size_t
+take_header(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_call *c = ctx;
+	struct slice line = slice_of(p, size * n), value;
+
+	value = header_value(line, "content-type");
+	if (value.n && value.n < sizeof c->media_type) {
+		memcpy(c->media_type, value.p, value.n);
+		c->media_type[value.n] = '\0';
+	}
+	value = header_value(line, "retry-after"); /* steled sends seconds, never a date */
+	if (value.n && value.n < 10 && value.p[0] >= '0' && value.p[0] <= '9') {
+		c->has_retry_after = true;
+		c->retry_after_s = strtoull((const char *)value.p, NULL, 10);
+	}
+	return size * n;
+}
+
+static bool
+add_header(struct curl_slist **list, const char *name, const char *value)
+{
+	struct curl_slist *longer;
+	char line[512];
+
+	if (!value)
+		return true;
+	if (snprintf(line, sizeof line, "%s: %s", name, value) >= (int)sizeof line)
+		return false;
+	longer = curl_slist_append(*list, line);
+	if (longer)
+		*list = longer;
+	return longer != NULL;
+}
+
+static void
+set_body(CURL *e, const struct http_call *c)
+{
+	if (c->content_type) {
+		curl_easy_setopt(e, CURLOPT_POST, 1L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.n ? (const char *)c->body.p : "");
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.n);
+	} else {
+		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+	}
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
+}
+
+/* An easy handle ready to go; NULL when memory is out. */
+static CURL *
+prepare(struct transport *t, struct http_call *c)
+{
+	CURL *e = t->n_pool ? t->pool[--t->n_pool] : curl_easy_init();
+	struct curl_slist *list = NULL, *longer;
+	char *url = NULL;
+
+	c->status = 0;
+	c->media_type[0] = c->trouble[0] = '\0';
+	c->has_retry_after = false;
+	buf_reset(&c->answer);
+	if (!e || asprintf(&url, "%s%s", t->server, c->target) < 0 ||
+	    !(list = curl_slist_append(NULL, "Expect:")) ||
+	    !add_header(&list, "Content-Type", c->content_type) ||
+	    !add_header(&list, "Accept", c->accept) ||
+	    !add_header(&list, "Idempotency-Key", c->idempotency_key))
+		goto fail;
+	if (t->authorization) {
+		longer = curl_slist_append(list, t->authorization);
+		if (!longer)
+			goto fail;
+	}
+	curl_easy_reset(e);
+	set_body(e, c);
+	if (curl_easy_setopt(e, CURLOPT_URL, url) != CURLE_OK)
+		goto fail;
+	free(url);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, list);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, "stele/" STELE_VERSION);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->trouble);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, (void *)c);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, (void *)c);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, (void *)c);
+	c->easy = e;
+	c->headers = list;
+	return e;
+fail:
+	free(url);
+	curl_slist_free_all(list);
+	if (e)
+		curl_easy_cleanup(e);
+	snprintf(c->trouble, sizeof c->trouble, "out of memory, or the URL is malformed");
+	return NULL;
+}
+
+/* Notes the outcome and gives the handle back. */
+static void
+finish(struct transport *t, struct http_call *c, CURLcode code)
+{
+	if (code == CURLE_OK)
+		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->status);
+	else if (!c->trouble[0])
+		snprintf(c->trouble, sizeof c->trouble, "%s", curl_easy_strerror(code));
+	if (code != CURLE_OK)
+		c->status = 0;
+	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_slist_free_all(c->headers);
+	if (t->n_pool < POOL_MAX)
+		t->pool[t->n_pool++] = c->easy;
+	else
+		curl_easy_cleanup(c->easy);
+	c->easy = c->headers = NULL;
+}
+
+void
+transport_call(struct transport *t, struct http_call *c)
+{
+	CURL *e = prepare(t, c);
+
+	if (e)
+		finish(t, c, curl_easy_perform(e));
+}
+
+void
+transport_start(struct transport *t, struct http_call *c)
+{
+	CURL *e = prepare(t, c);
+
+	if (e) {
+		CHECK(curl_multi_add_handle(t->multi, e) == CURLM_OK);
+		return;
+	}
+	c->next = t->finished;
+	t->finished = c;
+}
+
+struct http_call *
+transport_done(struct transport *t)
+{
+	struct http_call *c = t->finished;
+	CURLMsg *m;
+	int left;
+
+	if (c) {
+		t->finished = c->next;
+		return c;
+	}
+	while ((m = curl_multi_info_read(t->multi, &left))) {
+		CURLcode code = m->data.result;
+		CURL *e = m->easy_handle;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(e, CURLINFO_PRIVATE, (char **)&c);
+		CHECK(curl_multi_remove_handle(t->multi, e) == CURLM_OK);
+		finish(t, c, code);
+		return c;
+	}
+	return NULL;
+}
+
+void
+transport_wait(struct transport *t, int fd, int timeout_ms)
+{
+	struct curl_waitfd input = {.fd = fd, .events = CURL_WAIT_POLLIN};
+	int running;
+
+	CHECK(curl_multi_perform(t->multi, &running) == CURLM_OK);
+	if (t->finished ||
+	    curl_multi_poll(t->multi, &input, fd >= 0 ? 1 : 0, timeout_ms, NULL) != 0)
+		return;
+	CHECK(curl_multi_perform(t->multi, &running) == CURLM_OK);
+}

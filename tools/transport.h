@@ -1,0 +1,70 @@
+/*
+ * HTTP to one server: single calls, and many in flight. The only door to
+ * libcurl; nothing of it shows here.
+ */
+#ifndef STELE_TOOLS_TRANSPORT_H
+#define STELE_TOOLS_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/slice.h"
+
+struct transport;
+
+/* One request and its answer; the caller's memory until it is done. */
+struct http_call {
+	/* filled in by the caller; strings and body stay unchanged until done */
+	const char *method;
+	const char *target;          /* path and query, begins with '/' */
+	struct slice body;           /* sent when content_type is set */
+	const char *content_type;    /* NULL: no body */
+	const char *accept;          /* NULL: anything */
+	const char *idempotency_key; /* NULL: none */
+	void *owner;
+
+	/* the answer */
+	long status; /* HTTP status; 0: none came, and trouble says why */
+	struct buf answer;
+	char media_type[128]; /* of the answer, "" when it named none */
+	bool has_retry_after;
+	uint64_t retry_after_s;
+	char trouble[320];
+
+	/* the transport's */
+	void *easy, *headers;
+	struct http_call *next;
+};
+
+/* Zeroes the call and starts its buffer. */
+void http_call_init(struct http_call *c);
+void http_call_fini(struct http_call *c);
+
+/* True when the status says that it was done. */
+bool http_call_good(const struct http_call *c);
+
+/*
+ * server: "http://HOST:PORT" or "https://…", a path prefix allowed. token:
+ * bearer token or NULL. STELE_EINVAL (why: one sentence), STELE_ENOMEM.
+ */
+int transport_new(struct transport **out, const char *server, const char *token, struct buf *why);
+void transport_free(struct transport *t);
+
+/* Sends and waits: the answer, or status 0, is in c. */
+void transport_call(struct transport *t, struct http_call *c);
+
+/* Sends without waiting; transport_done() hands c back once it has an answer. */
+void transport_start(struct transport *t, struct http_call *c);
+
+/* The next finished call, or NULL when none has finished. */
+struct http_call *transport_done(struct transport *t);
+
+/*
+ * Moves all transfers until one may have finished, fd (or -1) is readable, or
+ * timeout_ms passed.
+ */
+void transport_wait(struct transport *t, int fd, int timeout_ms);
+
+#endif
