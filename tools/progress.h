@@ -13,6 +13,7 @@ struct progress {
 /* Nanoseconds of the monotonic clock. */
 int64_t progress_now_ns(void);
 
+/* Starts the clock; draws only when standard error is a terminal. */
 void progress_init(struct progress *p);
 
 /* Redraws the line at most five times a second: records and bytes done so far, and a note. */
