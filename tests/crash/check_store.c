@@ -44,8 +44,7 @@ struct judge {
 	size_t n_marks;
 };
 
-static void __attribute__((format(printf, 1, 2), noreturn))
-violated(const char *fmt, ...)
+static void __attribute__((format(printf, 1, 2), noreturn)) violated(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -56,18 +55,20 @@ violated(const char *fmt, ...)
 	exit(1);
 }
 
+static uint8_t
+nibble(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* Decodes lower-case hex into out, cap bytes at most; returns how many it holds. */
 static size_t
 unhex(uint8_t *out, size_t cap, const char *hex)
 {
 	size_t n = strlen(hex) / 2;
 
-	for (size_t i = 0; i < n && i < cap; i++) {
-		unsigned v;
-
-		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
-			exit(3);
-		out[i] = (uint8_t)v;
-	}
+	for (size_t i = 0; i < n && i < cap; i++)
+		out[i] = (uint8_t)(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
 	return n;
 }
 
@@ -110,7 +111,9 @@ read_marks(struct judge *j, const char *path)
 static void
 open_store(struct judge *j)
 {
-	struct store_options opts = {.dir = j->dir, .create = true, .moved = true,
+	struct store_options opts = {.dir = j->dir,
+				     .create = true,
+				     .moved = true,
 				     .wal_file_bytes = LIMIT_WAL_FILE_MIN_BYTES};
 	struct buf why;
 	int err;

@@ -4,11 +4,13 @@
 A recorded steled makes its data directory, creates logs and takes appends from
 several clients at once; it is killed once and goes on, and stops in the end.
 Then thousands of power losses are replayed along the recording, and check_store
-judges what each left (replay.py and check_store.c say how).
+judges what each left (replay.py and check_store.c say how). Recovery itself is
+recorded and replayed the same way.
 
 STELE_POWERLOSS says how many (2000), STELE_SEED with what dice.
 """
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -19,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 import proof  # noqa: E402
 from lib import BUILD, JSON, NDJSON, Server  # noqa: E402
-from replay import judge_by, mark, replay  # noqa: E402
+from replay import Model, judge_by, mark, power_losses, read_trace, replay  # noqa: E402
 
 RECORDER = os.environ.get("STELE_RECORDER", str(BUILD / "tests/librecorder.so"))
 CHECK_STORE = os.environ.get("STELE_CHECK_STORE", str(BUILD / "tests/check_store"))
@@ -67,6 +69,13 @@ class Client(threading.Thread):
 
 
 class PowerLoss(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="stele-test-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = folder.name
+        cls.trace = cls().record(cls.folder)
+
     def work(self, server, trace, requests):
         clients = [
             Client(server, trace, log, requests, batch) for log in LOGS for batch in (0, 0, 30)
@@ -94,14 +103,33 @@ class PowerLoss(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
         return trace
 
-    def test_what_is_acknowledged_survives_every_power_loss(self):
-        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
-            trace = self.record(folder)
-            judge = judge_by([CHECK_STORE])
-            found = replay(trace, judge, STATES, SEED, jobs=os.cpu_count(), ignore=IGNORE)
+    def assert_none(self, found, states):
         for violation in found[:5]:
             print(violation, flush=True)
-        self.assertEqual(len(found), 0, f"of {STATES} power losses, seed {SEED}")
+        self.assertEqual(len(found), 0, f"of {states} power losses, seed {SEED}")
+
+    def test_what_is_acknowledged_survives_every_power_loss(self):
+        judge = judge_by([CHECK_STORE])
+        found = replay(self.trace, judge, STATES, SEED, jobs=os.cpu_count(), ignore=IGNORE)
+        self.assert_none(found, STATES)
+
+    def test_it_survives_another_power_loss_while_it_recovers_from_one(self):
+        """The judge itself, which recovers, appends, and recovers, is recorded and replayed."""
+        firsts, found = max(1, STATES // 200), []
+        losses = power_losses(read_trace(self.trace), firsts, SEED + 1, Model(IGNORE))
+        for number, (_, _, loss, marks) in enumerate(losses):
+            base, again = (os.path.join(self.folder, f"{number}{x}") for x in ("base", "again"))
+            trace = os.path.join(self.folder, f"{number}.trace")
+            loss.write_to(base)
+            shutil.copytree(base, again)
+            env = {"LD_PRELOAD": RECORDER, "STELE_TRACE": trace, "STELE_TRACE_ROOT": again}
+            reason = judge_by([CHECK_STORE], env)(again, marks)
+            self.assertIsNone(reason)
+            found += replay(trace, judge_by([CHECK_STORE]), 100, SEED, jobs=os.cpu_count(),
+                            ignore=IGNORE, base=base, marks=marks)
+            shutil.rmtree(base)
+            shutil.rmtree(again)
+        self.assert_none(found, firsts * 100)
 
 
 if __name__ == "__main__":

@@ -143,11 +143,11 @@ def apply_bytes(content, change, first=0, last=None):
 class Model:
     """The folder while the recording plays: what is on disk for sure, and what may be."""
 
-    def __init__(self, ignore=()):
-        self.root = Folder()
+    def __init__(self, ignore=(), base=None, marks=()):
+        self.root = read_folder(base) if base else Folder()
         self.by_ino = {}
         self.ignore = ignore
-        self.marks = []
+        self.marks = list(marks)
 
     def find(self, path):
         node = self.root
@@ -207,6 +207,18 @@ class Model:
             else:
                 folder.change(r.pos, {name: None})
                 to.change(r.pos, {new_name: node})
+
+
+def read_folder(path):
+    """A folder as it lies on the disk, with nothing in doubt."""
+    folder = Folder()
+    for entry in os.scandir(path):
+        if entry.is_dir():
+            node = read_folder(entry.path)
+        else:
+            node = File(bytearray(Path(entry.path).read_bytes()))
+        folder.live[entry.name] = folder.disk[entry.name] = node
+    return folder
 
 
 def change_of(r, sure):
@@ -311,12 +323,11 @@ class Violation:
         return f"power loss after record {self.point}, seed {self.seed}: {self.reason}"
 
 
-def power_losses(records, n_states, seed, ignore=()):
-    """Yields (point, seed, PowerLoss, marks) for n_states states along the recording. Each is to
-    be written before the next is asked for."""
+def power_losses(records, n_states, seed, model):
+    """Yields (point, seed, PowerLoss, marks) for n_states states along the recording, which model
+    plays. Each is to be written before the next is asked for."""
     dice = random.Random(seed)
     points = crash_points(len(records), n_states, dice)
-    model = Model(ignore)
     for i, r in enumerate(records):
         model.play(r)
         for _ in range(points.get(i + 1, 0)):
@@ -327,9 +338,12 @@ def power_losses(records, n_states, seed, ignore=()):
             yield i + 1, state_seed, PowerLoss(model, state_dice, in_flight), model.marks
 
 
-def replay(trace, judge, n_states, seed=1, jobs=1, ignore=(), keep=None):
+def replay(trace, judge, n_states, seed=1, jobs=1, keep=None, **model):
     """Makes n_states states and has each judged: judge(folder, marks) returns None, or what is
-    wrong. Returns the list of Violations; the folder of the first is left at keep."""
+    wrong. Returns the list of Violations; the folder of the first is left at keep.
+
+    model: ignore, globs of names that do not matter; base, the folder that the recording began
+    with, when it was not empty; marks, those that stood before it."""
     violations = []
     work = tempfile.mkdtemp(prefix="stele-powerloss-", dir=fast_folder())
 
@@ -344,7 +358,7 @@ def replay(trace, judge, n_states, seed=1, jobs=1, ignore=(), keep=None):
     try:
         with ThreadPoolExecutor(jobs) as pool:
             running = []
-            losses = power_losses(read_trace(trace), n_states, seed, ignore)
+            losses = power_losses(read_trace(trace), n_states, seed, Model(**model))
             for number, (point, state_seed, loss, marks) in enumerate(losses):
                 folder = os.path.join(work, str(number))
                 loss.write_to(folder)
@@ -364,15 +378,16 @@ def fast_folder():
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def judge_by(command):
-    """A judge that runs COMMAND FOLDER MARKS."""
+def judge_by(command, env=None):
+    """A judge that runs COMMAND FOLDER MARKS, with more environment."""
+    env = {**os.environ, **(env or {})}
 
     def judge(folder, marks):
         with tempfile.NamedTemporaryFile("w", suffix=".marks") as f:
             f.write("".join(m + "\n" for m in marks))
             f.flush()
             run = subprocess.run(
-                [*command, folder, f.name], capture_output=True, text=True, check=False
+                [*command, folder, f.name], env=env, capture_output=True, text=True, check=False
             )
         if run.returncode == 0:
             return None
@@ -391,7 +406,8 @@ def main():
     parser.add_argument("trace")
     parser.add_argument("command", nargs="+")
     a = parser.parse_args()
-    found = replay(a.trace, judge_by(a.command), a.states, a.seed, a.jobs, a.ignore, a.keep)
+    judge = judge_by(a.command)
+    found = replay(a.trace, judge, a.states, a.seed, a.jobs, a.keep, ignore=a.ignore)
     for violation in found[:10]:
         print(violation)
     print(f"{a.states} power losses, {len(found)} violations")
