@@ -1,8 +1,9 @@
-/* A cursor that stops at the first byte that cannot be. RFC 8259, RFC 3629. */
+/* A cursor that stops at the first byte that cannot be. RFC 8259. */
 #include "proto/json_grammar.h"
 
 #include "proto/err.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 _Static_assert(LIMIT_JSON_DEPTH == 64, "the open containers are the bits of a word");
 
@@ -148,29 +149,11 @@ read_escape(struct cursor *c)
 static int
 read_utf8(struct cursor *c)
 {
-	const uint8_t *s = c->p;
-	size_t room = (size_t)(c->end - s), n;
-	uint8_t low = 0x80, high = 0xbf; /* what the second byte may be: RFC 3629 section 4 */
+	uint32_t code_point;
+	size_t n = utf8_decode(&code_point, slice_of(c->p, (size_t)(c->end - c->p)));
 
-	if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-		n = 2;
-	} else if ((s[0] & 0xf0) == 0xe0) {
-		n = 3;
-		low = s[0] == 0xe0 ? 0xa0 : 0x80;
-		high = s[0] == 0xed ? 0x9f : 0xbf;
-	} else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		n = 4;
-		low = s[0] == 0xf0 ? 0x90 : 0x80;
-		high = s[0] == 0xf4 ? 0x8f : 0xbf;
-	} else {
+	if (n == 0)
 		return refuse(c, "invalid UTF-8");
-	}
-	if (room < n || s[1] < low || s[1] > high)
-		return refuse(c, "invalid UTF-8");
-	for (size_t i = 2; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return refuse(c, "invalid UTF-8");
-	}
 	c->p += n;
 	return 0;
 }

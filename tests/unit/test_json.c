@@ -20,7 +20,7 @@
 #include "proto/limits.h"
 #include "tests/unit/shared.h"
 
-enum { FENCED_BYTES = 4 << 20, CAP = 1000 };
+enum { FENCED_BYTES = 4 << 20 };
 
 #define DOC(literal) slice_of(literal, sizeof(literal) - 1)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -92,38 +92,38 @@ assert_refused(struct slice doc, int code, uint64_t line, uint64_t offset)
 }
 
 static const char *const valid[] = {
-    "{}",
-    "[]",
-    "\"\"",
-    "0",
-    "-0",
-    "true",
-    "false",
-    "null",
-    " \t\r\n null \t\r\n ",
-    "-1.5e-10",
-    "1e5",
-    "1E+5",
-    "0e0",
-    "0.0",
-    "123456789012345678901234567890",
-    "1e999",
-    "-1e-999",
-    "18446744073709551616",
-    "0.1234567890123456789012345678901234567890",
-    "[1,2 , 3]",
-    "{\"a\":1,\"a\":2}",
-    "{\"\":{\"a\":[{},[],\"\"]}}",
-    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\uFfFf\"",
-    "\"\\ud83d\\ude00\"",
-    "\"\\ud800\\udc00\\udbff\\udfff\"",
-    "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\"",
-    "\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\x7f\"",
-    "\"\xef\xbb\xbf\"",
-    "[true,false,null]",
-    "{\"a\" \n : \n true \n }",
-    "\"\\\\\"",
-    "\"{[,:]}\"",
+	"{}",
+	"[]",
+	"\"\"",
+	"0",
+	"-0",
+	"true",
+	"false",
+	"null",
+	" \t\r\n null \t\r\n ",
+	"-1.5e-10",
+	"1e5",
+	"1E+5",
+	"0e0",
+	"0.0",
+	"123456789012345678901234567890",
+	"1e999",
+	"-1e-999",
+	"18446744073709551616",
+	"0.1234567890123456789012345678901234567890",
+	"[1,2 , 3]",
+	"{\"a\":1,\"a\":2}",
+	"{\"\":{\"a\":[{},[],\"\"]}}",
+	"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\uFfFf\"",
+	"\"\\ud83d\\ude00\"",
+	"\"\\ud800\\udc00\\udbff\\udfff\"",
+	"\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\"",
+	"\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\x7f\"",
+	"\"\xef\xbb\xbf\"",
+	"[true,false,null]",
+	"{\"a\" \n : \n true \n }",
+	"\"\\\\\"",
+	"\"{[,:]}\"",
 };
 
 START_TEST(what_the_grammar_allows_is_valid)
@@ -137,107 +137,107 @@ static const struct {
 	const char *doc;
 	unsigned at;
 } bad[] = {
-    {"", 0},
-    {"  ", 2},
-    {"01", 1},
-    {"-01", 2},
-    {"1.", 2},
-    {"1.e1", 2},
-    {"1e", 2},
-    {"1e+", 3},
-    {"-", 1},
-    {"-a", 1},
-    {"+1", 0},
-    {".5", 0},
-    {"1a", 1},
-    {"0x10", 1},
-    {"1.5.5", 3},
-    {"NaN", 0},
-    {"nul", 3},
-    {"nulll", 4},
-    {"True", 0},
-    {"tru\"e\"", 3},
-    {"true\"a\"", 4},
-    {"1\"a\"", 1},
-    {"\"a\"b", 3},
-    {"\"a\"\"b\"", 3},
-    {"\"", 1},
-    {"\"a", 2},
-    {"\"\\\"", 3},
-    {"\"\\", 1},
-    {"[", 1},
-    {"[1", 2},
-    {"[1,", 3},
-    {"[1,]", 3},
-    {"[,1]", 1},
-    {"[1 2]", 3},
-    {"[1}", 2},
-    {"[1]]", 3},
-    {"{", 1},
-    {"{\"a\"", 4},
-    {"{\"a\":", 5},
-    {"{\"a\":1", 6},
-    {"{\"a\":1,", 7},
-    {"{\"a\":1,}", 7},
-    {"{a:1}", 1},
-    {"{1:1}", 1},
-    {"{\"a\" 1}", 5},
-    {"{\"a\":1]", 6},
-    {"{\"a\",1}", 4},
-    {"{,}", 1},
-    {"{\"a\"}", 4},
-    {"[1:2]", 2},
-    {"1 2", 2},
-    {"{}{}", 2},
-    {"]", 0},
-    {"}", 0},
-    {",", 0},
-    {":", 0},
-    {"'a'", 0},
-    {"[1]//", 3},
-    {"/**/1", 0},
-    {"\"\t\"", 1},
-    {"\"\x1f\"", 1},
-    {"\"a\x01\"", 2},
-    {"1\f", 1},
-    {"\v1", 0},
-    {"\"\\a\"", 1},
-    {"\"\\u12\"", 1},
-    {"\"\\u12g4\"", 1},
-    {"\"\\U0041\"", 1},
-    {"\"\\ud800\"", 1},
-    {"\"\\udc00\"", 1},
-    {"\"\\ud800a\"", 1},
-    {"\"\\ud800\\n\"", 1},
-    {"\"\\x41\"", 1},
-    {"\"\\ud800\\", 1},
-    {"\"\\u\"", 1},
-    {"\\\"a\"", 0},
-    {"1\\n", 1},
-    {"[\\\"a\"]", 1},
-    {"\"\x80\"", 1},
-    {"\"\xc0\x80\"", 1},
-    {"\"\xc1\xbf\"", 1},
-    {"\"\xe0\x9f\xbf\"", 1},
-    {"\"\xf0\x8f\xbf\xbf\"", 1},
-    {"\"\xed\xa0\x80\"", 1},
-    {"\"\xf4\x90\x80\x80\"", 1},
-    {"\"\xf5\x80\x80\x80\"", 1},
-    {"\"\xff\"", 1},
-    {"\"\xc3\"", 1},
-    {"\"\xe2\x82\"", 1},
-    {"\"\xf0\x9f\x98\"", 1},
-    {"\"a\xc3(\"", 2},
-    {"\xc3\xa9", 0},
-    {"[1\xc2\xa0]", 2},
-    {"\xef\xbb\xbf{}", 0},
-    {"\"\\ud800\\ud800\"", 1},
-    {"\"\\udc00\\ud800\"", 1},
-    {"\xe2\x80\xa8"
-     "1",
-     0},
-    {"{\"a\":\"\\ud83d\\u0041\"}", 6},
-    {"[1,{\"a\":[true,fals]}]", 18},
+	{"", 0},
+	{"  ", 2},
+	{"01", 1},
+	{"-01", 2},
+	{"1.", 2},
+	{"1.e1", 2},
+	{"1e", 2},
+	{"1e+", 3},
+	{"-", 1},
+	{"-a", 1},
+	{"+1", 0},
+	{".5", 0},
+	{"1a", 1},
+	{"0x10", 1},
+	{"1.5.5", 3},
+	{"NaN", 0},
+	{"nul", 3},
+	{"nulll", 4},
+	{"True", 0},
+	{"tru\"e\"", 3},
+	{"true\"a\"", 4},
+	{"1\"a\"", 1},
+	{"\"a\"b", 3},
+	{"\"a\"\"b\"", 3},
+	{"\"", 1},
+	{"\"a", 2},
+	{"\"\\\"", 3},
+	{"\"\\", 1},
+	{"[", 1},
+	{"[1", 2},
+	{"[1,", 3},
+	{"[1,]", 3},
+	{"[,1]", 1},
+	{"[1 2]", 3},
+	{"[1}", 2},
+	{"[1]]", 3},
+	{"{", 1},
+	{"{\"a\"", 4},
+	{"{\"a\":", 5},
+	{"{\"a\":1", 6},
+	{"{\"a\":1,", 7},
+	{"{\"a\":1,}", 7},
+	{"{a:1}", 1},
+	{"{1:1}", 1},
+	{"{\"a\" 1}", 5},
+	{"{\"a\":1]", 6},
+	{"{\"a\",1}", 4},
+	{"{,}", 1},
+	{"{\"a\"}", 4},
+	{"[1:2]", 2},
+	{"1 2", 2},
+	{"{}{}", 2},
+	{"]", 0},
+	{"}", 0},
+	{",", 0},
+	{":", 0},
+	{"'a'", 0},
+	{"[1]//", 3},
+	{"/**/1", 0},
+	{"\"\t\"", 1},
+	{"\"\x1f\"", 1},
+	{"\"a\x01\"", 2},
+	{"1\f", 1},
+	{"\v1", 0},
+	{"\"\\a\"", 1},
+	{"\"\\u12\"", 1},
+	{"\"\\u12g4\"", 1},
+	{"\"\\U0041\"", 1},
+	{"\"\\ud800\"", 1},
+	{"\"\\udc00\"", 1},
+	{"\"\\ud800a\"", 1},
+	{"\"\\ud800\\n\"", 1},
+	{"\"\\x41\"", 1},
+	{"\"\\ud800\\", 1},
+	{"\"\\u\"", 1},
+	{"\\\"a\"", 0},
+	{"1\\n", 1},
+	{"[\\\"a\"]", 1},
+	{"\"\x80\"", 1},
+	{"\"\xc0\x80\"", 1},
+	{"\"\xc1\xbf\"", 1},
+	{"\"\xe0\x9f\xbf\"", 1},
+	{"\"\xf0\x8f\xbf\xbf\"", 1},
+	{"\"\xed\xa0\x80\"", 1},
+	{"\"\xf4\x90\x80\x80\"", 1},
+	{"\"\xf5\x80\x80\x80\"", 1},
+	{"\"\xff\"", 1},
+	{"\"\xc3\"", 1},
+	{"\"\xe2\x82\"", 1},
+	{"\"\xf0\x9f\x98\"", 1},
+	{"\"a\xc3(\"", 2},
+	{"\xc3\xa9", 0},
+	{"[1\xc2\xa0]", 2},
+	{"\xef\xbb\xbf{}", 0},
+	{"\"\\ud800\\ud800\"", 1},
+	{"\"\\udc00\\ud800\"", 1},
+	{"\xe2\x80\xa8"
+	 "1",
+	 0},
+	{"{\"a\":\"\\ud83d\\u0041\"}", 6},
+	{"[1,{\"a\":[true,fals]}]", 18},
 };
 
 START_TEST(what_is_not_valid_is_refused_at_its_byte)
@@ -252,31 +252,56 @@ START_TEST(what_is_not_valid_is_refused_at_its_byte)
 }
 END_TEST
 
+/* Asserts what is said of n bytes that nest `depth` deep. */
+static void
+assert_depth(const char *doc, size_t n, unsigned depth)
+{
+	ck_assert_int_eq(judge(slice_of(doc, n), NULL),
+			 depth > LIMIT_JSON_DEPTH ? STELE_ELIMIT : 0);
+}
+
 START_TEST(containers_nest_as_deep_as_the_limit_and_no_deeper)
 {
 	char doc[1024];
 
 	for (unsigned depth = LIMIT_JSON_DEPTH - 1; depth <= LIMIT_JSON_DEPTH + 1; depth++) {
-		bool deep = depth > LIMIT_JSON_DEPTH;
+		size_t n = 4 * (depth - 1);
+		for (unsigned i = 0; i < depth; i++)
+			memcpy(doc + 4 * i, "{\"\":", 4);
+		memset(doc + n + 1, '}', depth);
+		assert_depth(doc, n + 1 + depth, depth); /* the innermost is empty */
+		memcpy(doc + n, "{\"\":0", 5);
+		memset(doc + n + 5, '}', depth);
+		assert_depth(doc, n + 5 + depth, depth);
 		memset(doc, '[', depth);
 		memset(doc + depth, ']', depth);
-		if (deep)
-			assert_refused(slice_of(doc, 2 * depth), STELE_ELIMIT, 1, depth - 1);
-		else
-			ck_assert_int_eq(judge(slice_of(doc, 2 * depth), NULL), 0);
+		assert_depth(doc, 2 * depth, depth);
 		doc[depth] = '1';
 		memset(doc + depth + 1, ']', depth);
-		ck_assert_int_eq(judge(slice_of(doc, 2 * depth + 1), NULL),
-				 deep ? STELE_ELIMIT : 0);
+		assert_depth(doc, 2 * depth + 1, depth);
 	}
-	for (unsigned depth = 32; depth <= 33; depth++) {
-		size_t n = 0;
-		for (unsigned i = 0; i < depth; i++, n += 5)
-			memcpy(doc + n, "{\"\":[", 5);
-		for (unsigned i = 0; i < depth; i++, n += 2)
-			memcpy(doc + n, "]}", 2);
-		ck_assert_int_eq(judge(slice_of(doc, n), NULL), depth > 32 ? STELE_ELIMIT : 0);
-	}
+	memset(doc, '[', LIMIT_JSON_DEPTH + 1);
+	assert_refused(slice_of(doc, LIMIT_JSON_DEPTH + 1), STELE_ELIMIT, 1, LIMIT_JSON_DEPTH);
+}
+END_TEST
+
+START_TEST(an_escape_is_not_looked_for_behind_the_end)
+{
+	static const char *const cut[] = {"\\", "\\u", "\\u004", "\\ud800", "\\ud800\\udc0"};
+
+	for (size_t i = 0; i < COUNT(cut); i++)
+		ck_assert(!json_walk_escapes(fenced(slice_str(cut[i]))));
+	ck_assert(json_walk_escapes(fenced(slice_str("\\u0041"))));
+	ck_assert(json_walk_escapes(fenced(slice_str("\\ud800\\udc00"))));
+}
+END_TEST
+
+START_TEST(a_byte_order_mark_is_named)
+{
+	struct json_error err = {0};
+
+	ck_assert_int_eq(judge(slice_str("\xef\xbb\xbf{}"), &err), STELE_ESYNTAX);
+	ck_assert_str_eq(err.message, "a byte order mark");
 }
 END_TEST
 
@@ -312,7 +337,7 @@ static size_t
 mutate(uint8_t *p, size_t n)
 {
 	static const char spice[] =
-	    "{}[]:,\"\\u0dc8 \t\r\n-+.eE1tfn\x01\x7f\x80\xc3\xe2\xed\xf0\xff";
+		"{}[]:,\"\\u0dc8 \t\r\n-+.eE1tfn\x01\x7f\x80\xc3\xe2\xed\xf0\xff";
 
 	for (size_t times = 1 + below(3); times && n > 1; times--) {
 		size_t i = below(n), k = 1 + below(4);
@@ -342,13 +367,13 @@ mutate(uint8_t *p, size_t n)
 START_TEST(jansson_judges_mutations_as_we_do)
 {
 	static const char *const seeds[] = {
-	    "{\"a\":[1,-2.5e+10,true,false,null,\"x\"],\"b\":{\"c\":{}},\"d\":[[],[[]]]}",
-	    "{\"k\\u00e9y\":\"\\ud83d\\ude00 \\\"q\\\" \\\\ \\/ "
-	    "\\b\\f\\n\\r\\t\",\"\xc3\xa9\":\"\xe2\x82\xac"
-	    "\xf0\x9f\x98\x80\"}",
-	    " [ 0 , -0.0 , 1E5 , 10e-2 , { \"z\" : \"\" } , \"\\u0000\" ] \r\n",
-	    "\"\\ud800\\udc00\\udbff\\udfff\\uffff\"",
-	    "-12.5e-7",
+		"{\"a\":[1,-2.5e+10,true,false,null,\"x\"],\"b\":{\"c\":{}},\"d\":[[],[[]]]}",
+		"{\"k\\u00e9y\":\"\\ud83d\\ude00 \\\"q\\\" \\\\ \\/ "
+		"\\b\\f\\n\\r\\t\",\"\xc3\xa9\":\"\xe2\x82\xac"
+		"\xf0\x9f\x98\x80\"}",
+		" [ 0 , -0.0 , 1E5 , 10e-2 , { \"z\" : \"\" } , \"\\u0000\" ] \r\n",
+		"\"\\ud800\\udc00\\udbff\\udfff\\uffff\"",
+		"-12.5e-7",
 	};
 	uint8_t doc[256];
 	int taken = 0, judged = 0;
@@ -411,6 +436,8 @@ main(int argc __attribute__((unused)), char **argv)
 	tcase_add_test(tc, what_the_grammar_allows_is_valid);
 	tcase_add_test(tc, what_is_not_valid_is_refused_at_its_byte);
 	tcase_add_test(tc, containers_nest_as_deep_as_the_limit_and_no_deeper);
+	tcase_add_test(tc, an_escape_is_not_looked_for_behind_the_end);
+	tcase_add_test(tc, a_byte_order_mark_is_named);
 	tcase_add_test(tc, jansson_judges_mutations_as_we_do);
 	tcase_add_test(tc, documents_larger_than_any_before_are_valid);
 	suite_add_tcase(suite, tc);
