@@ -12,7 +12,7 @@
 #include "proto/err.h"
 #include "proto/le.h"
 #include "proto/limits.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/folder.h"
 
 static struct keyfile_seal *plain, *sealed, *wrong;
 static struct sha256 *h;
@@ -166,38 +166,38 @@ END_TEST
 START_TEST(a_written_file_is_private_whatever_the_umask_and_replaces_the_old)
 {
 	mode_t old = umask(0);
-	struct scratch s;
+	struct folder s;
 	struct stat st;
 	struct buf body;
 	char path[512];
 
-	scratch_init(&s);
-	snprintf(path, sizeof path, "%s", scratch_path(&s, "keyring"));
+	folder_init(&s);
+	snprintf(path, sizeof path, "%s", folder_path(&s, "keyring"));
 	ck_assert_int_eq(keyfile_write(path, slice_str("old"), plain), 0);
-	close(open(scratch_path(&s, "keyring.new"), O_CREAT | O_WRONLY, 0666)); /* a crash's rest */
+	close(open(folder_path(&s, "keyring.new"), O_CREAT | O_WRONLY, 0666)); /* a crash's rest */
 	ck_assert_int_eq(keyfile_write(path, slice_of(secret, sizeof secret), sealed), 0);
 	umask(old);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
-	ck_assert_int_ne(access(scratch_path(&s, "keyring.new"), F_OK), 0);
+	ck_assert_int_ne(access(folder_path(&s, "keyring.new"), F_OK), 0);
 	buf_init(&body);
 	ck_assert_int_eq(keyfile_read(path, &body, sealed), 0);
 	ck_assert(slice_eq(buf_slice(&body), slice_of(secret, sizeof secret)));
 	keyfile_wipe(&body);
-	scratch_fini(&s);
+	folder_fini(&s);
 }
 END_TEST
 
 START_TEST(a_file_others_can_reach_is_refused)
 {
 	static const mode_t wide[] = {0640, 0604, 0620, 0601, 0700, 0666};
-	struct scratch s;
+	struct folder s;
 	struct buf body;
 	char path[512];
 
-	scratch_init(&s);
+	folder_init(&s);
 	buf_init(&body);
-	snprintf(path, sizeof path, "%s", scratch_path(&s, "identity"));
+	snprintf(path, sizeof path, "%s", folder_path(&s, "identity"));
 	ck_assert_int_eq(keyfile_write(path, slice_str("x"), plain), 0);
 	for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
 		ck_assert_int_eq(chmod(path, wide[i]), 0);
@@ -206,44 +206,44 @@ START_TEST(a_file_others_can_reach_is_refused)
 	ck_assert_int_eq(chmod(path, 0400), 0);
 	ck_assert_int_eq(keyfile_read(path, &body, plain), 0);
 	keyfile_wipe(&body);
-	scratch_fini(&s);
+	folder_fini(&s);
 }
 END_TEST
 
 START_TEST(missing_files_folders_and_things_that_are_no_files_have_their_errors)
 {
-	struct scratch s;
+	struct folder s;
 	struct buf body;
 
-	scratch_init(&s);
+	folder_init(&s);
 	buf_init(&body);
-	ck_assert_int_eq(keyfile_read(scratch_path(&s, "none"), &body, plain), STELE_ENOTFOUND);
-	ck_assert_int_eq(keyfile_write(scratch_path(&s, "no/where"), slice_str("x"), plain),
+	ck_assert_int_eq(keyfile_read(folder_path(&s, "none"), &body, plain), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyfile_write(folder_path(&s, "no/where"), slice_str("x"), plain),
 			 STELE_ENOTFOUND);
-	ck_assert_int_eq(mkfifo(scratch_path(&s, "fifo"), 0600), 0);
+	ck_assert_int_eq(mkfifo(folder_path(&s, "fifo"), 0600), 0);
 	ck_assert_int_eq(keyfile_read(s.path, &body, plain), STELE_EDAMAGED);
 	ck_assert_int_eq(keyfile_read(s.dir, &body, plain), STELE_EDAMAGED);
 	ck_assert_uint_eq(body.n, 0);
-	scratch_fini(&s);
+	folder_fini(&s);
 }
 END_TEST
 
 START_TEST(a_failed_replacement_leaves_the_old_file)
 {
-	struct scratch s;
+	struct folder s;
 	struct buf body;
 	char path[512];
 
-	scratch_init(&s);
-	snprintf(path, sizeof path, "%s", scratch_path(&s, "keyring"));
+	folder_init(&s);
+	snprintf(path, sizeof path, "%s", folder_path(&s, "keyring"));
 	ck_assert_int_eq(keyfile_write(path, slice_str("old"), plain), 0);
-	ck_assert_int_eq(mkdir(scratch_path(&s, "keyring.new"), 0700), 0); /* in the way */
+	ck_assert_int_eq(mkdir(folder_path(&s, "keyring.new"), 0700), 0); /* in the way */
 	ck_assert_int_ne(keyfile_write(path, slice_str("new"), plain), 0);
 	buf_init(&body);
 	ck_assert_int_eq(keyfile_read(path, &body, plain), 0);
 	ck_assert(slice_eq_str(buf_slice(&body), "old"));
 	keyfile_wipe(&body);
-	scratch_fini(&s);
+	folder_fini(&s);
 }
 END_TEST
 

@@ -8,23 +8,23 @@
 
 #include "crypto/init.h"
 #include "proto/err.h"
-#include "tests/unit/scratch.h"
+#include "tests/unit/folder.h"
 
 static struct keyfile_seal *plain, *sealed;
-static struct scratch scratch;
+static struct folder folder;
 static char path[512];
 
 static void
 setup(void)
 {
-	scratch_init(&scratch);
-	snprintf(path, sizeof path, "%s", scratch_path(&scratch, "keyring"));
+	folder_init(&folder);
+	snprintf(path, sizeof path, "%s", folder_path(&folder, "keyring"));
 }
 
 static void
 teardown(void)
 {
-	scratch_fini(&scratch);
+	folder_fini(&folder);
 }
 
 static struct keyring *
