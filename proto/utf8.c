@@ -31,6 +31,23 @@ utf8_decode(uint32_t *code_point, struct slice s)
 }
 
 bool
+utf8_valid(struct slice s)
+{
+	while (s.n) {
+		uint32_t c;
+		uint64_t eight;
+		size_t n = 8;
+
+		if (s.n >= 8 && (memcpy(&eight, s.p, 8), (eight & 0x8080808080808080u) == 0))
+			; /* ASCII, eight at a time */
+		else if ((n = utf8_decode(&c, s)) == 0)
+			return false;
+		s = slice_of(s.p + n, s.n - n);
+	}
+	return true;
+}
+
+bool
 utf8_is_space(uint32_t c)
 {
 	return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||

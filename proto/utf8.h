@@ -18,6 +18,9 @@
  */
 size_t utf8_decode(uint32_t *code_point, struct slice s);
 
+/* True when all of s is UTF-8; a NUL is a character like others. */
+bool utf8_valid(struct slice s);
+
 /* White_Space of the Unicode character database, version 15. */
 bool utf8_is_space(uint32_t code_point);
 
