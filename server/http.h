@@ -1,0 +1,130 @@
+/*
+ * HTTP/1.1 requests from bytes (RFC 9112), one at a time, without a socket.
+ *
+ *   http_room -> the caller reads bytes there -> http_fill -> http_step ...
+ *   STEP_HEAD:  the head is complete; the caller decides, then http_accept
+ *   STEP_READY: the body is complete; after the answer, http_next
+ *
+ * llhttp is the parser; what it is lenient about is refused before or after
+ * it: bare CR or LF, folded lines, any body length that two parsers could
+ * read differently. Slices of the head point into the request's own buffer
+ * and live until http_next.
+ */
+#ifndef STELE_SERVER_HTTP_H
+#define STELE_SERVER_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <llhttp.h>
+
+#include "proto/arena.h"
+#include "proto/limits.h"
+#include "proto/slice.h"
+#include "server/problem.h"
+
+enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OTHER };
+
+/* Fields that the server reads. All but ACCEPT and PREFER may come once only. */
+enum field {
+	FIELD_HOST,
+	FIELD_CONTENT_LENGTH,
+	FIELD_CONTENT_TYPE,
+	FIELD_CONTENT_ENCODING,
+	FIELD_TRANSFER_ENCODING,
+	FIELD_AUTHORIZATION,
+	FIELD_ACCEPT,
+	FIELD_PREFER,
+	FIELD_EXPECT,
+	FIELD_RANGE,
+	FIELD_IF_RANGE,
+	FIELD_IF_NONE_MATCH,
+	FIELD_IDEMPOTENCY_KEY,
+	FIELD_COUNT
+};
+
+struct http_field {
+	struct slice name, value;
+};
+
+enum http_step {
+	STEP_MORE,  /* needs bytes: read into http_room */
+	STEP_HEAD,  /* head complete: look, then http_accept or answer and close */
+	STEP_READY, /* body complete: answer, then http_next */
+	STEP_BAD,   /* problem and detail say why: answer and close */
+};
+
+/* Bytes of bodies too large for their request's buffer, all requests together. */
+struct http_budget {
+	atomic_ullong used_bytes;
+	uint64_t max_bytes;
+};
+
+struct http {
+	llhttp_t parser;
+	enum http_step state;
+	enum problem problem;
+	const char *detail;
+	struct arena *arena;        /* the caller's, for joined field values */
+	struct http_budget *budget; /* the caller's */
+
+	/* the head, once STEP_HEAD */
+	enum method method;
+	bool http_1_1, keep_alive, chunked, expect_continue;
+	struct slice target, path, query;
+	struct http_field fields[LIMIT_HTTP_HEADERS];
+	size_t n_fields;
+	struct slice known[FIELD_COUNT]; /* p NULL: absent */
+	uint64_t length;                 /* of the body, unless chunked */
+
+	/* the body, once STEP_READY */
+	struct slice body;
+
+	/* inside */
+	size_t line_n, scanned_n; /* start of the current line; bytes looked at for its end */
+	size_t fields_n;          /* start of the first field line; 0 while unknown */
+	size_t head_n;            /* bytes of the head; 0 while unknown */
+	size_t used_n;            /* bytes of buf that belong to this message, once known */
+	uint64_t max_body;
+	uint64_t raw_bytes; /* of a chunked body, as it came */
+	uint8_t *large;     /* the body when it is not in buf */
+	size_t large_n, large_cap;
+	uint64_t charged_bytes;     /* taken from budget */
+	bool head_parsed, complete; /* llhttp has seen the end of the head, of the message */
+	size_t n;                   /* bytes in buf */
+	uint8_t buf[LIMIT_HTTP_BUFFER_BYTES];
+};
+
+/* Prepares h for a connection's first request. */
+void http_init(struct http *h, struct arena *arena, struct http_budget *budget);
+
+/* Frees a large body; h is then as after http_init. */
+void http_fini(struct http *h);
+
+/* Where the next bytes go, and how many at most: 0 when nothing more is taken now. */
+size_t http_room(struct http *h, uint8_t **p);
+
+/* n bytes were put there. */
+void http_fill(struct http *h, size_t n);
+
+/* Goes as far as the bytes allow. Repeats its last answer until something changes. */
+enum http_step http_step(struct http *h);
+
+/* After STEP_HEAD: a body of at most max_bytes is wanted. Go on with http_step. */
+void http_accept(struct http *h, uint64_t max_bytes);
+
+/* After STEP_READY: forgets the request, keeps what came behind it. */
+void http_next(struct http *h);
+
+/* True when no byte of a next request is there. */
+bool http_idle(const struct http *h);
+
+/* True when the rest of the message is in hand already: an early answer may keep the connection. */
+bool http_whole(const struct http *h);
+
+/* A field by its lower-case name: *value and true, or false. The first, when repeated. */
+bool http_field_find(const struct http *h, const char *name, struct slice *value);
+
+#endif

@@ -1,0 +1,191 @@
+/* The table, and what is made of it. */
+#include "server/problem.h"
+
+#include <stddef.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+
+struct row {
+	int status;
+	unsigned retry_after_s;
+	const char *name, *title;
+};
+
+static const struct row rows[PROBLEM_COUNT] = {
+	[PROBLEM_NONE] = {500, 0, "none", "No problem"},
+	[PROBLEM_MALFORMED_HTTP] = {400, 0, "malformed-http", "The request is not valid HTTP/1.1"},
+	[PROBLEM_INVALID_PARAMETER] = {400, 0, "invalid-parameter", "A parameter is not valid"},
+	[PROBLEM_INVALID_JSON] = {400, 0, "invalid-json", "The body is not valid JSON"},
+	[PROBLEM_INVALID_EVENT] = {400, 0, "invalid-event", "The body is not a valid CloudEvent"},
+	[PROBLEM_INVALID_HEADER] = {400, 0, "invalid-header", "A header field is not valid"},
+	[PROBLEM_INVALID_ENCODING] = {400, 0, "invalid-encoding", "The body cannot be decoded"},
+	[PROBLEM_EMPTY_BATCH] = {400, 0, "empty-batch", "The batch holds no record"},
+	[PROBLEM_INVALID_LOG_NAME] = {400, 0, "invalid-log-name", "This is not a log's name"},
+	[PROBLEM_UNAUTHORIZED] = {401, 0, "unauthorized", "A valid token is needed"},
+	[PROBLEM_INSUFFICIENT_SCOPE] = {403, 0, "insufficient-scope",
+					"The token does not allow this"},
+	[PROBLEM_RESERVED_LOG] = {403, 0, "reserved-log", "Only the server writes to this log"},
+	[PROBLEM_NOT_FOUND] = {404, 0, "not-found", "There is no such resource"},
+	[PROBLEM_UNKNOWN_LOG] = {404, 0, "unknown-log", "There is no such log"},
+	[PROBLEM_UNKNOWN_RECORD] = {404, 0, "unknown-record", "There is no such record"},
+	[PROBLEM_UNKNOWN_TILE] = {404, 0, "unknown-tile", "There is no such tile"},
+	[PROBLEM_UNKNOWN_TOKEN] = {404, 0, "unknown-token", "There is no such token"},
+	[PROBLEM_METHOD_NOT_ALLOWED] = {405, 0, "method-not-allowed",
+					"The resource does not take this method"},
+	[PROBLEM_NOT_ACCEPTABLE] = {406, 0, "not-acceptable", "No form that the client accepts"},
+	[PROBLEM_REQUEST_TIMEOUT] = {408, 0, "request-timeout",
+				     "The request took too long to come"},
+	[PROBLEM_LOG_EXISTS] = {409, 0, "log-exists", "The log exists with another policy"},
+	[PROBLEM_BODY_TOO_LARGE] = {413, 0, "body-too-large", "The body is too large"},
+	[PROBLEM_RECORD_TOO_LARGE] = {413, 0, "record-too-large", "A record is too large"},
+	[PROBLEM_BATCH_TOO_LARGE] = {413, 0, "batch-too-large", "The batch has too many records"},
+	[PROBLEM_TARGET_TOO_LONG] = {414, 0, "target-too-long", "The request target is too long"},
+	[PROBLEM_UNSUPPORTED_ENCODING] = {415, 0, "unsupported-encoding",
+					  "The content encoding is not supported"},
+	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {415, 0, "unsupported-media-type",
+					    "The media type is not supported"},
+	[PROBLEM_RANGE_NOT_SATISFIABLE] = {416, 0, "range-not-satisfiable",
+					   "The range lies outside the payload"},
+	[PROBLEM_EXPECTATION_FAILED] = {417, 0, "expectation-failed",
+					"The expectation cannot be met"},
+	[PROBLEM_INVALID_POLICY] = {422, 0, "invalid-policy", "The policy is not valid"},
+	[PROBLEM_UNSUPPORTED_POLICY] = {422, 0, "unsupported-policy",
+					"This version does not offer that policy"},
+	[PROBLEM_INVALID_TOKEN_REQUEST] = {422, 0, "invalid-token-request",
+					   "The token cannot be made as asked"},
+	[PROBLEM_IDEMPOTENCY_CONFLICT] = {422, 0, "idempotency-conflict",
+					  "The idempotency key was used with another payload"},
+	[PROBLEM_RETENTION_UNSUPPORTED] = {422, 0, "retention-unsupported",
+					   "This version does not offer retention headers"},
+	[PROBLEM_TOO_MANY_TOKENS] = {409, 0, "too-many-tokens", "There are too many tokens"},
+	[PROBLEM_HEADERS_TOO_LARGE] = {431, 0, "headers-too-large",
+				       "The header fields are too large"},
+	[PROBLEM_DAMAGED] = {500, 0, "damaged", "Stored bytes failed verification"},
+	[PROBLEM_STORAGE_FAILED] = {500, 0, "storage-failed", "Storage failed"},
+	[PROBLEM_UNKNOWN_METHOD] = {501, 0, "unknown-method", "The method is not known here"},
+	[PROBLEM_OVERLOADED] = {503, 1, "overloaded", "The server has no room just now"},
+	[PROBLEM_READ_ONLY] = {503, 60, "read-only", "The server is read-only"},
+	[PROBLEM_SHUTTING_DOWN] = {503, 5, "shutting-down", "The server is shutting down"},
+	[PROBLEM_NOT_READY] = {503, 5, "not-ready", "The server is not ready"},
+	[PROBLEM_HTTP_VERSION] = {505, 0, "http-version", "Only HTTP/1.0 and HTTP/1.1 are spoken"},
+	[PROBLEM_LOW_SPACE] = {507, 60, "low-space", "Free disk space is below the limit"},
+};
+
+int
+problem_status(enum problem p)
+{
+	CHECK(p < PROBLEM_COUNT);
+	return rows[p].status;
+}
+
+const char *
+problem_name(enum problem p)
+{
+	CHECK(p < PROBLEM_COUNT);
+	return rows[p].name;
+}
+
+const char *
+problem_title(enum problem p)
+{
+	CHECK(p < PROBLEM_COUNT);
+	return rows[p].title;
+}
+
+unsigned
+problem_retry_after_s(enum problem p)
+{
+	CHECK(p < PROBLEM_COUNT);
+	return rows[p].retry_after_s;
+}
+
+enum problem
+problem_of_err(int err)
+{
+	switch (err) {
+	case STELE_EBUSY:
+	case STELE_ENOMEM:
+		return PROBLEM_OVERLOADED;
+	case STELE_EREADONLY:
+		return PROBLEM_READ_ONLY;
+	case STELE_ENOSPACE:
+		return PROBLEM_LOW_SPACE;
+	case STELE_ECLOSED:
+		return PROBLEM_SHUTTING_DOWN;
+	case STELE_EDAMAGED:
+	case STELE_EVERIFY:
+		return PROBLEM_DAMAGED;
+	case STELE_ECONFLICT:
+		return PROBLEM_IDEMPOTENCY_CONFLICT;
+	case STELE_ENOTFOUND:
+		return PROBLEM_UNKNOWN_RECORD;
+	default:
+		return PROBLEM_STORAGE_FAILED;
+	}
+}
+
+void
+problem_begin(struct buf *out, enum problem p, const char *detail)
+{
+	buf_put_str(out, "{\"type\":\"urn:stele:problem:");
+	buf_put_str(out, problem_name(p));
+	buf_put_str(out, "\",\"title\":");
+	buf_put_json_str(out, slice_str(problem_title(p)));
+	buf_printf(out, ",\"status\":%d,\"detail\":", problem_status(p));
+	buf_put_json_str(out, slice_str(detail));
+}
+
+const char *
+problem_reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{200, "OK"},
+		{201, "Created"},
+		{204, "No Content"},
+		{206, "Partial Content"},
+		{304, "Not Modified"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{406, "Not Acceptable"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{413, "Content Too Large"},
+		{414, "URI Too Long"},
+		{415, "Unsupported Media Type"},
+		{416, "Range Not Satisfiable"},
+		{417, "Expectation Failed"},
+		{422, "Unprocessable Content"},
+		{431, "Request Header Fields Too Large"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{503, "Service Unavailable"},
+		{505, "HTTP Version Not Supported"},
+		{507, "Insufficient Storage"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	check_failed(__FILE__, __LINE__, "a status has its reason phrase");
+}
+
+void
+problem_dump(struct buf *out)
+{
+	int p;
+
+	buf_put_u8(out, '[');
+	for (p = PROBLEM_NONE + 1; p < PROBLEM_COUNT; p++)
+		buf_printf(out, "%s{\"type\":\"urn:stele:problem:%s\",\"status\":%d}",
+			   p > 1 ? "," : "", rows[p].name, rows[p].status);
+	buf_put_u8(out, ']');
+}
