@@ -1,0 +1,69 @@
+/* One field, one token, one question. */
+#include "server/auth.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/buf.h"
+#include "server/problem.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/tokens.h"
+
+static const char scheme[] = "Bearer ";
+
+/* The token in the Authorization field; an empty slice when there is none. */
+static struct slice
+bearer(const struct request *r)
+{
+	struct slice v = r->http.known[FIELD_AUTHORIZATION];
+	size_t n = sizeof scheme - 1;
+
+	if (v.n <= n || strncasecmp((const char *)v.p, scheme, n) != 0)
+		return slice_of("", 0);
+	for (; n < v.n && v.p[n] == ' '; n++)
+		;
+	return slice_of(v.p + n, v.n - n);
+}
+
+static void
+refuse_scope(struct request *r)
+{
+	char list[64] = "";
+	size_t n = 0;
+	unsigned s;
+
+	for (s = 1; s < SCOPE_ALL; s <<= 1) {
+		if (r->route->scopes & s)
+			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "",
+					      scope_name(s));
+	}
+	reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
+		      "This needs the scope %s here; use a token that has it.", list);
+}
+
+bool
+auth_admit(struct request *r, struct slice log)
+{
+	struct slice text = bearer(r);
+
+	if (text.n == 0) {
+		reply_problem(r, PROBLEM_UNAUTHORIZED,
+			      "Send \"Authorization: Bearer TOKEN\"; the server's first token is "
+			      "in admin.token in its data directory.");
+		return false;
+	}
+	r->token = tokens_check(r->server->tokens, text, server_now_ns());
+	if (!r->token) {
+		reply_problem(r, PROBLEM_UNAUTHORIZED, "The token is unknown, revoked or expired.");
+		return false;
+	}
+	if (!token_may(r->token, r->route->scopes, log)) {
+		refuse_scope(r);
+		return false;
+	}
+	return true;
+}

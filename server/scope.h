@@ -1,0 +1,35 @@
+/*
+ * What a token may do (design.md section 7): scopes on logs by name or
+ * pattern. No scope implies another.
+ */
+#ifndef STELE_SERVER_SCOPE_H
+#define STELE_SERVER_SCOPE_H
+
+#include <stdbool.h>
+
+#include "proto/slice.h"
+
+enum scope {
+	SCOPE_APPEND = 1 << 0,
+	SCOPE_READ = 1 << 1,
+	SCOPE_VERIFY = 1 << 2,  /* checkpoints, proofs, tiles, entries; no payload */
+	SCOPE_POLICY = 1 << 3,  /* create logs */
+	SCOPE_ACCESS = 1 << 4,  /* tokens */
+	SCOPE_OPERATE = 1 << 5, /* metrics */
+	SCOPE_ALL = (1 << 6) - 1,
+};
+
+/* A scope's name; NULL for anything but one scope. */
+const char *scope_name(unsigned scope);
+
+/* The scope of that name, or 0. */
+unsigned scope_parse(struct slice name);
+
+/*
+ * A pattern is a log's name in which '*' stands for any characters, none too.
+ * True when it is one: 1 to LIMIT_LOG_NAME_BYTES characters of names and '*'.
+ */
+bool scope_pattern_valid(struct slice pattern);
+bool scope_pattern_match(struct slice pattern, struct slice name);
+
+#endif
