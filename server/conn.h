@@ -1,0 +1,48 @@
+/*
+ * A connection: bytes from the socket into its request, answers back, and the
+ * deadlines that no peer may miss.
+ */
+#ifndef STELE_SERVER_CONN_H
+#define STELE_SERVER_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "server/loop.h"
+
+enum conn_phase {
+	CONN_IDLE,    /* no byte of a request */
+	CONN_HEADER,  /* a head has begun */
+	CONN_BODY,    /* a body is coming */
+	CONN_HANDLER, /* a handler has it: no deadline of ours */
+	CONN_WRITE,   /* the answer waits for the peer to take it */
+	CONN_LINGER,  /* the answer is out, what still comes is dropped */
+};
+
+struct conn {
+	uint32_t magic;
+	enum conn_phase phase;
+	struct loop *loop;
+	struct request *r; /* NULL while idle */
+	struct conn *prev, *next;
+	bool running, reading, continued, worked, eof, closing, closed;
+	uint64_t since_ms, moved_ms;       /* start of the phase; last progress in it */
+	uint64_t moved_bytes, write_bytes; /* progress in the phase; size of the answer */
+	uv_tcp_t tcp;
+	uv_write_t write;
+	uv_shutdown_t shutdown;
+	uv_work_t work;
+};
+
+/* Takes the connection that waits on the loop's listener. */
+void conn_accept(struct loop *l);
+
+/* Cuts the connection when its deadline has passed. */
+void conn_check_deadline(struct conn *c, uint64_t now_ms);
+
+/* Closes the connection if it is idle; or whatever it does (by force), but for handlers. */
+void conn_drain(struct conn *c, bool by_force);
+
+#endif

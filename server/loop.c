@@ -1,0 +1,322 @@
+/* In the order of an iteration: accept, completions, submission, the tick; then start and end. */
+#include "server/loop.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+#include "server/config.h"
+#include "server/conn.h"
+#include "server/reply.h"
+#include "storage/writer.h"
+
+enum { BACKLOG = 4096 };
+
+static void
+on_connection(uv_stream_t *listener, int status)
+{
+	if (status == 0)
+		conn_accept(listener->data);
+}
+
+/* --- jobs to the writer and back -------------------------------------------- */
+
+/* The writer's thread. */
+static void
+on_job_done(struct append_job *job)
+{
+	struct request *r = job->owner;
+	struct loop *l = r->loop;
+	bool first;
+
+	r->next = NULL;
+	pthread_mutex_lock(&l->lock);
+	first = !l->done;
+	*l->done_end = r;
+	l->done_end = &r->next;
+	pthread_mutex_unlock(&l->lock);
+	if (first)
+		uv_async_send(&l->wake);
+}
+
+void
+loop_submit(struct request *r)
+{
+	struct loop *l = r->loop;
+
+	r->job.owner = r;
+	r->job.done = on_job_done;
+	r->job.next = NULL;
+	*l->pending_end = &r->job;
+	l->pending_end = &r->job.next;
+}
+
+/* All together; when that is too much for the queue, as many as fit. */
+static void
+submit_pending(struct loop *l)
+{
+	while (l->pending) {
+		struct append_job *job = l->pending, *next;
+		int err;
+
+		l->pending = NULL;
+		l->pending_end = &l->pending;
+		err = writer_submit(l->server->writer, job);
+		for (; err && job; job = next) {
+			struct request *r = job->owner;
+
+			next = job->next;
+			job->next = NULL;
+			job->err = err == STELE_EBUSY ? writer_submit(l->server->writer, job) : err;
+			if (job->err)
+				r->then(r);
+		}
+	}
+}
+
+static void
+on_check(uv_check_t *h)
+{
+	submit_pending(h->data);
+}
+
+static void
+on_prepare(uv_prepare_t *h)
+{
+	submit_pending(h->data);
+}
+
+static void
+take_done(struct loop *l)
+{
+	struct request *r, *next;
+
+	pthread_mutex_lock(&l->lock);
+	r = l->done;
+	l->done = NULL;
+	l->done_end = &l->done;
+	pthread_mutex_unlock(&l->lock);
+	for (; r; r = next) {
+		next = r->next;
+		r->then(r);
+	}
+}
+
+/* --- work that blocks -------------------------------------------------------- */
+
+static void
+on_work(uv_work_t *w)
+{
+	struct conn *c = w->data;
+	struct kit_pool *kits = &c->loop->server->kits;
+	struct kit *kit = kit_take(kits);
+
+	c->worked = kit != NULL;
+	if (!kit)
+		return;
+	c->r->work(c->r, kit);
+	kit_put(kits, kit);
+}
+
+static void
+on_work_done(uv_work_t *w, int status)
+{
+	struct conn *c = w->data;
+
+	CHECK(status == 0);
+	if (c->worked)
+		c->r->then(c->r);
+	else
+		reply_err(c->r, STELE_ENOMEM);
+}
+
+void
+loop_work(struct request *r)
+{
+	struct conn *c = r->conn;
+
+	c->work.data = c;
+	CHECK(uv_queue_work(&r->loop->uv, &c->work, on_work, on_work_done) == 0);
+}
+
+/* --- requests ------------------------------------------------------------------ */
+
+struct request *
+loop_take_request(struct loop *l)
+{
+	struct request *r = l->pool;
+
+	if (r) {
+		l->pool = r->next;
+		l->n_pool--;
+		return r;
+	}
+	r = calloc(1, sizeof *r);
+	if (!r)
+		return NULL;
+	r->server = l->server;
+	r->loop = l;
+	r->date = slice_of(l->date, l->date_n);
+	arena_init(&r->arena);
+	buf_init(&r->out);
+	http_init(&r->http, &r->arena, &l->server->bodies);
+	return r;
+}
+
+static void
+free_request(struct request *r)
+{
+	request_reset(r);
+	http_fini(&r->http);
+	arena_fini(&r->arena);
+	buf_fini(&r->out);
+	free(r);
+}
+
+void
+loop_put_request(struct loop *l, struct request *r)
+{
+	if (l->n_pool == LOOP_POOL_REQUESTS) {
+		free_request(r);
+		return;
+	}
+	request_reset(r);
+	if (r->http.state != STEP_MORE || !http_idle(&r->http))
+		http_fini(&r->http);
+	r->conn = NULL;
+	r->started_ns = 0;
+	r->next = l->pool;
+	l->pool = r;
+	l->n_pool++;
+}
+
+/* --- the tick, and the end ------------------------------------------------------ */
+
+static void
+set_date(struct loop *l)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (now == l->date_s)
+		return;
+	l->date_s = now;
+	gmtime_r(&now, &tm);
+	l->date_n = strftime(l->date, sizeof l->date, "\r\nDate: %a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+static void
+close_handle(void *h)
+{
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void
+drain_step(struct loop *l)
+{
+	bool by_force = uv_now(&l->uv) >= l->drain_deadline_ms;
+	struct conn *c, *next;
+
+	for (c = l->conns; c; c = next) {
+		next = c->next;
+		conn_drain(c, by_force);
+	}
+	if (l->n_conns)
+		return;
+	close_handle(&l->wake);
+	close_handle(&l->check);
+	close_handle(&l->prepare);
+	close_handle(&l->tick);
+}
+
+static void
+on_tick(uv_timer_t *h)
+{
+	struct loop *l = h->data;
+	struct conn *c, *next;
+
+	set_date(l);
+	for (c = l->conns; c; c = next) {
+		next = c->next;
+		conn_check_deadline(c, uv_now(&l->uv));
+	}
+	if (l->draining)
+		drain_step(l);
+}
+
+static void
+on_wake(uv_async_t *h)
+{
+	struct loop *l = h->data;
+
+	take_done(l);
+	if (!atomic_load(&l->server->draining))
+		return;
+	if (!l->draining) {
+		l->draining = true;
+		l->drain_deadline_ms = uv_now(&l->uv) + LIMIT_DRAIN_TIMEOUT_MS;
+		close_handle(&l->listener);
+		uv_timer_start(&l->tick, on_tick, 0, 20);
+	}
+}
+
+void
+loop_wake(struct loop *l)
+{
+	uv_async_send(&l->wake);
+}
+
+int
+loop_new(struct loop **out, struct server *server, int fd)
+{
+	struct loop *l = calloc(1, sizeof *l);
+	int err;
+
+	if (!l)
+		return STELE_ENOMEM;
+	l->server = server;
+	l->pending_end = &l->pending;
+	l->done_end = &l->done;
+	pthread_mutex_init(&l->lock, NULL);
+	set_date(l);
+	l->kit = kit_new();
+	CHECK(l->kit && uv_loop_init(&l->uv) == 0);
+	uv_tcp_init(&l->uv, &l->listener);
+	uv_async_init(&l->uv, &l->wake, on_wake);
+	uv_check_init(&l->uv, &l->check);
+	uv_prepare_init(&l->uv, &l->prepare);
+	uv_timer_init(&l->uv, &l->tick);
+	l->listener.data = l->wake.data = l->check.data = l->prepare.data = l->tick.data = l;
+	uv_check_start(&l->check, on_check);
+	uv_prepare_start(&l->prepare, on_prepare);
+	uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
+	err = uv_tcp_open(&l->listener, fd);
+	if (!err)
+		err = uv_listen((uv_stream_t *)&l->listener, BACKLOG, on_connection);
+	*out = l;
+	return err ? STELE_EIO : 0;
+}
+
+void
+loop_run(struct loop *l)
+{
+	uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void
+loop_free(struct loop *l)
+{
+	struct request *r, *next;
+
+	for (r = l->pool; r; r = next) {
+		next = r->next;
+		free_request(r);
+	}
+	CHECK(uv_loop_close(&l->uv) == 0);
+	pthread_mutex_destroy(&l->lock);
+	kit_free(l->kit);
+	free(l);
+}

@@ -1,0 +1,84 @@
+/*
+ * One event loop in one thread: its listener, its connections, its requests.
+ * Loops share nothing but struct server.
+ *
+ * Jobs for the writer gather during an iteration and leave together; answers
+ * come back through one list and one wake-up for each batch.
+ */
+#ifndef STELE_SERVER_LOOP_H
+#define STELE_SERVER_LOOP_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "server/metrics.h"
+#include "server/request.h"
+#include "server/server.h"
+
+struct conn;
+
+enum {
+	LOOP_TICK_MS = 250,       /* how late a deadline may be noticed */
+	LOOP_POOL_REQUESTS = 512, /* idle requests kept for reuse */
+	LOOP_SCRATCH_BYTES = 65536,
+};
+
+struct loop {
+	uv_loop_t uv;
+	struct server *server;
+	uv_tcp_t listener;
+	uv_async_t wake;
+	uv_check_t check;
+	uv_prepare_t prepare;
+	uv_timer_t tick;
+	pthread_t thread;
+
+	struct conn *conns; /* all, newest first */
+	size_t n_conns;
+	struct request *pool;
+	size_t n_pool;
+	struct append_job *pending, **pending_end; /* to be submitted this iteration */
+	struct kit *kit;                           /* the loop thread's own */
+
+	pthread_mutex_t lock;
+	struct request *done, **done_end; /* answered by the writer; under lock */
+
+	bool draining;
+	uint64_t drain_deadline_ms;
+	int64_t date_s;
+	char date[48]; /* "\r\nDate: Mon, 23 Nov 2026 15:48:00 GMT" */
+	size_t date_n;
+	char scratch[LOOP_SCRATCH_BYTES]; /* what is read only to be dropped */
+	struct metrics metrics;
+};
+
+/*
+ * A loop that accepts on fd, a bound socket it then owns. STELE_ENOMEM or
+ * STELE_EIO.
+ */
+int loop_new(struct loop **out, struct server *server, int fd);
+
+/* Runs until it has drained. */
+void loop_run(struct loop *l);
+
+/* After loop_run. */
+void loop_free(struct loop *l);
+
+/* Makes the loop look at server->draining. Any thread. */
+void loop_wake(struct loop *l);
+
+/* A request for a connection, reset; NULL when memory is out. And back. */
+struct request *loop_take_request(struct loop *l);
+void loop_put_request(struct loop *l, struct request *r);
+
+/* Queues r->job for the writer; r->then(r) follows on this loop, r->job.err tells. */
+void loop_submit(struct request *r);
+
+/* Runs r->work(r, kit) on a worker thread; r->then(r) follows on this loop. */
+void loop_work(struct request *r);
+
+#endif

@@ -1,0 +1,242 @@
+/* Counting on the loop; reading, for Prometheus (text format 0.0.4), on a worker. */
+#include "server/metrics.h"
+
+#include <stdio.h>
+
+#include "proto/buf.h"
+#include "proto/check.h"
+#include "server/loop.h"
+#include "server/reply.h"
+#include "server/resources.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+enum { BUCKET_FIRST_NS = 50000 };
+
+static const int statuses[METRICS_STATUSES] = {
+	200, 201, 204, 206, 304, 400, 401, 403, 404, 405, 406, 408, 409,
+	413, 414, 415, 416, 417, 422, 431, 500, 501, 503, 505, 507,
+};
+
+int
+metrics_status(size_t place)
+{
+	CHECK(place < METRICS_STATUSES);
+	return statuses[place];
+}
+
+double
+metrics_bucket_s(size_t bucket)
+{
+	return (double)((uint64_t)BUCKET_FIRST_NS << bucket) / 1e9;
+}
+
+void
+metrics_count(struct metrics *m, size_t route, int status, uint64_t ns)
+{
+	size_t place = 0, bucket = 0;
+
+	CHECK(route < METRICS_ROUTES);
+	while (statuses[place] != status) {
+		place++;
+		CHECK(place < METRICS_STATUSES);
+	}
+	while (bucket < METRICS_BUCKETS - 1 && ns > (uint64_t)BUCKET_FIRST_NS << bucket)
+		bucket++;
+	metrics_add(&m->requests[route][place], 1);
+	metrics_add(&m->buckets[route][bucket], 1);
+	metrics_add(&m->seconds_ns[route], ns);
+}
+
+/* --- the resource ------------------------------------------------------------------ */
+
+static uint64_t
+sum(const struct server *s, size_t offset)
+{
+	uint64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < s->n_loops; i++) {
+		char *at = (char *)&s->loops[i]->metrics + offset;
+
+		total += atomic_load_explicit((atomic_ullong *)(void *)at, memory_order_relaxed);
+	}
+	return total;
+}
+
+#define SUM(s, field) sum((s), offsetof(struct metrics, field))
+
+static void
+head(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP stele_%s %s\n# TYPE stele_%s %s\n", name, help, name, type);
+}
+
+static void
+put(struct buf *b, const char *name, const char *type, const char *help, uint64_t v)
+{
+	head(b, name, type, help);
+	buf_printf(b, "stele_%s %llu\n", name, (unsigned long long)v);
+}
+
+static void
+put_seconds(struct buf *b, const char *name, const char *type, const char *help, uint64_t ns)
+{
+	head(b, name, type, help);
+	buf_printf(b, "stele_%s %.9f\n", name, (double)ns / 1e9);
+}
+
+static const char *
+route_name(size_t route)
+{
+	return route < router_routes ? router_table[route].pattern : "none";
+}
+
+static const char *
+route_method(size_t route)
+{
+	return route < router_routes ? router_method_name(router_table[route].method) : "any";
+}
+
+static void
+put_requests(struct buf *b, const struct server *s)
+{
+	size_t route, place;
+
+	head(b, "http_requests_total", "counter", "Answered requests by route and status.");
+	for (route = 0; route <= router_routes; route++) {
+		for (place = 0; place < METRICS_STATUSES && statuses[place]; place++) {
+			uint64_t n = SUM(s, requests[route][place]);
+
+			if (n)
+				buf_printf(b,
+					   "stele_http_requests_total{method=\"%s\",route=\"%s\","
+					   "status=\"%d\"} %llu\n",
+					   route_method(route), route_name(route), statuses[place],
+					   (unsigned long long)n);
+		}
+	}
+}
+
+static void
+put_latency(struct buf *b, const struct server *s)
+{
+	size_t route, i;
+
+	head(b, "http_request_seconds", "histogram", "From a complete header to the answer.");
+	for (route = 0; route <= router_routes; route++) {
+		uint64_t n = 0;
+
+		for (i = 0; i < METRICS_BUCKETS; i++)
+			n += SUM(s, buckets[route][i]);
+		if (!n)
+			continue;
+		n = 0;
+		for (i = 0; i < METRICS_BUCKETS; i++) {
+			char le[32] = "+Inf";
+
+			n += SUM(s, buckets[route][i]);
+			if (i < METRICS_BUCKETS - 1)
+				snprintf(le, sizeof le, "%g", metrics_bucket_s(i));
+			buf_printf(b,
+				   "stele_http_request_seconds_bucket{method=\"%s\",route=\"%s\","
+				   "le=\"%s\"} %llu\n",
+				   route_method(route), route_name(route), le,
+				   (unsigned long long)n);
+		}
+		buf_printf(b,
+			   "stele_http_request_seconds_sum{method=\"%s\",route=\"%s\"} %.9f\n"
+			   "stele_http_request_seconds_count{method=\"%s\",route=\"%s\"} %llu\n",
+			   route_method(route), route_name(route),
+			   (double)SUM(s, seconds_ns[route]) / 1e9, route_method(route),
+			   route_name(route), (unsigned long long)n);
+	}
+}
+
+static void
+put_http(struct buf *b, struct server *s)
+{
+	put(b, "connections", "gauge", "Open connections.", atomic_load(&s->connections));
+	put(b, "connections_accepted_total", "counter", "Accepted connections.", SUM(s, accepted));
+	put(b, "connections_refused_total", "counter", "Connections over the limit, answered 503.",
+	    SUM(s, refused));
+	put(b, "http_timeouts_total", "counter", "Requests that did not come in time.",
+	    SUM(s, timeouts));
+	put(b, "http_malformed_total", "counter", "Requests refused by the HTTP parser's rules.",
+	    SUM(s, malformed));
+	put(b, "http_read_bytes_total", "counter", "Bytes read.", SUM(s, read_bytes));
+	put(b, "http_written_bytes_total", "counter", "Bytes written.", SUM(s, written_bytes));
+	put(b, "body_bytes", "gauge", "Memory of large request bodies.",
+	    atomic_load(&s->bodies.used_bytes));
+	put(b, "queue_bytes", "gauge", "Payload bytes waiting for the writer.",
+	    writer_queued_bytes(s->writer));
+	put_requests(b, s);
+	put_latency(b, s);
+}
+
+static void
+put_store(struct buf *b, struct server *s)
+{
+	struct store_stats st;
+
+	store_stats_get(s->store, &st);
+	put(b, "commits_total", "counter", "Commits written and flushed.", st.commits);
+	put(b, "records_total", "counter", "Records appended.", st.records);
+	put(b, "duplicates_total", "counter", "Appends answered with an earlier record.",
+	    st.duplicates);
+	put(b, "payload_bytes_total", "counter", "Payload bytes appended.", st.payload_bytes);
+	put(b, "wal_bytes_total", "counter", "Bytes written to the write-ahead log.", st.wal_bytes);
+	put(b, "wal_files", "gauge", "Files of the write-ahead log.", st.wal_files);
+	put(b, "wal_disk_bytes", "gauge", "Their size on disk.", st.wal_disk_bytes);
+	put_seconds(b, "flush_seconds_total", "counter", "Time in flushes.", st.flush_ns_total);
+	put_seconds(b, "flush_seconds_max", "gauge", "The longest flush.", st.flush_ns_max);
+	put_seconds(b, "sign_seconds_total", "counter", "Time in signatures.", st.sign_ns_total);
+	put(b, "damaged_reads_total", "counter", "Reads that failed verification. Alert above 0.",
+	    st.damaged_reads);
+	put(b, "free_disk_bytes", "gauge", "Free space of the data directory's file system.",
+	    st.free_disk_bytes);
+	put(b, "catalog_commits_total", "counter", "Commits of the catalogue.", st.catalog_commits);
+	put(b, "catalog_lag_commits", "gauge", "Commits that the catalogue lags behind.",
+	    st.catalog_lag_commits);
+	put(b, "key_digests", "gauge", "Idempotency keys remembered.", st.key_digests);
+	put(b, "logs", "gauge", "Logs.", st.logs);
+	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",
+	    st.read_only);
+	put(b, "low_space", "gauge", "1 while free space is below the limit. Alert above 0.",
+	    st.low_space);
+}
+
+static void
+work(struct request *r, struct kit *kit)
+{
+	struct buf *b = &r->decoded;
+
+	(void)kit;
+	head(b, "info", "gauge", "The software.");
+	buf_printf(b, "stele_info{version=\"%s\",demo=\"%s\"} 1\n", STELE_VERSION,
+		   r->server->demo ? "true" : "false");
+	put(b, "start_time_seconds", "gauge", "When the server started.",
+	    (uint64_t)(r->server->started_ns / 1000000000));
+	put_http(b, r->server);
+	put_store(b, r->server);
+}
+
+static void
+then(struct request *r)
+{
+	if (r->decoded.err)
+		reply_err(r, r->decoded.err);
+	else
+		reply_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8",
+			    buf_slice(&r->decoded));
+}
+
+void
+metrics_get(struct request *r)
+{
+	r->work = work;
+	r->then = then;
+	loop_work(r);
+}

@@ -1,0 +1,40 @@
+/*
+ * What all loops of one process share. Fixed after start but for the atomics.
+ */
+#ifndef STELE_SERVER_SERVER_H
+#define STELE_SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+#include "server/http.h"
+#include "server/kit.h"
+
+struct config;
+struct loop;
+struct store;
+struct tokens;
+struct writer;
+
+struct server {
+	const struct config *config;
+	struct store *store;
+	struct writer *writer;
+	struct tokens *tokens;
+	struct kit_pool kits;      /* for worker threads */
+	struct http_budget bodies; /* memory of bodies too large for their request's buffer */
+	atomic_uint connections;   /* open now */
+	atomic_bool draining;      /* no new connections, every answer closes */
+	bool demo;                 /* the server's name was made up: every answer says so */
+	int64_t started_ns;        /* wall clock */
+	struct loop *loops[LIMIT_LOOPS];
+	size_t n_loops;
+};
+
+/* Nanoseconds of the wall clock since 1970. */
+int64_t server_now_ns(void);
+
+#endif
