@@ -1,0 +1,414 @@
+/* One table says what there is; flags and file go through the same setter. */
+#include "server/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ini.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/err.h"
+#include "proto/limits.h"
+
+enum kind { TEXT, COUNT, SIZE, SECONDS, FLAG };
+
+struct option {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	uint64_t min, max;
+	const char *argument, *help;
+};
+
+#define AT(field) offsetof(struct config, field)
+#define MIB (1ull << 20)
+
+static const struct option options[] = {
+	{"data", TEXT, AT(data), 0, 0, "DIR",
+	 "the data directory; made at the first start (required)"},
+	{"listen", TEXT, AT(listen), 0, 0, "ADDR:PORT",
+	 "where to accept connections; port 0 takes a free one (127.0.0.1:8080)"},
+	{"origin", TEXT, AT(origin), 0, 0, "NAME",
+	 "the server's name, first part of every log's origin; fixed at the first start.\n"
+	 "Without it the name is demo-<random> and every answer says so"},
+	{"config", TEXT, AT(file), 0, 0, "FILE", "read settings from FILE; flags win over it"},
+	{"passphrase-file", TEXT, AT(passphrase_file), 0, 0, "FILE",
+	 "seal the key files with the passphrase in FILE's first line"},
+	{"loops", COUNT, AT(loops), 1, LIMIT_LOOPS, "N", "event loops, each in its own thread (1)"},
+	{"max-connections", COUNT, AT(max_connections), 1, 1000000, "N",
+	 "more are answered 503 (4096)"},
+	{"queue-bytes", SIZE, AT(queue_bytes), MIB / 16, 1 << 30, "SIZE",
+	 "payload that may wait for the writer; more is answered 503 (64M)"},
+	{"body-bytes", SIZE, AT(body_bytes), MIB, 1ull << 34, "SIZE",
+	 "memory for large request bodies, all together (256M)"},
+	{"wal-file-size", SIZE, AT(wal_file_bytes), LIMIT_WAL_FILE_MIN_BYTES, 1 << 30, "SIZE",
+	 "size of one write-ahead log file (64M)"},
+	{"min-free", SIZE, AT(min_free_bytes), 0, 1ull << 50, "SIZE",
+	 "below this much free disk space appends are answered 507 (512M)"},
+	{"header-timeout", SECONDS, AT(header_timeout_ms), 1, 3600, "S",
+	 "from a request's first byte to the end of its header (10)"},
+	{"body-timeout", SECONDS, AT(body_timeout_ms), 1, 3600, "S",
+	 "without a byte of a request's body (30)"},
+	{"idle-timeout", SECONDS, AT(idle_timeout_ms), 1, 86400, "S",
+	 "a connection without a request (75)"},
+	{"write-timeout", SECONDS, AT(write_timeout_ms), 1, 3600, "S",
+	 "a peer that takes nothing of its answer (30)"},
+	{"moved", FLAG, AT(moved), 0, 0, NULL,
+	 "the data directory was moved here, and its old place is gone"},
+	{"insecure", FLAG, AT(insecure), 0, 0, NULL,
+	 "listen beyond this machine without TLS: tokens and payloads cross the network in clear"},
+	{"quiet", FLAG, AT(quiet), 0, 0, NULL, "say warnings and errors only"},
+	{"routes", FLAG, AT(routes), 0, 0, NULL, "print the routes and problem types as JSON"},
+	{"version", FLAG, AT(version), 0, 0, NULL, "print the version"},
+	{"help", FLAG, AT(help), 0, 0, NULL, "print this text"},
+};
+
+static const struct option *
+find(const char *name, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof options / sizeof *options; i++) {
+		if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0)
+			return &options[i];
+	}
+	return NULL;
+}
+
+static bool
+read_number(const char *text, bool units, uint64_t *out)
+{
+	char *end;
+	unsigned long long v;
+	unsigned shift = 0;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (units && *end) {
+		const char *unit = strchr("KMGT", *end & ~32);
+
+		if (!unit || end[1])
+			return false;
+		shift = (unsigned)(unit - "KMGT" + 1) * 10;
+	} else if (*end) {
+		return false;
+	}
+	if (errno || v > UINT64_MAX >> shift)
+		return false;
+	*out = (uint64_t)v << shift;
+	return true;
+}
+
+/* Sets one option; the last one given wins. value is NULL for a bare flag. */
+static int
+set(struct config *c, const struct option *o, const char *value, struct buf *why)
+{
+	char *at = (char *)c + o->offset;
+	uint64_t v;
+
+	if (o->kind == FLAG) {
+		bool on = !value || strcmp(value, "true") == 0 || strcmp(value, "yes") == 0;
+
+		if (!on && strcmp(value, "false") != 0 && strcmp(value, "no") != 0) {
+			buf_printf(why, "%s must be true or false, not \"%s\".", o->name, value);
+			return STELE_EINVAL;
+		}
+		memcpy(at, &on, sizeof on);
+		return 0;
+	}
+	if (o->kind == TEXT) {
+		char *copy = strdup(value), *old;
+
+		if (!copy)
+			return STELE_ENOMEM;
+		memcpy(&old, at, sizeof old);
+		free(old);
+		memcpy(at, &copy, sizeof copy);
+		return 0;
+	}
+	if (!read_number(value, o->kind == SIZE, &v) || v < o->min || v > o->max) {
+		buf_printf(why, "%s must be a number from %llu to %llu%s, not \"%s\".", o->name,
+			   (unsigned long long)o->min, (unsigned long long)o->max,
+			   o->kind == SIZE      ? " (K, M, G and T are understood)"
+			   : o->kind == SECONDS ? " seconds"
+						: "",
+			   value);
+		return STELE_EINVAL;
+	}
+	v *= o->kind == SECONDS ? 1000 : 1;
+	memcpy(at, &v, sizeof v);
+	return 0;
+}
+
+static int
+read_flags(struct config *c, int argc, char **argv, struct buf *why)
+{
+	int i, err;
+
+	for (i = 1; i < argc; i++) {
+		const char *arg = argv[i], *value = NULL;
+		const struct option *o = NULL;
+		size_t n;
+
+		if (strncmp(arg, "--", 2) == 0) {
+			arg += 2;
+			n = strcspn(arg, "=");
+			o = find(arg, n);
+			value = arg[n] ? arg + n + 1 : NULL;
+		} else if (strcmp(arg, "-h") == 0) {
+			o = find("help", 4);
+		}
+		if (!o) {
+			buf_printf(why, "steled has no flag \"%s\"; steled --help lists them.",
+				   argv[i]);
+			return STELE_EINVAL;
+		}
+		if (o->kind != FLAG && !value) {
+			if (i + 1 == argc) {
+				buf_printf(why, "--%s needs a value: --%s %s.", o->name, o->name,
+					   o->argument);
+				return STELE_EINVAL;
+			}
+			value = argv[++i];
+		}
+		err = set(c, o, value, why);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+struct file_reader {
+	struct config *c;
+	struct buf *why;
+	int err;
+};
+
+/* inih's callback: 0 stops it. */
+static int
+on_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct file_reader *f = user;
+	const struct option *o = find(name, strlen(name));
+
+	if (f->err)
+		return 0;
+	if ((*section && strcmp(section, "steled") != 0) || !o || strcmp(name, "config") == 0 ||
+	    strcmp(name, "help") == 0 || strcmp(name, "version") == 0 ||
+	    strcmp(name, "routes") == 0) {
+		buf_printf(f->why, "there is no setting \"%s%s%s\".", section, *section ? "." : "",
+			   name);
+		f->err = STELE_EINVAL;
+		return 0;
+	}
+	f->err = set(f->c, o, value, f->why);
+	return f->err == 0;
+}
+
+static int
+read_file(struct config *c, const char *path, struct buf *why)
+{
+	struct file_reader f = {.c = c, .why = why};
+	int line;
+
+	buf_printf(why, "%s: ", path);
+	line = ini_parse(path, on_key, &f);
+	if (line == 0) {
+		buf_reset(why);
+		return 0;
+	}
+	if (line == -1)
+		buf_printf(why, "it cannot be read: %s.", strerror(errno));
+	else if (!f.err)
+		buf_printf(why, "line %d is not \"name = value\".", line);
+	else
+		buf_printf(why, " (line %d)", line);
+	return STELE_EINVAL;
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
+}
+
+static int
+read_listen(struct config *c, struct buf *why)
+{
+	struct addrinfo want = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+				.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	const char *colon = strrchr(c->listen, ':');
+	char host[64];
+	size_t n = colon ? (size_t)(colon - c->listen) : 0;
+	const char *from = c->listen;
+
+	if (n > 2 && from[0] == '[' && from[n - 1] == ']')
+		from++, n -= 2;
+	if (colon && n > 0 && n < sizeof host) {
+		memcpy(host, from, n);
+		host[n] = '\0';
+		if (getaddrinfo(host, colon + 1, &want, &found) != 0)
+			found = NULL;
+	}
+	if (!found) {
+		buf_printf(why,
+			   "listen must be ADDRESS:PORT in numbers, such as 127.0.0.1:8080 or "
+			   "[::1]:0, not \"%s\".",
+			   c->listen);
+		return STELE_EINVAL;
+	}
+	memcpy(&c->address, found->ai_addr, found->ai_addrlen);
+	c->address_len = found->ai_addrlen;
+	freeaddrinfo(found);
+	if (is_loopback(&c->address) || c->insecure)
+		return 0;
+	buf_printf(why,
+		   "%s can be reached from other machines and this version has no TLS: tokens "
+		   "and payloads would cross the network in clear. Listen on 127.0.0.1 behind "
+		   "a TLS proxy, or say --insecure.",
+		   c->listen);
+	return STELE_EINVAL;
+}
+
+static int
+read_passphrase(struct config *c, struct buf *why)
+{
+	char line[1024];
+	FILE *f;
+
+	if (!c->passphrase_file)
+		return 0;
+	f = fopen(c->passphrase_file, "re");
+	if (!f || !fgets(line, sizeof line, f) || line[strcspn(line, "\n")] != '\n') {
+		buf_printf(why, "%s: cannot read a passphrase from its first line: %s.",
+			   c->passphrase_file, f ? "there is no whole line" : strerror(errno));
+		if (f)
+			fclose(f);
+		return STELE_EINVAL;
+	}
+	fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	c->passphrase = line[0] ? strdup(line) : NULL;
+	explicit_bzero(line, sizeof line);
+	if (c->passphrase)
+		return 0;
+	buf_printf(why, "%s: its first line is empty.", c->passphrase_file);
+	return STELE_EINVAL;
+}
+
+static int
+finish(struct config *c, struct buf *why)
+{
+	int err;
+
+	if (c->help || c->version || c->routes)
+		return 0;
+	if (!c->data || !*c->data) {
+		buf_put_str(why, "Say where the data is: steled --data DIR.");
+		return STELE_EINVAL;
+	}
+	err = read_listen(c, why);
+	return err ? err : read_passphrase(c, why);
+}
+
+int
+config_read(struct config *c, int argc, char **argv, struct buf *why)
+{
+	struct config defaults = {
+		.loops = 1,
+		.max_connections = LIMIT_CONNECTIONS,
+		.queue_bytes = LIMIT_QUEUE_BYTES,
+		.body_bytes = LIMIT_BODIES_BYTES,
+		.min_free_bytes = LIMIT_FREE_BYTES,
+		.header_timeout_ms = LIMIT_HEADER_TIMEOUT_MS,
+		.body_timeout_ms = LIMIT_BODY_TIMEOUT_MS,
+		.idle_timeout_ms = LIMIT_IDLE_TIMEOUT_MS,
+		.write_timeout_ms = LIMIT_WRITE_TIMEOUT_MS,
+	};
+	int err;
+
+	*c = defaults;
+	err = read_flags(c, argc, argv, why);
+	if (!err && c->file && !c->help && !c->version) {
+		char *file = strdup(c->file);
+
+		err = file ? read_file(c, file, why) : STELE_ENOMEM;
+		free(file);
+		if (!err)
+			err = read_flags(c, argc, argv, why);
+	}
+	if (!err && !c->listen)
+		err = (c->listen = strdup("127.0.0.1:8080")) ? 0 : STELE_ENOMEM;
+	return err ? err : finish(c, why);
+}
+
+void
+config_fini(struct config *c)
+{
+	if (c->passphrase)
+		explicit_bzero(c->passphrase, strlen(c->passphrase));
+	free(c->passphrase);
+	free(c->data);
+	free(c->listen);
+	free(c->origin);
+	free(c->file);
+	free(c->passphrase_file);
+	memset(c, 0, sizeof *c);
+}
+
+void
+config_help(struct buf *out)
+{
+	size_t i;
+
+	buf_put_str(
+		out,
+		"steled - keeps audit events so that nobody can quietly change them\n\n"
+		"  steled --data DIR [--listen ADDR:PORT] [--origin NAME] [flags]\n\n"
+		"Try it: steled --data /tmp/demo, then in another terminal\n"
+		"  export STELE_SERVER=http://127.0.0.1:8080 STELE_TOKEN=@/tmp/demo/admin.token\n"
+		"  stele log create payments\n"
+		"  echo '{\"amount\":12}' | stele append payments\n\n"
+		"The first line on stdout says where it listens. SIGTERM answers what is in\n"
+		"flight and exits 0.\n\nFlags:\n");
+	for (i = 0; i < sizeof options / sizeof *options; i++) {
+		const struct option *o = &options[i];
+		const char *line = o->help, *nl;
+		char left[40];
+
+		snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "",
+			 o->argument ? o->argument : "");
+		for (; (nl = strchr(line, '\n')); line = nl + 1, left[0] = '\0')
+			buf_printf(out, "  %-24s %.*s\n", left, (int)(nl - line), line);
+		buf_printf(out, "  %-24s %s\n", left, line);
+	}
+	buf_put_str(out, "\nThe same names, without dashes before them, may stand in the file of "
+			 "--config, one\n\"name = value\" a line. Sizes take K, M, G and T.\n");
+}
+
+void
+config_url(struct buf *out, const struct sockaddr *address)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *a = (const void *)address;
+
+		inet_ntop(AF_INET, &a->sin_addr, text, sizeof text);
+		buf_printf(out, "http://%s:%u", text, ntohs(a->sin_port));
+	} else {
+		const struct sockaddr_in6 *a = (const void *)address;
+
+		inet_ntop(AF_INET6, &a->sin6_addr, text, sizeof text);
+		buf_printf(out, "http://[%s]:%u", text, ntohs(a->sin6_port));
+	}
+}

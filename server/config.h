@@ -1,0 +1,47 @@
+/*
+ * steled's settings: flags, or the same names in a configuration file (INI,
+ * read by inih). A flag wins over the file.
+ */
+#ifndef STELE_SERVER_CONFIG_H
+#define STELE_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "proto/buf.h"
+
+struct config {
+	char *data, *listen, *origin, *file, *passphrase_file;
+	uint64_t loops;
+	uint64_t max_connections;
+	uint64_t queue_bytes;    /* waiting for the writer */
+	uint64_t body_bytes;     /* large request bodies in memory */
+	uint64_t wal_file_bytes; /* 0: the store's default */
+	uint64_t min_free_bytes;
+	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	bool moved, insecure, quiet;
+	bool help, version, routes; /* print and exit */
+	/* made from listen */
+	struct sockaddr_storage address;
+	socklen_t address_len;
+	char *passphrase; /* read from passphrase_file; NULL: none */
+};
+
+/*
+ * Reads argv and the file that --config names, fills in defaults, checks all.
+ * 0, or STELE_EINVAL with one or two sentences in why; c must be given to
+ * config_fini in both cases.
+ */
+int config_read(struct config *c, int argc, char **argv, struct buf *why);
+
+/* Frees the strings and wipes the passphrase. */
+void config_fini(struct config *c);
+
+/* Appends the help text. */
+void config_help(struct buf *out);
+
+/* "http://ADDRESS:PORT" of a bound socket's address. */
+void config_url(struct buf *out, const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * steled: settings, socket, store, tokens, writer, loops, the one line that
+ * says it accepts; then, after SIGTERM or SIGINT, the same backwards.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "crypto/init.h"
+#include "proto/buf.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "server/config.h"
+#include "server/loop.h"
+#include "server/problem.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/tokens.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+enum { EXIT_USAGE = 3 };
+
+int64_t
+server_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void
+say(void *ctx, enum store_level level, const char *line)
+{
+	static const char *const words[] = {"", "warning: ", "error: "};
+	const struct config *config = ctx;
+
+	if (level == STORE_INFO && config->quiet)
+		return;
+	fprintf(stderr, "steled: %s%s\n", words[level], line);
+}
+
+static int
+fail(struct buf *why, const char *what)
+{
+	buf_put_u8(why, 0);
+	fprintf(stderr, "steled: %s%s\n", what, why->err ? "out of memory" : (char *)why->p);
+	return 1;
+}
+
+/* --- sockets --------------------------------------------------------------------------- */
+
+/* Binds one socket for each loop; port 0 becomes the port that the first one gets. */
+static int
+bind_sockets(struct config *c, int *fds, struct buf *why)
+{
+	uint64_t i;
+	int on = 1;
+
+	for (i = 0; i < c->loops; i++) {
+		struct sockaddr *a = (struct sockaddr *)&c->address;
+		int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		fds[i] = fd;
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
+		    (c->loops > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) ||
+		    bind(fd, a, c->address_len) || getsockname(fd, a, &c->address_len)) {
+			buf_printf(why, "Cannot listen on %s: %s.", c->listen, strerror(errno));
+			return STELE_EIO;
+		}
+	}
+	return 0;
+}
+
+/* Room for the connections allowed, the store's files and some more. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+/* --- running ---------------------------------------------------------------------------- */
+
+static void
+on_signal(uv_signal_t *h, int signum)
+{
+	struct server *s = h->data;
+	size_t i;
+
+	(void)signum;
+	atomic_store(&s->draining, true);
+	for (i = 0; i < s->n_loops; i++)
+		loop_wake(s->loops[i]);
+	uv_close((uv_handle_t *)h, NULL);
+}
+
+static void *
+loop_main(void *arg)
+{
+	loop_run(arg);
+	return NULL;
+}
+
+static void
+watch_signal(struct server *s, uv_signal_t *h, int signum)
+{
+	uv_signal_init(&s->loops[0]->uv, h);
+	h->data = s;
+	uv_signal_start(h, on_signal, signum);
+	uv_unref((uv_handle_t *)h);
+}
+
+/* Loop 0 runs in this thread and has the signals. */
+static void
+run_loops(struct server *s)
+{
+	uv_signal_t terminate, interrupt;
+	size_t i;
+
+	watch_signal(s, &terminate, SIGTERM);
+	watch_signal(s, &interrupt, SIGINT);
+	for (i = 1; i < s->n_loops; i++)
+		CHECK(pthread_create(&s->loops[i]->thread, NULL, loop_main, s->loops[i]) == 0);
+	loop_run(s->loops[0]);
+	for (i = 1; i < s->n_loops; i++)
+		pthread_join(s->loops[i]->thread, NULL);
+	if (!uv_is_closing((uv_handle_t *)&terminate))
+		uv_close((uv_handle_t *)&terminate, NULL);
+	if (!uv_is_closing((uv_handle_t *)&interrupt))
+		uv_close((uv_handle_t *)&interrupt, NULL);
+	loop_run(s->loops[0]);
+	for (i = 0; i < s->n_loops; i++)
+		loop_free(s->loops[i]);
+}
+
+static int
+start_loops(struct server *s, const struct config *c, const int *fds, struct buf *why)
+{
+	uint64_t i;
+
+	for (i = 0; i < c->loops; i++) {
+		if (loop_new(&s->loops[i], s, fds[i]) != 0) {
+			buf_put_str(why, "Cannot start the event loop.");
+			return STELE_EIO;
+		}
+		s->n_loops++;
+	}
+	return 0;
+}
+
+static void
+announce(const struct config *c)
+{
+	struct buf url;
+
+	buf_init(&url);
+	config_url(&url, (const struct sockaddr *)&c->address);
+	printf("steled: listening on %.*s\n", (int)url.n, (char *)url.p);
+	fflush(stdout);
+	buf_fini(&url);
+}
+
+static void
+warn(struct server *s, struct config *c)
+{
+	char line[256];
+
+	if (s->demo) {
+		snprintf(line, sizeof line,
+			 "the server's name is %s, made up at the first start: use --origin NAME "
+			 "with a new data directory for evidence that counts",
+			 store_server_name(s->store));
+		say(c, STORE_WARN, line);
+	}
+	if (c->insecure)
+		say(c, STORE_WARN, "--insecure: tokens and payloads may cross a network in clear");
+}
+
+/* From an open store to the last answer. */
+static int
+serve(struct server *s, struct config *c, const int *fds, struct buf *why)
+{
+	int err = tokens_open(&s->tokens, store_dir(s->store), c->passphrase, why);
+
+	if (!err)
+		err = writer_new(&s->writer, s->store, c->queue_bytes);
+	if (!err)
+		err = start_loops(s, c, fds, why);
+	if (!err) {
+		warn(s, c);
+		announce(c);
+		run_loops(s);
+	}
+	if (s->writer)
+		writer_free(s->writer);
+	tokens_free(s->tokens);
+	return err;
+}
+
+static int
+open_and_serve(struct config *c, struct buf *why)
+{
+	struct store_options options = {
+		.dir = c->data,
+		.server_name = c->origin,
+		.passphrase = c->passphrase,
+		.wal_file_bytes = c->wal_file_bytes,
+		.free_bytes = c->min_free_bytes,
+		.create = true,
+		.moved = c->moved,
+		.say = say,
+		.say_ctx = c,
+	};
+	struct server *s = calloc(1, sizeof *s);
+	int fds[LIMIT_LOOPS];
+	int err;
+
+	CHECK(s);
+	err = bind_sockets(c, fds, why);
+	if (!err)
+		err = store_open(&s->store, &options, why);
+	if (!err) {
+		s->config = c;
+		s->bodies.max_bytes = c->body_bytes;
+		s->demo = store_is_demo(s->store);
+		s->started_ns = server_now_ns();
+		kit_pool_init(&s->kits);
+		err = serve(s, c, fds, why);
+		kit_pool_fini(&s->kits);
+		store_close(s->store);
+	}
+	free(s);
+	return err;
+}
+
+/* What --help, --version and --routes print. */
+static void
+print(const struct config *c, struct buf *out)
+{
+	if (c->help) {
+		config_help(out);
+	} else if (c->version) {
+		buf_put_str(out, "steled " STELE_VERSION "\n");
+	} else {
+		buf_put_str(out, "{\"routes\":");
+		router_dump(out);
+		buf_put_str(out, ",\"problems\":");
+		problem_dump(out);
+		buf_put_str(out, "}\n");
+	}
+	fwrite(out->p, 1, out->n, stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct config config;
+	struct buf text;
+	int status = 0;
+
+	buf_init(&text);
+	signal(SIGPIPE, SIG_IGN);
+	if (config_read(&config, argc, argv, &text) != 0) {
+		fail(&text, "");
+		status = EXIT_USAGE;
+	} else if (config.help || config.version || config.routes) {
+		print(&config, &text);
+	} else if (crypto_init() != 0) {
+		status = fail(&text, "this platform has no usable randomness");
+	} else {
+		raise_file_limit();
+		if (open_and_serve(&config, &text) != 0)
+			status = fail(&text, "");
+	}
+	config_fini(&config);
+	buf_fini(&text);
+	return status;
+}

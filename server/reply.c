@@ -1,0 +1,203 @@
+/* One buffer holds head and body; Content-Length's digits are filled in at the end. */
+#include "server/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "proto/check.h"
+#include "proto/err.h"
+#include "server/request.h"
+#include "server/router.h"
+#include "server/server.h"
+
+enum {
+	LENGTH_DIGITS = 10, /* right-aligned: spaces before a field's value mean nothing */
+	DETAIL_BYTES = 512,
+};
+
+void
+reply_begin(struct request *r, int status, const char *type)
+{
+	struct buf *b = &r->out;
+	char blank[LENGTH_DIGITS];
+
+	CHECK(r->status == 0);
+	r->status = status;
+	memset(blank, ' ', sizeof blank);
+	buf_put_str(b, "HTTP/1.1 ");
+	buf_put_dec(b, (uint64_t)status);
+	buf_put_u8(b, ' ');
+	buf_put_str(b, problem_reason(status));
+	r->length_at = 0;
+	if (status != 204 && status != 304) { /* they have no body, nor a length of one */
+		buf_put_str(b, "\r\nContent-Length:");
+		r->length_at = b->n;
+		buf_put(b, blank, sizeof blank);
+	}
+	if (type) {
+		buf_put_str(b, "\r\nContent-Type: ");
+		buf_put_str(b, type);
+	}
+	buf_put_slice(b, r->date);
+	if (r->server->demo)
+		buf_put_str(b, "\r\nStele-Demo: true");
+	if (r->close)
+		buf_put_str(b, "\r\nConnection: close");
+	else if (!r->http.http_1_1)
+		buf_put_str(b, "\r\nConnection: keep-alive");
+}
+
+void
+reply_header_slice(struct request *r, const char *name, struct slice value)
+{
+	struct buf *b = &r->out;
+
+	buf_put_str(b, "\r\n");
+	buf_put_str(b, name);
+	buf_put_str(b, ": ");
+	buf_put_slice(b, value);
+}
+
+void
+reply_header(struct request *r, const char *name, const char *value)
+{
+	reply_header_slice(r, name, slice_str(value));
+}
+
+struct buf *
+reply_body(struct request *r)
+{
+	buf_put_str(&r->out, "\r\n\r\n");
+	r->body_at = r->out.n;
+	return &r->out;
+}
+
+/* What is left to say when there is no memory to say it in. */
+static void
+no_memory(struct request *r)
+{
+	static const char last_words[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+					 "Retry-After: 1\r\nConnection: close\r\n\r\n";
+
+	buf_reset(&r->out);
+	buf_put_str(&r->out, last_words);
+	r->status = 503;
+	r->close = true;
+}
+
+void
+reply_end(struct request *r)
+{
+	struct buf *b = &r->out;
+	size_t at = r->length_at + LENGTH_DIGITS, n;
+
+	if (b->err) {
+		no_memory(r);
+	} else if (r->length_at) {
+		n = b->n - r->body_at;
+		do {
+			b->p[--at] = (uint8_t)('0' + n % 10);
+			n /= 10;
+		} while (n);
+		CHECK(at > r->length_at);
+		if (r->no_body)
+			b->n = r->body_at;
+	}
+	r->send(r);
+}
+
+void
+reply_bytes(struct request *r, int status, const char *type, struct slice body)
+{
+	reply_begin(r, status, type);
+	buf_put_slice(reply_body(r), body);
+	reply_end(r);
+}
+
+static struct buf *
+problem_start(struct request *r, enum problem p, const char *detail)
+{
+	struct buf *b = &r->out;
+	unsigned wait = problem_retry_after_s(p);
+
+	reply_begin(r, problem_status(p), "application/problem+json");
+	if (wait)
+		buf_printf(b, "\r\nRetry-After: %u", wait);
+	if (p == PROBLEM_UNAUTHORIZED)
+		reply_header(r, "WWW-Authenticate", "Bearer realm=\"stele\"");
+	if (p == PROBLEM_UNSUPPORTED_ENCODING)
+		reply_header(r, "Accept-Encoding", "gzip, zstd");
+	if (p == PROBLEM_METHOD_NOT_ALLOWED)
+		reply_header(r, "Allow", router_allow(r->http.path));
+	reply_body(r);
+	problem_begin(b, p, detail);
+	return b;
+}
+
+struct buf *
+reply_problem_begin(struct request *r, enum problem p, const char *fmt, ...)
+{
+	char detail[DETAIL_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	return problem_start(r, p, detail);
+}
+
+void
+reply_problem_end(struct request *r)
+{
+	buf_put_u8(&r->out, '}');
+	reply_end(r);
+}
+
+void
+reply_problem(struct request *r, enum problem p, const char *fmt, ...)
+{
+	char detail[DETAIL_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	problem_start(r, p, detail);
+	reply_problem_end(r);
+}
+
+void
+reply_err(struct request *r, int err)
+{
+	enum problem p = problem_of_err(err);
+
+	switch (p) {
+	case PROBLEM_OVERLOADED:
+		reply_problem(r, p,
+			      "The queue is full. Nothing was stored: send it again after "
+			      "the time in Retry-After.");
+		break;
+	case PROBLEM_READ_ONLY:
+		reply_problem(r, p,
+			      "A write or flush failed and nothing more is written until "
+			      "an operator restarts the server. Nothing of this was "
+			      "acknowledged; reads go on.");
+		break;
+	case PROBLEM_LOW_SPACE:
+		reply_problem(r, p,
+			      "Free disk space is below the operator's limit. Nothing was "
+			      "stored; reads go on. Free some space, then send it again.");
+		break;
+	case PROBLEM_SHUTTING_DOWN:
+		reply_problem(r, p, "Nothing was stored: send it again when the server is back.");
+		break;
+	case PROBLEM_DAMAGED:
+		reply_problem(r, p,
+			      "The stored bytes do not match their hash and are not "
+			      "served. Run `stele fsck` and restore from a copy.");
+		break;
+	default:
+		reply_problem(r, p, "The operation failed: %s. The server's own log says more.",
+			      stele_strerror(err));
+	}
+}

@@ -1,0 +1,150 @@
+/* Small readers over a request's head. */
+#include "server/request.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "proto/dec.h"
+#include "server/reply.h"
+#include "server/tokens.h"
+
+enum {
+	ARENA_KEPT_BYTES = 64 << 10, /* what an idle request may hold on to */
+	OUT_KEPT_BYTES = 64 << 10,
+};
+
+void
+request_reset(struct request *r)
+{
+	if (r->arena.used_bytes > ARENA_KEPT_BYTES)
+		arena_fini(&r->arena);
+	else
+		arena_reset(&r->arena);
+	if (r->out.cap > OUT_KEPT_BYTES)
+		buf_fini(&r->out);
+	buf_reset(&r->out);
+	if (r->decoded.cap)
+		buf_fini(&r->decoded);
+	if (r->has_job)
+		append_job_fini(&r->job);
+	r->has_job = false;
+	token_unref(r->token);
+	r->token = NULL;
+	r->route = NULL;
+	r->log = NULL;
+	r->state = NULL;
+	r->status = 0;
+	r->close = r->no_body = false;
+}
+
+/* The next element of a comma-separated list, without its parameters. */
+static struct slice
+next_element(struct slice *list)
+{
+	const uint8_t *comma = memchr(list->p, ',', list->n), *semi;
+	struct slice e = slice_of(list->p, comma ? (size_t)(comma - list->p) : list->n);
+
+	list->p += e.n + (comma ? 1 : 0);
+	list->n -= e.n + (comma ? 1 : 0);
+	semi = memchr(e.p, ';', e.n);
+	if (semi)
+		e.n = (size_t)(semi - e.p);
+	while (e.n && (e.p[0] == ' ' || e.p[0] == '\t'))
+		e.p++, e.n--;
+	while (e.n && (e.p[e.n - 1] == ' ' || e.p[e.n - 1] == '\t'))
+		e.n--;
+	return e;
+}
+
+bool
+request_accepts(const struct request *r, const char *type)
+{
+	struct slice list = r->http.known[FIELD_ACCEPT];
+	size_t n = strlen(type);
+
+	while (list.n) {
+		struct slice e = next_element(&list);
+
+		if (e.n == n && strncasecmp((const char *)e.p, type, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+hex(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 32;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decoding, once (RFC 3986 section 2.1); '+' is a space in a query. */
+static bool
+decode(struct request *r, struct slice in, struct slice *out)
+{
+	uint8_t *p = arena_alloc(&r->arena, in.n);
+	size_t i, n = 0;
+
+	if (!p)
+		return false;
+	for (i = 0; i < in.n; i++) {
+		if (in.p[i] == '%') {
+			if (in.n - i < 3 || hex(in.p[i + 1]) < 0 || hex(in.p[i + 2]) < 0)
+				return false;
+			p[n++] = (uint8_t)(hex(in.p[i + 1]) << 4 | hex(in.p[i + 2]));
+			i += 2;
+		} else {
+			p[n++] = in.p[i] == '+' ? ' ' : in.p[i];
+		}
+	}
+	*out = slice_of(p, n);
+	return true;
+}
+
+int
+request_query(struct request *r, const char *name, struct slice *value)
+{
+	struct slice q = r->http.query, raw = {NULL, 0};
+	size_t want = strlen(name);
+
+	while (q.n) {
+		const uint8_t *amp = memchr(q.p, '&', q.n);
+		size_t n = amp ? (size_t)(amp - q.p) : q.n;
+
+		if (n >= want && memcmp(q.p, name, want) == 0 && (n == want || q.p[want] == '=')) {
+			if (raw.p) {
+				reply_problem(r, PROBLEM_INVALID_PARAMETER,
+					      "The query parameter %s comes twice.", name);
+				return -1;
+			}
+			raw = n == want ? slice_of("", 0) : slice_of(q.p + want + 1, n - want - 1);
+		}
+		q.p += n + (amp ? 1 : 0);
+		q.n -= n + (amp ? 1 : 0);
+	}
+	if (!raw.p)
+		return 0;
+	if (!decode(r, raw, value)) {
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "The query parameter %s is not percent-encoded correctly.", name);
+		return -1;
+	}
+	return 1;
+}
+
+int
+request_query_number(struct request *r, const char *name, uint64_t *value)
+{
+	struct slice s;
+	int found = request_query(r, name, &s);
+
+	if (found <= 0)
+		return found;
+	if (dec_parse(value, s, LIMIT_INTEGER) == 0)
+		return 1;
+	reply_problem(r, PROBLEM_INVALID_PARAMETER, "The query parameter %s must be a number.",
+		      name);
+	return -1;
+}

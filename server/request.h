@@ -1,0 +1,76 @@
+/*
+ * One request on its way through router, authorisation and a handler. It is
+ * attached to a connection from its first byte until its answer is written.
+ */
+#ifndef STELE_SERVER_REQUEST_H
+#define STELE_SERVER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/arena.h"
+#include "proto/buf.h"
+#include "proto/limits.h"
+#include "proto/slice.h"
+#include "server/http.h"
+#include "storage/append.h"
+
+enum { REQUEST_PARAMS = 2 };
+
+struct conn;
+struct kit;
+struct loop;
+struct route;
+struct server;
+struct token;
+
+struct request {
+	struct http http;
+	struct arena arena; /* emptied when the answer is written */
+	struct server *server;
+	struct loop *loop;    /* NULL without sockets */
+	struct conn *conn;    /* NULL without sockets */
+	struct request *next; /* the loop's pool or list of completions */
+
+	const struct route *route;          /* NULL until matched */
+	struct slice param[REQUEST_PARAMS]; /* {…} of the route's pattern, in order */
+	struct log *log;                    /* the route's {log}, when it exists */
+	struct token *token;                /* counted; NULL for public reads */
+	uint64_t started_ns;                /* monotonic, when its head was complete */
+	struct slice date;                  /* "\r\nDate: ..." of the loop, or empty */
+
+	/* the answer: server/reply.h */
+	struct buf out;
+	int status;
+	size_t length_at, body_at;       /* where Content-Length's digits go; start of the body */
+	bool close;                      /* the connection ends with this answer */
+	bool no_body;                    /* HEAD: the answer's body is counted, not sent */
+	void (*send)(struct request *r); /* takes the finished answer */
+
+	/* waiting: server/loop.h */
+	void (*work)(struct request *r, struct kit *kit); /* on a worker thread */
+	void (*then)(struct request *r);                  /* back on the loop */
+	struct append_job job; /* append_job_init was called when has_job */
+	bool has_job;
+	struct buf decoded; /* the body without its content coding */
+	void *state;        /* the handler's, in the arena */
+};
+
+/* Forgets everything of the last request but its buffers. */
+void request_reset(struct request *r);
+
+/* True when the Accept field names the type, by itself: wildcards do not count. */
+bool request_accepts(const struct request *r, const char *type);
+
+/*
+ * The value of a query parameter, percent-decoded in the arena: 1 when it is
+ * there, 0 when it is absent, -1 when it is not valid (answered already, 400).
+ */
+int request_query(struct request *r, const char *name, struct slice *value);
+
+/*
+ * The same for a decimal number.
+ */
+int request_query_number(struct request *r, const char *name, uint64_t *value);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * Append: read (here, or on a worker when there is much), submit, answer. A
+ * key that may repeat takes one more turn on a worker.
+ */
+#include "proto/entry.h"
+#include "proto/err.h"
+#include "server/append_read.h"
+#include "server/kit.h"
+#include "server/loop.h"
+#include "server/receipt.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/server.h"
+#include "storage/append.h"
+#include "storage/log.h"
+
+static void after_commit(struct request *r);
+
+static void
+refuse(struct request *r, const struct append *a)
+{
+	struct buf *b = reply_problem_begin(r, a->problem, "%s", a->detail);
+
+	if (a->line && a->form == APPEND_EVENTS)
+		buf_printf(b, ",\"event\":%llu", (unsigned long long)a->line);
+	else if (a->line)
+		buf_printf(b, ",\"line\":%llu,\"offset\":%llu", (unsigned long long)a->line,
+			   (unsigned long long)a->offset);
+	if (a->limit)
+		buf_printf(b, ",\"limit\":%llu", (unsigned long long)a->limit);
+	reply_problem_end(r);
+}
+
+static void
+put_receipt(struct request *r, struct buf *b, size_t i)
+{
+	const struct append_receipt *got = &r->job.receipts[i];
+	struct receipt receipt = {
+		.log = r->log,
+		.index = r->job.items[i].index,
+		.time_ns = r->job.time_ns,
+		.entry = got->entry,
+		.salt = r->job.items[i].salt,
+		.proof = got->proof,
+		.n_proof = got->n_proof,
+		.head = r->job.head,
+	};
+	char scratch[LIMIT_ENTRY_BYTES];
+	struct entry entry;
+
+	if (got->entry.n == 0) { /* stored before, beside new ones: its receipt is one GET away */
+		buf_put_str(b, "{\"index\":");
+		buf_put_dec(b, receipt.index);
+		buf_put_str(b, ",\"duplicate\":true}");
+		return;
+	}
+	if (r->job.items[i].state == APPEND_DUPLICATE &&
+	    entry_read(&entry, got->entry, scratch) == 0)
+		receipt.time_ns = entry.time_ns;
+	receipt_put(b, &receipt);
+	buf_put_u8(b, '}');
+}
+
+static void
+put_one(struct request *r, const struct append *a, struct buf *b)
+{
+	if (!a->minimal) {
+		put_receipt(r, b, 0);
+		return;
+	}
+	buf_put_str(b, "{\"index\":");
+	buf_put_dec(b, r->job.first);
+	buf_put_u8(b, ',');
+	receipt_put_time(b, r->job.time_ns);
+	buf_put_u8(b, '}');
+}
+
+static void
+put_batch(struct request *r, const struct append *a, struct buf *b)
+{
+	const char *comma = "";
+	size_t i;
+
+	buf_put_str(b, "{\"log\":\"");
+	buf_put_str(b, log_name(r->log));
+	buf_put_str(b, "\",\"first\":");
+	buf_put_dec(b, r->job.first);
+	buf_put_str(b, ",\"last\":");
+	buf_put_dec(b, r->job.last);
+	buf_put_str(b, ",\"count\":");
+	buf_put_dec(b, r->job.n_items);
+	buf_put_str(b, ",\"duplicates\":[");
+	for (i = 0; i < r->job.n_items; i++) {
+		if (r->job.items[i].state != APPEND_DUPLICATE)
+			continue;
+		buf_put_str(b, comma);
+		buf_put_dec(b, r->job.items[i].index);
+		comma = ",";
+	}
+	buf_put_u8(b, ']');
+	if (a->minimal) {
+		buf_put_u8(b, ',');
+		receipt_put_time(b, r->job.time_ns);
+	} else {
+		buf_put_str(b, ",\"checkpoint\":");
+		buf_put_json_str(b, slice_of(r->job.head->note, r->job.head->note_len));
+	}
+	if (a->proofs) {
+		buf_put_str(b, ",\"records\":[");
+		for (i = 0; i < r->job.n_items; i++) {
+			buf_put_str(b, i ? "," : "");
+			put_receipt(r, b, i);
+		}
+		buf_put_u8(b, ']');
+	}
+	buf_put_u8(b, '}');
+}
+
+static void
+answer(struct request *r)
+{
+	const struct append *a = r->state;
+	struct buf *b;
+
+	reply_begin(r, 201, "application/json");
+	if (a->minimal)
+		reply_header(r, "Preference-Applied", "return=minimal");
+	if (!a->batch && r->job.items[0].state == APPEND_DUPLICATE)
+		reply_header(r, "Idempotent-Replayed", "true");
+	b = reply_body(r);
+	if (a->batch)
+		put_batch(r, a, b);
+	else
+		put_one(r, a, b);
+	reply_end(r);
+}
+
+/* --- a key that is known ------------------------------------------------------------ */
+
+static void
+resolve(struct request *r, struct kit *kit)
+{
+	struct append *a = r->state;
+	size_t bad = 0;
+
+	r->job.err = append_resolve(r->server->store, &r->job, kit->tools, &bad);
+	a->line = bad + 1;
+}
+
+static void
+after_resolve(struct request *r)
+{
+	struct append *a = r->state;
+	struct buf *b;
+
+	switch (r->job.err) {
+	case 0:
+		r->then = after_commit;
+		loop_submit(r);
+		return;
+	case 1:
+		answer(r);
+		return;
+	case STELE_ECONFLICT:
+		b = reply_problem_begin(
+			r, PROBLEM_IDEMPOTENCY_CONFLICT,
+			"The key belongs to a record with another payload, at "
+			"\"index\". Nothing was stored; use a new key for new data.");
+		buf_printf(b, ",\"index\":%llu",
+			   (unsigned long long)r->job.items[a->line - 1].index);
+		if (a->batch)
+			buf_printf(b, ",\"record\":%llu", (unsigned long long)a->line);
+		reply_problem_end(r);
+		return;
+	default:
+		reply_err(r, r->job.err);
+	}
+}
+
+static void
+after_commit(struct request *r)
+{
+	if (r->job.err == 0) {
+		answer(r);
+	} else if (r->job.err == STELE_EDUPLICATE) {
+		r->work = resolve;
+		r->then = after_resolve;
+		loop_work(r);
+	} else {
+		reply_err(r, r->job.err);
+	}
+}
+
+/* --- the request --------------------------------------------------------------------- */
+
+static void
+submit(struct request *r)
+{
+	const struct append *a = r->state;
+
+	if (a->problem) {
+		refuse(r, a);
+		return;
+	}
+	r->then = after_commit;
+	loop_submit(r);
+}
+
+static void
+read_body(struct request *r, struct kit *kit)
+{
+	append_read_body(r, r->state, kit);
+}
+
+void
+res_append_post(struct request *r)
+{
+	struct append *a = arena_alloc(&r->arena, sizeof *a);
+
+	if (!a) {
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	if (!append_read_head(r, a))
+		return;
+	r->state = a;
+	if (r->http.body.n <= LIMIT_INLINE_BYTES && a->coding == CODING_NONE) {
+		append_read_body(r, a, r->loop->kit);
+		submit(r);
+		return;
+	}
+	r->work = read_body;
+	r->then = submit;
+	loop_work(r);
+}

@@ -1,0 +1,245 @@
+/* Logs: list those one may see, create with a policy, describe. */
+#include <string.h>
+
+#include "proto/base64.h"
+#include "proto/dec.h"
+#include "proto/entry.h"
+#include "proto/err.h"
+#include "proto/policy.h"
+#include "proto/timestamp.h"
+#include "server/loop.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/router.h"
+#include "server/server.h"
+#include "server/tokens.h"
+#include "storage/log.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+enum { DEFAULT_ROWS = 100, SCAN_ROWS = 256 };
+
+static void
+put_time(struct buf *b, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
+}
+
+/* The members that a listing and a description share, without closing brace. */
+static void
+put_summary(struct request *r, struct buf *b, struct log *log, const struct head *head)
+{
+	buf_printf(b, "{\"log\":\"%s\",\"origin\":", log_name(log));
+	buf_put_json_str(b, slice_str(log_origin(log)));
+	buf_put_str(b, ",\"size\":");
+	buf_put_dec(b, head->size);
+	put_time(b, "created", log_created_ns(log));
+	put_time(b, "time", head->time_ns);
+	buf_put_str(b, ",\"policy\":");
+	policy_write(b, log_policy(log));
+	if (r->server->demo)
+		buf_put_str(b, ",\"demo\":true");
+}
+
+static void
+put_description(struct request *r, struct buf *b, struct log *log)
+{
+	struct head *head = log_head(log);
+
+	put_summary(r, b, log, head);
+	buf_put_str(b, ",\"root\":\"");
+	buf_put_base64(b, head->root, sizeof head->root);
+	buf_put_str(b, "\",\"vkey\":");
+	buf_put_json_str(b, slice_str(log_vkey(log)));
+	buf_put_str(b, ",\"server\":");
+	buf_put_json_str(b, slice_str(store_server_name(r->server->store)));
+	buf_put_str(b, ",\"server_vkey\":");
+	buf_put_json_str(b, slice_str(store_identity_vkey(r->server->store)));
+	buf_put_str(b, ",\"key_statement\":");
+	buf_put_json_str(b, slice_str(log_key_statement(log)));
+	buf_put_str(b, ",\"checkpoint\":");
+	buf_put_json_str(b, slice_of(head->note, head->note_len));
+	if (r->server->demo)
+		buf_put_str(b, ",\"warning\":\"This server's name was made up at its first start: "
+			       "start it with --origin for evidence that counts.\"");
+	buf_put_u8(b, '}');
+	head_unref(head);
+}
+
+void
+res_logs_get(struct request *r)
+{
+	reply_begin(r, 200, "application/json");
+	put_description(r, reply_body(r), r->log);
+	reply_end(r);
+}
+
+/* A log that the token may neither read nor verify is not there. */
+static bool
+visible(const struct request *r, const struct log *log)
+{
+	return token_may(r->token, r->route->scopes, slice_str(log_name(log)));
+}
+
+/* Appends up to limit rows; *after is the last one's name, or empty at the end. */
+static void
+put_rows(struct request *r, struct buf *b, struct slice *after, size_t limit)
+{
+	struct log *logs[SCAN_ROWS];
+	size_t rows = 0, i, n;
+
+	while ((n = store_log_list(r->server->store, *after, logs, SCAN_ROWS)) > 0) {
+		for (i = 0; i < n; i++) {
+			struct head *head;
+
+			if (!visible(r, logs[i]))
+				continue;
+			if (rows == limit)
+				return;
+			head = log_head(logs[i]);
+			buf_put_str(b, rows++ ? "," : "");
+			put_summary(r, b, logs[i], head);
+			buf_put_u8(b, '}');
+			head_unref(head);
+			*after = slice_str(log_name(logs[i]));
+		}
+		*after = slice_str(log_name(logs[n - 1]));
+		if (n < SCAN_ROWS)
+			break;
+	}
+	*after = slice_of("", 0);
+}
+
+void
+res_logs_list(struct request *r)
+{
+	struct slice after = slice_of("", 0);
+	uint64_t limit = DEFAULT_ROWS;
+	struct buf *b;
+
+	if (request_query(r, "after", &after) < 0 || request_query_number(r, "limit", &limit) < 0)
+		return;
+	if (limit < 1 || limit > LIMIT_LIST_ROWS) {
+		reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit must be from 1 to %u.",
+			      LIMIT_LIST_ROWS);
+		return;
+	}
+	reply_begin(r, 200, "application/json");
+	b = reply_body(r);
+	buf_put_str(b, "{\"logs\":[");
+	put_rows(r, b, &after, (size_t)limit);
+	buf_put_u8(b, ']');
+	if (after.n) {
+		buf_put_str(b, ",\"next\":");
+		buf_put_json_str(b, after);
+	}
+	buf_put_u8(b, '}');
+	reply_end(r);
+}
+
+/* --- create ------------------------------------------------------------------------- */
+
+struct creation {
+	struct policy policy;
+	bool created;
+	int err;
+};
+
+static void
+create_work(struct request *r, struct kit *kit)
+{
+	struct creation *c = r->state;
+
+	(void)kit;
+	c->err = writer_create_log(r->server->writer, r->param[0], &c->policy,
+				   slice_str(r->token->principal), &r->log, &c->created);
+}
+
+static void
+create_then(struct request *r)
+{
+	struct creation *c = r->state;
+	struct buf *b;
+
+	if (c->err == STELE_EEXIST) {
+		b = reply_problem_begin(r, PROBLEM_LOG_EXISTS,
+					"A log is never re-created, and its policy is changed by "
+					"a policy entry, not by PUT. Its policy is in \"policy\".");
+		buf_put_str(b, ",\"policy\":");
+		policy_write(b, log_policy(r->log));
+		reply_problem_end(r);
+		return;
+	}
+	if (c->err) {
+		reply_err(r, c->err);
+		return;
+	}
+	reply_begin(r, c->created ? 201 : 200, "application/json");
+	if (c->created)
+		reply_header_slice(r, "Location", r->http.path);
+	put_description(r, reply_body(r), r->log);
+	reply_end(r);
+}
+
+static bool
+is_json_or_absent(const struct request *r)
+{
+	struct slice type = r->http.known[FIELD_CONTENT_TYPE];
+	char text[LIMIT_MEDIA_TYPE_BYTES];
+	const char *semi;
+	size_t n;
+
+	if (!type.p || r->http.body.n == 0)
+		return true;
+	if (entry_media_type_normalise(text, sizeof text, &n, type) != 0)
+		return false;
+	semi = memchr(text, ';', n);
+	return slice_eq_str(slice_of(text, semi ? (size_t)(semi - text) : n), "application/json");
+}
+
+void
+res_logs_put(struct request *r)
+{
+	struct creation *c = arena_alloc(&r->arena, sizeof *c);
+	struct buf why;
+	int err;
+
+	if (entry_log_name_reserved(r->param[0])) {
+		reply_problem(r, PROBLEM_RESERVED_LOG,
+			      "Names beginning with '_' are the server's.");
+		return;
+	}
+	if (r->http.known[FIELD_CONTENT_ENCODING].p) {
+		reply_problem(r, PROBLEM_UNSUPPORTED_ENCODING, "Send the policy as it is.");
+		return;
+	}
+	if (!is_json_or_absent(r)) {
+		reply_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+			      "Send the policy as application/json.");
+		return;
+	}
+	if (!c) {
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	buf_init(&why);
+	err = policy_read(&c->policy, r->http.body, &why);
+	if (err) {
+		buf_put_u8(&why, 0);
+		reply_problem(r,
+			      err == STELE_EUNSUPPORTED ? PROBLEM_UNSUPPORTED_POLICY
+							: PROBLEM_INVALID_POLICY,
+			      "%s", why.err ? "The policy is not valid." : (char *)why.p);
+		buf_fini(&why);
+		return;
+	}
+	buf_fini(&why);
+	r->state = c;
+	r->work = create_work;
+	r->then = create_then;
+	loop_work(r);
+}

@@ -1,0 +1,206 @@
+/*
+ * One record: its payload as it came, whole or a range of it; or, for
+ * Accept: application/json, the receipt with the payload in it.
+ */
+#include <stdio.h>
+
+#include "proto/dec.h"
+#include "proto/err.h"
+#include "proto/utf8.h"
+#include "server/kit.h"
+#include "server/loop.h"
+#include "server/range.h"
+#include "server/receipt.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/server.h"
+#include "storage/read.h"
+
+struct reading {
+	uint64_t index;
+	bool json;
+	int err;
+	struct record record;
+	struct head *head; /* counted; with json only */
+	struct proof proof;
+};
+
+static void
+work(struct request *r, struct kit *kit)
+{
+	struct reading *g = r->state;
+	struct store *st = r->server->store;
+
+	if (g->json)
+		g->head = log_head(r->log);
+	g->err = read_record(st, r->log, g->index, kit->tools, &r->arena, &g->record);
+	if (!g->err && g->json)
+		g->err = read_inclusion(st, r->log, g->index, g->head->size, kit->tools, &g->proof);
+}
+
+static void
+put_payload(struct buf *b, struct slice payload)
+{
+	if (utf8_valid(payload)) {
+		buf_put_str(b, ",\"payload\":");
+		buf_put_json_str(b, payload);
+	} else {
+		buf_put_str(b, ",\"payload_b64\":\"");
+		buf_put_base64(b, payload.p, payload.n);
+		buf_put_u8(b, '"');
+	}
+}
+
+static void
+answer_json(struct request *r, const struct reading *g)
+{
+	struct receipt receipt = {
+		.log = r->log,
+		.index = g->index,
+		.time_ns = g->record.entry.time_ns,
+		.entry = g->record.text,
+		.salt = g->record.salt,
+		.proof = g->proof.hash,
+		.n_proof = g->proof.n,
+		.head = g->head,
+	};
+	struct buf *b;
+
+	reply_begin(r, 200, "application/json");
+	reply_header(r, "Cache-Control", "private, no-cache");
+	reply_header(r, "Vary", "Accept");
+	b = reply_body(r);
+	receipt_put(b, &receipt);
+	buf_put_str(b, ",\"media_type\":");
+	buf_put_json_str(b, g->record.entry.media_type);
+	put_payload(b, g->record.payload);
+	buf_put_u8(b, '}');
+	reply_end(r);
+}
+
+enum { ETAG_BYTES = 34 };
+
+/* A strong validator: the entry's hash says all there is to say about it. */
+static void
+make_etag(char out[ETAG_BYTES + 1], const uint8_t leaf[32])
+{
+	size_t i;
+
+	out[0] = '"';
+	for (i = 0; i < 16; i++)
+		snprintf(out + 1 + 2 * i, 3, "%02x", leaf[i]);
+	out[33] = '"';
+	out[34] = '\0';
+}
+
+/* True when the list of validators names etag, or is "*" (RFC 9110 section 13.1.2). */
+static bool
+etag_listed(struct slice list, const char *etag)
+{
+	if (slice_eq_str(list, "*"))
+		return true;
+	return list.n >= ETAG_BYTES && memmem(list.p, list.n, etag, ETAG_BYTES) != NULL;
+}
+
+/* Payloads are other people's bytes: no browser may run them as ours. */
+static void
+begin_payload(struct request *r, int status, const struct reading *g, const char *etag)
+{
+	reply_begin(r, status, NULL);
+	reply_header_slice(r, "Content-Type", g->record.entry.media_type);
+	reply_header(r, "ETag", etag);
+	reply_header(r, "Accept-Ranges", "bytes");
+	reply_header(r, "Cache-Control", "private, no-cache");
+	reply_header(r, "Vary", "Accept");
+	reply_header(r, "X-Content-Type-Options", "nosniff");
+	reply_header(r, "Content-Security-Policy", "sandbox; default-src 'none'");
+	reply_header_slice(r, "Stele-Index", r->param[1]);
+}
+
+static void
+answer_payload(struct request *r, const struct reading *g)
+{
+	const struct slice *known = r->http.known;
+	struct slice payload = g->record.payload;
+	uint64_t from = 0, n = payload.n;
+	enum range_answer range = RANGE_WHOLE;
+	char etag[ETAG_BYTES + 1];
+
+	make_etag(etag, g->record.leaf);
+	if (known[FIELD_IF_NONE_MATCH].p && etag_listed(known[FIELD_IF_NONE_MATCH], etag)) {
+		begin_payload(r, 304, g, etag);
+		reply_body(r);
+		reply_end(r);
+		return;
+	}
+	if (known[FIELD_RANGE].p &&
+	    (!known[FIELD_IF_RANGE].p || slice_eq_str(known[FIELD_IF_RANGE], etag)))
+		range = range_read(known[FIELD_RANGE], payload.n, &from, &n);
+	if (range == RANGE_UNSATISFIABLE) {
+		struct buf *b = reply_problem_begin(r, PROBLEM_RANGE_NOT_SATISFIABLE,
+						    "The payload has %zu bytes.", payload.n);
+
+		buf_printf(b, ",\"size\":%zu", payload.n);
+		reply_problem_end(r);
+		return;
+	}
+	begin_payload(r, range == RANGE_PART ? 206 : 200, g, etag);
+	if (range == RANGE_PART) {
+		char text[80];
+
+		snprintf(text, sizeof text, "bytes %llu-%llu/%zu", (unsigned long long)from,
+			 (unsigned long long)(from + n - 1), payload.n);
+		reply_header(r, "Content-Range", text);
+	}
+	buf_put(reply_body(r), payload.p + from, (size_t)n);
+	reply_end(r);
+}
+
+static void
+then(struct request *r)
+{
+	struct reading *g = r->state;
+
+	if (g->err == STELE_ENOTFOUND)
+		reply_problem(r, PROBLEM_UNKNOWN_RECORD, "The log has no record of that index.");
+	else if (g->err)
+		reply_err(r, g->err);
+	else if (g->json)
+		answer_json(r, g);
+	else
+		answer_payload(r, g);
+}
+
+/* The head must be dropped before the answer takes the request away. */
+static void
+then_drop(struct request *r)
+{
+	struct reading *g = r->state;
+	struct head *head = g->head;
+
+	then(r);
+	head_unref(head);
+}
+
+void
+res_records_get(struct request *r)
+{
+	struct reading *g = arena_alloc(&r->arena, sizeof *g);
+
+	if (!g) {
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	g->head = NULL;
+	g->json = request_accepts(r, "application/json");
+	if (dec_parse(&g->index, r->param[1], LIMIT_INTEGER) != 0) {
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "A record's index is a decimal number without leading zeros.");
+		return;
+	}
+	r->state = g;
+	r->work = work;
+	r->then = then_drop;
+	loop_work(r);
+}

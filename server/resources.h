@@ -1,0 +1,41 @@
+/*
+ * The handlers of the routing table, one file per resource. Each makes exactly
+ * one reply, now or later.
+ */
+#ifndef STELE_SERVER_RESOURCES_H
+#define STELE_SERVER_RESOURCES_H
+
+struct request;
+
+/* health.c */
+void health_livez(struct request *r);
+void health_readyz(struct request *r);
+
+/* metrics.c */
+void metrics_get(struct request *r);
+
+/* res_logs.c */
+void res_logs_list(struct request *r);
+void res_logs_put(struct request *r);
+void res_logs_get(struct request *r);
+
+/* res_append.c */
+void res_append_post(struct request *r);
+
+/* res_records.c */
+void res_records_get(struct request *r);
+
+/* res_proofs.c */
+void res_proofs_inclusion(struct request *r);
+void res_proofs_consistency(struct request *r);
+
+/* res_tiles.c */
+void res_tiles_checkpoint(struct request *r);
+void res_tiles_get(struct request *r);
+
+/* res_tokens.c */
+void res_tokens_list(struct request *r);
+void res_tokens_post(struct request *r);
+void res_tokens_delete(struct request *r);
+
+#endif

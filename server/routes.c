@@ -1,0 +1,40 @@
+/* The table itself. The busiest route comes first. */
+#include <stddef.h>
+
+#include "proto/limits.h"
+#include "server/resources.h"
+#include "server/router.h"
+
+#define LOGS "/api/v1/logs"
+#define RECORDS LOGS "/{log}/records"
+#define PROOF LOGS "/{log}/proof"
+
+const struct route router_table[] = {
+	{METHOD_POST, RECORDS, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES, .query = "proof ",
+	 .handle = res_append_post},
+	{METHOD_GET, RECORDS "/{index}", SCOPE_READ, .handle = res_records_get},
+	{METHOD_GET, PROOF "/inclusion", SCOPE_VERIFY, .public_able = true, .query = "index size ",
+	 .handle = res_proofs_inclusion},
+	{METHOD_GET, PROOF "/consistency", SCOPE_VERIFY, .public_able = true, .query = "from to ",
+	 .handle = res_proofs_consistency},
+	{METHOD_GET, "/logs/{log}/checkpoint", SCOPE_VERIFY, .public_able = true,
+	 .handle = res_tiles_checkpoint},
+	{METHOD_GET, "/logs/{log}/tile/{path*}", SCOPE_VERIFY, .public_able = true,
+	 .handle = res_tiles_get},
+	{METHOD_GET, LOGS, SCOPE_READ | SCOPE_VERIFY, .query = "after limit ",
+	 .handle = res_logs_list},
+	{METHOD_GET, LOGS "/{log}", SCOPE_READ | SCOPE_VERIFY, .public_able = true,
+	 .handle = res_logs_get},
+	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
+	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
+	{METHOD_GET, "/api/v1/tokens", SCOPE_ACCESS, .query = "after limit ",
+	 .handle = res_tokens_list},
+	{METHOD_POST, "/api/v1/tokens", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_tokens_post},
+	{METHOD_DELETE, "/api/v1/tokens/{id}", SCOPE_ACCESS, .handle = res_tokens_delete},
+	{METHOD_GET, "/livez", .handle = health_livez},
+	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
+	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},
+};
+
+const size_t router_routes = sizeof router_table / sizeof *router_table;
