@@ -140,6 +140,8 @@ struct store {
 void store_say(struct store *st, enum store_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int64_t store_now_ns(struct store *st);
+/* store.c: place, keys and WAL for checking: nothing is changed, nothing is replayed. */
+int store_open_bare(struct store **out, const struct store_options *opts, struct buf *why);
 
 /* log.c */
 struct log *log_new(struct store *st, uint64_t id, struct slice name);

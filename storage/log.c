@@ -119,6 +119,12 @@ log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct s
 	kdigest(out, log->digest_key, all, n_parts + 1);
 }
 
+/* SHA-256 of nothing, the root of the empty tree: what entry 0 chains to. */
+static const uint8_t empty_root[32] = {
+	0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+	0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+};
+
 struct log *
 log_new(struct store *st, uint64_t id, struct slice name)
 {
@@ -130,6 +136,7 @@ log_new(struct store *st, uint64_t id, struct slice name)
 	log->store = st;
 	log->id = id;
 	memcpy(log->name, name.p, name.n);
+	memcpy(log->last_leaf, empty_root, sizeof empty_root);
 	snprintf(log->origin, sizeof log->origin, "%s/%s", st->place.server_name, log->name);
 	merkle_frontier_init(&log->frontier);
 	tree_init(&log->tree);

@@ -119,8 +119,8 @@ open_place(struct store *st, struct buf *why)
 	if (err == 0)
 		err = open_keys(st, fresh, why);
 	if (err == 0)
-		err = wal_open(&st->wal, st->dir, st->place.incarnation, o->wal_file_bytes, fresh,
-			       why);
+		err = wal_open(&st->wal, st->dir, st->place.incarnation, o->wal_file_bytes,
+			       fresh ? WAL_CREATE : WAL_USE, why);
 	if (err == 0 && fresh)
 		err = place_write(&st->place, st->dir, h);
 	return err;
@@ -198,6 +198,39 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		store_close(st);
 		return err;
 	}
+	*out = st;
+	return 0;
+}
+
+int
+store_open_bare(struct store **out, const struct store_options *opts, struct buf *why)
+{
+	struct store *st = NULL;
+	int err = store_new(&st, opts);
+
+	if (!st)
+		return err;
+	if (err == 0)
+		err = place_lock(&st->place, st->dir, false, why);
+	if (err == 0)
+		err = place_read(&st->place, st->dir, false, st->upkeep->sha, why);
+	if (err == STELE_EMOVED) { /* a copy may be checked, only not served */
+		buf_reset(why);
+		err = 0;
+	}
+	if (err == 0)
+		err = open_keys(st, false, why);
+	if (err == 0)
+		err = wal_open(&st->wal, st->dir, st->place.incarnation, opts->wal_file_bytes,
+			       WAL_CHECK, why);
+	atomic_store(&st->read_only, true);
+	if (err != 0) {
+		if (why->n == 0)
+			buf_printf(why, "%s: %s", opts->dir, stele_strerror(err));
+		store_close(st);
+		return err;
+	}
+	keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 	*out = st;
 	return 0;
 }

@@ -115,13 +115,13 @@ highest_file(const char *dir, uint32_t *out)
 }
 
 static int
-open_files(struct wal *w, bool create, struct buf *why)
+open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 {
 	uint32_t highest = 0;
 	int err = highest_file(w->dir, &highest);
 
 	if (err == 0 && highest == 0)
-		err = create ? make_file(w, 1) : STELE_ENOTFOUND;
+		err = mode == WAL_CREATE ? make_file(w, 1) : STELE_ENOTFOUND;
 	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
@@ -133,7 +133,7 @@ open_files(struct wal *w, bool create, struct buf *why)
 }
 
 static int
-open_mark(struct wal *w)
+open_mark(struct wal *w, enum wal_mode mode)
 {
 	char path[PATH_MAX + 16];
 	static const uint8_t zeros[2 * MARK_SLOT];
@@ -141,6 +141,10 @@ open_mark(struct wal *w)
 	int err = 0;
 
 	snprintf(path, sizeof path, "%s/released", w->dir);
+	if (mode == WAL_CHECK) {
+		w->mark_fd = open(path, O_RDONLY | O_CLOEXEC);
+		return w->mark_fd < 0 && errno != ENOENT ? STELE_EIO : 0;
+	}
 	w->mark_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (w->mark_fd < 0 || fstat(w->mark_fd, &sb) != 0)
 		return stele_err_from_errno(errno);
@@ -154,7 +158,7 @@ open_mark(struct wal *w)
 
 int
 wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t file_bytes,
-	 bool create, struct buf *why)
+	 enum wal_mode mode, struct buf *why)
 {
 	struct wal *w = calloc(1, sizeof *w);
 	int err = STELE_ENOMEM;
@@ -174,14 +178,14 @@ wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t 
 	if (snprintf(w->dir, sizeof w->dir, "%s/wal", data_dir) >= (int)sizeof w->dir - 32)
 		goto out;
 	err = 0;
-	if (create && mkdir(w->dir, 0700) != 0 && errno != EEXIST)
+	if (mode == WAL_CREATE && mkdir(w->dir, 0700) != 0 && errno != EEXIST)
 		err = stele_err_from_errno(errno);
-	if (err == 0 && create)
+	if (err == 0 && mode == WAL_CREATE)
 		err = file_sync_dir(data_dir);
 	if (err == 0)
-		err = open_files(w, create, why);
+		err = open_files(w, mode, why);
 	if (err == 0)
-		err = open_mark(w);
+		err = open_mark(w, mode);
 out:
 	if (err != 0) {
 		if (why->n == 0)
@@ -296,6 +300,10 @@ wal_read_released(struct wal *w, uint64_t *sequence, uint8_t hash[32], struct sh
 {
 	uint64_t best = 0;
 
+	if (w->mark_fd < 0) {
+		*sequence = 0;
+		return 0;
+	}
 	for (unsigned slot = 0; slot < 2; slot++) {
 		uint8_t mark[MARK_BYTES], digest[32];
 		int err = file_pread(w->mark_fd, mark, sizeof mark, slot * (uint64_t)MARK_SLOT);

@@ -36,14 +36,20 @@ struct wal_pos {
 
 enum { WAL_FIRST_OFFSET = FRAME_ALIGN }; /* a file's header fills its first block */
 
+enum wal_mode {
+	WAL_CHECK,  /* changes nothing; a missing `released` is no error */
+	WAL_USE,    /* for a running store */
+	WAL_CREATE, /* the same, and a first file is made */
+};
+
 /*
- * Opens DATA/wal, creating the folder and the first file when there is none
- * and create is true. file_bytes is the size of files made from now on. Errors:
+ * Opens DATA/wal; with WAL_CREATE makes the folder and the first file when there
+ * is none. file_bytes is the size of files made from now on. Errors:
  * STELE_ENOTFOUND, STELE_EIO, STELE_EDAMAGED (a hole in the row, a bad file
  * header), STELE_EVERSION, STELE_ENOSPACE; why says which file.
  */
 int wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t file_bytes,
-	     bool create, struct buf *why);
+	     enum wal_mode mode, struct buf *why);
 void wal_close(struct wal *w);
 
 /* The folder the files lie in: DATA/wal. */
@@ -116,5 +122,16 @@ void wal_scan_fini(struct wal_scan *s);
  */
 int wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head,
 		  struct slice *body, struct wal_pos *at);
+
+/*
+ * For fsck, after STELE_EDAMAGED: the frame there as far as its header can be
+ * believed (right sequence and predecessor), its hash unchecked; the walk then
+ * goes on behind it. STELE_ESYNTAX when not even that can be read.
+ */
+int wal_scan_damaged(struct wal_scan *s, struct frame_header *head, struct slice *body,
+		     struct wal_pos *at);
+
+/* For fsck: moves on to the next readable frame, whatever its sequence; 1 when there is none. */
+int wal_scan_skip(struct wal_scan *s, struct sha256 *h);
 
 #endif

@@ -173,12 +173,73 @@ search_rest(struct wal_scan *s, struct wal_pos at, struct sha256 *h)
 	return 0;
 }
 
+static void
+step_over(struct wal_scan *s, const struct frame_header *head)
+{
+	uint64_t n = FRAME_HEADER_BYTES + head->body_bytes;
+
+	s->at.offset += (n + FRAME_ALIGN - 1) / FRAME_ALIGN * FRAME_ALIGN;
+	s->sequence = head->sequence + 1;
+	memcpy(s->prev, head->hash, 32);
+}
+
+int
+wal_scan_damaged(struct wal_scan *s, struct frame_header *head, struct slice *body,
+		 struct wal_pos *at)
+{
+	const uint8_t *p;
+	int err = open_file(s, s->at.file);
+
+	if (err != 0)
+		return err;
+	p = view(s, s->at.offset, FRAME_HEADER_BYTES, &err);
+	if (!p)
+		return err;
+	err = frame_header_read(head, slice_of(p, FRAME_HEADER_BYTES),
+				s->file_bytes - s->at.offset - FRAME_HEADER_BYTES);
+	if (err != 0 || head->sequence != s->sequence || memcmp(head->prev, s->prev, 32) != 0)
+		return STELE_ESYNTAX;
+	p = view(s, s->at.offset, FRAME_HEADER_BYTES + head->body_bytes, &err);
+	if (!p)
+		return err;
+	*body = slice_of(p + FRAME_HEADER_BYTES, head->body_bytes);
+	*at = s->at;
+	step_over(s, head);
+	return 0;
+}
+
+int
+wal_scan_skip(struct wal_scan *s, struct sha256 *h)
+{
+	uint64_t disk_bytes;
+	uint32_t last = wal_files(s->wal, &disk_bytes);
+
+	for (; s->at.file <= last; s->at = (struct wal_pos){s->at.file + 1, WAL_FIRST_OFFSET}) {
+		int err = open_file(s, s->at.file);
+		if (err != 0)
+			return err;
+		for (; s->at.offset < s->file_bytes; s->at.offset += FRAME_ALIGN) {
+			struct frame_header head;
+			struct slice body;
+			err = frame_at(s, s->at.offset, h, &head, &body);
+			if (err == 0) {
+				s->sequence = head.sequence;
+				memcpy(s->prev, head.prev, 32);
+				return 0;
+			}
+			if (err != STELE_ESYNTAX)
+				return err;
+		}
+	}
+	return 1;
+}
+
 int
 wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head, struct slice *body,
 	      struct wal_pos *at)
 {
 	struct wal_pos next = {s->at.file + 1, WAL_FIRST_OFFSET};
-	uint64_t disk_bytes, n;
+	uint64_t disk_bytes;
 	int err = expected_at(s, s->at, h, head, body);
 
 	if (err == STELE_ESYNTAX && next.file <= wal_files(s->wal, &disk_bytes)) {
@@ -194,9 +255,6 @@ wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head, s
 	if (err != 0)
 		return err;
 	*at = s->at;
-	n = (FRAME_HEADER_BYTES + head->body_bytes + FRAME_ALIGN - 1) / FRAME_ALIGN * FRAME_ALIGN;
-	s->at.offset += n;
-	s->sequence++;
-	memcpy(s->prev, head->hash, 32);
+	step_over(s, head);
 	return 0;
 }

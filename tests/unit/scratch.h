@@ -1,170 +1,45 @@
 /*
- * A scratch store for tests: a temporary folder, small WAL files, a clock that
- * the test moves, and one-line appends.
+ * A scratch folder for tests that need files.
  */
-#ifndef STELE_TESTS_SCRATCH_H
-#define STELE_TESTS_SCRATCH_H
+#ifndef STELE_TESTS_UNIT_SCRATCH_H
+#define STELE_TESTS_UNIT_SCRATCH_H
 
-#include <check.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "proto/err.h"
-#include "storage/read.h"
-#include "storage/store.h"
+#include "proto/check.h"
 
 struct scratch {
 	char dir[256];
-	struct store *st;
-	struct toolbox *tools;
-	int64_t now_ns;
-	unsigned errors; /* lines said at STORE_ERROR */
-	struct store_options opts;
+	char path[512]; /* the last path made */
 };
 
-static inline int64_t
-scratch_now(void *clock)
-{
-	struct scratch *s = clock;
-
-	return s->now_ns += 1000;
-}
-
+/* A new empty folder under $TMPDIR or /tmp. */
 static inline void
-scratch_say(void *ctx, enum store_level level, const char *line)
-{
-	struct scratch *s = ctx;
-
-	s->errors += level == STORE_ERROR;
-	(void)line;
-}
-
-static inline int
-scratch_remove(const char *path, const struct stat *sb, int type, struct FTW *f)
-{
-	(void)sb;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
-/* Opens what is in the folder; returns store_open's error. */
-static inline int
-scratch_open(struct scratch *s)
-{
-	struct buf why;
-	int err;
-
-	buf_init(&why);
-	err = store_open(&s->st, &s->opts, &why);
-	if (err != 0 && getenv("STELE_TEST_VERBOSE"))
-		fprintf(stderr, "open: %.*s\n", (int)why.n, (const char *)why.p);
-	buf_fini(&why);
-	if (err != 0)
-		s->st = NULL;
-	return err;
-}
-
-static inline void
-scratch_close(struct scratch *s)
-{
-	store_close(s->st);
-	s->st = NULL;
-}
-
-static inline void
-scratch_begin(struct scratch *s)
+scratch_init(struct scratch *s)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	memset(s, 0, sizeof *s);
 	snprintf(s->dir, sizeof s->dir, "%s/stele-test-XXXXXX", tmp ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(s->dir));
-	s->now_ns = 1795000000000000000;
-	s->tools = toolbox_new();
-	s->opts = (struct store_options){
-		.dir = s->dir,
-		.server_name = "test.example.com",
-		.wal_file_bytes = 1 << 20,
-		.create = true,
-		.now_ns = scratch_now,
-		.clock = s,
-		.say = scratch_say,
-		.say_ctx = s,
-	};
-	ck_assert_int_eq(scratch_open(s), 0);
+	CHECK(mkdtemp(s->dir) != NULL);
 }
 
+/* The path of name in the folder, valid until the next call. */
+static inline const char *
+scratch_path(struct scratch *s, const char *name)
+{
+	snprintf(s->path, sizeof s->path, "%s/%s", s->dir, name);
+	return s->path;
+}
+
+/* Removes the folder and all in it. */
 static inline void
-scratch_end(struct scratch *s)
+scratch_fini(struct scratch *s)
 {
-	store_close(s->st);
-	toolbox_free(s->tools);
-	nftw(s->dir, scratch_remove, 16, FTW_DEPTH | FTW_PHYS);
-}
+	char cmd[300];
 
-/* Creates a log with this policy JSON. */
-static inline struct log *
-scratch_log(struct scratch *s, const char *name, const char *policy_json)
-{
-	struct append_job job;
-	struct policy policy;
-	struct log *log;
-	struct buf why;
-
-	buf_init(&why);
-	ck_assert_int_eq(policy_read(&policy, slice_str(policy_json), &why), 0);
-	buf_fini(&why);
-	ck_assert_int_eq(store_log_conceive(s->st, slice_str(name), &policy, slice_str("p-test"),
-					    &job, &log),
-			 0);
-	ck_assert_int_eq(store_append_batch(s->st, &job), 0);
-	ck_assert_int_eq(store_log_born(s->st, &job), 0);
-	append_job_fini(&job);
-	return log;
-}
-
-/* A prepared job of one item; the payload and key must outlive it. */
-static inline void
-scratch_job(struct scratch *s, struct append_job *job, struct log *log, const char *payload,
-	    const char *key)
-{
-	struct append_item *item;
-
-	append_job_init(job);
-	item = arena_alloc(&job->arena, sizeof *item);
-	memset(item, 0, sizeof *item);
-	item->payload = slice_str(payload);
-	item->media_type = slice_str("application/json");
-	if (key) {
-		struct slice part = slice_str(key);
-		item->has_key = true;
-		log_key_digest(log, item->key, 'k', &part, 1);
-	}
-	job->log = log;
-	job->writer = slice_str("p-test");
-	job->items = item;
-	job->n_items = 1;
-	job->want_receipts = true;
-	ck_assert_int_eq(append_prepare(job, s->tools), 0);
-}
-
-/* Appends one payload in a commit of its own; its index. */
-static inline uint64_t
-scratch_append(struct scratch *s, struct log *log, const char *payload)
-{
-	struct append_job job;
-	uint64_t index;
-
-	scratch_job(s, &job, log, payload, NULL);
-	ck_assert_int_eq(store_append_batch(s->st, &job), 0);
-	ck_assert_int_eq(job.err, 0);
-	index = job.first;
-	append_job_fini(&job);
-	return index;
+	snprintf(cmd, sizeof cmd, "rm -rf '%s'", s->dir);
+	CHECK(system(cmd) == 0);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* The store as a whole, with no network and no threads. */
-#include "scratch.h"
+#include "scratch_store.h"
 
 #include "crypto/merkle.h"
 #include "crypto/sha256.h"
@@ -37,6 +37,12 @@ START_TEST(what_was_appended_is_read_back_with_its_proof)
 		snprintf(text, sizeof text, "{\"n\":%d}", i);
 		ck_assert_uint_eq(scratch_append(&s, log, text), (uint64_t)i);
 	}
+	struct record founding;
+	struct arena a;
+	arena_init(&a);
+	ck_assert_int_eq(read_record(s.st, log, 0, s.tools, &a, &founding), 0);
+	ck_assert_int_eq(founding.entry.kind, ENTRY_POLICY);
+	arena_fini(&a);
 	for (int i = 1; i <= 600; i += 7) {
 		snprintf(text, sizeof text, "{\"n\":%d}", i);
 		check_record(&s, log, (uint64_t)i, text);
