@@ -50,6 +50,7 @@ int catalog_open(struct catalog **out, const char *data_dir, struct catalog_stat
 /* Removes what is there and opens an empty one. */
 int catalog_create(struct catalog **out, const char *data_dir);
 
+/* Closes it; a transaction that was begun is dropped. NULL is fine. */
 void catalog_close(struct catalog *c);
 
 /*

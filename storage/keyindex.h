@@ -27,7 +27,9 @@ struct keyindex {
 	uint64_t incarnation;
 };
 
+/* An empty index whose runs lie in wal_dir. */
 void keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation);
+/* Frees and unmaps everything; files stay. */
 void keyindex_fini(struct keyindex *k);
 
 /* Opens runs 1..n. On an error the caller starts over with keyindex_reset. */

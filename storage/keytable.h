@@ -20,7 +20,9 @@ struct keytable {
 	size_t n, cap; /* cap is 0 or a power of two, at most 3/4 full */
 };
 
+/* An empty table; allocates nothing. */
 void keytable_init(struct keytable *t);
+/* Frees the memory; the table is as after keytable_init. */
 void keytable_fini(struct keytable *t);
 
 /* Room for n more entries: 0 or STELE_ENOMEM. */

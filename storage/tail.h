@@ -23,7 +23,9 @@ struct tail {
 	size_t n, cap;
 };
 
+/* No extents; allocates nothing. */
 void tail_init(struct tail *t);
+/* Frees the memory; as after tail_init. */
 void tail_fini(struct tail *t);
 
 /* Room for one more extent, so that tail_add cannot fail: 0 or STELE_ENOMEM. */

@@ -15,7 +15,9 @@ struct tilecache;
 
 enum { TILECACHE_TILES = 512 }; /* 8 MiB: 131,072 entries' worth of the hottest tiles */
 
+/* An empty cache, or NULL when memory is out; tiles are allocated as they come. */
 struct tilecache *tilecache_new(void);
+/* Frees it with its tiles. NULL is fine. */
 void tilecache_free(struct tilecache *c);
 
 /*

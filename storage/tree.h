@@ -25,7 +25,9 @@ struct tree {
 	struct tree_level up[TREE_LEVELS];  /* up[0] is level 1 */
 };
 
+/* The empty tree; allocates nothing. */
 void tree_init(struct tree *t);
+/* Frees the memory; as after tree_init. */
 void tree_fini(struct tree *t);
 
 /* Memory for k more entries, so that tree_add cannot fail: 0 or STELE_ENOMEM. */
