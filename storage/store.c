@@ -146,6 +146,7 @@ store_new(struct store **out, const struct store_options *opts)
 	struct store *st = calloc(1, sizeof *st);
 	int err;
 
+	*out = st; /* also when something below fails: store_close frees it */
 	if (!st)
 		return STELE_ENOMEM;
 	st->opts = *opts;
@@ -166,14 +167,13 @@ store_new(struct store **out, const struct store_options *opts)
 	if (err == 0 &&
 	    snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
 		err = STELE_ELIMIT;
-	*out = st; /* even when it failed: to be freed by store_close */
 	return err;
 }
 
 static int
 open_with(struct store **out, const struct store_options *opts, bool rebuild, struct buf *why)
 {
-	struct store *st = NULL;
+	struct store *st;
 	int err;
 
 	if (opts->wal_file_bytes && opts->wal_file_bytes < LIMIT_WAL_FILE_MIN_BYTES) {
@@ -182,7 +182,7 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 	}
 	err = store_new(&st, opts);
 	if (!st)
-		return err;
+		return STELE_ENOMEM;
 	if (err == 0)
 		err = place_lock(&st->place, st->dir, opts->create, why);
 	if (err == 0)
@@ -205,11 +205,11 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 int
 store_open_bare(struct store **out, const struct store_options *opts, struct buf *why)
 {
-	struct store *st = NULL;
+	struct store *st;
 	int err = store_new(&st, opts);
 
 	if (!st)
-		return err;
+		return STELE_ENOMEM;
 	if (err == 0)
 		err = place_lock(&st->place, st->dir, false, why);
 	if (err == 0)
