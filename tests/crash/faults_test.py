@@ -115,7 +115,7 @@ class Disk(unittest.TestCase):
             server.create_log("log")
             kept = self.acknowledge(server, 3)
             server.stop()
-            server.command += ["--free-space", str(1 << 60)]
+            server.command += ["--min-free", str(1 << 49)]
             server.start()
             answer = append(server, 3)
             self.assertEqual(answer.status, 507, answer.text())
