@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "proto/err.h"
@@ -18,25 +17,18 @@
 #include "proto/json_index.h"
 #include "proto/json_walk.h"
 #include "proto/limits.h"
-#include "tests/unit/shared.h"
-
-enum { FENCED_BYTES = 4 << 20 };
+#include "tests/unit/fence.h"
 
 #define DOC(literal) slice_of(literal, sizeof(literal) - 1)
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static struct json_scanner *js;
-static uint8_t *fence; /* FENCED_BYTES before it can be used, nothing from it on */
+static uint8_t *fence;
 
 static void
 set_up(void)
 {
-	uint8_t *p = mmap(NULL, FENCED_BYTES + 4096, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne(p, MAP_FAILED);
-	fence = p + FENCED_BYTES;
-	ck_assert_int_eq(mprotect(fence, 4096, PROT_NONE), 0);
+	fence = fence_new();
 	js = json_scanner_new();
 	ck_assert_ptr_nonnull(js);
 }
@@ -46,15 +38,7 @@ tear_down(void)
 {
 	json_scanner_free(js);
 	json_scanner_free(NULL);
-	munmap(fence - FENCED_BYTES, FENCED_BYTES + 4096);
-}
-
-/* The same bytes with the fence behind them. */
-static struct slice
-fenced(struct slice s)
-{
-	memmove(fence - s.n, s.p, s.n);
-	return slice_of(fence - s.n, s.n);
+	fence_free(fence);
 }
 
 /* What json_validate says, once the fast path alone has said the same. */
@@ -67,7 +51,7 @@ judge(struct slice doc, struct json_error *err)
 	int code, slow;
 	bool fast;
 
-	doc = fenced(doc);
+	doc = fence_put(fence, doc);
 	code = json_validate(js, doc, err);
 	slow = json_grammar_check(doc, &offset, &message);
 	fast = json_index_make(&x, js, doc.p, doc.n) == 0 &&
@@ -290,9 +274,9 @@ START_TEST(an_escape_is_not_looked_for_behind_the_end)
 	static const char *const cut[] = {"\\", "\\u", "\\u004", "\\ud800", "\\ud800\\udc0"};
 
 	for (size_t i = 0; i < COUNT(cut); i++)
-		ck_assert(!json_walk_escapes(fenced(slice_str(cut[i]))));
-	ck_assert(json_walk_escapes(fenced(slice_str("\\u0041"))));
-	ck_assert(json_walk_escapes(fenced(slice_str("\\ud800\\udc00"))));
+		ck_assert(!json_walk_escapes(fence_put(fence, slice_str(cut[i]))));
+	ck_assert(json_walk_escapes(fence_put(fence, slice_str("\\u0041"))));
+	ck_assert(json_walk_escapes(fence_put(fence, slice_str("\\ud800\\udc00"))));
 }
 END_TEST
 

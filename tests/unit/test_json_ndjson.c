@@ -10,16 +10,19 @@
 
 #include "proto/err.h"
 #include "proto/limits.h"
+#include "tests/unit/fence.h"
 #include "tests/unit/shared.h"
 
 enum { CAP = 70000 };
 
 static struct json_scanner *js;
+static uint8_t *fence;
 static struct slice *lines;
 
 static void
 set_up(void)
 {
+	fence = fence_new();
 	js = json_scanner_new();
 	lines = calloc(CAP, sizeof *lines);
 	ck_assert_ptr_nonnull(js);
@@ -31,6 +34,7 @@ tear_down(void)
 {
 	json_scanner_free(js);
 	free(lines);
+	fence_free(fence);
 }
 
 /* Splits body and wants the records in want, each followed by a bar. */
@@ -40,8 +44,9 @@ assert_splits(const char *body, const char *want)
 	char got[256] = "";
 	size_t n = 99;
 
-	ck_assert_msg(json_ndjson_split(js, slice_str(body), lines, CAP, &n, NULL) == 0, "%s",
-		      body);
+	ck_assert_msg(
+		json_ndjson_split(js, fence_put(fence, slice_str(body)), lines, CAP, &n, NULL) == 0,
+		"%s", body);
 	for (size_t i = 0; i < n; i++) {
 		strncat(got, (const char *)lines[i].p, lines[i].n);
 		strcat(got, "|");
@@ -55,6 +60,7 @@ assert_refused(struct slice body, size_t cap, int code, uint64_t line, uint64_t 
 	struct json_error err = {0};
 	size_t n = 99;
 
+	body = fence_put(fence, body);
 	ck_assert_int_eq(json_ndjson_split(js, body, lines, cap, &n, &err), code);
 	ck_assert_uint_eq(n, 99);
 	ck_assert_uint_eq(err.line, line);
@@ -85,31 +91,31 @@ START_TEST(a_line_that_is_not_one_value_is_refused_by_line_and_byte)
 		const char *body;
 		unsigned line, offset;
 	} bad[] = {
-	    {"1 2\n", 1, 2},
-	    {"1\n2 3\n4", 2, 4},
-	    {"{\n}\n", 1, 1},
-	    {"[1,\n2]\n", 1, 3},
-	    {"\"a\nb\"\n", 1, 2},
-	    {"1\n\n{\"a\"\n:1}\n", 3, 7},
-	    {"1\n{\"a\":1}x\n", 2, 9},
-	    {"1\n[\n", 2, 3},
-	    {"1\n]\n", 2, 2},
-	    {"\xef\xbb\xbf"
-	     "1\n",
-	     1, 0},
-	    {"1\n\xef\xbb\xbf"
-	     "2\n",
-	     2, 2},
-	    {"1\n\f\n2", 2, 2},
-	    {"1\n\"\xc3\n\xa9\"\n", 2, 3},
-	    {"\"\\\n\"\n", 1, 1},
-	    {"1\n\"\\ud800\n\\udc00\"", 2, 3},
-	    {"tr\nue\n", 1, 2},
-	    {"1\n2\n3\n4\n5,", 5, 9},
-	    {"1.\n5\n", 1, 2},
-	    {"{}{}\n", 1, 2},
-	    {"[]\n[[]\n]", 2, 6},
-	    {"\"a\"\n\"\\q\"\n", 2, 5},
+		{"1 2\n", 1, 2},
+		{"1\n2 3\n4", 2, 4},
+		{"{\n}\n", 1, 1},
+		{"[1,\n2]\n", 1, 3},
+		{"\"a\nb\"\n", 1, 2},
+		{"1\n\n{\"a\"\n:1}\n", 3, 7},
+		{"1\n{\"a\":1}x\n", 2, 9},
+		{"1\n[\n", 2, 3},
+		{"1\n]\n", 2, 2},
+		{"\xef\xbb\xbf"
+		 "1\n",
+		 1, 0},
+		{"1\n\xef\xbb\xbf"
+		 "2\n",
+		 2, 2},
+		{"1\n\f\n2", 2, 2},
+		{"1\n\"\xc3\n\xa9\"\n", 2, 3},
+		{"\"\\\n\"\n", 1, 1},
+		{"1\n\"\\ud800\n\\udc00\"", 2, 3},
+		{"tr\nue\n", 1, 2},
+		{"1\n2\n3\n4\n5,", 5, 9},
+		{"1.\n5\n", 1, 2},
+		{"{}{}\n", 1, 2},
+		{"[]\n[[]\n]", 2, 6},
+		{"\"a\"\n\"\\q\"\n", 2, 5},
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -148,7 +154,7 @@ START_TEST(a_record_is_as_long_as_the_limit_and_no_longer)
 			continue;
 		}
 		ck_assert_int_eq(
-		    json_ndjson_split(js, slice_of(body, len + 5), lines, CAP, &n, NULL), 0);
+			json_ndjson_split(js, slice_of(body, len + 5), lines, CAP, &n, NULL), 0);
 		ck_assert_uint_eq(n, 3);
 		ck_assert_uint_eq(lines[1].n, len);
 	}
