@@ -67,7 +67,7 @@ print_help(const struct cli_command *self, const struct cli_option *options)
 static bool
 parse_number(const char *text, uint64_t *out)
 {
-	uint64_t unit = 1;
+	unsigned shift = 0;
 	char *end;
 	unsigned long long v;
 
@@ -75,17 +75,17 @@ parse_number(const char *text, uint64_t *out)
 		return false;
 	errno = 0;
 	v = strtoull(text, &end, 10);
-	if (*end == 'k')
-		unit = 1000;
+	if (*end == 'K' || *end == 'k')
+		shift = 10;
 	else if (*end == 'M')
-		unit = 1000 * 1000;
+		shift = 20;
 	else if (*end == 'G')
-		unit = 1000ull * 1000 * 1000;
-	if (unit != 1)
+		shift = 30;
+	if (shift)
 		end++;
-	if (errno || *end || v > LIMIT_INTEGER / unit)
+	if (errno || *end || v > LIMIT_INTEGER >> shift)
 		return false;
-	*out = v * unit;
+	*out = (uint64_t)v << shift;
 	return true;
 }
 

@@ -36,7 +36,8 @@ enum cli_kind {
 	CLI_FLAG,   /* dst is bool * */
 	CLI_TEXT,   /* dst is const char ** */
 	CLI_TEXTS,  /* dst is struct cli_texts *: may be given several times */
-	CLI_NUMBER, /* dst is uint64_t *: decimal, with an optional suffix k, M or G (powers of 10)
+	CLI_NUMBER, /* dst is uint64_t *: decimal, with an optional suffix K, M or G, as steled
+		     * takes them
 		     */
 };
 

@@ -15,8 +15,8 @@
 #include "tools/sender.h"
 
 enum {
-	BATCH_BYTES = 1000 * 1000,
-	BATCH_BYTES_MAX = 8 * 1000 * 1000,
+	BATCH_BYTES = 1 << 20,
+	BATCH_BYTES_MAX = 8 << 20,
 	BATCH_RECEIPTS = 4096, /* receipts are some 2 KB each: keeps an answer near 8 MB */
 	CONNECTIONS = 4,
 	RETRY_S = 120,
@@ -27,7 +27,7 @@ static const char about[] =
 	"for, provable.\n"
 	"\n"
 	"Without --ndjson the whole input is one record, stored byte for byte.\n"
-	"With --ndjson each line is a record; lines travel in batches of about 1 MB, several\n"
+	"With --ndjson each line is a record; lines travel in batches of about 1 MiB, several\n"
 	"at a time, so batches may be stored in another order than the input's; --connections 1\n"
 	"keeps the order. A pipe that pauses has what it gave so far sent at once, so\n"
 	"'tail -F events | stele append LOG --ndjson' works.\n"
@@ -309,8 +309,8 @@ check_arguments(const struct cli_command *self, struct append_arguments *a)
 				 "--from goes with --ndjson and the --key of the run it resumes");
 	if (a->connections < 1 || a->connections > SENDER_MAX_CONNECTIONS)
 		return cli_usage(self, "--connections is 1 to %d", SENDER_MAX_CONNECTIONS);
-	if (a->batch_bytes < 1000 || a->batch_bytes > BATCH_BYTES_MAX)
-		return cli_usage(self, "--batch-bytes is 1k to %dM", BATCH_BYTES_MAX / 1000000);
+	if (a->batch_bytes < 1024 || a->batch_bytes > BATCH_BYTES_MAX)
+		return cli_usage(self, "--batch-bytes is 1K to %dM", BATCH_BYTES_MAX >> 20);
 	if (!a->key)
 		make_key(a);
 	n = strlen(a->key);

@@ -26,7 +26,7 @@ put_joined(struct buf *out, const json_t *list)
 
 struct token_arguments {
 	struct cli_texts scopes, logs;
-	const char *principal, *expires;
+	const char *principal, *kind, *expires;
 };
 
 /* Adds "a,b" and "c" as strings of an array. */
@@ -59,8 +59,10 @@ request_json(const struct token_arguments *a)
 	json_object_set_new(doc, "logs", list_of(&a->logs));
 	if (a->principal)
 		json_object_set_new(doc, "principal", json_string(a->principal));
+	if (a->kind)
+		json_object_set_new(doc, "kind", json_string(a->kind));
 	if (a->expires)
-		json_object_set_new(doc, "expires_in", json_string(a->expires));
+		json_object_set_new(doc, "expires", json_string(a->expires));
 	text = json_dumps(doc, JSON_COMPACT);
 	json_decref(doc);
 	return text;
@@ -96,6 +98,8 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		 "names or patterns such as 'k8s-*' (required; '*': all)"},
 		{"principal", 0, CLI_TEXT, &a.principal, "ID",
 		 "who it is for: an opaque id (default: a new one)"},
+		{"kind", 0, CLI_TEXT, &a.kind, "KIND",
+		 "of a new principal: person, service (the default) or job"},
 		{"expires", 0, CLI_TEXT, &a.expires, "D",
 		 "valid for D: 90d, 12h (default: until revoked)"},
 		{NULL},

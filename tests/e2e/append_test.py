@@ -115,7 +115,7 @@ class AppendTest(unittest.TestCase):
 
     def append(self, server, *options, file=None, **more):
         command = [str(STELE), "--json", "--server", server if isinstance(server, str) else server.url]
-        command += ["append", "x", str(file or self.input), "--ndjson", "--batch-bytes", "10k"]
+        command += ["append", "x", str(file or self.input), "--ndjson", "--batch-bytes", "10K"]
         return subprocess.run(
             [*command, *options], capture_output=True, text=True, timeout=60, check=False, **more
         )
