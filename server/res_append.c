@@ -107,7 +107,7 @@ put_batch(struct request *r, const struct append *a, struct buf *b)
 		buf_put_json_str(b, slice_of(r->job.head->note, r->job.head->note_len));
 	}
 	if (a->proofs) {
-		buf_put_str(b, ",\"records\":[");
+		buf_put_str(b, ",\"receipts\":[");
 		for (i = 0; i < r->job.n_items; i++) {
 			buf_put_str(b, i ? "," : "");
 			put_receipt(r, b, i);

@@ -45,6 +45,16 @@ put_summary(struct request *r, struct buf *b, struct log *log, const struct head
 		buf_put_str(b, ",\"demo\":true");
 }
 
+/* Whom one talks to: the name, and the key that auditors pin. */
+static void
+put_server(struct request *r, struct buf *b)
+{
+	buf_put_str(b, ",\"server\":");
+	buf_put_json_str(b, slice_str(store_server_name(r->server->store)));
+	buf_put_str(b, ",\"server_vkey\":");
+	buf_put_json_str(b, slice_str(store_identity_vkey(r->server->store)));
+}
+
 static void
 put_description(struct request *r, struct buf *b, struct log *log)
 {
@@ -55,10 +65,7 @@ put_description(struct request *r, struct buf *b, struct log *log)
 	buf_put_base64(b, head->root, sizeof head->root);
 	buf_put_str(b, "\",\"vkey\":");
 	buf_put_json_str(b, slice_str(log_vkey(log)));
-	buf_put_str(b, ",\"server\":");
-	buf_put_json_str(b, slice_str(store_server_name(r->server->store)));
-	buf_put_str(b, ",\"server_vkey\":");
-	buf_put_json_str(b, slice_str(store_identity_vkey(r->server->store)));
+	put_server(r, b);
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, slice_str(log_key_statement(log)));
 	buf_put_str(b, ",\"checkpoint\":");
@@ -137,6 +144,7 @@ res_logs_list(struct request *r)
 		buf_put_str(b, ",\"next\":");
 		buf_put_json_str(b, after);
 	}
+	put_server(r, b);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
