@@ -16,6 +16,7 @@ extern const struct cli_command cmd_prove;
 extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */
 extern const struct cli_command cmd_verify;
+extern const struct cli_command cmd_fsck;
 
 /* cmd_token.c */
 extern const struct cli_command cmd_token_create;
