@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <llhttp.h>
+
 #include "proto/check.h"
 #include "server/http_body.h"
 
@@ -143,10 +145,6 @@ on_field(llhttp_t *parser, const char *at, size_t n)
 {
 	struct http *h = parser->data;
 
-	if (h->head_parsed) {
-		malformed(h, "Trailer fields are not accepted.");
-		return HPE_USER;
-	}
 	if (h->n_fields == LIMIT_HTTP_HEADERS) {
 		http_bad(h, PROBLEM_HEADERS_TOO_LARGE, "A request may have 64 header fields.");
 		return HPE_USER;
@@ -168,24 +166,14 @@ on_value(llhttp_t *parser, const char *at, size_t n)
 	return 0;
 }
 
-/* Bodies with a length never go through llhttp: 1 tells it that there is none. */
+/* Bodies never go through llhttp: 1 tells it that there is none. */
 static int
 on_headers_complete(llhttp_t *parser)
 {
 	struct http *h = parser->data;
 
-	h->head_parsed = true;
 	h->keep_alive = llhttp_should_keep_alive(parser);
-	h->chunked = parser->flags & F_CHUNKED;
-	return h->chunked ? 0 : 1;
-}
-
-static int
-on_body(llhttp_t *parser, const char *at, size_t n)
-{
-	struct http *h = parser->data;
-
-	return http_body_append(h, at, n) ? 0 : HPE_USER;
+	return 1;
 }
 
 static int
@@ -202,7 +190,6 @@ static const llhttp_settings_t settings = {
 	.on_header_field = on_field,
 	.on_header_value = on_value,
 	.on_headers_complete = on_headers_complete,
-	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };
 
@@ -219,20 +206,20 @@ bad_method(struct http *h)
 	return http_bad(h, PROBLEM_UNKNOWN_METHOD, "Use GET, HEAD, POST, PUT or DELETE.");
 }
 
-enum http_step
-http_parse_failed(struct http *h)
+static enum http_step
+parse_failed(struct http *h, const llhttp_t *parser)
 {
 	if (h->state == STEP_BAD)
 		return STEP_BAD;
-	switch (llhttp_get_errno(&h->parser)) {
+	switch (llhttp_get_errno(parser)) {
 	case HPE_INVALID_METHOD:
 		return bad_method(h);
 	case HPE_INVALID_VERSION:
 	case HPE_PAUSED_H2_UPGRADE:
 		return http_bad(h, PROBLEM_HTTP_VERSION, "Send the request as HTTP/1.1.");
 	default:
-		return malformed(h, h->parser.reason && *h->parser.reason
-					    ? h->parser.reason
+		return malformed(h, parser->reason && *parser->reason
+					    ? parser->reason
 					    : "The request does not match HTTP's grammar.");
 	}
 }
@@ -278,6 +265,10 @@ sort_fields(struct http *h)
 		struct slice value = h->fields[i].value;
 		int f = field_of(h->fields[i].name);
 
+		if (h->fields[i].name.n == 0) {
+			malformed(h, "A header field has no name.");
+			return false;
+		}
 		if (!value.p)
 			value = h->fields[i].value = slice_of("", 0);
 		if (f < 0)
@@ -313,12 +304,9 @@ frame_body(struct http *h)
 		malformed(h, "Content-Length and Transfer-Encoding exclude each other.");
 		return false;
 	}
-	if (coding.p && (!is_word(coding, "chunked") || !h->chunked || !h->http_1_1)) {
+	h->chunked = coding.p && is_word(coding, "chunked") && h->http_1_1;
+	if (coding.p && !h->chunked) {
 		malformed(h, "The only Transfer-Encoding is chunked, and only in HTTP/1.1.");
-		return false;
-	}
-	if (!coding.p && h->chunked) {
-		malformed(h, "The body's framing is ambiguous.");
 		return false;
 	}
 	if (length.p && (length.n == 0 || length.n > 18)) {
@@ -381,14 +369,14 @@ method_of(uint8_t m)
 
 /* What llhttp leaves to its user. */
 static bool
-check_head(struct http *h)
+check_head(struct http *h, const llhttp_t *parser)
 {
-	h->method = method_of(h->parser.method);
-	if (h->parser.http_major != 1 || h->parser.http_minor > 1) {
+	h->method = method_of(parser->method);
+	if (parser->http_major != 1 || parser->http_minor > 1) {
 		http_bad(h, PROBLEM_HTTP_VERSION, "Send the request as HTTP/1.1.");
 		return false;
 	}
-	h->http_1_1 = h->parser.http_minor == 1;
+	h->http_1_1 = parser->http_minor == 1;
 	if (!sort_fields(h) || !frame_body(h) || !split_target(h))
 		return false;
 	if (h->http_1_1 && !h->known[FIELD_HOST].p) {
@@ -410,16 +398,18 @@ static enum http_step
 parse_head(struct http *h)
 {
 	llhttp_errno_t err;
+	llhttp_t parser;
 
-	llhttp_init(&h->parser, HTTP_REQUEST, &settings);
-	h->parser.data = h;
-	err = llhttp_execute(&h->parser, (const char *)h->buf, h->head_n);
+	if (memcmp(h->buf, "PRI ", 4) == 0) /* HTTP/2's preface (RFC 9113 section 3.4) */
+		return http_bad(h, PROBLEM_HTTP_VERSION, "Send the request as HTTP/1.1.");
+	llhttp_init(&parser, HTTP_REQUEST, &settings);
+	parser.data = h;
+	err = llhttp_execute(&parser, (const char *)h->buf, h->head_n);
 	if (err != HPE_OK && err != HPE_PAUSED && err != HPE_PAUSED_UPGRADE)
-		return http_parse_failed(h);
-	if (!h->head_parsed || h->complete == h->chunked)
+		return parse_failed(h, &parser);
+	if (!h->complete)
 		return malformed(h, "The head does not end where its lines end.");
-	h->complete = false;
-	if (!check_head(h))
+	if (!check_head(h, &parser))
 		return STEP_BAD;
 	h->used_n = h->head_n + (http_whole(h) ? (size_t)h->length : 0);
 	return h->state = STEP_HEAD;
@@ -452,7 +442,8 @@ http_next(struct http *h)
 	h->target = h->body = slice_of(NULL, 0);
 	h->n_fields = h->line_n = h->scanned_n = h->fields_n = h->head_n = h->used_n = 0;
 	h->length = h->raw_bytes = 0;
-	h->expect_continue = h->chunked = h->head_parsed = h->complete = false;
+	h->expect_continue = h->chunked = h->complete = false;
+	h->chunk = CHUNK_SIZE;
 	h->n = rest;
 }
 

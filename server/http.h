@@ -5,10 +5,10 @@
  *   STEP_HEAD:  the head is complete; the caller decides, then http_accept
  *   STEP_READY: the body is complete; after the answer, http_next
  *
- * llhttp is the parser; what it is lenient about is refused before or after
+ * llhttp parses the head; what it is lenient about is refused before or after
  * it: bare CR or LF, folded lines, any body length that two parsers could
- * read differently. Slices of the head point into the request's own buffer
- * and live until http_next.
+ * read differently. Chunks are taken apart here, by the RFC's grammar alone. Slices of the head
+ * point into the request's own buffer and live until http_next.
  */
 #ifndef STELE_SERVER_HTTP_H
 #define STELE_SERVER_HTTP_H
@@ -17,8 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <llhttp.h>
 
 #include "proto/arena.h"
 #include "proto/limits.h"
@@ -63,7 +61,6 @@ struct http_budget {
 };
 
 struct http {
-	llhttp_t parser;
 	enum http_step state;
 	enum problem problem;
 	const char *detail;
@@ -88,12 +85,14 @@ struct http {
 	size_t head_n;            /* bytes of the head; 0 while unknown */
 	size_t used_n;            /* bytes of buf that belong to this message, once known */
 	uint64_t max_body;
-	uint64_t raw_bytes; /* of a chunked body, as it came */
-	uint8_t *large;     /* the body when it is not in buf */
+	enum { CHUNK_SIZE, CHUNK_DATA, CHUNK_END, CHUNK_LAST } chunk; /* what comes next */
+	uint64_t chunk_left; /* bytes of the current chunk's data */
+	uint64_t raw_bytes;  /* of a chunked body, as it came */
+	uint8_t *large;      /* the body when it is not in buf */
 	size_t large_n, large_cap;
-	uint64_t charged_bytes;     /* taken from budget */
-	bool head_parsed, complete; /* llhttp has seen the end of the head, of the message */
-	size_t n;                   /* bytes in buf */
+	uint64_t charged_bytes; /* taken from budget */
+	bool complete;          /* llhttp has seen the end of the head */
+	size_t n;               /* bytes in buf */
 	uint8_t buf[LIMIT_HTTP_BUFFER_BYTES];
 };
 

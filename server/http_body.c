@@ -1,10 +1,11 @@
 /*
  * A body with a length that fits beside its head stays there. A longer one is
  * read straight into memory of its own, which grows only as bytes come; so
- * does a chunked one, which llhttp takes apart in between.
+ * does a chunked one, whose data is copied out of the buffer chunk by chunk.
  */
 #include "server/http_body.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@ enum {
 	FIRST_BYTES = 1 << 20,   /* trusted to a length before a byte has come */
 	CHUNKED_BYTES = 1 << 16, /* first room of a body of unknown length */
 	CHUNK_OVERHEAD = 16,     /* raw bytes per body byte: one-byte chunks cost 6 */
+	MAX_SIZE_DIGITS = 8,     /* of a chunk's size */
+	MAX_SIZE_LINE = 1024,    /* with extensions */
 };
 
 static bool
@@ -99,8 +102,9 @@ ready(struct http *h, const uint8_t *p, size_t n)
 	return h->state = STEP_READY;
 }
 
-bool
-http_body_append(struct http *h, const char *p, size_t n)
+/* Data of a chunk. False: refused. */
+static bool
+append(struct http *h, const uint8_t *p, size_t n)
 {
 	size_t cap = h->large_cap ? h->large_cap : CHUNKED_BYTES;
 
@@ -119,25 +123,93 @@ http_body_append(struct http *h, const char *p, size_t n)
 	return true;
 }
 
+/* RFC 9112 section 7.1: hex digits, extensions that nobody reads, CRLF. */
+static bool
+read_size(struct http *h, struct slice line)
+{
+	uint64_t v = 0;
+	size_t i;
+
+	for (i = 0; i < line.n && isxdigit(line.p[i]) && i < MAX_SIZE_DIGITS; i++)
+		v = v * 16 +
+		    (uint64_t)(line.p[i] <= '9' ? line.p[i] - '0' : (line.p[i] | 32) - 'a' + 10);
+	if (i == 0 || (i < line.n && line.p[i] != ';'))
+		return false;
+	for (; i < line.n; i++) {
+		if ((line.p[i] < 0x20 && line.p[i] != '\t') || line.p[i] == 0x7f)
+			return false;
+	}
+	h->chunk_left = v;
+	h->chunk = v ? CHUNK_DATA : CHUNK_LAST;
+	return true;
+}
+
+/* A line at p of which n bytes are there: its length with CRLF, 0 when more must come. */
+static size_t
+take_size(struct http *h, const uint8_t *p, size_t n)
+{
+	const uint8_t *lf = memchr(p, '\n', n);
+	size_t len = lf ? (size_t)(lf - p) + 1 : 0;
+
+	if ((lf ? len : n) > MAX_SIZE_LINE)
+		http_bad(h, PROBLEM_MALFORMED_HTTP, "A chunk's size line is too long.");
+	else if (lf && (len < 2 || lf[-1] != '\r' || !read_size(h, slice_of(p, len - 2))))
+		http_bad(h, PROBLEM_MALFORMED_HTTP, "A chunk's size is not valid.");
+	return len;
+}
+
+static size_t
+take_crlf(struct http *h, const uint8_t *p, size_t n)
+{
+	if (p[0] != '\r' || (n > 1 && p[1] != '\n')) {
+		http_bad(h, PROBLEM_MALFORMED_HTTP,
+			 h->chunk == CHUNK_LAST ? "Trailer fields are not accepted."
+						: "A chunk does not end where its size says.");
+		return 0;
+	}
+	if (n < 2)
+		return 0;
+	if (h->chunk == CHUNK_LAST)
+		h->complete = true;
+	h->chunk = CHUNK_SIZE;
+	return 2;
+}
+
+/* The next piece at p: how many bytes it used, 0 when more must come. */
+static size_t
+take_piece(struct http *h, const uint8_t *p, size_t n)
+{
+	if (h->chunk == CHUNK_SIZE)
+		return take_size(h, p, n);
+	if (h->chunk != CHUNK_DATA)
+		return take_crlf(h, p, n);
+	if (n > h->chunk_left)
+		n = (size_t)h->chunk_left;
+	if (!append(h, p, n))
+		return 0;
+	h->chunk_left -= n;
+	if (h->chunk_left == 0)
+		h->chunk = CHUNK_END;
+	return n;
+}
+
 static enum http_step
 chunked_step(struct http *h)
 {
 	uint8_t *from = h->buf + h->head_n;
-	size_t n = h->n - h->head_n;
-	llhttp_errno_t err = llhttp_execute(&h->parser, (const char *)from, n);
+	size_t n = h->n - h->head_n, at = 0, used;
 
-	if (h->complete && (err == HPE_PAUSED || err == HPE_PAUSED_UPGRADE)) {
-		size_t taken = (size_t)((const uint8_t *)llhttp_get_error_pos(&h->parser) - from);
-
-		CHECK(taken <= n);
-		memmove(from, from + taken, n - taken);
-		h->n = h->head_n + n - taken;
+	h->complete = false;
+	while (at < n && !h->complete && (used = take_piece(h, from + at, n - at)) > 0 &&
+	       h->state != STEP_BAD)
+		at += used;
+	if (h->state == STEP_BAD)
+		return STEP_BAD;
+	memmove(from, from + at, n - at);
+	h->n -= at;
+	if (h->complete)
 		return ready(h, h->large ? h->large : from, h->large_n);
-	}
-	if (err != HPE_OK)
-		return http_parse_failed(h);
-	h->n = h->head_n;
-	h->raw_bytes += n;
+	h->raw_bytes += at;
 	if (h->raw_bytes > h->large_n * (uint64_t)CHUNK_OVERHEAD + CHUNKED_BYTES)
 		return http_bad(h, PROBLEM_MALFORMED_HTTP,
 				"The chunks have more framing than content.");
@@ -148,7 +220,7 @@ enum http_step
 http_body_step(struct http *h)
 {
 	if (h->chunked)
-		return h->n > h->head_n ? chunked_step(h) : h->state;
+		return chunked_step(h);
 	if (!h->large) {
 		if (h->n - h->head_n < h->length)
 			return h->state;

@@ -10,14 +10,8 @@
 /* Records why and makes STEP_BAD the state; returns it. */
 enum http_step http_bad(struct http *h, enum problem problem, const char *detail);
 
-/* The same for an error that llhttp reports. */
-enum http_step http_parse_failed(struct http *h);
-
 /* Takes what has come of the body. */
 enum http_step http_body_step(struct http *h);
-
-/* A decoded piece of a chunked body. False: refused, http_bad was called. */
-bool http_body_append(struct http *h, const char *p, size_t n);
 
 /* Frees a large body and gives its budget back. */
 void http_body_drop(struct http *h);

@@ -1,7 +1,9 @@
-/* Requests from bytes: however they are cut, and nothing that two parsers could read differently. */
+/* Requests from bytes: however they are cut, and nothing that two parsers could read differently.
+ */
 #include "server/http.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,8 +53,8 @@ assert_refused(const char *text, enum problem problem)
 
 	for (n = 1; n < strlen(text) + 2; n += n < 8 ? 1 : 13) {
 		ck_assert_msg(request(text, n, 1 << 20) == STEP_BAD, "accepted: %s", text);
-		ck_assert_msg(h.problem == problem, "%s instead of %s: %s",
-			      problem_name(h.problem), problem_name(problem), text);
+		ck_assert_msg(h.problem == problem, "%s instead of %s: %s", problem_name(h.problem),
+			      problem_name(problem), text);
 		ck_assert_ptr_nonnull(h.detail);
 	}
 }
