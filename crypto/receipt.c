@@ -51,6 +51,8 @@ check_entry(struct sha256 *h, const struct receipt *r, struct receipt_verdict *v
 	struct slice text = slice_of(r->proof.entry, r->proof.entry_n);
 	int err = entry_read(&v->entry, text, v->scratch);
 
+	if (r->proof.entry_n == 0)
+		return fail(v, RECEIPT_ENTRY, STELE_ENOTFOUND, "there is no entry in it");
 	if (err == STELE_EVERSION)
 		return fail(v, RECEIPT_ENTRY, err,
 			    "the entry is of a version that this stele does "

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/note.h"
 #include "storage/fsck.h"
 #include "tools/api.h"
 #include "tools/commands.h"
@@ -132,6 +133,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"rebuild", 0, CLI_FLAG, &o.rebuild, NULL, "then make the catalogue anew"},
 		{NULL},
 	};
+	struct note_vkey vkey_parsed;
 	struct buf vkey, passphrase;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
@@ -144,6 +146,10 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		rc = read_line(&vkey, key + 1);
 	else if (key)
 		buf_put_str(&vkey, key);
+	if (rc == CLI_GO && key && note_vkey_parse(&vkey_parsed, buf_slice(&vkey)) != 0)
+		rc = cli_usage(self,
+			       "--key: '%s' is not a verifier key such as NAME+1a2b3c4d+BASE64",
+			       api_cstr(&vkey));
 	if (rc == CLI_GO && passphrase_file)
 		rc = read_line(&passphrase, passphrase_file);
 	if (rc == CLI_GO) {

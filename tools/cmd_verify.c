@@ -187,14 +187,14 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 	}
 	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
 		trust.statements[trust.n_statements++] = d.keys[i];
-	item->is_checkpoint = !d.has_entry;
-	if (d.has_entry && !find_payload(v, &d.receipt, d.has_line, d.line)) {
+	item->is_checkpoint = !d.is_record;
+	if (d.is_record && !find_payload(v, &d.receipt, d.has_line, d.line)) {
 		report_unreadable(&v->report, item,
 				  "the payload file does not have the line that "
 				  "this receipt is for; is it the NDJSON that was sent?");
 	} else {
 		item->no_payload_file = !d.receipt.has_payload;
-		if (d.has_entry)
+		if (d.is_record)
 			receipt_check(v->h, &d.receipt, &trust, &verdict);
 		else
 			receipt_check_checkpoint(v->h, d.receipt.proof.checkpoint, &trust,

@@ -76,7 +76,6 @@ entry_member(struct receipt_json *d, struct buf *why)
 		return err;
 	if (entry.n > LIMIT_ENTRY_BYTES)
 		return bad(why, "entry", "an entry: those are below 1 KiB");
-	d->has_entry = json_object_get(d->doc, "entry") != NULL;
 	memcpy(d->receipt.proof.entry, entry.p, entry.n);
 	d->receipt.proof.entry_n = entry.n;
 	return 0;
@@ -162,6 +161,18 @@ consistency_member(struct receipt_json *d, struct buf *why)
 	return err;
 }
 
+static bool
+is_record(const json_t *doc)
+{
+	static const char *const members[] = {"entry",       "salt",  "payload",
+					      "payload_b64", "index", "proof"};
+
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		if (json_object_get(doc, members[i]))
+			return true;
+	return false;
+}
+
 static int
 read_members(struct receipt_json *d, struct buf *why)
 {
@@ -209,6 +220,7 @@ receipt_json_read(struct receipt_json *d, struct slice text, struct buf *why)
 		buf_put_str(why, "it is JSON, but not an object as receipts are");
 		err = STELE_ESYNTAX;
 	} else {
+		d->is_record = is_record(d->doc);
 		err = read_members(d, why);
 	}
 	if (err)

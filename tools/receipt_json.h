@@ -7,8 +7,9 @@
  *    "payload" or "payload_b64", "line", "keys":["…"],
  *    "consistency":{"from","to","proof":["…"]}}
  *
- * Without an entry it is a checkpoint with what led to it. All members but
- * these are left unread.
+ * With none of entry, salt, payload, index and proof it is a checkpoint, perhaps
+ * with what led to it; a record's receipt that lost its entry never passes as
+ * one. All members but these are left unread.
  */
 #ifndef STELE_TOOLS_RECEIPT_JSON_H
 #define STELE_TOOLS_RECEIPT_JSON_H
@@ -24,7 +25,7 @@
 struct receipt_json {
 	json_t *doc;        /* owns the strings below */
 	struct buf payload; /* when it came as base64 */
-	bool has_entry;
+	bool is_record;     /* it has a member that only records have */
 	struct receipt receipt;
 	bool has_line; /* the payload is that line of an input kept elsewhere */
 	uint64_t line;

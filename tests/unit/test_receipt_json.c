@@ -37,7 +37,7 @@ START_TEST(a_whole_receipt_is_read)
 		     "\"consistency\":{\"from\":1,\"to\":2,\"proof\":[\"" HASH "\"]},"
 		     "\"notice\":\"unread\"}"),
 		0);
-	ck_assert(d.has_entry && d.has_line && d.has_consistency);
+	ck_assert(d.is_record && d.has_line && d.has_consistency);
 	ck_assert_uint_eq(d.line, 7);
 	ck_assert_uint_eq(d.receipt.proof.index, 3);
 	ck_assert(d.receipt.has_index && d.receipt.has_salt && d.receipt.has_payload);
@@ -55,9 +55,32 @@ END_TEST
 START_TEST(what_is_missing_stays_empty)
 {
 	ck_assert_int_eq(take("{}"), 0);
-	ck_assert(!d.has_entry && !d.has_line && !d.has_consistency);
+	ck_assert(!d.is_record && !d.has_line && !d.has_consistency);
 	ck_assert(!d.receipt.has_index && !d.receipt.has_salt && !d.receipt.has_payload);
 	ck_assert_uint_eq(d.receipt.proof.checkpoint.n, 0);
+	receipt_json_fini(&d);
+}
+END_TEST
+
+START_TEST(a_receipt_that_lost_its_entry_does_not_pass_as_a_checkpoint)
+{
+	static const char *const rests[] = {"\"index\":1", "\"proof\":[]", "\"payload\":\"\"",
+					    "\"payload_b64\":\"\"",
+					    "\"salt\":\"AAECAwQFBgcICQoLDA0ODw==\""};
+
+	for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+		struct buf text;
+
+		buf_init(&text);
+		buf_printf(&text, "{\"checkpoint\":\"note\",%s}", rests[i]);
+		ck_assert_int_eq(receipt_json_read(&d, buf_slice(&text), &why), 0);
+		ck_assert_msg(d.is_record, "%s", rests[i]);
+		ck_assert_uint_eq(d.receipt.proof.entry_n, 0);
+		receipt_json_fini(&d);
+		buf_fini(&text);
+	}
+	ck_assert_int_eq(take("{\"origin\":\"o\",\"size\":1,\"checkpoint\":\"note\"}"), 0);
+	ck_assert(!d.is_record);
 	receipt_json_fini(&d);
 }
 END_TEST
@@ -137,6 +160,7 @@ main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, a_whole_receipt_is_read);
 	tcase_add_test(t, what_is_missing_stays_empty);
+	tcase_add_test(t, a_receipt_that_lost_its_entry_does_not_pass_as_a_checkpoint);
 	tcase_add_test(t, a_payload_may_come_as_base64_even_empty);
 	tcase_add_test(t, what_is_no_receipt_is_refused_by_name);
 	tcase_add_test(t, too_much_of_anything_is_refused);

@@ -1,0 +1,458 @@
+#!/usr/bin/env python3
+"""stele, command by command, against a real server: what it says and how it exits."""
+import json
+import os
+import random
+import re
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from lib import STELE, Server, stele
+
+DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 3, 4
+
+
+class CliTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(options=["--origin", "ledger.example.com"]).start()
+        cls.addClassCleanup(cls.server.remove)
+        cls.addClassCleanup(cls.server.kill)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="stele-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def file(self, name, content=None):
+        path = self.folder / name
+        if content is not None:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def run_stele(self, *arguments, status=DONE, **options):
+        """Runs against the server; the exit status must be this one. Returns the process."""
+        run = stele(*arguments, server=self.server, **options)
+        self.assertEqual(run.returncode, status, f"{arguments}\n{run.stdout}{run.stderr}")
+        return run
+
+    def offline(self, *arguments, status=DONE):
+        run = stele(*arguments)
+        self.assertEqual(run.returncode, status, f"{arguments}\n{run.stdout}{run.stderr}")
+        return run
+
+    def new_log(self, *options):
+        name = f"{self._testMethodName.removeprefix('test_').replace('_', '-')[:40]}"
+        self.run_stele("log", "create", name, *options)
+        return name
+
+
+class Help(CliTest):
+    def commands(self):
+        text = self.run_stele("--help").stdout.split("commands:\n")[1].split("\n\n")[0]
+        return [re.split(r"  +", line.strip())[0] for line in text.splitlines()]
+
+    def test_every_command_explains_itself(self):
+        self.assertGreaterEqual(len(self.commands()), 13)
+        for command in self.commands():
+            text = self.run_stele(*command.split(), "--help").stdout
+            self.assertTrue(text.startswith(f"usage: stele {command}"), text)
+            self.assertGreater(len(text.splitlines()), 5)
+
+    def test_wrong_usage_is_3_and_points_to_help(self):
+        for arguments in (
+            [],
+            ["nonsense"],
+            ["log"],
+            ["log", "nonsense"],
+            ["append"],
+            ["append", "a", "b", "c"],
+            ["get", "x", "one"],
+            ["get", "x", "-1"],
+            ["get", "x", "99999999999999999999"],
+            ["append", "x", "--nonsense"],
+            ["append", "x", "--type"],
+            ["append", "x", "--connections", "0"],
+            ["append", "x", "--ndjson", "--type", "text/plain"],
+            ["append", "x", "--from", "1"],
+            ["append", "x", "--key", "with space"],
+            ["verify", "x"],
+            ["verify", "x", "--key", "not a key"],
+            ["token", "create", "--scope", "read"],
+            ["key", "show", "--statement"],
+            ["--server", "ftp://x", "log", "list"],
+            ["--nonsense", "log", "list"],
+        ):
+            run = self.run_stele(*arguments, status=USAGE)
+            self.assertTrue(run.stderr or run.stdout, arguments)
+
+    def test_a_command_group_lists_its_members(self):
+        self.assertIn("log create", self.run_stele("log", "--help").stdout)
+
+    def test_options_stand_before_or_after_the_command(self):
+        url = f"http://127.0.0.1:{self.server.port}"
+        token = self.server.token()
+        for arguments in (
+            ["--server", url, "--token", token, "--json", "log", "list"],
+            [f"--server={url}", f"--token={token}", "--json", "log", "list"],
+            ["log", "list", "--server", url, f"--token={token}", "--json"],
+        ):
+            json.loads(self.offline(*arguments).stdout)
+
+    def test_no_server_is_said_to_be_missing(self):
+        self.assertIn("STELE_SERVER", self.offline("log", "list", status=USAGE).stderr)
+
+    def test_an_unreachable_server_is_4(self):
+        for command in (["log", "list"], ["get", "x", "1"], ["append", "x", "/dev/null"]):
+            run = self.offline("--server", "http://127.0.0.1:1", *command, status=UNREACHABLE)
+            self.assertIn("127.0.0.1:1", run.stderr)
+
+
+class Logs(CliTest):
+    def test_create_is_idempotent_and_never_changes_a_policy(self):
+        self.assertIn("created", self.run_stele("log", "create", "policy", "--retain", "7y").stdout)
+        again = self.run_stele("log", "create", "policy", "--retain", "7y").stdout
+        self.assertIn("exists already", again)
+        run = self.run_stele("log", "create", "policy", "--retain", "6y", status=REFUSED)
+        self.assertIn("log-exists", run.stderr)
+        self.run_stele("log", "create", "Bad Name", status=REFUSED)
+        self.run_stele("log", "create", "x", "--retain", "soon", status=REFUSED)
+
+    def test_show_and_list_say_what_there_is(self):
+        log = self.new_log("--retain", "90d", "--min", "1d", "--max", "1y", "--public")
+        text = self.run_stele("log", "show", log).stdout
+        self.assertIn(f"ledger.example.com/{log}", text)
+        self.assertIn("default 90d, min 1d, max 1y", text)
+        document = json.loads(self.run_stele("--json", "log", "show", log).stdout)
+        self.assertEqual(document["size"], 1)
+        self.assertRegex(self.run_stele("log", "list").stdout, rf"(?m)^{log} +1 +governance +90d$")
+        self.run_stele("log", "show", "none-such", status=REFUSED)
+
+    def test_a_long_list_comes_whole(self):
+        for n in range(130):
+            self.server.create_log(f"many-{n:03}")
+        names = re.findall(r"(?m)^many-\d+", self.run_stele("log", "list").stdout)
+        self.assertEqual(names, [f"many-{n:03}" for n in range(130)])
+
+
+class Records(CliTest):
+    def test_a_record_comes_back_byte_for_byte(self):
+        log = self.new_log()
+        payload = bytes(range(256)) * 300
+        source = self.file("source.bin", payload)
+        self.assertIn(f"{log} 1 stored", self.run_stele("append", log, source).stdout)
+        target = self.file("target.bin")
+        self.run_stele("get", log, 1, "-o", target)
+        self.assertEqual(target.read_bytes(), payload)
+        document = json.loads(self.run_stele("--json", "get", log, 1).stdout)
+        self.assertEqual(document["media_type"], "application/octet-stream")
+        self.run_stele("get", log, 2, status=REFUSED)
+
+    def test_the_media_type_is_given_or_guessed(self):
+        log = self.new_log()
+        for n, (name, content, options, expected) in enumerate(
+            [
+                ("a.json", "{}", [], "application/json"),
+                ("a.txt", "hello", [], "text/plain"),
+                ("a", '{"json":true}', [], "application/json"),
+                ("b", "no json", [], "application/octet-stream"),
+                ("c.txt", "x", ["--type", "application/x-thing"], "application/x-thing"),
+            ]
+        ):
+            self.run_stele("append", log, self.file(name, content), *options)
+            got = json.loads(self.run_stele("--json", "get", log, n + 1).stdout)
+            self.assertEqual(got["media_type"], expected)
+
+    def test_standard_input_is_a_record(self):
+        log = self.new_log()
+        for arguments in ([log], [log, "-"]):
+            self.run_stele("append", *arguments, input="from a pipe")
+        self.assertEqual(self.run_stele("get", log, 2).stdout, "from a pipe")
+
+    def test_the_same_key_is_stored_once_and_another_payload_refused(self):
+        log = self.new_log()
+        one, two = self.file("one", "1"), self.file("two", "2")
+        for _ in range(2):
+            self.assertIn(f"{log} 1 stored", self.run_stele("append", log, one, "--key", "k").stdout)
+        self.run_stele("append", log, two, "--key", "k", status=REFUSED)
+
+    def test_too_large_missing_and_unauthorised_are_refused(self):
+        log = self.new_log()
+        large = self.file("large", b"x" * ((1 << 20) + 1))
+        self.run_stele("append", log, large, status=USAGE)
+        self.run_stele("append", log, self.file("none"), status=USAGE)
+        self.run_stele("append", "no-such-log", self.file("a", "a"), status=REFUSED)
+        run = self.run_stele("--token", "stele_x_y", "append", log, self.file("a"), status=REFUSED)
+        self.assertIn("unauthorized", run.stderr)
+
+    def test_ndjson_counts_and_keeps_order_with_one_connection(self):
+        log = self.new_log()
+        lines = [json.dumps({"n": n}) for n in range(5000)]
+        source = self.file("in.ndjson", "\n".join(lines) + "\n\n  \n")
+        run = self.run_stele("append", log, source, "--ndjson", "--connections", 1)
+        self.assertIn("sent 5000, stored 5000, duplicates 0, failed 0; index 1 to 5000", run.stdout)
+        for n in (1, 2500, 5000):
+            self.assertEqual(self.run_stele("get", log, n).stdout, lines[n - 1])
+
+    def test_progress_is_for_terminals_only(self):
+        log = self.new_log()
+        source = self.file("in.ndjson", '{"n":1}\n' * 100)
+        self.assertEqual(self.run_stele("append", log, source, "--ndjson").stderr, "")
+
+
+class Evidence(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.shared = tempfile.TemporaryDirectory(prefix="stele-test-")
+        cls.addClassCleanup(cls.shared.cleanup)
+        here = Path(cls.shared.name)
+        stele("log", "create", "evidence", server=cls.server)
+        cls.payload = here / "payload"
+        cls.payload.write_text('{"actor":"alice","action":"pay"}')
+        cls.lines = here / "lines.ndjson"
+        cls.lines.write_text("".join(f'{{"n":{n}}}\n\n' for n in range(40)))
+        cls.receipt, cls.receipts = here / "append.receipt", here / "all.receipts"
+        stele("append", "evidence", cls.payload, "--receipts", cls.receipt, server=cls.server)
+        cls.kept = here / "kept.checkpoint"
+        stele("checkpoint", "evidence", "-o", cls.kept, server=cls.server)
+        stele(
+            "append", "evidence", cls.lines, "--ndjson", "--receipts", cls.receipts,
+            server=cls.server,
+        )
+        cls.json, cls.text = here / "one.json", here / "one.tlog-proof"
+        cls.grown = here / "grown.json"
+        stele("prove", "evidence", 1, "-o", cls.json, server=cls.server)
+        stele("prove", "evidence", 1, "-o", cls.text, server=cls.server)
+        stele("checkpoint", "evidence", "--since", cls.kept, "-o", cls.grown, server=cls.server)
+        cls.identity = stele("key", "show", server=cls.server).stdout.strip()
+        cls.key = stele("key", "show", "evidence", server=cls.server).stdout.strip()
+        cls.keys = here / "keys"
+        cls.keys.write_text(stele("key", "show", "evidence", "--statement", server=cls.server).stdout)
+
+    def test_all_forms_verify_without_a_server(self):
+        payload = ["--payload", self.payload]
+        for arguments in (
+            [self.json, "--key", self.identity],
+            [self.json, "--key", self.key],
+            [self.receipt, *payload, "--key", self.key],
+            [self.receipt, *payload, "--key", self.identity, "--keys", self.keys],
+            [self.text, *payload, "--key", self.key],
+            [self.text, *payload, "--key", self.identity, "--keys", self.keys],
+            [self.receipts, "--payload", self.lines, "--key", self.key],
+            [self.kept, "--key", self.key],
+            [self.kept, self.text, *payload, self.json, "--key", self.key],
+            [self.grown, "--since", self.kept, "--key", self.key],
+            [self.json, "--key", f"@{self.file('vkey', self.identity)}"],
+        ):
+            run = self.offline("verify", *arguments)
+            self.assertRegex(run.stdout, r"(?m)^VALID: \d+ checked$")
+
+    def test_a_payload_that_is_not_there_is_called_open(self):
+        run = self.offline("verify", self.text, "--key", self.key)
+        self.assertRegex(run.stdout, r"open +payload +NOT checked")
+        self.assertIn("1 without their payload", run.stdout)
+        verdict = self.offline("--json", "verify", self.receipts, "--key", self.key).stdout
+        self.assertEqual(json.loads(verdict.splitlines()[-1])["payloads_not_checked"], 40)
+
+    def test_json_says_every_check(self):
+        run = self.offline("--json", "verify", self.json, "--key", self.identity)
+        rows = [json.loads(line) for line in run.stdout.splitlines()]
+        checks = [row["check"] for row in rows[:-1]]
+        expected = "entry claims checkpoint key signature origin inclusion payload".split()
+        self.assertEqual(checks, expected)
+        self.assertEqual({row["result"] for row in rows[:-1]}, {"ok"})
+        self.assertEqual(rows[-1]["verdict"], "valid")
+
+    def test_the_wrong_key_is_refused(self):
+        other = Server(options=["--origin", "ledger.example.com"]).start()
+        try:
+            other.create_log("evidence")
+            identity = stele("key", "show", server=other).stdout.strip()
+            key = stele("key", "show", "evidence", server=other).stdout.strip()
+        finally:
+            other.kill()
+            other.remove()
+        self.offline("verify", self.json, "--key", identity, status=REFUSED)
+        run = self.offline("verify", self.text, "--key", key, status=REFUSED)
+        self.assertRegex(run.stdout, r"INVALID +signature")
+        run = self.offline("verify", self.text, "--key", self.identity, status=REFUSED)
+        self.assertRegex(run.stdout, r"INVALID +key .*--keys")
+
+    def flips(self, source, *arguments, every):
+        """Flips one bit at a time; no altered file may verify. Returns how many were tried."""
+        data, tried = source.read_bytes(), 0
+        rng = random.Random(source.name)
+        for at in range(0, len(data), every):
+            changed = bytearray(data)
+            changed[at] ^= 1 << rng.randrange(8)
+            path = self.file("flipped" + source.suffix, bytes(changed))
+            run = stele("verify", *[path if a is source else a for a in arguments])
+            self.assertIn(run.returncode, (REFUSED, USAGE), f"bit in byte {at}\n{run.stdout}")
+            tried += 1
+        return tried
+
+    def test_no_altered_proof_payload_or_checkpoint_verifies(self):
+        text = [self.text, "--payload", self.payload, "--key", self.key]
+        self.assertGreater(self.flips(self.text, *text, every=7), 100)
+        self.flips(self.payload, *text, every=1)
+        self.flips(self.kept, self.kept, "--key", self.key, every=1)
+        since = [self.grown, "--since", self.kept, "--key", self.key]
+        self.flips(self.kept, *since, every=3)
+
+    def test_no_altered_member_of_a_receipt_verifies(self):
+        whole = json.loads(self.json.read_text())
+        for name in ("entry", "salt", "checkpoint", "payload", "log", "time"):
+            changed = dict(whole)
+            letter = "A" if changed[name][9 % len(changed[name])] != "A" else "B"
+            changed[name] = changed[name][: 9 % len(whole[name])] + letter + changed[name][10:]
+            path = self.file("changed.json", json.dumps(changed))
+            self.offline("verify", path, "--key", self.identity, status=REFUSED)
+        for change in (
+            {"index": 2},
+            {"proof": whole["proof"][:-1]},
+            {"proof": whole["proof"][::-1]},
+            {"checkpoint": ""},
+            {"keys": []},
+        ):
+            path = self.file("changed.json", json.dumps(whole | change))
+            self.offline("verify", path, "--key", self.identity, status=REFUSED)
+        for name in ("entry", "salt", "checkpoint", "keys"):
+            less = {k: v for k, v in whole.items() if k != name}
+            path = self.file("changed.json", json.dumps(less))
+            self.offline("verify", path, "--key", self.identity, status=REFUSED)
+
+    def test_one_bad_receipt_among_many_is_named(self):
+        rows = self.receipts.read_text().splitlines()
+        row = json.loads(rows[17])
+        row["salt"] = json.loads(rows[18])["salt"]
+        rows[17] = json.dumps(row)
+        path = self.file("many", "\n".join(rows) + "\n")
+        run = self.offline(
+            "verify", path, "--payload", self.lines, "--key", self.key, status=REFUSED
+        )
+        self.assertIn("line 18", run.stdout)
+        self.assertIn("39 valid, 1 invalid", run.stdout)
+
+    def test_what_is_no_evidence_is_unreadable(self):
+        for content in ("{", '{"a":1}x', "c2sp.org/tlog-proof@v1\n", "c2sp.org/tlog-proof@v9\n"):
+            self.offline("verify", self.file("x", content), "--key", self.key, status=USAGE)
+        self.offline("verify", self.file("none"), "--key", self.key, status=USAGE)
+        self.offline("verify", self.file("empty", ""), "--key", self.key, status=USAGE)
+        # Not signed at all: that is not unreadable, that is invalid.
+        self.offline("verify", self.file("text", "hello\n"), "--key", self.key, status=REFUSED)
+
+    def test_growth_is_proven_and_its_absence_said(self):
+        run = self.offline("verify", self.grown, "--since", self.kept, "--key", self.key)
+        self.assertRegex(run.stdout, r"ok +consistency")
+        now = self.file("now.checkpoint")
+        self.run_stele("checkpoint", "evidence", "-o", now)
+        run = self.offline("verify", now, "--since", self.kept, "--key", self.key, status=REFUSED)
+        self.assertIn("no proof", run.stdout)
+        run = self.offline("verify", self.kept, "--since", now, "--key", self.key, status=REFUSED)
+        self.assertIn("rolled back", run.stdout)
+        proof = self.file("proof.json")
+        self.run_stele("prove", "evidence", 1, "--since", self.kept, "-o", proof)
+        self.offline("verify", proof, "--since", self.kept, "--key", self.identity)
+        self.run_stele("checkpoint", "evidence", "--since", self.payload, status=USAGE)
+
+    def test_prove_can_leave_the_payload_out(self):
+        path = self.file("bare.json")
+        self.run_stele("prove", "evidence", 1, "--no-payload", "-o", path)
+        self.assertNotIn("alice", path.read_text())
+        self.offline("verify", path, "--payload", self.payload, "--key", self.identity)
+
+
+class Tokens(CliTest):
+    def test_a_token_does_what_it_may_until_it_is_revoked(self):
+        log = self.new_log()
+        run = self.run_stele("token", "create", "--scope", "append", "--log", log, "--expires", "1d")
+        secret = self.file("token", run.stdout)
+        token_id = run.stdout.split("_")[1]
+        url = f"http://127.0.0.1:{self.server.port}"
+        mine = ["--server", url, "--token", f"@{secret}"]
+        self.offline(*mine, "append", log, self.file("a", "a"))
+        run = self.offline(*mine, "get", log, 1, status=REFUSED)
+        self.assertIn("scope", run.stderr)
+        self.assertIn(token_id, self.run_stele("token", "list").stdout)
+        self.assertNotIn(secret.read_text().strip(), self.run_stele("token", "list").stdout)
+        self.run_stele("token", "revoke", token_id)
+        self.offline(*mine, "append", log, self.file("a"), status=REFUSED)
+        self.run_stele("token", "revoke", token_id, status=REFUSED)
+        self.run_stele("token", "create", "--scope", "everything", "--log", "*", status=REFUSED)
+
+
+class Crashes(unittest.TestCase):
+    def test_append_outlives_the_server_and_counts_right(self):
+        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            source = Path(folder) / "in.ndjson"
+            lines = [f'{{"n":{n},"pad":"{"x" * (n % 300)}"}}' for n in range(60000)]
+            source.write_text("\n".join(lines) + "\n")
+            data = Path(folder) / "data"
+            server = Server(data=data).start()
+            server.create_log("log")
+            port = ["--listen", f"127.0.0.1:{server.port}"]
+            command = [str(STELE), "--json", "--server", f"http://127.0.0.1:{server.port}"]
+            command += ["--token", server.token(), "append", "log", str(source), "--ndjson"]
+            command += ["--batch-bytes", "64K", "--receipts", f"{folder}/receipts"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+                kills = 0
+                while run.poll() is None and kills < 4:
+                    time.sleep(0.15)
+                    if run.poll() is None:
+                        server.kill()
+                        kills += 1
+                        server = Server(data=data, options=port).start()
+                out, err = run.communicate(timeout=120)
+            self.addCleanup(server.kill)
+            self.assertEqual(run.returncode, 0, err)
+            self.assertGreater(kills, 0, "it was over before the first kill")
+            tally = json.loads(out)
+            self.assertEqual(
+                (tally["sent"], tally["stored"], tally["duplicates"], tally["failed"]),
+                (len(lines), len(lines), 0, 0),
+            )
+            size = server.get("/api/v1/logs/log").json()["size"]
+            self.assertEqual(size, len(lines) + 1)
+            key = stele("key", "show", "log", server=server).stdout.strip()
+            run = stele("verify", f"{folder}/receipts", "--payload", source, "--key", key)
+            self.assertEqual(run.returncode, 0, run.stdout[-2000:])
+            self.assertIn(f"VALID: {len(lines)} checked\n", run.stdout)
+
+
+class Fsck(CliTest):
+    def test_a_sound_folder_is_sound_and_a_damaged_one_is_not(self):
+        data = self.folder / "data"
+        server = Server(data=data).start()
+        server.create_log("log")
+        for n in range(50):
+            server.post("/api/v1/logs/log/records", b"payload %d" % n)
+        identity = stele("key", "show", server=server).stdout.strip()
+        self.assertIn("in use", self.offline("fsck", data, status=USAGE).stderr)
+        server.stop()
+        run = self.offline("fsck", data, "--key", identity)
+        self.assertIn("SOUND: 51 records in 1 logs", run.stdout)
+        result = json.loads(self.offline("--json", "fsck", data).stdout)
+        self.assertEqual((result["verdict"], result["records"]), ("sound", 51))
+        other = stele("key", "show", server=self.server).stdout.strip()
+        self.offline("fsck", data, "--key", other, status=REFUSED)
+        self.offline("fsck", data, "--key", "nonsense", status=USAGE)
+        self.offline("fsck", self.folder / "none", status=USAGE)
+        os.unlink(data / "catalog.mdb")
+        self.offline("fsck", data, "--rebuild", "--key", identity, status=REFUSED)
+        self.offline("fsck", data, "--key", identity)
+        wal = sorted((data / "wal").glob("*.wal"))[0]
+        content = bytearray(wal.read_bytes())
+        at = next(n for n in range(9000, len(content)) if content[n])
+        content[at] ^= 4
+        wal.write_bytes(content)
+        run = self.offline("fsck", data, "--key", identity, status=REFUSED)
+        self.assertRegex(run.stdout, r"(?m)^WRONG  wal/")
+        self.assertIn("DAMAGED", run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
