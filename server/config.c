@@ -249,11 +249,13 @@ read_listen(struct config *c, struct buf *why)
 	const char *colon = strrchr(c->listen, ':');
 	char host[64];
 	size_t n = colon ? (size_t)(colon - c->listen) : 0;
+	uint64_t port;
 	const char *from = c->listen;
 
 	if (n > 2 && from[0] == '[' && from[n - 1] == ']')
 		from++, n -= 2;
-	if (colon && n > 0 && n < sizeof host) {
+	if (colon && n > 0 && n < sizeof host && read_number(colon + 1, false, &port) &&
+	    port <= UINT16_MAX) { /* getaddrinfo takes larger ones, modulo 65536 */
 		memcpy(host, from, n);
 		host[n] = '\0';
 		if (getaddrinfo(host, colon + 1, &want, &found) != 0)

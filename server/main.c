@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -27,15 +26,6 @@
 #include "storage/writer.h"
 
 enum { EXIT_USAGE = 3 };
-
-int64_t
-server_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 static void
 say(void *ctx, enum store_level level, const char *line)

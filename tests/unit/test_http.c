@@ -109,7 +109,7 @@ END_TEST
 START_TEST(a_large_body_is_read_beside_the_buffer)
 {
 	enum { N = 3000000 };
-	char *text = malloc(N + 200);
+	static char text[N + 200];
 	enum http_step step;
 	size_t head, at, i;
 
@@ -129,7 +129,6 @@ START_TEST(a_large_body_is_read_beside_the_buffer)
 	http_next(&h);
 	ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
 	ck_assert(http_idle(&h));
-	free(text);
 }
 END_TEST
 
@@ -263,7 +262,8 @@ END_TEST
 
 START_TEST(every_size_has_its_bound)
 {
-	char *text = malloc(200000), *p;
+	static char text[200000];
+	char *p;
 	int i;
 
 	p = text + sprintf(text, "GET /");
@@ -285,7 +285,6 @@ START_TEST(every_size_has_its_bound)
 	ck_assert_int_eq(request(text, 1000, 0), STEP_READY);
 	strcpy(p, "B: c\r\n\r\n");
 	assert_refused(text, PROBLEM_HEADERS_TOO_LARGE);
-	free(text);
 
 	ck_assert_int_eq(request(POST "Content-Length: 6\r\n\r\nhellos", 7, 5), STEP_BAD);
 	ck_assert_int_eq(h.problem, PROBLEM_BODY_TOO_LARGE);
@@ -300,7 +299,7 @@ END_TEST
 START_TEST(chunks_that_are_mostly_framing_are_refused)
 {
 	const char *head = POST "Transfer-Encoding: chunked\r\n\r\n1;";
-	char *text = malloc(300000);
+	static char text[300000];
 	size_t n = strlen(head);
 
 	memcpy(text, head, n);
@@ -308,7 +307,6 @@ START_TEST(chunks_that_are_mostly_framing_are_refused)
 	text[n + 290000] = '\0';
 	ck_assert_int_eq(request(text, 4000, 1 << 20), STEP_BAD);
 	ck_assert_int_eq(h.problem, PROBLEM_MALFORMED_HTTP);
-	free(text);
 }
 END_TEST
 
