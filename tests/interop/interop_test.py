@@ -15,6 +15,7 @@ from lib import BUILD, NDJSON, Server  # noqa: E402
 GOPATH = Path("/usr/share/gocode")  # where Debian's golang-golang-x-mod-dev is
 GO = "/usr/bin/go" if os.path.exists("/usr/bin/go") else shutil.which("go")
 ROUNDS = 12
+GROWTH = 3000  # records in all: the client verifies every one, in each round
 
 
 def build_client():
@@ -32,7 +33,7 @@ def build_client():
 
 
 class Appender(threading.Thread):
-    """Appends batches of odd sizes until told to stop."""
+    """Appends batches of odd sizes until told to stop, or until it is enough."""
 
     def __init__(self, server):
         super().__init__()
@@ -42,7 +43,7 @@ class Appender(threading.Thread):
 
     def run(self):
         sizes = [1, 3, 250, 7, 1, 64, 600]
-        while not self.stopping.wait(0.02):
+        while not self.stopping.wait(0.05) and self.appended < GROWTH:
             n = sizes[self.appended % len(sizes)]
             lines = "".join(f'{{"n":{self.appended + i}}}\n' for i in range(n))
             answer = self.client.post("/api/v1/logs/grows/records", lines, NDJSON)
@@ -53,6 +54,7 @@ class Appender(threading.Thread):
     def stop(self):
         self.stopping.set()
         self.join()
+        self.client.close()
 
 
 class Interop(unittest.TestCase):
