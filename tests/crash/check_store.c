@@ -6,6 +6,8 @@
  *   ack LOG INDEX LEAF PAYLOAD   this record was acknowledged (hex, hex)
  *   head LOG SIZE ROOT           this checkpoint was released (hex)
  *
+ * Other marks are other judges' business.
+ *
  * Then it appends a record to each log it met, closes, opens again and checks
  * everything once more: what was recovered must also go on. Exit 0 when all
  * holds; 1, and one line that says what does not; 3 on misuse.
@@ -102,8 +104,10 @@ read_marks(struct judge *j, const char *path)
 	j->marks = calloc(MAX_MARKS, sizeof *j->marks);
 	if (!f || !j->marks)
 		exit(3);
-	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS)
-		read_mark(&j->marks[j->n_marks++], line);
+	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS) {
+		if (strncmp(line, "ack ", 4) == 0 || strncmp(line, "head ", 5) == 0)
+			read_mark(&j->marks[j->n_marks++], line);
+	}
 	free(line);
 	fclose(f);
 }

@@ -72,7 +72,7 @@ flush_fails(int fd)
 }
 
 /* The C library has each of these under several names. */
-#define ALIAS(new_name, old_name) \
+#define ALIAS(new_name, old_name)                                                                  \
 	extern __typeof(old_name) new_name __attribute__((alias(#old_name)))
 
 int

@@ -47,6 +47,8 @@ class Client(threading.Thread):
                 self.append(n)
         except Exception as e:
             self.error = e
+        finally:
+            self.client.close()
 
     def append(self, n):
         payloads = [b'{"request":%d,"line":%d,"fill":"%s"}' % (n, i, os.urandom(300).hex().encode())
@@ -66,6 +68,33 @@ class Client(threading.Thread):
         lines = body["checkpoint"].split("\n")
         root = proof.hashes([lines[2]])[0]
         mark(self.trace, f"head {self.log} {lines[1]} {root.hex()}")
+
+
+def judge_by_server(folder, marks):
+    """A judge that starts steled and asks, with the token it once gave, for each log's size."""
+    server = Server(folder, ["--moved"])
+    sizes, token = {}, None
+    for kind, *words in (m.split(" ") for m in marks):
+        if kind == "token":
+            token = words[0]
+        elif kind == "head":
+            sizes[words[0]] = max(sizes.get(words[0], 0), int(words[1]))
+    try:
+        server.start()
+        client = server.connect(token)
+        for log, size in sizes.items():
+            answer = client.get(f"/logs/{log}/checkpoint")
+            if answer.status != 200:
+                return f"{log}: {answer.status} {answer.text()}"
+            if int(answer.text().split("\n")[1]) < size:
+                return f"{log}: size {size} was released: {answer.text()}"
+        client.close()
+        return None if server.stop() == 0 else "it did not end well"
+    except (RuntimeError, OSError) as e:
+        return str(e)
+    finally:
+        if server.running():
+            server.kill()
 
 
 class PowerLoss(unittest.TestCase):
@@ -94,6 +123,7 @@ class PowerLoss(unittest.TestCase):
         env = {"LD_PRELOAD": RECORDER, "STELE_TRACE": trace, "STELE_TRACE_ROOT": data}
         options = ["--wal-file-size", str(WAL_FILE_BYTES)]
         with Server(data, options, env) as server:
+            mark(trace, f"token {server.token()}")
             for log in LOGS:
                 server.create_log(log)
             self.work(server, trace, 12)
@@ -112,6 +142,11 @@ class PowerLoss(unittest.TestCase):
         judge = judge_by([CHECK_STORE])
         found = replay(self.trace, judge, STATES, SEED, jobs=os.cpu_count(), ignore=IGNORE)
         self.assert_none(found, STATES)
+
+    def test_the_server_itself_starts_again_and_knows_its_token(self):
+        states = max(1, STATES // 20)
+        found = replay(self.trace, judge_by_server, states, SEED, jobs=os.cpu_count(), ignore=IGNORE)
+        self.assert_none(found, states)
 
     def test_it_survives_another_power_loss_while_it_recovers_from_one(self):
         """The judge itself, which recovers, appends, and recovers, is recorded and replayed."""

@@ -569,7 +569,7 @@ FILE *
 fopen(const char *name, const char *mode)
 {
 	FILE *(*next)(const char *, const char *) =
-	    (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
+		(FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
 	char path[PATH_MAX];
 
 	if (strpbrk(mode, "wa+") && resolve(path, AT_FDCWD, name)) {
