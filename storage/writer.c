@@ -65,6 +65,7 @@ helper_main(void *arg)
 {
 	struct shared_work *s = arg;
 
+	pthread_setname_np(pthread_self(), "stele-signer");
 	pthread_mutex_lock(&s->mu);
 	while (!s->closing) {
 		take_parts(s);
@@ -156,6 +157,7 @@ writer_main(void *arg)
 {
 	struct writer *w = arg;
 
+	pthread_setname_np(pthread_self(), "stele-writer");
 	pthread_mutex_lock(&w->mu);
 	for (;;) {
 		struct append_job *batch, *next;
@@ -194,6 +196,7 @@ upkeep_main(void *arg)
 {
 	struct writer *w = arg;
 
+	pthread_setname_np(pthread_self(), "stele-upkeep");
 	pthread_mutex_lock(&w->mu);
 	for (unsigned round = 0; !w->closing; round++) {
 		pthread_mutex_unlock(&w->mu);
