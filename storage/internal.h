@@ -115,7 +115,8 @@ struct store {
 	pthread_rwlock_t lock;
 	/* locked */
 	struct log **by_name; /* sorted */
-	size_t n_logs, cap_logs;
+	struct log **by_id;   /* by_id[id], NULL where there is none */
+	size_t n_logs, cap_logs, cap_ids;
 	struct log *dirty;
 	struct position position;
 
@@ -148,9 +149,9 @@ struct log *log_new(struct store *st, uint64_t id, struct slice name);
 void log_free(struct log *log);
 /* Takes data key, signing key, vkey and statement from keyring and identity. STELE_EKEY. */
 int log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha256 *h);
-/* Room for one more log in st->by_name; the lock is held for writing. STELE_ENOMEM. */
-int log_reserve(struct store *st);
-/* Keeps the log in st->by_name; room was reserved, the lock is held for writing. */
+/* Room for a log of this id; the lock is held for writing. STELE_ENOMEM, STELE_ELIMIT. */
+int log_reserve(struct store *st, uint64_t id);
+/* Makes the log findable; room was reserved, the lock is held for writing. */
 void log_publish(struct store *st, struct log *log);
 struct log *log_by_id(struct store *st, uint64_t id);
 /* Room for a step of count entries, so that log_advance cannot fail; lock held for writing. */

@@ -190,18 +190,30 @@ log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha2
 }
 
 int
-log_reserve(struct store *st)
+log_reserve(struct store *st, uint64_t id)
 {
-	size_t cap = st->cap_logs ? st->cap_logs * 2 : 16;
+	size_t cap = st->cap_logs ? st->cap_logs * 2 : 16, ids = st->cap_ids ? st->cap_ids : 16;
 	struct log **p;
 
-	if (st->n_logs < st->cap_logs)
-		return 0;
-	p = realloc(st->by_name, cap * sizeof(*p));
-	if (!p)
-		return STELE_ENOMEM;
-	st->by_name = p;
-	st->cap_logs = cap;
+	if (id >= 2 * (uint64_t)LIMIT_LOGS)
+		return STELE_ELIMIT;
+	if (st->n_logs == st->cap_logs) {
+		p = realloc(st->by_name, cap * sizeof(*p));
+		if (!p)
+			return STELE_ENOMEM;
+		st->by_name = p;
+		st->cap_logs = cap;
+	}
+	while (ids <= id)
+		ids *= 2;
+	if (ids > st->cap_ids) {
+		p = realloc(st->by_id, ids * sizeof(*p));
+		if (!p)
+			return STELE_ENOMEM;
+		memset(p + st->cap_ids, 0, (ids - st->cap_ids) * sizeof(*p));
+		st->by_id = p;
+		st->cap_ids = ids;
+	}
 	return 0;
 }
 
@@ -229,7 +241,8 @@ log_publish(struct store *st, struct log *log)
 {
 	size_t at = lower_bound(st, slice_str(log->name));
 
-	CHECK(st->n_logs < st->cap_logs);
+	CHECK(st->n_logs < st->cap_logs && log->id < st->cap_ids && !st->by_id[log->id]);
+	st->by_id[log->id] = log;
 	memmove(st->by_name + at + 1, st->by_name + at, (st->n_logs - at) * sizeof(*st->by_name));
 	st->by_name[at] = log;
 	st->n_logs++;
@@ -271,11 +284,7 @@ store_log_list(struct store *st, struct slice after, struct log **out, size_t ca
 struct log *
 log_by_id(struct store *st, uint64_t id)
 {
-	for (size_t i = 0; i < st->n_logs; i++) {
-		if (st->by_name[i]->id == id)
-			return st->by_name[i];
-	}
-	return NULL;
+	return id < st->cap_ids ? st->by_id[id] : NULL;
 }
 
 void
@@ -298,7 +307,7 @@ log_make_room(struct log *log, uint32_t count, bool dict)
 	if (err == 0 && dict)
 		err = dict_reserve(log);
 	if (err == 0 && log->tree.size == 0)
-		err = log_reserve(log->store);
+		err = log_reserve(log->store, log->id);
 	return err;
 }
 

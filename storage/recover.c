@@ -196,6 +196,8 @@ forget_logs(struct store *st)
 {
 	for (size_t i = 0; i < st->n_logs; i++)
 		log_free(st->by_name[i]);
+	if (st->by_id)
+		memset(st->by_id, 0, st->cap_ids * sizeof(*st->by_id));
 	st->n_logs = 0;
 	st->dirty = NULL;
 	st->next_log_id = 1;

@@ -335,7 +335,7 @@ load_log(void *ctx, struct slice key, struct slice value)
 		buf_printf(l->why, "log %s: its keys are not in keys/keyring: restore that file. ",
 			   log->name);
 	if (err == 0)
-		err = log_reserve(l->st);
+		err = log_reserve(l->st, log->id);
 	if (err != 0) {
 		log_free(log);
 		return err;

@@ -271,6 +271,7 @@ store_close(struct store *st)
 	for (size_t i = 0; i < st->n_logs; i++)
 		log_free(st->by_name[i]);
 	free(st->by_name);
+	free(st->by_id);
 	catalog_close(st->catalog);
 	if (st->wal)
 		keyindex_fini(&st->keys);

@@ -41,6 +41,7 @@ struct wal {
 	int mark_fd;
 	unsigned mark_slot;
 	struct sha256 *make_hash; /* under making */
+	atomic_bool hurry;        /* the writer waits for a file */
 };
 
 static int
@@ -78,13 +79,14 @@ get_file(struct wal *w, uint32_t number)
 }
 
 static int
-make_file(struct wal *w, uint32_t number)
+make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
 {
 	int fd, err = 0;
 
 	pthread_mutex_lock(&w->making);
 	if (get_file(w, number).fd < 0) {
-		fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, w->make_hash);
+		fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, hurry,
+				    w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, w->file_bytes);
 		if (err != 0 && fd >= 0)
 			close(fd);
@@ -121,7 +123,7 @@ open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 	int err = highest_file(w->dir, &highest);
 
 	if (err == 0 && highest == 0)
-		err = mode == WAL_CREATE ? make_file(w, 1) : STELE_ENOTFOUND;
+		err = mode == WAL_CREATE ? make_file(w, 1, NULL) : STELE_ENOTFOUND;
 	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
@@ -236,7 +238,7 @@ wal_prepare_next(struct wal *w)
 {
 	uint32_t number = __atomic_load_n(&w->end.file, __ATOMIC_RELAXED) + 1;
 
-	return get_file(w, number).fd >= 0 ? 0 : make_file(w, number);
+	return get_file(w, number).fd >= 0 ? 0 : make_file(w, number, &w->hurry);
 }
 
 int
@@ -247,7 +249,9 @@ wal_reserve(struct wal *w, uint64_t n)
 
 	if (f.fd >= 0 && n <= f.bytes - w->end.offset)
 		return 0;
-	err = make_file(w, w->end.file + 1);
+	atomic_store(&w->hurry, true);
+	err = make_file(w, w->end.file + 1, &w->hurry);
+	atomic_store(&w->hurry, false);
 	if (err != 0)
 		return err;
 	f = get_file(w, w->end.file + 1);

@@ -6,6 +6,7 @@
 #ifndef STELE_STORAGE_WALFILE_H
 #define STELE_STORAGE_WALFILE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "crypto/sha256.h"
@@ -15,11 +16,13 @@ int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
 
 /*
  * Makes file `number` of `bytes` bytes, all written and flushed, under a
- * temporary name first. Returns its descriptor (read and write), or an error:
+ * temporary name first. With hurry not NULL it writes in small flushed steps
+ * with pauses, so that commits to the file before it hardly wait, until *hurry
+ * becomes true. Returns its descriptor (read and write), or an error:
  * STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
  */
 int walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
-		   struct sha256 *h);
+		   const atomic_bool *hurry, struct sha256 *h);
 
 /*
  * Opens and checks file `number`: a descriptor, *bytes set; or STELE_ENOTFOUND,
