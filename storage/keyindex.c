@@ -90,9 +90,15 @@ keyindex_reset(struct keyindex *k)
 	keytable_clear(&k->frozen, false);
 	for (uint32_t i = 1; keyrun_remove(k->dir, i) == 0 && i < 4096; i++)
 		continue;
-	k->fresh_from = (struct wal_pos){1, WAL_FIRST_OFFSET};
-	k->fresh_from_sequence = 1;
-	memset(k->fresh_from_prev, 0, 32);
+	keyindex_start(k, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, (const uint8_t[32]){0});
+}
+
+void
+keyindex_start(struct keyindex *k, struct wal_pos from, uint64_t sequence, const uint8_t prev[32])
+{
+	k->fresh_from = from;
+	k->fresh_from_sequence = sequence;
+	memcpy(k->fresh_from_prev, prev, 32);
 }
 
 int
@@ -102,6 +108,8 @@ keyindex_reserve(struct keyindex *k, size_t n)
 
 	pthread_mutex_lock(&k->mu);
 	err = keytable_reserve(&k->fresh, n);
+	if (err == 0)
+		k->reserved = n;
 	pthread_mutex_unlock(&k->mu);
 	return err;
 }
@@ -169,20 +177,24 @@ keyindex_due(struct keyindex *k, struct wal_pos end)
 	return due;
 }
 
-void
+int
 keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence, const uint8_t prev[32])
 {
 	struct keytable empty;
+	int err;
 
 	pthread_mutex_lock(&k->mu);
 	CHECK(k->frozen.n == 0);
-	empty = k->frozen;
-	k->frozen = k->fresh;
-	k->fresh = empty;
-	k->fresh_from = end;
-	k->fresh_from_sequence = sequence;
-	memcpy(k->fresh_from_prev, prev, 32);
+	/* A commit between its reservation and its publishing counts on the room. */
+	err = keytable_reserve(&k->frozen, k->reserved);
+	if (err == 0) {
+		empty = k->frozen;
+		k->frozen = k->fresh;
+		k->fresh = empty;
+		keyindex_start(k, end, sequence, prev);
+	}
 	pthread_mutex_unlock(&k->mu);
+	return err;
 }
 
 int

@@ -18,6 +18,7 @@ struct keyindex {
 	pthread_mutex_t mu;
 	struct keytable fresh;   /* keys of the newest commits */
 	struct keytable frozen;  /* being written as a run; looked up until it is one */
+	size_t reserved;         /* keys that fresh was promised to have room for */
 	struct keyrun *runs;     /* runs[i] is number i + 1 */
 	uint32_t n_runs, cap_runs;
 	struct wal_pos fresh_from;     /* the first frame whose keys are not in a run */
@@ -38,7 +39,11 @@ int keyindex_open_runs(struct keyindex *k, uint32_t n, struct sha256 *h);
 /* Forgets everything, run files included. */
 void keyindex_reset(struct keyindex *k);
 
-/* Room for n more keys: 0 or STELE_ENOMEM. */
+/* Says where the first frame lies whose keys are in no run, as a catalogue remembers it. */
+void keyindex_start(struct keyindex *k, struct wal_pos from, uint64_t sequence,
+		    const uint8_t prev[32]);
+
+/* Room for n more keys, until the next call: 0 or STELE_ENOMEM. */
 int keyindex_reserve(struct keyindex *k, size_t n);
 
 /* Whether the digest is known in the log; sets *index. */
@@ -60,9 +65,10 @@ bool keyindex_due(struct keyindex *k, struct wal_pos end);
 /*
  * Moves the table aside as frozen: it covers every commit before `end`, whose
  * next frame has sequence `sequence` and predecessor `prev`. The caller holds
- * off the writer's publishing meanwhile.
+ * off the writer's publishing meanwhile; room that was reserved stays reserved.
+ * 0 or STELE_ENOMEM.
  */
-void keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence,
+int keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence,
 		     const uint8_t prev[32]);
 
 /* Writes what is frozen as the next run and opens it. Errors leave it frozen. */

@@ -33,14 +33,15 @@ static int
 spill_keys(struct store *st)
 {
 	struct position at;
-	int err;
+	int err = 0;
 
-	pthread_rwlock_wrlock(&st->lock); /* no commit is half published */
+	pthread_rwlock_wrlock(&st->lock); /* the keys of every commit before position are in */
 	at = st->position;
 	if (keyindex_due(&st->keys, at.end))
-		keyindex_freeze(&st->keys, at.end, at.sequence + 1, at.hash);
+		err = keyindex_freeze(&st->keys, at.end, at.sequence + 1, at.hash);
 	pthread_rwlock_unlock(&st->lock);
-	err = keyindex_write_run(&st->keys, st->upkeep->sha);
+	if (err == 0)
+		err = keyindex_write_run(&st->keys, st->upkeep->sha);
 	if (err != 0)
 		return err;
 	st->keys_from.sequence = st->keys.fresh_from_sequence - 1;

@@ -259,6 +259,7 @@ recover(struct recovery *r, bool rebuild)
 		st->keys_from.sequence = state.keys_sequence - 1;
 		memcpy(st->keys_from.hash, state.keys_prev, 32);
 		st->keys_from.end = state.keys_from;
+		keyindex_start(&st->keys, state.keys_from, state.keys_sequence, state.keys_prev);
 		err = scan_keys(r, &state);
 	}
 	if (err == 0)
