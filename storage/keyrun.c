@@ -16,7 +16,14 @@
 #include "proto/le.h"
 #include "storage/file.h"
 
-enum { RUN_HEADER = 128, RUN_ENTRY = 32, RUN_VERSION = 1, FILTER_BITS = 16, FILTER_PROBES = 8 };
+enum {
+	RUN_HEADER = 128,
+	RUN_HASH_END = 96, /* zeros from there to the header's end */
+	RUN_ENTRY = 32,
+	RUN_VERSION = 1,
+	FILTER_BITS = 16,
+	FILTER_PROBES = 8,
+};
 
 static const char magic[8] = "stelekey";
 
@@ -101,11 +108,13 @@ keyrun_write(const char *dir, uint32_t number, uint64_t incarnation, uint64_t la
 static int
 check(struct keyrun *r, uint32_t number, uint64_t incarnation, struct sha256 *h)
 {
+	static const uint8_t zeros[RUN_HEADER - RUN_HASH_END];
 	const uint8_t *p = r->map;
 	uint64_t filter_bytes;
 	uint8_t hash[32];
 
-	if (r->map_bytes < RUN_HEADER || memcmp(p, magic, sizeof magic) != 0)
+	if (r->map_bytes < RUN_HEADER || memcmp(p, magic, sizeof magic) != 0 ||
+	    memcmp(p + RUN_HASH_END, zeros, sizeof zeros) != 0)
 		return STELE_EDAMAGED;
 	const struct slice parts[] = {slice_of(p, 64),
 				      slice_of(p + RUN_HEADER, r->map_bytes - RUN_HEADER)};

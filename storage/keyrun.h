@@ -5,7 +5,7 @@
  *
  * File: header of 128 bytes (0 magic "stelekey" 8 u32 version 12 u32 features
  * 16 u64 incarnation 24 u32 number 32 u64 last sequence covered 40 u64 count
- * 48 u64 filter bytes 64 SHA-256 of the rest of the file), the filter, then
+ * 48 u64 filter bytes 64 SHA-256 of the rest of the file 96.. zero), the filter, then
  * count entries of 32 bytes (digest, u64 log id, u64 index).
  */
 #ifndef STELE_STORAGE_KEYRUN_H
