@@ -310,34 +310,50 @@ receipt_check(struct sha256 *h, const struct receipt *r, const struct receipt_tr
 
 /* --- consistency -------------------------------------------------------------- */
 
-int
-receipt_check_since(struct sha256 *h, struct slice old, const uint8_t (*proof)[SHA256_BYTES],
-		    size_t n, const struct receipt_trust *trust, struct receipt_verdict *v)
+/* The two checkpoints are trusted; is one a later state of the other? */
+static int
+check_growth(struct sha256 *h, const struct checkpoint *a, const struct receipt_growth *g,
+	     struct receipt_verdict *v)
 {
-	struct receipt_verdict before;
-	const struct checkpoint *a = &before.checkpoint, *b = &v->checkpoint;
+	const struct checkpoint *b = &v->checkpoint;
 
-	if (receipt_check_checkpoint(h, old, trust, &before))
-		return fail(v, RECEIPT_CONSISTENCY, before.err, "the older checkpoint: %.400s",
-			    before.why);
-	if (!slice_eq(a->origin, b->origin))
-		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
-			    "the older checkpoint is of %.*s, another log", TEXT(a->origin));
 	if (a->size > b->size)
 		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
 			    "the older checkpoint has %" PRIu64 " entries, this one only %" PRIu64
 			    ": the log was rolled back, or the two are in the wrong order",
 			    a->size, b->size);
-	if (a->size < b->size && n == 0)
+	if (a->size < b->size && !g)
 		return fail(v, RECEIPT_CONSISTENCY, STELE_ENOTFOUND,
 			    "there is no proof that size %" PRIu64 " grew out of size %" PRIu64
 			    "; 'stele checkpoint LOG --since FILE' fetches one with a checkpoint",
 			    b->size, a->size);
-	if (merkle_verify_consistency(h, a->size, a->root, b->size, b->root, proof, n))
+	if (g && (g->from != a->size || g->to != b->size))
+		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
+			    "the proof is from size %" PRIu64 " to %" PRIu64
+			    ", but the checkpoints have %" PRIu64 " and %" PRIu64,
+			    g->from, g->to, a->size, b->size);
+	if (merkle_verify_consistency(h, a->size, a->root, b->size, b->root, g ? g->proof : NULL,
+				      g ? g->n : 0))
 		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
 			    "the tree of %" PRIu64
 			    " entries does not begin with the tree of %" PRIu64
 			    ": the log was forked, or the proof altered",
 			    b->size, a->size);
 	return 0;
+}
+
+int
+receipt_check_since(struct sha256 *h, struct slice old, const struct receipt_growth *growth,
+		    const struct receipt_trust *trust, struct receipt_verdict *v)
+{
+	struct receipt_verdict before;
+
+	if (receipt_check_checkpoint(h, old, trust, &before))
+		return fail(v, RECEIPT_CONSISTENCY, before.err, "the older checkpoint: %.400s",
+			    before.why);
+	if (!slice_eq(before.checkpoint.origin, v->checkpoint.origin))
+		return fail(v, RECEIPT_CONSISTENCY, STELE_EVERIFY,
+			    "the older checkpoint is of %.*s, another log",
+			    TEXT(before.checkpoint.origin));
+	return check_growth(h, &before.checkpoint, growth, v);
 }

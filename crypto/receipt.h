@@ -88,13 +88,20 @@ int receipt_check(struct sha256 *h, const struct receipt *r, const struct receip
 int receipt_check_checkpoint(struct sha256 *h, struct slice note, const struct receipt_trust *trust,
 			     struct receipt_verdict *v);
 
+/* A proof that one tree grew out of another: n hashes of RFC 9162 section 2.1.4. */
+struct receipt_growth {
+	uint64_t from, to; /* the sizes that it claims to be between */
+	const uint8_t (*proof)[SHA256_BYTES];
+	size_t n;
+};
+
 /*
  * The step RECEIPT_CONSISTENCY: does the tree of v (checked before, without
- * error) begin with the tree of the signed checkpoint `old`? proof: the n
- * hashes of RFC 9162 section 2.1.4; none are needed between equal sizes. Adds
- * its finding to v and returns v->err.
+ * error) begin with the tree of the signed checkpoint `old`? growth is NULL when
+ * none came, which is enough between equal sizes. Adds its finding to v and
+ * returns v->err.
  */
-int receipt_check_since(struct sha256 *h, struct slice old, const uint8_t (*proof)[SHA256_BYTES],
-			size_t n, const struct receipt_trust *trust, struct receipt_verdict *v);
+int receipt_check_since(struct sha256 *h, struct slice old, const struct receipt_growth *growth,
+			const struct receipt_trust *trust, struct receipt_verdict *v);
 
 #endif

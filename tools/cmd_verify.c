@@ -149,12 +149,16 @@ static void
 check_since(struct verify *v, const struct receipt_json *d, const struct receipt_trust *trust,
 	    struct receipt_verdict *verdict, struct report_item *item)
 {
+	struct receipt_growth growth;
+
 	item->since = v->since.n > 0;
 	if (!item->since || verdict->err)
 		return;
 	item->since_size = since_size(v);
-	receipt_check_since(v->h, buf_slice(&v->since), d ? d->consistency : NULL,
-			    d ? d->n_consistency : 0, trust, verdict);
+	if (d && d->has_consistency)
+		growth = (struct receipt_growth){d->from, d->to, d->consistency, d->n_consistency};
+	receipt_check_since(v->h, buf_slice(&v->since), d && d->has_consistency ? &growth : NULL,
+			    trust, verdict);
 }
 
 /* Puts the payload beside the receipt when it is not in it. False: it is not there. */

@@ -368,10 +368,18 @@ END_TEST
 /* --- checkpoints over time ----------------------------------------------------------- */
 
 static int
+since_from(uint64_t from, uint64_t to, const uint8_t (*proof)[SHA256_BYTES], size_t n)
+{
+	struct receipt_growth growth = {from, to, proof, n};
+
+	ck_assert_int_eq(receipt_check_checkpoint(f.h, buf_slice(&f.note), &f.trust, &f.v), 0);
+	return receipt_check_since(f.h, buf_slice(&f.old), proof ? &growth : NULL, &f.trust, &f.v);
+}
+
+static int
 since(const uint8_t (*proof)[SHA256_BYTES], size_t n)
 {
-	ck_assert_int_eq(receipt_check_checkpoint(f.h, buf_slice(&f.note), &f.trust, &f.v), 0);
-	return receipt_check_since(f.h, buf_slice(&f.old), proof, n, &f.trust, &f.v);
+	return since_from(OLD, LEAVES, proof, n);
 }
 
 START_TEST(a_log_that_grew_is_told_from_one_that_forked)
@@ -386,7 +394,10 @@ START_TEST(a_log_that_grew_is_told_from_one_that_forked)
 		ck_assert_int_eq(since(proof, n), STELE_EVERIFY);
 		proof[i / 256][i % 256 / 8] ^= (uint8_t)(1u << i % 8);
 	}
-	ck_assert_int_eq(since(proof, 0), STELE_ENOTFOUND);
+	ck_assert_int_eq(since(proof, n - 1), STELE_EVERIFY);
+	ck_assert_int_eq(since(NULL, 0), STELE_ENOTFOUND);
+	ck_assert_int_eq(since_from(OLD + 1, LEAVES, proof, n), STELE_EVERIFY);
+	ck_assert_int_eq(since_from(OLD, LEAVES + 1, proof, n), STELE_EVERIFY);
 	f.leaf[1][0] ^= 1;
 	make_checkpoint(&f.old, ORIGIN, OLD, f.key);
 	ck_assert_int_eq(since(proof, n), STELE_EVERIFY);
