@@ -1,0 +1,335 @@
+/*
+ * docs/formats.md cannot rot: every block that follows a line
+ * "<!-- vector: NAME -->" there must be, byte for byte, what this code computes.
+ * On a mismatch the test prints what the block should hold.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/init.h"
+#include "crypto/merkle.h"
+#include "crypto/receipt.h"
+#include "crypto/sign.h"
+#include "proto/keystatement.h"
+#include "proto/policy.h"
+#include "proto/proof.h"
+
+#ifndef STELE_SOURCE_ROOT /* meson gives the absolute path */
+#define STELE_SOURCE_ROOT "."
+#endif
+
+enum { LEAVES = 6, AT = 3, OLD = 2 };
+
+#define SERVER "ledger.example.com"
+#define ORIGIN SERVER "/payments"
+#define BORN_NS INT64_C(1795448880000000000) /* 2026-11-23T15:48:00Z */
+
+static const char *const payloads[LEAVES] = {
+	NULL, /* the policy, made below */
+	"{\"actor\":\"alice\",\"action\":\"login\"}",
+	"",
+	"{\"actor\":\"bob\",\"action\":\"pay\",\"amount\":\"12.50\"}",
+	"plain text\n",
+	"{\"actor\":\"alice\",\"action\":\"logout\"}",
+};
+
+static struct sha256 *h;
+static struct signer *identity, *key;
+static struct buf doc, statement, policy_payload, entries, leaves, note, old_note;
+static uint8_t leaf[LEAVES][SHA256_BYTES];
+static char entry[LEAVES][LIMIT_ENTRY_BYTES];
+static size_t entry_n[LEAVES];
+
+/* --- the document --------------------------------------------------------------- */
+
+static void
+read_doc(void)
+{
+	FILE *f = fopen(STELE_SOURCE_ROOT "/docs/formats.md", "rb");
+	uint8_t block[4096];
+	size_t n;
+
+	ck_assert_msg(f != NULL, "docs/formats.md is not there");
+	while ((n = fread(block, 1, sizeof block, f)) > 0)
+		buf_put(&doc, block, n);
+	fclose(f);
+	buf_put_u8(&doc, 0);
+}
+
+/* The block of that name must hold this. */
+static void
+expect(const char *name, struct slice want)
+{
+	char mark[128];
+	const char *at, *end;
+	struct slice got;
+
+	snprintf(mark, sizeof mark, "<!-- vector: %s -->\n```\n", name);
+	at = strstr((const char *)doc.p, mark);
+	ck_assert_msg(at != NULL, "docs/formats.md has no vector %s; it is\n%.*s", name,
+		      (int)want.n, (const char *)want.p);
+	at += strlen(mark);
+	end = strstr(at, "\n```\n");
+	ck_assert_ptr_nonnull(end);
+	got = slice_of(at, (size_t)(end + 1 - at));
+	ck_assert_msg(slice_eq(got, want), "vector %s should be\n%.*s", name, (int)want.n,
+		      (const char *)want.p);
+}
+
+static void
+expect_line(const char *name, struct buf *b)
+{
+	buf_put_u8(b, '\n');
+	expect(name, buf_slice(b));
+	buf_fini(b);
+}
+
+static void
+put_hex(struct buf *b, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "%02x", p[i]);
+}
+
+/* --- the log that the document describes ------------------------------------------ */
+
+static struct signer *
+make_signer(const char *name, uint8_t fill)
+{
+	uint8_t seed[SIGN_SEED_BYTES];
+	struct signer *s;
+
+	memset(seed, fill, sizeof seed);
+	ck_assert_int_eq(signer_new(&s, h, slice_str(name), seed), 0);
+	return s;
+}
+
+static void
+make_policy(void)
+{
+	struct policy p;
+	struct buf why;
+
+	buf_init(&why);
+	ck_assert_int_eq(policy_read(&p, slice_str("{\"retain\":{\"default\":\"7y\"}}"), &why), 0);
+	ck_assert_int_eq(sign_key_statement(&statement, identity, key, 0, 1), 0);
+	buf_put_str(&policy_payload, "{\"policy\":");
+	policy_write(&policy_payload, &p);
+	buf_put_str(&policy_payload, ",\"key_statement\":");
+	buf_put_json_str(&policy_payload, buf_slice(&statement));
+	buf_put_str(&policy_payload, "}");
+	buf_fini(&why);
+}
+
+static struct slice
+payload_of(size_t i)
+{
+	return i ? slice_str(payloads[i]) : buf_slice(&policy_payload);
+}
+
+static void
+make_entries(void)
+{
+	struct entry e = {.origin = slice_str(ORIGIN), .mode = ENTRY_MODE_GOVERNANCE};
+
+	sha256_hash(h, e.prev, slice_of("", 0));
+	for (size_t i = 0; i < LEAVES; i++) {
+		uint8_t salt[16];
+		int n;
+
+		memset(salt, (int)i, sizeof salt);
+		e.index = i;
+		e.kind = i ? ENTRY_RECORD : ENTRY_POLICY;
+		e.time_ns = BORN_NS + 1500000000 * (int64_t)i;
+		e.retain_until_ns = e.time_ns + INT64_C(86400000000000) * (7 * 365 + 2);
+		e.media_type = slice_str(i == 4 ? "text/plain; charset=utf-8" : "application/json");
+		e.writer = slice_str(i ? "s-7k2m9q" : "p-4x8w2c");
+		e.size = payload_of(i).n;
+		sha256_commitment(h, e.commitment, salt, payload_of(i));
+		n = entry_write(entry[i], sizeof entry[i], &e);
+		ck_assert_int_gt(n, 0);
+		entry_n[i] = (size_t)n;
+		sha256_leaf(h, leaf[i], slice_of(entry[i], entry_n[i]));
+		memcpy(e.prev, leaf[i], sizeof e.prev);
+		buf_printf(&entries, "%.*s\n", n, entry[i]);
+		buf_printf(&leaves, "%zu ", i);
+		put_hex(&leaves, leaf[i], sizeof leaf[i]);
+		buf_put_u8(&leaves, '\n');
+	}
+}
+
+static int
+node(void *ctx, unsigned height, uint64_t index, uint8_t out[SHA256_BYTES])
+{
+	uint8_t right[SHA256_BYTES];
+
+	(void)ctx;
+	if (height == 0) {
+		memcpy(out, leaf[index], SHA256_BYTES);
+		return 0;
+	}
+	node(NULL, height - 1, 2 * index, out);
+	node(NULL, height - 1, 2 * index + 1, right);
+	sha256_node(h, out, out, right);
+	return 0;
+}
+
+static void
+make_checkpoint(struct buf *out, uint64_t size)
+{
+	const struct signer *s = key;
+	uint8_t root[SHA256_BYTES];
+	struct buf text;
+
+	buf_init(&text);
+	ck_assert_int_eq(merkle_root_at(h, node, NULL, size, root), 0);
+	ck_assert_int_eq(checkpoint_put(&text, slice_str(ORIGIN), size, root), 0);
+	sign_note(out, buf_slice(&text), &s, 1);
+	buf_fini(&text);
+}
+
+static void
+make_proof(struct proof_text *p)
+{
+	memset(p, 0, sizeof *p);
+	memcpy(p->entry, entry[AT], entry_n[AT]);
+	p->entry_n = entry_n[AT];
+	memset(p->salt, AT, sizeof p->salt);
+	p->index = AT;
+	ck_assert_int_eq(merkle_inclusion(h, node, NULL, AT, LEAVES, p->hashes, &p->n_hashes), 0);
+	p->checkpoint = buf_slice(&note);
+}
+
+static void
+setup(void)
+{
+	ck_assert_int_eq(crypto_init(), 0);
+	h = sha256_new();
+	identity = make_signer(SERVER, 1);
+	key = make_signer(ORIGIN, 2);
+	read_doc();
+	make_policy();
+	make_entries();
+	make_checkpoint(&note, LEAVES);
+	make_checkpoint(&old_note, OLD);
+}
+
+static void
+teardown(void)
+{
+	signer_free(identity);
+	signer_free(key);
+	sha256_free(h);
+	buf_fini(&doc);
+	buf_fini(&statement);
+	buf_fini(&policy_payload);
+	buf_fini(&entries);
+	buf_fini(&leaves);
+	buf_fini(&note);
+	buf_fini(&old_note);
+}
+
+/* --- the vectors -------------------------------------------------------------------- */
+
+START_TEST(keys_are_as_documented)
+{
+	struct buf b = {0};
+
+	ck_assert_int_eq(note_put_vkey(&b, signer_vkey(identity)), 0);
+	expect_line("identity vkey", &b);
+	ck_assert_int_eq(note_put_vkey(&b, signer_vkey(key)), 0);
+	expect_line("log vkey", &b);
+	expect("key statement", buf_slice(&statement));
+}
+END_TEST
+
+START_TEST(entries_are_as_documented)
+{
+	struct buf b = {0};
+
+	buf_put_slice(&b, buf_slice(&policy_payload));
+	expect_line("policy payload", &b);
+	expect("entries", buf_slice(&entries));
+	expect("entry hashes", buf_slice(&leaves));
+}
+END_TEST
+
+START_TEST(a_commitment_is_as_documented)
+{
+	uint8_t salt[16], commitment[SHA256_BYTES];
+	struct buf b = {0};
+
+	memset(salt, AT, sizeof salt);
+	sha256_commitment(h, commitment, salt, payload_of(AT));
+	buf_put_str(&b, "payload    ");
+	buf_put_slice(&b, payload_of(AT));
+	buf_put_str(&b, "\nsalt       ");
+	put_hex(&b, salt, sizeof salt);
+	buf_put_str(&b, "\ncommitment ");
+	put_hex(&b, commitment, sizeof commitment);
+	expect_line("commitment", &b);
+}
+END_TEST
+
+START_TEST(checkpoints_are_as_documented)
+{
+	expect("checkpoint", buf_slice(&note));
+	expect("older checkpoint", buf_slice(&old_note));
+}
+END_TEST
+
+START_TEST(proofs_are_as_documented_and_hold)
+{
+	uint8_t hashes[LIMIT_PROOF_HASHES][PROOF_HASH_BYTES];
+	struct receipt r = {.has_salt = true,
+			    .has_payload = true,
+			    .has_index = true,
+			    .payload = payload_of(AT)};
+	struct buf vkey = {0}, b = {0};
+	struct receipt_growth growth;
+	struct receipt_trust trust;
+	struct receipt_verdict v;
+	size_t n;
+
+	make_proof(&r.proof);
+	ck_assert_int_eq(proof_text_put(&b, &r.proof), 0);
+	expect("tlog-proof", buf_slice(&b));
+	buf_reset(&b);
+	ck_assert_int_eq(note_put_vkey(&vkey, signer_vkey(identity)), 0);
+	ck_assert_int_eq(receipt_trust_init(&trust, h, buf_slice(&vkey)), 0);
+	trust.statements[trust.n_statements++] = buf_slice(&statement);
+	ck_assert_int_eq(receipt_check(h, &r, &trust, &v), 0);
+	ck_assert(v.payload_checked);
+	ck_assert_int_eq(merkle_consistency(h, node, NULL, OLD, LEAVES, hashes, &n), 0);
+	growth = (struct receipt_growth){OLD, LEAVES, (const uint8_t(*)[SHA256_BYTES])hashes, n};
+	ck_assert_int_eq(receipt_check_since(h, buf_slice(&old_note), &growth, &trust, &v), 0);
+	buf_printf(&b, "{\"from\":%d,\"to\":%d,\"proof\":", OLD, LEAVES);
+	proof_put_json(&b, hashes, n);
+	buf_put_u8(&b, '}');
+	expect_line("consistency", &b);
+	buf_fini(&vkey);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("formats");
+	TCase *t = tcase_create("formats");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, keys_are_as_documented);
+	tcase_add_test(t, entries_are_as_documented);
+	tcase_add_test(t, a_commitment_is_as_documented);
+	tcase_add_test(t, checkpoints_are_as_documented);
+	tcase_add_test(t, proofs_are_as_documented_and_hold);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
