@@ -91,6 +91,7 @@ class Server:
         self.env = {**os.environ, **(env or {})}
         self.log_path = Path(f"{self.data}.log")
         self.process = self.port = self.client = None
+        self.known_token = None  # instead of what is in DATA/admin.token
 
     def spawn(self):
         """Starts steled and waits for nothing."""
@@ -129,7 +130,7 @@ class Server:
 
     def token(self):
         """The first token, which the server leaves for its operator."""
-        return (self.data / "admin.token").read_text().strip()
+        return self.known_token or (self.data / "admin.token").read_text().strip()
 
     def connect(self, token=None):
         return Client(self.port, token or self.token())
