@@ -36,6 +36,7 @@ class FakeServer(ThreadingHTTPServer):
         self.stored = []
         self.by_key = {}
         self.requests = 0
+        self.first_answer = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -43,9 +44,14 @@ class FakeServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def next_fault(self):
+        """What befalls this request. Faults begin once the first answer had time to arrive:
+        append gives up at once on a server that never answered."""
         with self.lock:
             self.requests += 1
-            return self.faults.pop(0) if self.faults else None
+            fault = self.faults.pop(0) if self.faults else None
+        if fault and self.requests > 1:
+            self.first_answer.wait(10)
+        return fault
 
     def store(self, key, body):
         with self.lock:
@@ -77,6 +83,8 @@ class FakeHandler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        if not self.server.first_answer.is_set():
+            threading.Timer(0.1, self.server.first_answer.set).start()
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
