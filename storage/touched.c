@@ -141,8 +141,13 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	t->mode = err == 0 && locked ? log->policy.mode : ENTRY_MODE_NONE;
 	if (err == 0)
 		err = begin_dict(c, t);
+	if (err != 0) {
+		touched_reset(t);
+		c->n--;
+		return err;
+	}
 	*out = t;
-	return err;
+	return 0;
 }
 
 static void
