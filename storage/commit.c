@@ -7,8 +7,9 @@
  *   5. mark it released, sign the heads
  *   6. publish under the lock: trees, tails, heads, keys
  *   7. results for the jobs
- * A failure in 1 to 3 fails the jobs and changes nothing. A failure in 4 or 5 makes
- * the store read-only until restart: what reached the disk is then unknown.
+ * A failure in 1 to 3 fails the jobs and changes nothing, and so does a disk without
+ * room for the next file. A write or flush that fails in 4 or 5 makes the store read-only
+ * until restart: what reached the disk is then unknown.
  */
 #include "storage/commit.h"
 
@@ -111,6 +112,13 @@ remember_keys(struct commit *c, const struct append_job *job, size_t n_new)
 	return err;
 }
 
+bool
+commit_fits(const struct store *st, uint64_t records, uint64_t bytes)
+{
+	return records <= LIMIT_COMMIT_RECORDS && bytes <= LIMIT_COMMIT_BYTES &&
+	       bytes + records * COMMIT_RECORD_BYTES <= st->opts.wal_file_bytes / 4 * 3;
+}
+
 /* Step 1 for one job. Only memory can fail once the job is being taken. */
 static int
 take_job(struct commit *c, struct append_job *job)
@@ -119,8 +127,7 @@ take_job(struct commit *c, struct append_job *job)
 	size_t n_new;
 	int err;
 
-	if (c->records && (c->records + job->n_items > LIMIT_COMMIT_RECORDS ||
-			   c->bytes + job->bytes > LIMIT_COMMIT_BYTES))
+	if (c->records && !commit_fits(c->st, c->records + job->n_items, c->bytes + job->bytes))
 		return STELE_EBUSY;
 	err = check_keys(c, job, &n_new);
 	if (err == 0)
@@ -207,10 +214,11 @@ write_frame(struct commit *c)
 	uint64_t start, took;
 	int err = wal_reserve(st->wal, c->frame.n);
 
-	if (err != 0)
+	if (err != 0 && err != STELE_EIO)
 		return err;
 	start = monotonic_ns();
-	err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
+	if (err == 0)
+		err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
 	took = monotonic_ns() - start;
 	if (err == 0)
 		err = wal_mark_released(st->wal, st->position.sequence + 1, c->hash,
@@ -349,6 +357,20 @@ answer(struct commit *c, struct append_job *job)
 	return 0;
 }
 
+/*
+ * A job of a batch that failed. What it may repeat could be a record of that
+ * batch, which does not exist: it is to be asked about again.
+ */
+static void
+give_back(struct append_job *job, int err)
+{
+	for (size_t i = 0; i < job->n_items; i++) {
+		if (job->items[i].state == APPEND_MAYBE)
+			job->items[i].state = APPEND_NEW;
+	}
+	job->err = err;
+}
+
 static int
 commit_taken(struct commit *c)
 {
@@ -390,7 +412,7 @@ store_append_batch(struct store *st, struct append_job *jobs)
 		err = commit_taken(c);
 	for (struct append_job *j = jobs; j; j = j->next) {
 		if (err != 0)
-			j->err = j->err == STELE_EDUPLICATE ? j->err : err;
+			give_back(j, err);
 		else if (j->err == 0)
 			j->err = answer(c, j);
 	}

@@ -32,6 +32,8 @@ struct catalog;
 struct commit;
 
 enum { SIGN_PARALLEL_MIN = 16 }; /* heads: below, waking threads costs more than it saves */
+enum { COMMIT_RECORD_BYTES = 512 }; /* of a frame, payload aside, when no two records share
+				       a log, a block or a group */
 
 /* Where a dictionary's box lies, and the dictionary once it was loaded. */
 struct dict_place {
@@ -213,6 +215,12 @@ int read_damaged(struct log *log, uint64_t index, const char *what);
 /* commit.c */
 int commit_new(struct commit **out);
 void commit_free(struct commit *c);
+/*
+ * Whether so many records with so many payload bytes may share a commit: within
+ * the limits, and a WAL file holds them even when nothing compresses. A job that
+ * is alone in its commit is not asked.
+ */
+bool commit_fits(const struct store *st, uint64_t records, uint64_t bytes);
 
 /* recover.c: brings a freshly opened store to the WAL's end. */
 int store_recover(struct store *st, bool rebuild, struct buf *why);

@@ -137,8 +137,7 @@ take_batch(struct writer *w)
 
 	while (*end) {
 		struct append_job *j = *end;
-		if (records && (bytes + j->bytes > LIMIT_COMMIT_BYTES ||
-				records + j->n_items > LIMIT_COMMIT_RECORDS))
+		if (records && !commit_fits(w->st, records + j->n_items, bytes + j->bytes))
 			break;
 		bytes += j->bytes;
 		records += j->n_items;
