@@ -74,6 +74,11 @@ make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
 		err = keyring_commit(st->keyring);
 	if (err != 0)
 		keyring_drop_log(st->keyring, *id);
+	if (err == STELE_EIO && !atomic_exchange(&st->read_only, true))
+		store_say(st, STORE_ERROR,
+			  "writing %s/keys/keyring failed: the store is read-only until restart; "
+			  "check the disk, then restart",
+			  st->dir);
 	return err;
 }
 
@@ -84,7 +89,6 @@ fill_job(struct log *log, struct slice by, struct slice text, struct append_job 
 	struct append_item *item;
 	void *payload, *writer;
 
-	append_job_init(job);
 	item = arena_alloc(&job->arena, sizeof *item);
 	payload = arena_dup(&job->arena, text.p, text.n);
 	writer = arena_dup(&job->arena, by.p, by.n);
@@ -113,6 +117,8 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 
 	if (store_log_find(st, name, out) == 0)
 		return STELE_EEXIST;
+	if (atomic_load(&st->read_only))
+		return STELE_EREADONLY;
 	if (!entry_log_name_valid(name))
 		return STELE_EINVAL;
 	if (st->n_logs >= LIMIT_LOGS)
@@ -120,6 +126,7 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 	tools = toolbox_new();
 	if (!tools)
 		return STELE_ENOMEM;
+	append_job_init(job);
 	buf_init(&text);
 	buf_init(&statement);
 	err = make_keys(st, name, &id, &key_id);
@@ -139,10 +146,12 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 	}
 	if (err == 0)
 		err = append_prepare(job, tools);
-	if (err == 0)
+	if (err == 0) {
 		*out = log;
-	else
+	} else {
+		append_job_fini(job);
 		log_free(log);
+	}
 	buf_fini(&text);
 	buf_fini(&statement);
 	toolbox_free(tools);
@@ -153,9 +162,9 @@ int
 store_log_born(struct store *st, struct append_job *job)
 {
 	(void)st;
-	/* The commit published it; one that failed leaves nothing but spare keys. A read-only
-	 * store keeps the object: its entry may have reached the disk. */
-	if (job->err != 0 && job->err != STELE_EREADONLY) {
+	/* The commit published it; one that failed leaves nothing but spare keys, and those
+	 * stay: after a failed flush the entry may be on disk, for the next start to find. */
+	if (job->err != 0) {
 		log_free(job->log);
 		job->log = NULL;
 	}

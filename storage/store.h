@@ -97,7 +97,8 @@ int store_append_batch(struct store *st, struct append_job *jobs);
  * Makes keys for a new log and durably stores them, then fills job with the
  * policy entry that founds it: the caller passes job to store_append_batch (or
  * writer_submit) and afterwards calls store_log_born. by is the creating
- * principal. STELE_EEXIST when the name is taken: *out is that log.
+ * principal. STELE_EEXIST when the name is taken: *out is that log. STELE_EREADONLY;
+ * STELE_EIO, after which the store is read-only; STELE_ENOSPACE; STELE_EINVAL.
  * Any one thread at a time.
  */
 int store_log_conceive(struct store *st, struct slice name, const struct policy *policy,
