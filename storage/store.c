@@ -51,6 +51,27 @@ path_in(char *out, size_t cap, const struct store *st, const char *name)
 	return snprintf(out, cap, "%s/%s", st->dir, name) < (int)cap ? 0 : STELE_ELIMIT;
 }
 
+/* Why a key file cannot be used, and what to do. Returns err. */
+static int
+key_trouble(const struct store *st, const char *path, int err, struct buf *why)
+{
+	if (err == STELE_EKEY && st->opts.passphrase)
+		buf_printf(why,
+			   "%s: the passphrase is wrong, or the file was never sealed with one",
+			   path);
+	else if (err == STELE_EKEY)
+		buf_printf(why, "%s is sealed: give its passphrase with --passphrase-file", path);
+	else if (err == STELE_EPERM)
+		buf_printf(why,
+			   "%s: others may read it, or this user may not: it must be its "
+			   "owner's alone (chmod 600)",
+			   path);
+	else
+		buf_printf(why, "%s: %s; restore it from a copy of this directory", path,
+			   stele_strerror(err));
+	return err;
+}
+
 static int
 open_keys(struct store *st, bool fresh, struct buf *why)
 {
@@ -71,19 +92,15 @@ open_keys(struct store *st, bool fresh, struct buf *why)
 		err = fresh ? identity_create(&st->identity, identity,
 					      slice_str(st->place.server_name), st->seal, h)
 			    : identity_open(&st->identity, identity, st->seal, h);
-	if (err != 0) {
-		buf_printf(why, "%s: %s", identity, stele_strerror(err));
-		return err;
-	}
+	if (err != 0)
+		return key_trouble(st, identity, err, why);
 	if (!slice_eq_str(signer_vkey(st->identity)->name, st->place.server_name)) {
 		buf_printf(why, "%s belongs to another server", identity);
 		return STELE_EKEY;
 	}
 	err = keyring_open(&st->keyring, ring, st->seal, fresh);
-	if (err != 0) {
-		buf_printf(why, "%s: %s", ring, stele_strerror(err));
-		return err;
-	}
+	if (err != 0)
+		return key_trouble(st, ring, err, why);
 	buf_init(&vkey);
 	err = note_put_vkey(&vkey, signer_vkey(st->identity));
 	buf_put_u8(&vkey, 0);
@@ -106,7 +123,8 @@ open_place(struct store *st, struct buf *why)
 	}
 	if (fresh) {
 		err = place_clear_unborn(st->dir, why);
-		if (err == 0 && o->server_name && !entry_server_name_valid(slice_str(o->server_name))) {
+		if (err == 0 && o->server_name &&
+		    !entry_server_name_valid(slice_str(o->server_name))) {
 			buf_printf(why, "--origin: %s is not a server name", o->server_name);
 			err = STELE_EINVAL;
 		}
@@ -164,8 +182,7 @@ store_new(struct store **out, const struct store_options *opts)
 		st->tiles = tilecache_new();
 		err = st->upkeep && st->tiles ? commit_new(&st->commit) : STELE_ENOMEM;
 	}
-	if (err == 0 &&
-	    snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
+	if (err == 0 && snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
 		err = STELE_ELIMIT;
 	return err;
 }
