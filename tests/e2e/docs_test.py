@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""What the pages say is there: commands, flags, metrics, problem types, files, links."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from lib import BUILD, ROOT, STELED, Server, stele
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def page(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def steled_prints(option):
+    return subprocess.run(
+        [str(STELED), option], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+
+
+def manual_options(name):
+    """Long options that a manual page writes in bold."""
+    text = page(f"docs/man/{name}").replace("\\-", "-")
+    return set(re.findall(r"--([a-z][a-z-]+)", text))
+
+
+class Docs(unittest.TestCase):
+    def test_links_lead_somewhere(self):
+        for path in PAGES:
+            for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+                if "://" not in target:
+                    self.assertTrue((path.parent / target).exists(), f"{path.name}: {target}")
+
+    def test_the_files_that_the_map_names_are_there(self):
+        for path in PAGES:
+            for name in re.findall(r"`((?:\w+/)+\w+\.\w+)`", path.read_text(encoding="utf-8")):
+                if name.split("/")[0] not in ("wal", "keys", "DIR"):
+                    self.assertTrue((ROOT / name).exists(), f"{path.name}: {name}")
+
+    def test_the_two_minutes_by_hand_work(self):
+        block = re.search(r"another terminal:\n\n```\n(.*?)```", page("README.md"), re.S).group(1)
+        with Server() as server, tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            block = block.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}")
+            block = block.replace("@data/", f"@{server.data}/")
+            block = block.replace("$PWD/build:", f"{BUILD}:")
+            run = subprocess.run(
+                ["bash", "-ec", block], cwd=folder, capture_output=True, text=True, timeout=60,
+                check=False,
+            )
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertIn("VALID: 1 checked", run.stdout)
+
+    def test_steled_8_has_the_flags_that_there_are(self):
+        flags = set(re.findall(r"(?m)^  --([a-z-]+)", steled_prints("--help")))
+        self.assertEqual(manual_options("steled.8"), flags)
+
+    def test_stele_1_has_the_commands_and_options_that_there_are(self):
+        manual = page("docs/man/stele.1").replace("\\-", "-")
+        options = {"server", "token", "json", "help", "version"}
+        commands = stele("--help").stdout.split("commands:\n")[1].split("\n\n")[0]
+        for line in commands.splitlines():
+            command = re.split(r"  +", line.strip())[0]
+            self.assertIn(command, manual)
+            text = stele(*command.split(), "--help").stdout
+            options |= set(re.findall(r"(?m)^  (?:-\w, |    )?--([a-z-]+)", text))
+        self.assertEqual(manual_options("stele.1"), options - {"help", "output"} | {"help"})
+
+    def test_metrics_and_problems_are_those_that_there_are(self):
+        text = page("docs/operations.md")
+        with Server() as server:
+            metrics = server.get("/metrics").text()
+        for name in set(re.findall(r"stele_[a-z_]+", text)):
+            self.assertRegex(metrics, rf"(?m)^# TYPE {name} ", name)
+        problems = steled_prints("--routes")
+        names = {p["type"].rsplit(":", 1)[1] for p in json.loads(problems)["problems"]}
+        for name in re.findall(r"\| \d[\d, ]* `([a-z-]+)`", text):
+            self.assertIn(name, names)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("LC_ALL", "C.UTF-8")
+    unittest.main()
