@@ -35,7 +35,7 @@
 #define LIMIT_HTTP_BUFFER_BYTES 37888u      /* a full head and a body of LIMIT_INLINE_BYTES */
 #define LIMIT_INLINE_BYTES 16384u           /* a body validated on the loop: about 10 us */
 #define LIMIT_API_BODY_BYTES 65536u         /* policies, tokens: documents people write */
-#define LIMIT_PROOF_ALL_RECORDS 2048u       /* ?proof=all: 3 KiB each stays in LIMIT_SOCKET_OUT */
+#define LIMIT_PROOF_ALL_RECORDS 4096u       /* ?proof=all: 4 KiB each stay in LIMIT_SOCKET_OUT */
 #define LIMIT_TOKEN_PATTERNS_BYTES 1024u    /* log patterns of one token, together */
 #define LIMIT_LIST_ROWS 1000u               /* rows per page of any listing */
 
@@ -45,7 +45,7 @@
 #define LIMIT_BODIES_BYTES (256u << 20)     /* large request bodies in memory, all together */
 #define LIMIT_COMMIT_BYTES (16u << 20)      /* payload in one commit: fits a WAL file */
 #define LIMIT_COMMIT_RECORDS 65536u         /* records in one commit */
-#define LIMIT_SOCKET_OUT_BYTES (8u << 20)   /* answers waiting for one slow reader */
+#define LIMIT_SOCKET_OUT_BYTES (16u << 20)  /* an answer waiting for one slow reader */
 #define LIMIT_HEADER_TIMEOUT_MS 10000u      /* first byte to last header */
 #define LIMIT_BODY_TIMEOUT_MS 30000u        /* without a single body byte */
 #define LIMIT_RATE_BYTES_PER_S 1024u        /* a peer slower than this on average is cut */

@@ -368,7 +368,7 @@ prepare(struct request *r, struct append *a, struct kit *kit)
 
 	if (a->proofs && r->job.n_items > LIMIT_PROOF_ALL_RECORDS) {
 		refuse_limit(a, PROBLEM_BATCH_TOO_LARGE,
-			     "With proof=all a batch may have 2048 records; nothing was stored.",
+			     "With proof=all a batch may have 4096 records; nothing was stored.",
 			     LIMIT_PROOF_ALL_RECORDS);
 		return;
 	}

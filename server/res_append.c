@@ -15,6 +15,9 @@
 #include "storage/append.h"
 #include "storage/log.h"
 
+/* An escaped entry, forty hashes, an escaped checkpoint and the salt stay below 4 KiB. */
+_Static_assert((uint64_t)LIMIT_PROOF_ALL_RECORDS * 4096 <= LIMIT_SOCKET_OUT_BYTES, "receipts");
+
 static void after_commit(struct request *r);
 
 static void

@@ -1,0 +1,698 @@
+"""HTTP as hostile, slow or careless clients speak it: each gets its clear answer, and nothing
+of what was refused is stored."""
+import gzip
+import json
+import re
+import socket
+import threading
+import time
+import unittest
+import zlib
+
+from lib import JSON, NDJSON, Server
+
+RECORDS = "/api/v1/logs/log/records"
+PROBLEM = "urn:stele:problem:"
+MIB = 1 << 20
+TIMEOUTS = ["--header-timeout", "1", "--body-timeout", "1", "--idle-timeout", "2",
+            "--write-timeout", "1"]
+
+
+def problem(answer):
+    """(status, name) of an answer that must be a problem, with all that RFC 9457 wants."""
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json", answer.headers
+    assert body["status"] == answer.status and body["title"] and body["detail"], body
+    assert body["type"].startswith(PROBLEM), body
+    return answer.status, body["type"][len(PROBLEM):]
+
+
+def statuses(raw):
+    """The statuses of all answers in what came back on a connection."""
+    return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3}) ", raw)]
+
+
+class Case(unittest.TestCase):
+    options = []
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(options=["--min-free", "0", *cls.options]).start()
+        cls.server.create_log("log")
+        cls.size = cls.log_size()
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.server.stop()
+        log = cls.server.log()
+        cls.server.remove()
+        assert status == 0, f"exit status {status}\n{log}"
+
+    @classmethod
+    def log_size(cls):
+        client = cls.server.connect()  # the server's own may have idled out
+        try:
+            return client.get("/api/v1/logs/log").json()["size"]
+        finally:
+            client.close()
+
+    def refused(self, answer, status, name):
+        self.assertEqual(problem(answer), (status, name), answer.body)
+        self.assertEqual(self.log_size(), self.size, "something was stored")
+
+    def stored(self, answer, n=1):
+        self.assertEqual(answer.status, 201, answer.body)
+        type(self).size += n
+        self.assertEqual(self.log_size(), self.size)
+        return answer.json()
+
+    def connect(self, token=None):
+        client = self.server.connect(token)
+        self.addCleanup(client.close)
+        return client
+
+    def head(self, *lines):
+        token = self.server.token()
+        lines = [f"POST {RECORDS} HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", *lines]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+class Malformed(Case):
+    def refused_raw(self, data, status, name="malformed-http", stays=0):
+        raw = self.server.raw(data)
+        got = statuses(raw)
+        self.assertEqual(got[-1:], [status], raw)
+        self.assertEqual(len(got), stays + 1, raw)
+        self.assertIn(PROBLEM.encode() + name.encode(), raw)
+        self.assertIn(b"Connection: close", raw)
+        self.assertEqual(self.log_size(), self.size, "something was stored")
+
+    def test_lengths_that_two_parsers_could_read_differently(self):
+        chunk = b"5\r\nhello\r\n0\r\n\r\n"
+        for lines, body in [
+            (("Content-Length: 5", "Transfer-Encoding: chunked"), chunk),
+            (("Transfer-Encoding: chunked", "Content-Length: 5"), chunk),
+            (("Content-Length: 5", "Content-Length: 5"), b"hello"),
+            (("Content-Length: 5", "Content-Length: 6"), b"hello"),
+            (("Content-Length: 5,5",), b"hello"),
+            (("Content-Length: +5",), b"hello"),
+            (("Content-Length: 5 ", "Content-Length:"), b"hello"),
+            (("Content-Length: 0x5",), b"hello"),
+            (("Content-Length: 18446744073709551621",), b"hello"),
+            (("Transfer-Encoding: gzip",), b"hello"),
+            (("Transfer-Encoding: gzip, chunked",), chunk),
+            (("Transfer-Encoding: chunked, identity",), chunk),
+            (("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), chunk),
+            (("Transfer-Encoding : chunked",), chunk),
+            (("Transfer-Encoding:\x0bchunked",), chunk),
+            (("X: y\r\n Content-Length: 5",), b"hello"),
+            (("X: y\r\n\tz",), b""),
+            (("X: y\rContent-Length: 5",), b"hello"),
+            (("X: y\nContent-Length: 5",), b"hello"),
+            (("X: \0",), b""),
+            (("Host: y",), b""),
+            (("Transfer-Encoding: chunked",), b"5\nhello\r\n0\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"5\r\nhello\n0\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"5\r\nhelloXX0\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"-5\r\nhello\r\n0\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"0x5\r\nhello\r\n0\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"5\r\nhello\r\n0\r\nX: y\r\n\r\n"),
+            (("Transfer-Encoding: chunked",), b"fffffffffffffffff\r\nhello"),
+        ]:
+            with self.subTest(lines=lines, body=body):
+                self.refused_raw(self.head(*lines) + body, 400)
+
+    def test_a_request_hidden_behind_another_is_not_answered(self):
+        hidden = self.head("Content-Length: 5") + b"hello"
+        self.refused_raw(
+            self.head("Content-Length: 4", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + hidden,
+            400)
+
+    def test_what_is_not_http(self):
+        self.refused_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400)
+        self.refused_raw(b"GET / HTTP/1.1\r\n\r\n", 400)
+        self.refused_raw(b"GET / HTTP/1.1\nHost: x\n\n", 400)
+        self.refused_raw(b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", 400)
+        self.refused_raw(b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", 501, "unknown-method")
+        self.refused_raw(b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "http-version")
+        self.refused_raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "http-version")
+        self.refused_raw(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n", 417,
+                         "expectation-failed")
+
+    def test_heads_beyond_their_limits(self):
+        self.refused_raw(b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414,
+                         "target-too-long")
+        self.refused_raw(self.head("X: " + "a" * 20000), 431, "headers-too-large")
+        self.refused_raw(self.head(*[f"X{i}: y" for i in range(80)]), 431, "headers-too-large")
+
+
+class Forms(Case):
+    def test_pipelined_requests_are_answered_in_order(self):
+        one = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        record = self.head("Content-Length: 7", "Content-Type: application/json") + b'{"a":1}'
+        none = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        raw = self.server.raw(one + record * 20 + none + one + last)
+        self.assertEqual(statuses(raw), [200] + [201] * 20 + [404, 200, 200])
+        indexes = [int(i) for i in re.findall(rb'"log","index":(\d+)', raw)]
+        self.assertEqual(indexes, list(range(self.size, self.size + 20)))
+        type(self).size += 20
+
+    def test_bodies_in_every_shape(self):
+        body = b'{"a":"' + b"x" * 5000 + b'"}'
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in
+                          [body[i:i + 700] for i in range(0, len(body), 700)])
+        raw = self.server.raw(self.head("Transfer-Encoding: chunked", "Connection: close",
+                                        "Content-Type: application/json") + chunks + b"0\r\n\r\n")
+        self.assertEqual(statuses(raw), [201])
+        type(self).size += 1
+        self.assertEqual(self.server.get(f"{RECORDS}/{self.size - 1}").body, body)
+        self.stored(self.server.post(RECORDS, gzip.compress(body),
+                                     {**JSON, "Content-Encoding": "gzip"}))
+        self.assertEqual(self.server.get(f"{RECORDS}/{self.size - 1}").body, body)
+        self.stored(self.server.post(RECORDS, b""))
+        self.assertEqual(self.server.get(f"{RECORDS}/{self.size - 1}").body, b"")
+        blob = bytes(range(256)) * 4096
+        self.stored(self.server.post(RECORDS, blob, {"Content-Type": "Image/PNG"}))
+        answer = self.server.get(f"{RECORDS}/{self.size - 1}")
+        self.assertEqual(answer.body, blob)
+        self.assertEqual(answer.headers["content-type"], "image/png")
+
+    def test_a_body_that_comes_after_100_continue(self):
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as s:
+            s.sendall(self.head("Content-Length: 5", "Expect: 100-continue", "Connection: close"))
+            self.assertEqual(s.recv(100), b"HTTP/1.1 100 Continue\r\n\r\n")
+            s.sendall(b"hello")
+            self.assertEqual(statuses(s.recv(100)), [201])
+        type(self).size += 1
+        raw = self.server.raw(f"POST {RECORDS} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                              "Expect: 100-continue\r\n\r\n".encode())
+        self.assertEqual(statuses(raw), [401])
+
+    def test_http_1_0_and_head(self):
+        raw = self.server.raw(b"GET /livez HTTP/1.0\r\n\r\n")
+        self.assertEqual(statuses(raw), [200])
+        self.assertIn(b"Connection: close", raw)
+        raw = self.server.raw(b"HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.assertTrue(raw.endswith(b"\r\n\r\n"), raw)
+        self.assertRegex(raw, rb"Content-Length: +15\r\n")
+
+    def test_one_byte_at_a_time(self):
+        data = self.head("Content-Length: 7", "Content-Type: application/json",
+                         "Connection: close") + b'{"a":1}'
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for i in range(len(data)):
+                s.sendall(data[i:i + 1])
+            self.assertEqual(statuses(s.recv(4096)), [201])
+        type(self).size += 1
+
+    def test_a_client_that_leaves_early_harms_nobody(self):
+        for cut in (10, 60, 200):
+            with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+                s.sendall((self.head("Content-Length: 100000") + b"x" * 100)[:cut])
+        with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+            s.sendall(self.head("Content-Length: 5") + b"hello")
+            s.shutdown(socket.SHUT_WR)
+            self.assertEqual(statuses(s.recv(4096)), [201])
+        type(self).size += 1
+        self.assertEqual(self.log_size(), self.size)
+
+
+class Records(Case):
+    def test_a_batch_line_that_is_not_json_is_named(self):
+        good = b'{"a":1}\n'
+        for body, line, offset in [
+            (good * 3 + b'{"a":}\n' + good, 4, 24 + 5),
+            (good + b'{"a":"\xff"}\n', 2, 8 + 6),
+            (good + b"\n\n" + b"?\n", 4, 10),
+            (b"\xef\xbb\xbf" + good, 1, 0),
+            (good + b'{"a":1} {"b":2}\n', 2, 16),
+            (good + b'{"a":\n1}\n', 2, 13),
+            (good + b"[" * 100 + b"]" * 100, 2, None),
+        ]:
+            with self.subTest(body=body[:60]):
+                answer = self.server.post(RECORDS, body, NDJSON)
+                self.refused(answer, 400, "invalid-json")
+                self.assertEqual(answer.json()["line"], line)
+                if offset is not None:
+                    self.assertEqual(answer.json()["offset"], offset, answer.body)
+
+    def test_a_single_record_that_is_not_json(self):
+        for body in (b"", b"{", b'{"a":01}', b'"\xed\xa0\x80"', b"{} {}", b"\xef\xbb\xbf{}"):
+            for kind in ("application/json", "application/vnd.x+json; charset=utf-8"):
+                self.refused(self.server.post(RECORDS, body, {"Content-Type": kind}), 400,
+                             "invalid-json")
+
+    def test_sizes_beyond_their_limits(self):
+        big = b'"' + b"a" * MIB + b'"'
+        self.refused(self.server.post(RECORDS, big, JSON), 413, "record-too-large")
+        self.refused(self.server.post(RECORDS, b"x" * (MIB + 1)), 413, "record-too-large")
+        answer = self.server.post(RECORDS, b"{}\n" + big + b"\n", NDJSON)
+        self.refused(answer, 413, "record-too-large")
+        self.assertEqual((answer.json()["line"], answer.json()["limit"]), (2, MIB))
+        self.refused(self.server.post(RECORDS, b"1\n" * 65537 + b"\n", NDJSON), 413,
+                     "batch-too-large")
+        self.refused(self.server.post(RECORDS + "?proof=all", b"1\n" * 4097, NDJSON), 413,
+                     "batch-too-large")
+        raw = self.server.raw(self.head(f"Content-Length: {16 * MIB + 1}"))
+        self.assertEqual(statuses(raw), [413])
+        self.assertIn(b"body-too-large", raw)
+        for body in (b"", b"\n\n \r\n"):
+            self.refused(self.server.post(RECORDS, body, NDJSON), 400, "empty-batch")
+
+    def test_the_largest_of_each_kind_is_taken(self):
+        self.stored(self.server.post(RECORDS, b"x" * MIB))
+        self.stored(self.server.post(RECORDS, b"1\n" * 65536, NDJSON), 65536)
+        got = self.stored(self.server.post(RECORDS + "?proof=all", b"1\n" * 4096, NDJSON), 4096)
+        self.assertEqual(len(got["receipts"]), 4096)
+        line = b'"' + b"a" * (MIB - 2) + b'"\n'
+        self.stored(self.server.post(RECORDS, line * 15, NDJSON), 15)
+
+    def test_bombs_and_damaged_codings(self):
+        bomb = gzip.compress(b"0" * (200 * MIB))
+        self.assertLess(len(bomb), MIB)
+        for kind in (NDJSON, JSON, {}):
+            self.refused(self.server.post(RECORDS, bomb, {**kind, "Content-Encoding": "gzip"}),
+                         413, "body-too-large")
+        good = gzip.compress(b'{"a":1}')
+        for body, coding in [(good[:-3], "gzip"), (b"x" + good, "gzip"), (good + b"x", "gzip"),
+                             (good, "zstd"), (zlib.compress(b"{}"), "gzip"), (b"", "gzip")]:
+            self.refused(self.server.post(RECORDS, body, {**JSON, "Content-Encoding": coding}),
+                         400, "invalid-encoding")
+        for coding in ("br", "gzip, zstd", "deflate", ""):
+            answer = self.server.post(RECORDS, good, {**JSON, "Content-Encoding": coding})
+            self.refused(answer, 415, "unsupported-encoding")
+            self.assertEqual(answer.headers["accept-encoding"], "gzip, zstd")
+
+    def test_the_same_key_means_the_same_record(self):
+        key = {**JSON, "Idempotency-Key": "k 1"}
+        first = self.stored(self.server.post(RECORDS, b'{"a":1}', key))
+        again = self.server.post(RECORDS, b'{"a":1}', key)
+        self.assertEqual(again.headers["idempotent-replayed"], "true")
+        again = self.stored(again, 0)
+        for member in ("index", "entry", "salt", "time"):
+            self.assertEqual(first[member], again[member])
+        answer = self.server.post(RECORDS, b'{"a":2}', key)
+        self.refused(answer, 422, "idempotency-conflict")
+        self.assertEqual(answer.json()["index"], first["index"])
+        for bad in ("", "x" * 256):
+            self.refused(self.server.post(RECORDS, b"1", {**JSON, "Idempotency-Key": bad}), 400,
+                         "invalid-header")
+
+    def test_a_key_covers_each_line_of_a_batch(self):
+        key = {**NDJSON, "Idempotency-Key": "batch"}
+        first = self.stored(self.server.post(RECORDS, b"1\n2\n3\n", key), 3)
+        self.assertEqual(first["duplicates"], [])
+        again = self.stored(self.server.post(RECORDS, b"1\n2\n3\n", key), 0)
+        self.assertEqual(again["duplicates"], [first["first"] + i for i in range(3)])
+        longer = self.stored(self.server.post(RECORDS + "?proof=all", b"1\n2\n3\n4\n", key), 1)
+        self.assertEqual(longer["count"], 4)
+        self.assertEqual([r.get("duplicate", False) for r in longer["receipts"]],
+                         [True] * 3 + [False])
+        self.refused(self.server.post(RECORDS, b"1\n2\n4\n", key), 422, "idempotency-conflict")
+
+    def test_cloudevents_are_known_by_source_and_id(self):
+        event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"a": 1}}
+        kind = {"Content-Type": "application/cloudevents+json"}
+        batch = {"Content-Type": "application/cloudevents-batch+json"}
+        first = self.stored(self.server.post(RECORDS, json.dumps(event), kind))
+        again = self.stored(self.server.post(RECORDS, json.dumps(event), kind), 0)
+        self.assertEqual(first["entry"], again["entry"])
+        other = json.dumps({**event, "data": 2})
+        self.refused(self.server.post(RECORDS, other, kind), 422, "idempotency-conflict")
+        two = json.dumps([event, {**event, "id": "2"}])
+        got = self.stored(self.server.post(RECORDS, two, batch), 1)
+        self.assertEqual((got["count"], got["duplicates"]), (2, [first["index"]]))
+        binary = {"ce-specversion": "1.0", "ce-id": "3", "ce-source": "/s", "ce-type": "t", **JSON}
+        got = self.stored(self.server.post(RECORDS, b'{"a":1}', binary))
+        self.stored(self.server.post(RECORDS, b'{"a":1}', dict(reversed(binary.items()))), 0)
+        stored = self.server.get(f"{RECORDS}/{got['index']}")
+        self.assertEqual(stored.headers["content-type"], "application/cloudevents+json")
+        self.assertEqual(stored.json(), {**event, "id": "3",
+                                         "datacontenttype": "application/json"})
+        for bad in ("{}", "[]", json.dumps({**event, "specversion": "0.3"}),
+                    json.dumps({**event, "id": ""})):
+            self.refused(self.server.post(RECORDS, bad, kind), 400, "invalid-event")
+        answer = self.server.post(RECORDS, json.dumps([event, {}]), batch)
+        self.refused(answer, 400, "invalid-event")
+        self.assertEqual(answer.json()["event"], 2)
+        self.refused(self.server.post(RECORDS, "[]", batch), 400, "empty-batch")
+        self.refused(self.server.post(RECORDS, "{}", batch), 400, "invalid-json")
+        del binary["ce-id"]
+        self.refused(self.server.post(RECORDS, b"{}", binary), 400, "invalid-event")
+
+    def test_what_is_not_offered_is_refused(self):
+        for name in ("Stele-Retain-For", "Stele-Retain-Until", "Stele-Legal-Hold"):
+            self.refused(self.server.post(RECORDS, b"1", {**JSON, name: "1y"}), 422,
+                         "retention-unsupported")
+        self.refused(self.server.post(RECORDS + "?prof=all", b"1", JSON), 400,
+                     "invalid-parameter")
+        self.refused(self.server.post(RECORDS + "?proof=some", b"1", JSON), 400,
+                     "invalid-parameter")
+        self.refused(self.server.post(RECORDS, b"1", {"Content-Type": "not a type"}), 400,
+                     "invalid-header")
+
+    def test_ranges_and_validators(self):
+        index = self.stored(self.server.post(RECORDS, b"0123456789"))["index"]
+        path = f"{RECORDS}/{index}"
+        whole = self.server.get(path)
+        etag = whole.headers["etag"]
+        answer = self.server.get(path, {"Range": "bytes=2-4"})
+        self.assertEqual((answer.status, answer.body), (206, b"234"))
+        self.assertEqual(answer.headers["content-range"], "bytes 2-4/10")
+        self.assertEqual(self.server.get(path, {"Range": "bytes=-3"}).body, b"789")
+        self.assertEqual(problem(self.server.get(path, {"Range": "bytes=10-"})),
+                         (416, "range-not-satisfiable"))
+        for ignored in ("bytes=1-2,4-5", "lines=1-2", "bytes=4-2"):
+            self.assertEqual(self.server.get(path, {"Range": ignored}).body, b"0123456789")
+        stale = {"Range": "bytes=2-4", "If-Range": '"other"'}
+        self.assertEqual(self.server.get(path, stale).status, 200)
+        answer = self.server.get(path, {"If-None-Match": f'"x", {etag}'})
+        self.assertEqual((answer.status, answer.body), (304, b""))
+
+
+class Access(Case):
+    def token(self, scopes, logs=("*",), **more):
+        body = json.dumps({"scopes": scopes, "logs": list(logs), **more})
+        answer = self.server.post("/api/v1/tokens", body, JSON)
+        self.assertEqual(answer.status, 201, answer.body)
+        return answer.json()
+
+    def test_without_a_token(self):
+        client = self.connect("stele_aaaaaaaaaa_" + "b" * 52)
+        for path in (RECORDS, "/api/v1/tokens"):
+            answer = client.post(path, b"{}", JSON)
+            self.refused(answer, 401, "unauthorized")
+            self.assertIn("Bearer", answer.headers["www-authenticate"])
+        for path in ("/api/v1/logs", "/api/v1/logs/log", "/metrics", "/logs/log/checkpoint",
+                     RECORDS + "/0", "/logs/log/tile/0/000.p/1", "/logs/log/tile/entries/000.p/1",
+                     "/api/v1/logs/log/proof/inclusion?index=0"):
+            self.assertEqual(problem(client.get(path)), (401, "unauthorized"), path)
+        self.assertEqual(client.get("/livez").status, 200)
+        self.assertEqual(client.get("/readyz").status, 200)
+        raw = self.server.raw(b"GET /api/v1/logs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        self.assertEqual(statuses(raw), [401])
+
+    def test_no_scope_implies_another(self):
+        calls = {
+            "append": ("POST", RECORDS, b"1"),
+            "read": ("GET", RECORDS + "/0", None),
+            "verify": ("GET", "/logs/log/checkpoint", None),
+            "policy": ("PUT", "/api/v1/logs/log", b"{}"),
+            "access": ("GET", "/api/v1/tokens", None),
+            "operate": ("GET", "/metrics", None),
+        }
+        for scope in calls:
+            client = self.connect(self.token([scope])["token"])
+            for needed, (method, path, body) in calls.items():
+                if needed == scope == "append":
+                    continue
+                answer = client.request(method, path, body, JSON if body else None)
+                if needed == scope:
+                    self.assertEqual(answer.status, 200, answer.body)
+                else:
+                    self.refused(answer, 403, "insufficient-scope")
+
+    def test_another_log_is_out_of_reach_and_out_of_sight(self):
+        self.server.create_log("k8s-prod")
+        client = self.connect(self.token(["read", "verify", "append"], ["k8s-*"])["token"])
+        self.refused(client.post(RECORDS, b"1", JSON), 403, "insufficient-scope")
+        self.assertEqual(problem(client.get("/api/v1/logs/log")), (403, "insufficient-scope"))
+        self.assertEqual(problem(client.get("/api/v1/logs/nonesuch")),
+                         (403, "insufficient-scope"))
+        names = [log["log"] for log in client.get("/api/v1/logs").json()["logs"]]
+        self.assertEqual(names, ["k8s-prod"])
+        self.assertEqual(client.post("/api/v1/logs/k8s-prod/records", b"1", JSON).status, 201)
+        client = self.connect(self.token(["append"])["token"])
+        self.assertEqual(problem(client.get("/api/v1/logs")), (403, "insufficient-scope"))
+
+    def test_tokens_expire_and_are_revoked_at_once(self):
+        made = self.token(["read"], expires="1s")
+        client = self.connect(made["token"])
+        self.assertEqual(client.get(RECORDS + "/0").status, 200)
+        time.sleep(1.1)
+        self.assertEqual(client.get(RECORDS + "/0").status, 401)
+        made = self.token(["read"], principal="svc-7", kind="service")
+        self.assertEqual(made["principal"], "svc-7")
+        client = self.connect(made["token"])
+        self.assertEqual(client.get(RECORDS + "/0").status, 200)
+        self.assertNotIn(made["token"], self.server.get("/api/v1/tokens").text())
+        path = "/api/v1/tokens/" + made["id"]
+        self.assertEqual(self.server.request("DELETE", path).status, 204)
+        self.assertEqual(client.get(RECORDS + "/0").status, 401)
+        self.assertEqual(problem(self.server.request("DELETE", path)), (404, "unknown-token"))
+        for body in ("", "[]", "{}", '{"scopes":["read"]}', '{"scopes":["root"],"logs":["*"]}',
+                     '{"scopes":["read"],"logs":["A"]}', '{"scopes":["read"],"logs":["*"],"x":1}',
+                     '{"scopes":["read"],"logs":["*"],"expires":"never"}',
+                     '{"scopes":["read"],"logs":["*"],"principal":"a b"}'):
+            self.assertEqual(problem(self.server.post("/api/v1/tokens", body, JSON)),
+                             (422, "invalid-token-request"), body)
+
+    def test_a_public_log_shows_what_holds_no_payload(self):
+        self.server.create_log("open", {"public": True})
+        self.server.post("/api/v1/logs/open/records", b"secret")
+        client = self.connect("none")
+        for path in ("/logs/open/checkpoint", "/logs/open/tile/0/000.p/2", "/api/v1/logs/open",
+                     "/logs/open/tile/entries/000.p/2",
+                     "/api/v1/logs/open/proof/inclusion?index=1",
+                     "/api/v1/logs/open/proof/consistency?from=1"):
+            answer = client.get(path)
+            self.assertEqual(answer.status, 200, path)
+            self.assertNotIn(b"secret", answer.body)
+        self.assertEqual(client.get("/api/v1/logs/open/records/1").status, 401)
+        answer = client.get("/api/v1/logs/open/proof/inclusion?index=1", {"Accept": "text/plain"})
+        self.assertEqual(answer.status, 401)
+
+    def test_unknown_things_and_wrong_methods(self):
+        self.refused(self.server.post("/api/v1/logs/nonesuch/records", b"1"), 404, "unknown-log")
+        self.refused(self.server.post("/api/v1/logs/No_Such/records", b"1"), 400,
+                     "invalid-log-name")
+        self.refused(self.server.post("/api/v1/logs/_system/records", b"1"), 404, "unknown-log")
+        self.refused(self.server.request("PUT", "/api/v1/logs/_mine", b"{}"), 403, "reserved-log")
+        self.refused(self.server.get("/nothing"), 404, "not-found")
+        for index, name in (("99", "unknown-record"), ("9007199254740992", "invalid-parameter"),
+                            ("01", "invalid-parameter"), ("x", "invalid-parameter")):
+            self.assertEqual(problem(self.server.get(f"{RECORDS}/{index}"))[1], name)
+        answer = self.server.request("DELETE", RECORDS)
+        self.refused(answer, 405, "method-not-allowed")
+        self.assertEqual(answer.headers["allow"], "POST")
+        self.refused(self.server.request("PATCH", "/api/v1/logs/log", b"{}"), 405,
+                     "method-not-allowed")
+
+    def test_logs_are_created_once(self):
+        policy = {"mode": "governance", "retain": {"default": "7y"}}
+        for status in (201, 200):
+            answer = self.server.request("PUT", "/api/v1/logs/once", json.dumps(policy), JSON)
+            self.assertEqual((answer.status, answer.json()["size"]), (status, 1))
+        answer = self.server.request("PUT", "/api/v1/logs/once", b"{}", JSON)
+        self.refused(answer, 409, "log-exists")
+        self.assertEqual(answer.json()["policy"]["retain"], {"default": "7y"})
+        for body, name in ((b"[]", "invalid-policy"), (b'{"mode":"x"}', "invalid-policy"),
+                           (b'{"mode":"compliance"}', "unsupported-policy")):
+            self.assertEqual(problem(self.server.request("PUT", "/api/v1/logs/x", body, JSON)),
+                             (422, name))
+        self.assertEqual(
+            problem(self.server.request("PUT", "/api/v1/logs/x", b"{}",
+                                        {"Content-Type": "text/plain"})),
+            (415, "unsupported-media-type"))
+        self.assertEqual(problem(self.server.get("/api/v1/logs/x")), (404, "unknown-log"))
+
+    def test_lists_come_in_pages(self):
+        for i in range(5):
+            self.server.create_log(f"page-{i}")
+        names, after = [], ""
+        while True:
+            page = self.server.get(f"/api/v1/logs?limit=2&after={after}").json()
+            self.assertLessEqual(len(page["logs"]), 2)
+            names += [log["log"] for log in page["logs"]]
+            if "next" not in page:
+                break
+            after = page["next"]
+        self.assertEqual(names, sorted(set(names)))
+        self.assertLessEqual({f"page-{i}" for i in range(5)}, set(names))
+        self.assertEqual(problem(self.server.get("/api/v1/logs?limit=0"))[1], "invalid-parameter")
+
+
+class Slow(Case):
+    options = TIMEOUTS
+
+    def until_closed(self, data, trickle=None, seconds=8):
+        """Sends data, then a byte of trickle now and then; what came back and how long it took."""
+        start, received = time.monotonic(), b""
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=0.2) as s:
+            s.sendall(data)
+            while time.monotonic() - start < seconds:
+                try:
+                    piece = s.recv(4096)
+                    if not piece:
+                        break
+                    received += piece
+                except TimeoutError:
+                    pass
+                except ConnectionError:
+                    break
+                if trickle and not received:
+                    try:
+                        s.sendall(trickle)
+                    except ConnectionError:
+                        break
+        return received, time.monotonic() - start
+
+    def test_slow_heads_and_bodies_are_cut(self):
+        for data, trickle in [
+            (b"GET /livez HT", None),
+            (b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"A: b\r\n"),
+            (self.head("Content-Length: 100"), None),
+            (self.head("Content-Length: 10000000"), b"x"),
+            (self.head("Transfer-Encoding: chunked") + b"5\r\nhe", None),
+            (self.head("Transfer-Encoding: chunked"), b"1\r\nx\r\n"),
+        ]:
+            with self.subTest(data=data[:20], trickle=trickle):
+                raw, seconds = self.until_closed(data, trickle)
+                self.assertEqual(statuses(raw), [408], raw)
+                self.assertLess(seconds, 6)
+        self.assertEqual(self.log_size(), self.size)
+
+    def test_idle_connections_are_closed_without_a_word(self):
+        raw, seconds = self.until_closed(b"")
+        self.assertEqual(raw, b"")
+        self.assertTrue(1.5 < seconds < 6, seconds)
+
+    def test_a_reader_that_takes_nothing_is_cut(self):
+        body = b"x" * MIB
+        index = self.stored(self.server.post(RECORDS, body))["index"]
+        get = (f"GET {RECORDS}/{index} HTTP/1.1\r\nHost: x\r\n"
+               f"Authorization: Bearer {self.server.token()}\r\n\r\n").encode()
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect(("127.0.0.1", self.server.port))
+            s.sendall(get * 20)
+            time.sleep(4)
+            received = 0
+            try:
+                while piece := s.recv(65536):
+                    received += len(piece)
+            except ConnectionError:
+                pass
+        self.assertLess(received, 20 * MIB)
+        self.assertEqual(self.connect().get("/livez").status, 200)
+
+
+class Pressure(Case):
+    options = ["--max-connections", "20", "--queue-bytes", "256K", "--body-bytes", "4M"]
+
+    def test_connections_over_the_limit_are_told_to_come_back(self):
+        held = [socket.create_connection(("127.0.0.1", self.server.port)) for _ in range(30)]
+        try:
+            time.sleep(0.3)
+            with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as s:
+                raw = s.recv(4096)
+            self.assertEqual(statuses(raw), [503])
+            self.assertIn(b"Retry-After: 1", raw)
+        finally:
+            for s in held:
+                s.close()
+        time.sleep(0.3)
+        self.assertEqual(self.connect().get("/livez").status, 200)
+
+    def test_large_bodies_share_their_memory(self):
+        held = []
+        try:
+            for _ in range(6):
+                s = socket.create_connection(("127.0.0.1", self.server.port), timeout=5)
+                s.sendall(self.head(f"Content-Length: {2 * MIB}",
+                                    "Content-Type: application/x-ndjson") + b"1")
+                held.append(s)
+            time.sleep(0.3)
+            last = held[-1].recv(4096)
+            self.assertEqual(statuses(last), [503])
+            self.assertIn(b"overloaded", last)
+            self.assertIn(b"Retry-After", last)
+        finally:
+            for s in held:
+                s.close()
+        self.assertEqual(self.log_size(), self.size)
+
+    def test_a_full_queue_refuses_whole_requests(self):
+        body = b'{"a":"' + b"x" * 200_000 + b'"}'
+        lock, taken, refused, other = threading.Lock(), [], [], []
+
+        def client():
+            c = self.server.connect()
+            for _ in range(15):
+                answer = c.post(RECORDS, body, {**JSON, "Prefer": "return=minimal"})
+                with lock:
+                    if answer.status == 201:
+                        taken.append(answer.json()["index"])
+                    elif answer.status == 503 and int(answer.headers["retry-after"]) > 0:
+                        refused.append(problem(answer)[1])
+                    else:
+                        other.append(answer)
+            c.close()
+
+        threads = [threading.Thread(target=client) for _ in range(12)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(other, [])
+        self.assertEqual(len(taken), len(set(taken)))
+        self.assertEqual(len(taken) + len(refused), 180)
+        self.assertGreater(len(taken), 0)
+        self.assertEqual(set(refused) - {"overloaded"}, set())
+        type(self).size += len(taken)
+        self.assertEqual(self.log_size(), self.size)
+
+
+class Drain(unittest.TestCase):
+    def test_what_is_in_flight_is_answered_and_the_rest_is_let_go(self):
+        with Server(options=["--min-free", "0", "--loops", "2"]) as server:
+            server.create_log("log")
+            stop, acknowledged = threading.Event(), []
+
+            def client():
+                c = server.connect()
+                try:
+                    while True:
+                        answer = c.post(RECORDS, b'{"a":1}', JSON)
+                        if answer.status == 201:
+                            acknowledged.append(answer.json()["index"])
+                        if stop.is_set() and answer.headers.get("connection") == "close":
+                            break
+                except OSError:
+                    pass
+                except Exception:  # the server let an idle connection go
+                    pass
+
+            threads = [threading.Thread(target=client) for _ in range(8)]
+            idle = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+            for t in threads:
+                t.start()
+            time.sleep(0.5)
+            stop.set()
+            start = time.monotonic()
+            self.assertEqual(server.stop(), 0, server.log())
+            self.assertLess(time.monotonic() - start, 8)
+            for t in threads:
+                t.join()
+            self.assertEqual(idle.recv(10), b"")
+            idle.close()
+            self.assertGreater(len(acknowledged), 0)
+            server.start()
+            size = server.get("/api/v1/logs/log").json()["size"]
+            self.assertGreater(size, max(acknowledged))
+            self.assertEqual(len(acknowledged), len(set(acknowledged)))
+
+    def test_a_slow_request_cannot_hold_the_drain_for_ever(self):
+        with Server(options=["--min-free", "0"]) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as s:
+                s.sendall(b"GET /livez HTTP/1.1\r\nHost")
+                time.sleep(0.2)
+                start = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - start, 15)
+
+
+if __name__ == "__main__":
+    unittest.main()
