@@ -64,8 +64,8 @@ file_sync_dir(const char *path)
 	return err;
 }
 
-static int
-sync_parent(const char *path)
+int
+file_sync_parent(const char *path)
 {
 	char dir[PATH_MAX];
 	char *slash;
@@ -102,7 +102,7 @@ file_replace(const char *path, const void *p, size_t n, mode_t mode)
 		unlink(tmp);
 		return err;
 	}
-	return sync_parent(path);
+	return file_sync_parent(path);
 }
 
 int

@@ -20,6 +20,9 @@ int file_pread(int fd, void *p, size_t n, uint64_t offset);
 /* Flushes a folder's entries. path is the folder. */
 int file_sync_dir(const char *path);
 
+/* Flushes the folder that path lies in, so that path itself outlives a power loss. */
+int file_sync_parent(const char *path);
+
 /*
  * Replaces path with the n bytes at p, atomically and durably: temporary file
  * in the same folder, fsync, rename, fsync of the folder. mode as for open(2).

@@ -55,7 +55,9 @@ place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 	int err = 0;
 
 	p->lock_fd = -1;
-	if (create && mkdir(dir, 0700) != 0 && errno != EEXIST)
+	if (create && mkdir(dir, 0700) == 0)
+		err = file_sync_parent(dir);
+	else if (create && errno != EEXIST)
 		err = stele_err_from_errno(errno);
 	if (err == 0)
 		err = refuse_network(dir, why);
