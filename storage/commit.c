@@ -334,8 +334,10 @@ answer(struct commit *c, struct append_job *job)
 	job->head = head_ref(t->head);
 	for (size_t i = 0; i < job->n_items; i++) {
 		struct append_item *item = &job->items[i];
-		if (item->state == APPEND_TWIN)
+		if (item->state == APPEND_TWIN) {
 			item->index = job->items[item->index].index;
+			item->state = APPEND_DUPLICATE;
+		}
 		if (item->index < job->first)
 			job->first = item->index;
 		if (item->index > job->last)
