@@ -101,14 +101,16 @@ judge(struct store *st, int err)
 	return err;
 }
 
+/* What must not wait a second: the writer fills files and tables faster than that. */
 static int
 prepare(struct store *st)
 {
 	int err = look_at_space(st);
 
-	if (err == 0 && !atomic_load(&st->read_only) && !atomic_load(&st->low_space))
-		err = wal_prepare_next(st->wal);
-	return err;
+	if (err != 0 || atomic_load(&st->read_only) || atomic_load(&st->low_space))
+		return err;
+	err = wal_prepare_next(st->wal);
+	return err == 0 ? spill_keys(st) : err;
 }
 
 int
@@ -124,8 +126,6 @@ store_maintain(struct store *st)
 
 	if (atomic_load(&st->read_only))
 		return first;
-	err = spill_keys(st);
-	first = first ? first : err;
 	err = train_dicts(st);
 	first = first ? first : err;
 	err = save(st);

@@ -107,9 +107,9 @@ int store_log_conceive(struct store *st, struct slice name, const struct policy 
 int store_log_born(struct store *st, struct append_job *job);
 
 /*
- * Work behind the commits. store_prepare, several times a second: free space
- * and the next WAL file. store_maintain, once a second: these, and the
- * catalogue, key runs, dictionaries. Cheap when nothing is due. One thread at
+ * Work behind the commits. store_prepare, several times a second: free space,
+ * the next WAL file, key runs. store_maintain, once a second: these, and
+ * dictionaries and the catalogue. Cheap when nothing is due. One thread at
  * a time, beside the writer. Returns 0 or the first error, already said.
  */
 int store_prepare(struct store *st);
