@@ -101,16 +101,21 @@ judge(struct store *st, int err)
 	return err;
 }
 
-/* What must not wait a second: the writer fills files and tables faster than that. */
+/* What must not wait a second: the writer fills disks and tables faster than that. */
 static int
 prepare(struct store *st)
 {
 	int err = look_at_space(st);
 
-	if (err != 0 || atomic_load(&st->read_only) || atomic_load(&st->low_space))
-		return err;
-	err = wal_prepare_next(st->wal);
-	return err == 0 ? spill_keys(st) : err;
+	return err == 0 && !atomic_load(&st->read_only) ? spill_keys(st) : err;
+}
+
+int
+store_prewrite(struct store *st)
+{
+	if (atomic_load(&st->read_only) || atomic_load(&st->low_space))
+		return 0;
+	return judge(st, wal_prepare_next(st->wal));
 }
 
 int

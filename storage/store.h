@@ -107,12 +107,18 @@ int store_log_conceive(struct store *st, struct slice name, const struct policy 
 int store_log_born(struct store *st, struct append_job *job);
 
 /*
- * Work behind the commits. store_prepare, several times a second: free space,
- * the next WAL file, key runs. store_maintain, once a second: these, and
- * dictionaries and the catalogue. Cheap when nothing is due. One thread at
- * a time, beside the writer. Returns 0 or the first error, already said.
+ * Work behind the commits, cheap when nothing is due; 0 or the first error,
+ * already said. store_prepare, several times a second: free space and key runs.
+ * store_maintain, once a second: these, and dictionaries and the catalogue. One
+ * thread at a time calls these two, beside the writer.
  */
 int store_prepare(struct store *st);
 int store_maintain(struct store *st);
+
+/*
+ * Makes the next WAL file before it is needed, slowly, so that commits hardly
+ * wait for the disk; another thread's. 0 or an error, already said.
+ */
+int store_prewrite(struct store *st);
 
 #endif

@@ -241,6 +241,12 @@ wal_prepare_next(struct wal *w)
 	return get_file(w, number).fd >= 0 ? 0 : make_file(w, number, &w->hurry);
 }
 
+void
+wal_hurry(struct wal *w)
+{
+	atomic_store(&w->hurry, true);
+}
+
 int
 wal_reserve(struct wal *w, uint64_t n)
 {

@@ -65,6 +65,9 @@ struct wal_pos wal_end(const struct wal *w);
  */
 int wal_prepare_next(struct wal *w);
 
+/* Ends the pauses of a wal_prepare_next under way: for shutting down. */
+void wal_hurry(struct wal *w);
+
 /*
  * Makes sure that n bytes fit at the end, moving on to the next file when they
  * do not. STELE_ELIMIT when no file can hold n; STELE_ENOSPACE or STELE_EIO

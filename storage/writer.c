@@ -38,9 +38,9 @@ struct writer {
 	uint64_t queued_bytes;
 	bool closing;
 
-	pthread_t writer, upkeep;
-	bool writer_runs, upkeep_runs;
-	pthread_cond_t upkeep_wake;
+	pthread_t writer, upkeep, prewriter;
+	bool writer_runs, upkeep_runs, prewriter_runs;
+	pthread_cond_t upkeep_wake; /* also the prewriter's: they wait for time or the end */
 	struct shared_work shared;
 };
 
@@ -211,6 +211,30 @@ upkeep_main(void *arg)
 	return NULL;
 }
 
+static void *
+prewriter_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-prewrite");
+	pthread_mutex_lock(&w->mu);
+	while (!w->closing) {
+		pthread_mutex_unlock(&w->mu);
+		(void)store_prewrite(w->st); /* said there; the writer makes the file otherwise */
+		pthread_mutex_lock(&w->mu);
+		if (!w->closing)
+			wait_ms(w, PREPARE_MS);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
+static bool
+start(pthread_t *thread, void *(*main)(void *), struct writer *w)
+{
+	return pthread_create(thread, NULL, main, w) == 0;
+}
+
 int
 writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 {
@@ -229,10 +253,13 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 	st->parallel_ctx = &w->shared;
 	st->parallel_parts = w->shared.n_threads + 1;
 	st->parallel = w->shared.n_threads ? run_shared : NULL;
-	if (err == 0 && !(w->writer_runs = pthread_create(&w->writer, NULL, writer_main, w) == 0))
-		err = STELE_ENOMEM;
-	if (err == 0 && !(w->upkeep_runs = pthread_create(&w->upkeep, NULL, upkeep_main, w) == 0))
-		err = STELE_ENOMEM;
+	if (err == 0) {
+		w->writer_runs = start(&w->writer, writer_main, w);
+		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
+		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
+		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs)
+			err = STELE_ENOMEM;
+	}
 	if (err != 0) {
 		writer_free(w);
 		return err;
@@ -251,10 +278,13 @@ writer_free(struct writer *w)
 	pthread_cond_broadcast(&w->wake);
 	pthread_cond_broadcast(&w->upkeep_wake);
 	pthread_mutex_unlock(&w->mu);
+	wal_hurry(w->st->wal);
 	if (w->writer_runs)
 		pthread_join(w->writer, NULL);
 	if (w->upkeep_runs)
 		pthread_join(w->upkeep, NULL);
+	if (w->prewriter_runs)
+		pthread_join(w->prewriter, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
 	pthread_cond_destroy(&w->wake);
