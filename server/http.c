@@ -14,22 +14,23 @@
 #include "server/http_body.h"
 
 static const struct {
+	size_t n;
 	const char *name;
 	enum field field;
 } field_names[] = {
-	{"host", FIELD_HOST},
-	{"content-length", FIELD_CONTENT_LENGTH},
-	{"content-type", FIELD_CONTENT_TYPE},
-	{"content-encoding", FIELD_CONTENT_ENCODING},
-	{"transfer-encoding", FIELD_TRANSFER_ENCODING},
-	{"authorization", FIELD_AUTHORIZATION},
-	{"accept", FIELD_ACCEPT},
-	{"prefer", FIELD_PREFER},
-	{"expect", FIELD_EXPECT},
-	{"range", FIELD_RANGE},
-	{"if-range", FIELD_IF_RANGE},
-	{"if-none-match", FIELD_IF_NONE_MATCH},
-	{"idempotency-key", FIELD_IDEMPOTENCY_KEY},
+	{4, "host", FIELD_HOST},
+	{14, "content-length", FIELD_CONTENT_LENGTH},
+	{12, "content-type", FIELD_CONTENT_TYPE},
+	{16, "content-encoding", FIELD_CONTENT_ENCODING},
+	{17, "transfer-encoding", FIELD_TRANSFER_ENCODING},
+	{13, "authorization", FIELD_AUTHORIZATION},
+	{6, "accept", FIELD_ACCEPT},
+	{6, "prefer", FIELD_PREFER},
+	{6, "expect", FIELD_EXPECT},
+	{5, "range", FIELD_RANGE},
+	{8, "if-range", FIELD_IF_RANGE},
+	{13, "if-none-match", FIELD_IF_NONE_MATCH},
+	{15, "idempotency-key", FIELD_IDEMPOTENCY_KEY},
 };
 
 enum http_step
@@ -232,7 +233,7 @@ field_of(struct slice name)
 	for (i = 0; i < sizeof field_names / sizeof *field_names; i++) {
 		const char *want = field_names[i].name;
 
-		if ((want[0] | 32) == (name.p[0] | 32) && strlen(want) == name.n &&
+		if (field_names[i].n == name.n && (want[0] | 32) == (name.p[0] | 32) &&
 		    strncasecmp(want, (const char *)name.p, name.n) == 0)
 			return (int)field_names[i].field;
 	}

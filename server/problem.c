@@ -136,46 +136,60 @@ problem_begin(struct buf *out, enum problem p, const char *detail)
 	buf_put_json_str(out, slice_str(detail));
 }
 
-const char *
-problem_reason(int status)
+/* Status lines, and the room in which Content-Length's digits are put at the end. */
+#define LENGTH "\r\nContent-Length:          "
+#define LINE(status, reason)                                                                       \
+	{                                                                                          \
+		status, sizeof "HTTP/1.1 " #status " " reason LENGTH - 1,                          \
+			"HTTP/1.1 " #status " " reason LENGTH                                      \
+	}
+#define BARE_LINE(status, reason)                                                                  \
+	{                                                                                          \
+		status, sizeof "HTTP/1.1 " #status " " reason - 1, "HTTP/1.1 " #status " " reason  \
+	}
+
+static const struct {
+	int status;
+	size_t n;
+	const char *line;
+} lines[] = {
+	LINE(201, "Created"),
+	LINE(200, "OK"),
+	BARE_LINE(204, "No Content"),
+	LINE(206, "Partial Content"),
+	BARE_LINE(304, "Not Modified"),
+	LINE(400, "Bad Request"),
+	LINE(401, "Unauthorized"),
+	LINE(403, "Forbidden"),
+	LINE(404, "Not Found"),
+	LINE(405, "Method Not Allowed"),
+	LINE(406, "Not Acceptable"),
+	LINE(408, "Request Timeout"),
+	LINE(409, "Conflict"),
+	LINE(413, "Content Too Large"),
+	LINE(414, "URI Too Long"),
+	LINE(415, "Unsupported Media Type"),
+	LINE(416, "Range Not Satisfiable"),
+	LINE(417, "Expectation Failed"),
+	LINE(422, "Unprocessable Content"),
+	LINE(431, "Request Header Fields Too Large"),
+	LINE(500, "Internal Server Error"),
+	LINE(501, "Not Implemented"),
+	LINE(503, "Service Unavailable"),
+	LINE(505, "HTTP Version Not Supported"),
+	LINE(507, "Insufficient Storage"),
+};
+
+struct slice
+problem_status_line(int status)
 {
-	static const struct {
-		int status;
-		const char *reason;
-	} reasons[] = {
-		{200, "OK"},
-		{201, "Created"},
-		{204, "No Content"},
-		{206, "Partial Content"},
-		{304, "Not Modified"},
-		{400, "Bad Request"},
-		{401, "Unauthorized"},
-		{403, "Forbidden"},
-		{404, "Not Found"},
-		{405, "Method Not Allowed"},
-		{406, "Not Acceptable"},
-		{408, "Request Timeout"},
-		{409, "Conflict"},
-		{413, "Content Too Large"},
-		{414, "URI Too Long"},
-		{415, "Unsupported Media Type"},
-		{416, "Range Not Satisfiable"},
-		{417, "Expectation Failed"},
-		{422, "Unprocessable Content"},
-		{431, "Request Header Fields Too Large"},
-		{500, "Internal Server Error"},
-		{501, "Not Implemented"},
-		{503, "Service Unavailable"},
-		{505, "HTTP Version Not Supported"},
-		{507, "Insufficient Storage"},
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-		if (reasons[i].status == status)
-			return reasons[i].reason;
+	for (i = 0; i < sizeof lines / sizeof *lines; i++) {
+		if (lines[i].status == status)
+			return slice_of(lines[i].line, lines[i].n);
 	}
-	check_failed(__FILE__, __LINE__, "a status has its reason phrase");
+	check_failed(__FILE__, __LINE__, "a status has its line");
 }
 
 void

@@ -7,6 +7,8 @@
 
 #include "proto/buf.h"
 
+enum { PROBLEM_LENGTH_DIGITS = 10 };
+
 enum problem {
 	PROBLEM_NONE,
 	PROBLEM_MALFORMED_HTTP,
@@ -73,8 +75,12 @@ enum problem problem_of_err(int err);
  */
 void problem_begin(struct buf *out, enum problem p, const char *detail);
 
-/* The reason phrase of a status that this server sends. */
-const char *problem_reason(int status);
+/*
+ * The head's beginning for a status that this server sends: the status line
+ * and, for all but 204 and 304, a Content-Length field that ends in
+ * PROBLEM_LENGTH_DIGITS spaces. No CRLF at the end; static storage.
+ */
+struct slice problem_status_line(int status);
 
 /* Appends the table as a JSON array, for tests of the API's description. */
 void problem_dump(struct buf *out);

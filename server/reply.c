@@ -1,4 +1,7 @@
-/* One buffer holds head and body; Content-Length's digits are filled in at the end. */
+/*
+ * One buffer holds head and body; Content-Length's digits are filled in at the
+ * end, right-aligned: spaces before a field's value mean nothing.
+ */
 #include "server/reply.h"
 
 #include <stdarg.h>
@@ -11,7 +14,7 @@
 #include "server/server.h"
 
 enum {
-	LENGTH_DIGITS = 10, /* right-aligned: spaces before a field's value mean nothing */
+	HEAD_BYTES = 1024, /* a head and a small answer */
 	DETAIL_BYTES = 512,
 };
 
@@ -19,21 +22,14 @@ void
 reply_begin(struct request *r, int status, const char *type)
 {
 	struct buf *b = &r->out;
-	char blank[LENGTH_DIGITS];
+	struct slice line = problem_status_line(status);
 
 	CHECK(r->status == 0);
 	r->status = status;
-	memset(blank, ' ', sizeof blank);
-	buf_put_str(b, "HTTP/1.1 ");
-	buf_put_dec(b, (uint64_t)status);
-	buf_put_u8(b, ' ');
-	buf_put_str(b, problem_reason(status));
-	r->length_at = 0;
-	if (status != 204 && status != 304) { /* they have no body, nor a length of one */
-		buf_put_str(b, "\r\nContent-Length:");
-		r->length_at = b->n;
-		buf_put(b, blank, sizeof blank);
-	}
+	buf_reserve(b, HEAD_BYTES);
+	buf_put_slice(b, line);
+	/* 204 and 304 have no body, nor a length of one */
+	r->length_at = status == 204 || status == 304 ? 0 : b->n - PROBLEM_LENGTH_DIGITS;
 	if (type) {
 		buf_put_str(b, "\r\nContent-Type: ");
 		buf_put_str(b, type);
@@ -89,7 +85,7 @@ void
 reply_end(struct request *r)
 {
 	struct buf *b = &r->out;
-	size_t at = r->length_at + LENGTH_DIGITS, n;
+	size_t at = r->length_at + PROBLEM_LENGTH_DIGITS, n;
 
 	if (b->err) {
 		no_memory(r);
