@@ -108,7 +108,7 @@ api_refused(struct cli *cli, const struct http_call *c, const char *what)
 	cli_say("cannot %s: %s", what, api_cstr(&text));
 	buf_fini(&text);
 	if (cli->json && c->status)
-		cli_write_file(NULL, buf_slice(&c->answer));
+		cli_write_json(buf_slice(&c->answer));
 	return c->status ? CLI_REFUSED : CLI_UNREACHABLE;
 }
 

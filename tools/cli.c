@@ -310,6 +310,16 @@ cli_write_file(const char *path, struct slice bytes)
 	return CLI_USAGE;
 }
 
+int
+cli_write_json(struct slice doc)
+{
+	int rc = cli_write_file(NULL, doc);
+
+	if (rc == CLI_GO && (doc.n == 0 || doc.p[doc.n - 1] != '\n'))
+		rc = cli_write_file(NULL, slice_str("\n"));
+	return rc;
+}
+
 void
 cli_put_path(struct buf *out, const char *s)
 {

@@ -99,6 +99,9 @@ int cli_read_file(struct buf *out, const char *path, size_t max);
  */
 int cli_write_file(const char *path, struct slice bytes);
 
+/* Writes a document of JSON to stdout, as one line. CLI_GO or CLI_USAGE, as above. */
+int cli_write_json(struct slice doc);
+
 /* Appends s to a URL path, percent-encoding all but RFC 3986's unreserved characters. */
 void cli_put_path(struct buf *out, const char *s);
 

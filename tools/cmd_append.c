@@ -89,7 +89,7 @@ report_one(struct cli *cli, const struct append_arguments *a, const struct http_
 	if (rc == CLI_GO)
 		rc = CLI_DONE;
 	if (cli->json)
-		cli_write_file(NULL, buf_slice(&c->answer));
+		cli_write_json(buf_slice(&c->answer));
 	else
 		printf("%s %lld stored at %s\n", a->log,
 		       (long long)json_integer_value(json_object_get(doc, "index")),

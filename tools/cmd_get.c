@@ -25,7 +25,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	rc = api_get(cli, &c, api_cstr(&target), cli->json ? "application/json" : NULL,
 		     "get the record");
 	if (rc == CLI_GO)
-		rc = cli_write_file(output, buf_slice(&c.answer));
+		rc = cli->json && !output ? cli_write_json(buf_slice(&c.answer))
+					  : cli_write_file(output, buf_slice(&c.answer));
 	buf_fini(&target);
 	http_call_fini(&c);
 	return rc == CLI_GO ? CLI_DONE : rc;

@@ -27,7 +27,7 @@ print_member(struct cli *cli, const char *target, const char *member, bool newli
 	if (rc == CLI_GO && !(doc = api_json(&c, "show the key")))
 		rc = CLI_REFUSED;
 	if (rc == CLI_GO && cli->json) {
-		rc = cli_write_file(NULL, buf_slice(&c.answer));
+		rc = cli_write_json(buf_slice(&c.answer));
 	} else if (rc == CLI_GO) {
 		text = json_string_value(json_object_get(doc, member));
 		if (text)

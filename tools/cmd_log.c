@@ -45,7 +45,7 @@ show(struct cli *cli, const struct http_call *c, const char *what)
 	json_t *doc;
 
 	if (cli->json)
-		return cli_write_file(NULL, buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
+		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
 	doc = api_json(c, what);
 	if (!doc)
 		return CLI_REFUSED;
@@ -181,7 +181,7 @@ list_page(struct cli *cli, struct buf *after, bool *more)
 		for (size_t i = 0; i < json_array_size(logs) && !cli->json; i++)
 			print_row(json_array_get(logs, i));
 		if (cli->json)
-			cli_write_file(NULL, buf_slice(&c.answer));
+			cli_write_json(buf_slice(&c.answer));
 		next = json_object_get(doc, "next");
 		buf_reset(after);
 		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");

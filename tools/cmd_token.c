@@ -74,7 +74,7 @@ print_token(struct cli *cli, const struct http_call *c)
 	json_t *doc;
 
 	if (cli->json)
-		return cli_write_file(NULL, buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
+		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
 	doc = api_json(c, "make a token");
 	if (!doc)
 		return CLI_REFUSED;
@@ -190,7 +190,7 @@ list_page(struct cli *cli, struct buf *after)
 		for (size_t i = 0; i < json_array_size(tokens) && !cli->json; i++)
 			print_row(json_array_get(tokens, i));
 		if (cli->json)
-			cli_write_file(NULL, buf_slice(&c.answer));
+			cli_write_json(buf_slice(&c.answer));
 		next = json_object_get(doc, "next");
 		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");
 	}

@@ -4,8 +4,10 @@
 The server here is a fake with a script of faults; what it stored is compared
 with what append says it stored.
 """
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import tempfile
 import threading
@@ -121,11 +123,14 @@ class AppendTest(unittest.TestCase):
     def tearDown(self):
         self.folder.cleanup()
 
-    def append(self, server, *options, file=None, **more):
-        command = [str(STELE), "--json", "--server", server if isinstance(server, str) else server.url]
-        command += ["append", "x", str(file or self.input), "--ndjson", "--batch-bytes", "10K"]
-        return subprocess.run(
-            [*command, *options], capture_output=True, text=True, timeout=60, check=False, **more
+    def append_to(self, server, *options, **streams):
+        command = [str(STELE), "--json", "--server", server.url]
+        command += ["append", "x", str(self.input), "--ndjson", "--batch-bytes", "10K", *options]
+        return subprocess.run(command, text=True, timeout=60, check=False, **streams)
+
+    def append(self, server, *options):
+        return self.append_to(
+            server, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def tally(self, run):
@@ -237,6 +242,20 @@ class AppendTest(unittest.TestCase):
         self.assertEqual(run.returncode, 0)
         self.assertEqual(server.stored[2:], [b'{"n":3}'])
         self.assertIn(b"sent 3, stored 3, duplicates 0, failed 0", out)
+
+    def test_a_terminal_shows_progress(self):
+        server = FakeServer([None, None, ("status", 503, 1)])
+        ours, theirs = pty.openpty()
+        run = self.append_to(server, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is gone
+            while piece := os.read(ours, 4096):
+                shown += piece
+        os.close(ours)
+        self.assertEqual(run.returncode, 0)
+        self.assertRegex(shown, rb"\d+ records  .* records/s  .* MB/s  \d+ in flight, retrying")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-80:])
 
     def test_ctrl_c_stops_reading_settles_and_says_how_to_go_on(self):
         server = FakeServer()

@@ -136,6 +136,12 @@ class Logs(CliTest):
             self.server.create_log(f"many-{n:03}")
         names = re.findall(r"(?m)^many-\d+", self.run_stele("log", "list").stdout)
         self.assertEqual(names, [f"many-{n:03}" for n in range(130)])
+        pages = self.run_stele("--json", "log", "list").stdout.splitlines()
+        self.assertGreaterEqual(len(pages), 2)
+        names = [log["log"] for page in pages for log in json.loads(page)["logs"]]
+        self.assertEqual(
+            [n for n in names if n.startswith("many-")], [f"many-{n:03}" for n in range(130)]
+        )
 
 
 class Records(CliTest):
