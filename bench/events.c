@@ -73,7 +73,7 @@ static void
 put_opaque(struct buf *b, struct rng *r, unsigned n)
 {
 	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (uint64_t v = 0, i = 0; i < n; i++, v >>= 6) {
 		if (i % 10 == 0)
@@ -122,20 +122,20 @@ static void
 put_cloud(struct buf *b, struct rng *r, size_t i)
 {
 	static const struct action actions[] = {
-	    {"objects", "GetObject", "bucketName", "true"},
-	    {"objects", "PutObject", "bucketName", "false"},
-	    {"objects", "DeleteObject", "bucketName", "false"},
-	    {"compute", "DescribeInstances", "instanceId", "true"},
-	    {"compute", "TerminateInstances", "instanceId", "false"},
-	    {"identity", "AssumeRole", "roleName", "true"},
-	    {"identity", "CreateAccessKey", "userName", "false"},
-	    {"secrets", "GetSecretValue", "secretId", "true"},
-	    {"vault", "Decrypt", "keyId", "true"},
+		{"objects", "GetObject", "bucketName", "true"},
+		{"objects", "PutObject", "bucketName", "false"},
+		{"objects", "DeleteObject", "bucketName", "false"},
+		{"compute", "DescribeInstances", "instanceId", "true"},
+		{"compute", "TerminateInstances", "instanceId", "false"},
+		{"identity", "AssumeRole", "roleName", "true"},
+		{"identity", "CreateAccessKey", "userName", "false"},
+		{"secrets", "GetSecretValue", "secretId", "true"},
+		{"vault", "Decrypt", "keyId", "true"},
 	};
 	static const char *const regions[] = {"eu-central-1", "eu-west-3", "us-east-1"};
 	static const char *const agents[] = {
-	    "cloud-cli/2.15.30 Python/3.11.8 Linux/6.1 botocore/2.4", "console.example.net",
-	    "terraform/1.9.2 provider/5.61.0"};
+		"cloud-cli/2.15.30 Python/3.11.8 Linux/6.1 botocore/2.4", "console.example.net",
+		"terraform/1.9.2 provider/5.61.0"};
 	const struct action *a = &actions[rng_skewed(r, sizeof actions / sizeof *actions)];
 	unsigned user = rng_skewed(r, 240), account = 100 + user % 7;
 	struct instant t = instant_of(i, r);
@@ -150,27 +150,27 @@ put_cloud(struct buf *b, struct rng *r, size_t i)
 		   account, user, account);
 	put_id(b, user + 1000u * t.h + 7, 16);
 	buf_printf(
-	    b,
-	    "\",\"userName\":\"user-%03u\",\"sessionContext\":{\"attributes\":{\"creationDate\":"
-	    "\"2026-11-23T%02u:%02u:00Z\",\"mfaAuthenticated\":\"%s\"}}},",
-	    user, t.h, user % 60, user % 3 ? "true" : "false");
+		b,
+		"\",\"userName\":\"user-%03u\",\"sessionContext\":{\"attributes\":{\"creationDate\":"
+		"\"2026-11-23T%02u:%02u:00Z\",\"mfaAuthenticated\":\"%s\"}}},",
+		user, t.h, user % 60, user % 3 ? "true" : "false");
 	buf_printf(
-	    b,
-	    "\"eventTime\":\"2026-11-23T%02u:%02u:%02uZ\",\"eventSource\":\"%s.cloud.example.net\","
-	    "\"eventName\":\"%s\",\"awsRegion\":\"%s\",\"sourceIPAddress\":\"198.51.%u.%u\","
-	    "\"userAgent\":\"%s\",",
-	    t.h, t.m, t.s, a->service, a->name, regions[user % 3], user % 100,
-	    (unsigned)rng_below(r, 4) * 60 + user % 60, agents[user % 3]);
+		b,
+		"\"eventTime\":\"2026-11-23T%02u:%02u:%02uZ\",\"eventSource\":\"%s.cloud.example.net\","
+		"\"eventName\":\"%s\",\"awsRegion\":\"%s\",\"sourceIPAddress\":\"198.51.%u.%u\","
+		"\"userAgent\":\"%s\",",
+		t.h, t.m, t.s, a->service, a->name, regions[user % 3], user % 100,
+		(unsigned)rng_below(r, 4) * 60 + user % 60, agents[user % 3]);
 	put_cloud_parameters(b, r, a);
 	if (rng_below(r, 20) == 0)
 		buf_put_str(b,
 			    "\"errorCode\":\"AccessDenied\",\"errorMessage\":\"not authorized\",");
 	buf_printf(
-	    b,
-	    "\"responseElements\":null,\"additionalEventData\":{\"SignatureVersion\":\"SigV4\","
-	    "\"CipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"bytesTransferredIn\":%u,"
-	    "\"bytesTransferredOut\":%u,\"traceId\":\"",
-	    (unsigned)rng_below(r, 4000), (unsigned)rng_below(r, 900000));
+		b,
+		"\"responseElements\":null,\"additionalEventData\":{\"SignatureVersion\":\"SigV4\","
+		"\"CipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"bytesTransferredIn\":%u,"
+		"\"bytesTransferredOut\":%u,\"traceId\":\"",
+		(unsigned)rng_below(r, 4000), (unsigned)rng_below(r, 900000));
 	put_opaque(b, r, 44);
 	buf_put_str(b, "\"},\"requestID\":\"");
 	put_uuid(b, r);
@@ -196,12 +196,12 @@ put_kubernetes(struct buf *b, struct rng *r, size_t i)
 	buf_put_str(b, "{\"kind\":\"Event\",\"level\":\"Metadata\",\"auditID\":\"");
 	put_uuid(b, r);
 	buf_printf(
-	    b,
-	    "\",\"stage\":\"ResponseComplete\",\"requestURI\":\"/api/v1/namespaces/team-%02u/%s/"
-	    "item-%05u\",\"verb\":\"%s\",\"user\":{\"username\":\"system:serviceaccount:team-%02u:"
-	    "runner\"},"
-	    "\"sourceIPs\":[\"10.%u.%u.%u\"],",
-	    ns, resource, object, verbs[verb], ns, ns, object % 250, 1 + object % 200);
+		b,
+		"\",\"stage\":\"ResponseComplete\",\"requestURI\":\"/api/v1/namespaces/team-%02u/%s/"
+		"item-%05u\",\"verb\":\"%s\",\"user\":{\"username\":\"system:serviceaccount:team-%02u:"
+		"runner\"},"
+		"\"sourceIPs\":[\"10.%u.%u.%u\"],",
+		ns, resource, object, verbs[verb], ns, ns, object % 250, 1 + object % 200);
 	buf_printf(b,
 		   "\"objectRef\":{\"resource\":\"%s\",\"namespace\":\"team-%02u\",\"name\":\"item-"
 		   "%05u\"},"

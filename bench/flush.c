@@ -36,7 +36,7 @@ measure(struct histogram *h, int fd, double seconds)
 		uint64_t t1;
 		memset(page, (int)(i & 255), sizeof page);
 		if (pwrite(fd, page, sizeof page, (off_t)(i * PAGE_BYTES % FILE_BYTES)) !=
-			PAGE_BYTES ||
+			    PAGE_BYTES ||
 		    fdatasync(fd) != 0)
 			return stele_err_from_errno(errno);
 		t1 = now_ns();

@@ -13,30 +13,30 @@
 #include "proto/err.h"
 
 static const char usage[] =
-    "usage: stele-load --url http://127.0.0.1:PORT [OPTION]...\n"
-    "Sends requests over keep-alive connections from one thread, checks every answer's\n"
-    "status and prints one line of JSON. Exit status: 0 all answers as expected, 1 not,\n"
-    "3 usage or unreadable input.\n"
-    "\n"
-    "  --path PATH           request target (/api/v1/logs/bench/records)\n"
-    "  --get N               GET, not POST: N requests prepared, {} in PATH drawn from --indexes\n"
-    "  --indexes FIRST:N     where {} is drawn from (0:1)\n"
-    "  --connections N       (64)\n"
-    "  --rate R              open loop: R requests a second, latency from the instant due\n"
-    "  --duration S          seconds that count (5); --count N ends after N requests instead\n"
-    "  --warmup S            seconds before that do not count (0)\n"
-    "  --events FILE         bodies from the lines of FILE (.zst is decompressed)\n"
-    "  --generate KIND:N     or N generated events, KIND cloud or kubernetes (cloud:16384)\n"
-    "  --seed N              of the generated events (1)\n"
-    "  --batch-bytes N       NDJSON bodies of up to N bytes, not one event each\n"
-    "  --token T             bearer token, or @FILE\n"
-    "  --type MEDIA          (application/json, or application/x-ndjson for batches)\n"
-    "  --minimal             Prefer: return=minimal\n"
-    "  --keys PREFIX         a unique Idempotency-Key per request: PREFIX and a counter\n"
-    "  --expect STATUS       the right answer (201, or 200 with --get)\n"
-    "  --pid PID             sample this process's memory and CPU, every --sample S seconds (1)\n"
-    "\n"
-    "example: stele-load --url http://127.0.0.1:8080 --token @data/admin.token --minimal\n";
+	"usage: stele-load --url http://127.0.0.1:PORT [OPTION]...\n"
+	"Sends requests over keep-alive connections from one thread, checks every answer's\n"
+	"status and prints one line of JSON. Exit status: 0 all answers as expected, 1 not,\n"
+	"3 usage or unreadable input.\n"
+	"\n"
+	"  --path PATH           request target (/api/v1/logs/bench/records)\n"
+	"  --get N               GET, not POST: N requests prepared, {} in PATH drawn from --indexes\n"
+	"  --indexes FIRST:N     where {} is drawn from (0:1)\n"
+	"  --connections N       (64)\n"
+	"  --rate R              open loop: R requests a second, latency from the instant due\n"
+	"  --duration S          seconds that count (5); --count N ends after N requests instead\n"
+	"  --warmup S            seconds before that do not count (0)\n"
+	"  --events FILE         bodies from the lines of FILE (.zst is decompressed)\n"
+	"  --generate KIND:N     or N generated events, KIND cloud or kubernetes (cloud:16384)\n"
+	"  --seed N              of the generated events (1)\n"
+	"  --batch-bytes N       NDJSON bodies of up to N bytes, not one event each\n"
+	"  --token T             bearer token, or @FILE\n"
+	"  --type MEDIA          (application/json, or application/x-ndjson for batches)\n"
+	"  --minimal             Prefer: return=minimal\n"
+	"  --keys PREFIX         a unique Idempotency-Key per request: PREFIX and a counter\n"
+	"  --expect STATUS       the right answer (201, or 200 with --get)\n"
+	"  --pid PID             sample this process's memory and CPU, every --sample S seconds (1)\n"
+	"\n"
+	"example: stele-load --url http://127.0.0.1:8080 --token @data/admin.token --minimal\n";
 
 struct options {
 	struct client_plan plan;
@@ -121,28 +121,28 @@ set_indexes(struct options *o, const char *arg)
 }
 
 static const struct option longopts[] = {
-    {"url", required_argument, NULL, 'u'},
-    {"path", required_argument, NULL, 'p'},
-    {"get", required_argument, NULL, 'g'},
-    {"indexes", required_argument, NULL, 'i'},
-    {"connections", required_argument, NULL, 'c'},
-    {"rate", required_argument, NULL, 'r'},
-    {"duration", required_argument, NULL, 'd'},
-    {"count", required_argument, NULL, 'n'},
-    {"warmup", required_argument, NULL, 'w'},
-    {"events", required_argument, NULL, 'e'},
-    {"generate", required_argument, NULL, 'G'},
-    {"seed", required_argument, NULL, 's'},
-    {"batch-bytes", required_argument, NULL, 'b'},
-    {"token", required_argument, NULL, 't'},
-    {"type", required_argument, NULL, 'T'},
-    {"minimal", no_argument, NULL, 'm'},
-    {"keys", required_argument, NULL, 'k'},
-    {"expect", required_argument, NULL, 'x'},
-    {"pid", required_argument, NULL, 'P'},
-    {"sample", required_argument, NULL, 'S'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+	{"url", required_argument, NULL, 'u'},
+	{"path", required_argument, NULL, 'p'},
+	{"get", required_argument, NULL, 'g'},
+	{"indexes", required_argument, NULL, 'i'},
+	{"connections", required_argument, NULL, 'c'},
+	{"rate", required_argument, NULL, 'r'},
+	{"duration", required_argument, NULL, 'd'},
+	{"count", required_argument, NULL, 'n'},
+	{"warmup", required_argument, NULL, 'w'},
+	{"events", required_argument, NULL, 'e'},
+	{"generate", required_argument, NULL, 'G'},
+	{"seed", required_argument, NULL, 's'},
+	{"batch-bytes", required_argument, NULL, 'b'},
+	{"token", required_argument, NULL, 't'},
+	{"type", required_argument, NULL, 'T'},
+	{"minimal", no_argument, NULL, 'm'},
+	{"keys", required_argument, NULL, 'k'},
+	{"expect", required_argument, NULL, 'x'},
+	{"pid", required_argument, NULL, 'P'},
+	{"sample", required_argument, NULL, 'S'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 /* Options of how the load runs. False when opt is not one of them. */
@@ -253,7 +253,7 @@ parse_options(struct options *o, int argc, char **argv)
 		die("--url is missing", NULL);
 	if (!o->form.media_type)
 		o->form.media_type =
-		    o->form.batch_bytes ? "application/x-ndjson" : "application/json";
+			o->form.batch_bytes ? "application/x-ndjson" : "application/json";
 	if (!o->plan.expect)
 		o->plan.expect = o->n_gets ? 200 : 201;
 }

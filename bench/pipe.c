@@ -22,13 +22,13 @@
 enum { FILE_BYTES = 64 << 20, ZSTD_LEVEL = 1 };
 
 static const char usage[] =
-    "usage: bench-pipe --dir DIRECTORY [OPTION]...\n"
-    "SHA-256 of each event, zstd level 1 of each batch, one flushed append per batch.\n"
-    "  --dir DIRECTORY     on the disk to measure\n"
-    "  --events FILE       events from the lines of FILE (.zst is decompressed)\n"
-    "  --generate N        or N generated ones (65536)\n"
-    "  --batch-bytes N     (1000000)\n"
-    "  --duration S        (3)\n";
+	"usage: bench-pipe --dir DIRECTORY [OPTION]...\n"
+	"SHA-256 of each event, zstd level 1 of each batch, one flushed append per batch.\n"
+	"  --dir DIRECTORY     on the disk to measure\n"
+	"  --events FILE       events from the lines of FILE (.zst is decompressed)\n"
+	"  --generate N        or N generated ones (65536)\n"
+	"  --batch-bytes N     (1000000)\n"
+	"  --duration S        (3)\n";
 
 struct pipe {
 	struct sha256 *hasher;
@@ -156,12 +156,12 @@ static bool
 parse_options(struct options *o, int argc, char **argv)
 {
 	static const struct option longopts[] = {
-	    {"dir", required_argument, NULL, 'd'},
-	    {"events", required_argument, NULL, 'e'},
-	    {"generate", required_argument, NULL, 'g'},
-	    {"batch-bytes", required_argument, NULL, 'b'},
-	    {"duration", required_argument, NULL, 's'},
-	    {NULL, 0, NULL, 0},
+		{"dir", required_argument, NULL, 'd'},
+		{"events", required_argument, NULL, 'e'},
+		{"generate", required_argument, NULL, 'g'},
+		{"batch-bytes", required_argument, NULL, 'b'},
+		{"duration", required_argument, NULL, 's'},
+		{NULL, 0, NULL, 0},
 	};
 	int opt;
 

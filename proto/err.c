@@ -31,7 +31,7 @@ static const char *const messages[] = {
 const char *
 stele_strerror(int err)
 {
-	size_t i = (size_t)-(long)err;
+	size_t i = (size_t) - (long)err;
 
 	if (err > 0 || i >= sizeof messages / sizeof *messages || !messages[i])
 		return "unknown error";

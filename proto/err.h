@@ -7,25 +7,25 @@
 
 enum stele_err {
 	STELE_OK = 0,
-	STELE_EINVAL = -1,      /* a caller's argument is out of its documented range */
-	STELE_ENOMEM = -2,      /* no memory */
-	STELE_ESYNTAX = -3,     /* bytes that do not match their grammar */
-	STELE_ELIMIT = -4,      /* larger, deeper or more than a stated limit */
-	STELE_ENOTFOUND = -5,   /* no such log, record, key, tile or file */
-	STELE_EEXIST = -6,      /* it exists already, and differs */
-	STELE_EVERIFY = -7,     /* a hash, proof or signature does not hold */
-	STELE_EDAMAGED = -8,    /* stored bytes are not what was stored */
-	STELE_EIO = -9,         /* the operating system failed a read, write or flush */
-	STELE_ENOSPACE = -10,   /* free space is below the limit; reads go on */
-	STELE_EREADONLY = -11,  /* a flush failed earlier; read-only until restart */
-	STELE_EBUSY = -12,      /* bounded queue full, or another process holds it: try later */
-	STELE_EDUPLICATE = -13, /* an idempotency key may repeat: resolve, then submit again */
-	STELE_ECONFLICT = -14,  /* same idempotency key, another payload */
-	STELE_EVERSION = -15,   /* unknown version or required-feature bit: refuse */
-	STELE_EKEY = -16,       /* key file missing, unreadable, or the passphrase is wrong */
-	STELE_EMOVED = -17,     /* the data directory is a copy, or was moved */
-	STELE_EPERM = -18,      /* the caller may not do this */
-	STELE_ECLOSED = -19,    /* shutting down, or the peer went away */
+	STELE_EINVAL = -1,        /* a caller's argument is out of its documented range */
+	STELE_ENOMEM = -2,        /* no memory */
+	STELE_ESYNTAX = -3,       /* bytes that do not match their grammar */
+	STELE_ELIMIT = -4,        /* larger, deeper or more than a stated limit */
+	STELE_ENOTFOUND = -5,     /* no such log, record, key, tile or file */
+	STELE_EEXIST = -6,        /* it exists already, and differs */
+	STELE_EVERIFY = -7,       /* a hash, proof or signature does not hold */
+	STELE_EDAMAGED = -8,      /* stored bytes are not what was stored */
+	STELE_EIO = -9,           /* the operating system failed a read, write or flush */
+	STELE_ENOSPACE = -10,     /* free space is below the limit; reads go on */
+	STELE_EREADONLY = -11,    /* a flush failed earlier; read-only until restart */
+	STELE_EBUSY = -12,        /* bounded queue full, or another process holds it: try later */
+	STELE_EDUPLICATE = -13,   /* an idempotency key may repeat: resolve, then submit again */
+	STELE_ECONFLICT = -14,    /* same idempotency key, another payload */
+	STELE_EVERSION = -15,     /* unknown version or required-feature bit: refuse */
+	STELE_EKEY = -16,         /* key file missing, unreadable, or the passphrase is wrong */
+	STELE_EMOVED = -17,       /* the data directory is a copy, or was moved */
+	STELE_EPERM = -18,        /* the caller may not do this */
+	STELE_ECLOSED = -19,      /* shutting down, or the peer went away */
 	STELE_EUNSUPPORTED = -20, /* known and documented, not offered by this build or platform */
 };
 

@@ -30,7 +30,7 @@ struct json_scanner;
 
 /* Where and why a document was refused. */
 struct json_error {
-	uint64_t line;	     /* the line that holds offset; the first is 1 */
+	uint64_t line;       /* the line that holds offset; the first is 1 */
 	uint64_t offset;     /* bytes from the start of the document or body */
 	const char *message; /* a lower-case English phrase, static */
 };

@@ -17,7 +17,7 @@ struct json_scanner;
 
 struct json_index {
 	const uint8_t *p;    /* the indexed bytes */
-	size_t n;	     /* how many */
+	size_t n;            /* how many */
 	const uint32_t *at;  /* offsets in p, ascending; the scanner's until its next use */
 	const uint32_t *end; /* behind the last offset */
 };

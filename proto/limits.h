@@ -7,53 +7,53 @@
 #define STELE_PROTO_LIMITS_H
 
 /* --- what leaves the server ------------------------------------------- */
-#define LIMIT_LOG_NAME_BYTES 63u        /* [a-z0-9][a-z0-9._-]{0,62}: one DNS label's length */
-#define LIMIT_ORIGIN_BYTES 191u         /* server name (127) + '/' + log name (63) */
-#define LIMIT_SERVER_NAME_BYTES 127u    /* half of a DNS name: room for every real host */
-#define LIMIT_ENTRY_BYTES 1023u         /* formats.md 1: below 1 KiB; four fit a page */
-#define LIMIT_MEDIA_TYPE_BYTES 127u     /* RFC 6838 4.2: 127 for type and subtype */
-#define LIMIT_WRITER_BYTES 63u          /* an opaque id, not a name */
-#define LIMIT_EVENT_BYTES 63u           /* retention event's name */
+#define LIMIT_LOG_NAME_BYTES 63u         /* [a-z0-9][a-z0-9._-]{0,62}: one DNS label's length */
+#define LIMIT_ORIGIN_BYTES 191u          /* server name (127) + '/' + log name (63) */
+#define LIMIT_SERVER_NAME_BYTES 127u     /* half of a DNS name: room for every real host */
+#define LIMIT_ENTRY_BYTES 1023u          /* formats.md 1: below 1 KiB; four fit a page */
+#define LIMIT_MEDIA_TYPE_BYTES 127u      /* RFC 6838 4.2: 127 for type and subtype */
+#define LIMIT_WRITER_BYTES 63u           /* an opaque id, not a name */
+#define LIMIT_EVENT_BYTES 63u            /* retention event's name */
 #define LIMIT_INTEGER ((1ull << 53) - 1) /* exact in every JSON implementation */
-#define LIMIT_NOTE_BYTES 131072u        /* C2SP signed-note asks for at least this */
-#define LIMIT_NOTE_SIGNATURES 64u       /* at least 16 are asked for */
-#define LIMIT_NOTE_BLOB_BYTES 5120u     /* one signature or public key: ML-DSA-87 has 4,627 */
-#define LIMIT_PROOF_HASHES 64u          /* a tree of 2^63 leaves needs 63 */
-#define LIMIT_PROOF_TEXT_BYTES 262144u  /* a note, an entry and 64 hashes with room */
+#define LIMIT_NOTE_BYTES 131072u         /* C2SP signed-note asks for at least this */
+#define LIMIT_NOTE_SIGNATURES 64u        /* at least 16 are asked for */
+#define LIMIT_NOTE_BLOB_BYTES 5120u      /* one signature or public key: ML-DSA-87 has 4,627 */
+#define LIMIT_PROOF_HASHES 64u           /* a tree of 2^63 leaves needs 63 */
+#define LIMIT_PROOF_TEXT_BYTES 262144u   /* a note, an entry and 64 hashes with room */
 
 /* --- what comes in ----------------------------------------------------- */
-#define LIMIT_RECORD_BYTES (1u << 20)       /* one payload; larger ones belong in objects/ */
-#define LIMIT_BODY_BYTES (16u << 20)        /* a request body once decoded */
-#define LIMIT_DECODE_RATIO 200u             /* decoded:coded; real event JSON reaches 60 */
+#define LIMIT_RECORD_BYTES (1u << 20)        /* one payload; larger ones belong in objects/ */
+#define LIMIT_BODY_BYTES (16u << 20)         /* a request body once decoded */
+#define LIMIT_DECODE_RATIO 200u              /* decoded:coded; real event JSON reaches 60 */
 #define LIMIT_DECODE_RATIO_FREE_BYTES 65536u /* the ratio counts only beyond this */
-#define LIMIT_BATCH_RECORDS 65536u          /* per request: bounds one commit's columns */
-#define LIMIT_JSON_DEPTH 64u                /* Kubernetes objects stay below 20 */
-#define LIMIT_IDEMPOTENCY_KEY_BYTES 255u    /* as the field's public APIs allow */
-#define LIMIT_HTTP_TARGET_BYTES 4096u       /* request line's target */
-#define LIMIT_HTTP_HEADER_BYTES 16384u      /* all header fields of a request */
-#define LIMIT_HTTP_HEADERS 64u              /* header fields of a request */
-#define LIMIT_HTTP_BUFFER_BYTES 37888u      /* a full head and a body of LIMIT_INLINE_BYTES */
-#define LIMIT_INLINE_BYTES 16384u           /* a body validated on the loop: about 10 us */
-#define LIMIT_API_BODY_BYTES 65536u         /* policies, tokens: documents people write */
-#define LIMIT_PROOF_ALL_RECORDS 4096u       /* ?proof=all: 4 KiB each stay in LIMIT_SOCKET_OUT */
-#define LIMIT_TOKEN_PATTERNS_BYTES 1024u    /* log patterns of one token, together */
-#define LIMIT_LIST_ROWS 1000u               /* rows per page of any listing */
+#define LIMIT_BATCH_RECORDS 65536u           /* per request: bounds one commit's columns */
+#define LIMIT_JSON_DEPTH 64u                 /* Kubernetes objects stay below 20 */
+#define LIMIT_IDEMPOTENCY_KEY_BYTES 255u     /* as the field's public APIs allow */
+#define LIMIT_HTTP_TARGET_BYTES 4096u        /* request line's target */
+#define LIMIT_HTTP_HEADER_BYTES 16384u       /* all header fields of a request */
+#define LIMIT_HTTP_HEADERS 64u               /* header fields of a request */
+#define LIMIT_HTTP_BUFFER_BYTES 37888u       /* a full head and a body of LIMIT_INLINE_BYTES */
+#define LIMIT_INLINE_BYTES 16384u            /* a body validated on the loop: about 10 us */
+#define LIMIT_API_BODY_BYTES 65536u          /* policies, tokens: documents people write */
+#define LIMIT_PROOF_ALL_RECORDS 4096u        /* ?proof=all: 4 KiB each stay in LIMIT_SOCKET_OUT */
+#define LIMIT_TOKEN_PATTERNS_BYTES 1024u     /* log patterns of one token, together */
+#define LIMIT_LIST_ROWS 1000u                /* rows per page of any listing */
 
 /* --- back-pressure (design.md 4) --------------------------------------- */
-#define LIMIT_CONNECTIONS 4096u             /* default; about 20 KiB each when idle */
-#define LIMIT_QUEUE_BYTES (64u << 20)       /* payload waiting for the writer */
-#define LIMIT_BODIES_BYTES (256u << 20)     /* large request bodies in memory, all together */
-#define LIMIT_COMMIT_BYTES (16u << 20)      /* payload in one commit: fits a WAL file */
-#define LIMIT_COMMIT_RECORDS 65536u         /* records in one commit */
-#define LIMIT_SOCKET_OUT_BYTES (16u << 20)  /* an answer waiting for one slow reader */
-#define LIMIT_HEADER_TIMEOUT_MS 10000u      /* first byte to last header */
-#define LIMIT_BODY_TIMEOUT_MS 30000u        /* without a single body byte */
-#define LIMIT_RATE_BYTES_PER_S 1024u        /* a peer slower than this on average is cut */
-#define LIMIT_LINGER_TIMEOUT_MS 2000u       /* reading on so that a refusal can be read */
-#define LIMIT_LOOPS 64u                     /* event loops: more than any core count helps */
-#define LIMIT_IDLE_TIMEOUT_MS 75000u        /* keep-alive without a request */
-#define LIMIT_WRITE_TIMEOUT_MS 30000u       /* a reader that takes nothing */
-#define LIMIT_DRAIN_TIMEOUT_MS 10000u       /* SIGTERM to the last answer */
+#define LIMIT_CONNECTIONS 4096u            /* default; about 20 KiB each when idle */
+#define LIMIT_QUEUE_BYTES (64u << 20)      /* payload waiting for the writer */
+#define LIMIT_BODIES_BYTES (256u << 20)    /* large request bodies in memory, all together */
+#define LIMIT_COMMIT_BYTES (16u << 20)     /* payload in one commit: fits a WAL file */
+#define LIMIT_COMMIT_RECORDS 65536u        /* records in one commit */
+#define LIMIT_SOCKET_OUT_BYTES (16u << 20) /* an answer waiting for one slow reader */
+#define LIMIT_HEADER_TIMEOUT_MS 10000u     /* first byte to last header */
+#define LIMIT_BODY_TIMEOUT_MS 30000u       /* without a single body byte */
+#define LIMIT_RATE_BYTES_PER_S 1024u       /* a peer slower than this on average is cut */
+#define LIMIT_LINGER_TIMEOUT_MS 2000u      /* reading on so that a refusal can be read */
+#define LIMIT_LOOPS 64u                    /* event loops: more than any core count helps */
+#define LIMIT_IDLE_TIMEOUT_MS 75000u       /* keep-alive without a request */
+#define LIMIT_WRITE_TIMEOUT_MS 30000u      /* a reader that takes nothing */
+#define LIMIT_DRAIN_TIMEOUT_MS 10000u      /* SIGTERM to the last answer */
 
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
@@ -63,17 +63,17 @@
 #define LIMIT_LOGS 100000u                  /* logs on one server */
 #define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */
 #define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
-#define LIMIT_KEYRUN_KEYS (128u << 10)      /* idempotency digests in memory before a run is written */
-#define LIMIT_TREE_SIZE (1ull << 40)        /* largest tree the arithmetic is tested for */
+#define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
+#define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
 
 /* --- keys ---------------------------------------------------------------- */
-#define LIMIT_PASSPHRASE_BYTES 1023u         /* of the key files */
-#define LIMIT_ARGON2_PASSES 2u               /* what files are sealed with: libsodium's */
-#define LIMIT_ARGON2_BYTES (64u << 20)       /* interactive limits, 0.1 s once per start */
-#define LIMIT_ARGON2_MAX_PASSES 16u          /* what a file may ask for: */
-#define LIMIT_ARGON2_MAX_BYTES (1u << 30)    /* some seconds at worst */
-#define LIMIT_KEYFILE_BYTES (64u << 20)      /* keyring of LIMIT_LOGS logs, four times over */
-#define LIMIT_KEYRING_KEYS 500000u           /* of each kind: LIMIT_LOGS logs, some rotated */
-#define LIMIT_PATH_BYTES 4096u               /* PATH_MAX of Linux */
+#define LIMIT_PASSPHRASE_BYTES 1023u      /* of the key files */
+#define LIMIT_ARGON2_PASSES 2u            /* what files are sealed with: libsodium's */
+#define LIMIT_ARGON2_BYTES (64u << 20)    /* interactive limits, 0.1 s once per start */
+#define LIMIT_ARGON2_MAX_PASSES 16u       /* what a file may ask for: */
+#define LIMIT_ARGON2_MAX_BYTES (1u << 30) /* some seconds at worst */
+#define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
+#define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
+#define LIMIT_PATH_BYTES 4096u            /* PATH_MAX of Linux */
 
 #endif

@@ -61,13 +61,13 @@ struct append_block {
 struct append_job {
 	/* filled in by the caller */
 	struct log *log;
-	struct slice writer;       /* principal id, <= LIMIT_WRITER_BYTES; the caller's until done */
-	struct append_item *items; /* in the job's arena or the caller's until done */
-	size_t n_items;            /* 1..LIMIT_BATCH_RECORDS */
-	bool want_receipts;        /* entries and proofs are wanted, not only indexes */
+	struct slice writer; /* principal id, <= LIMIT_WRITER_BYTES; the caller's until done */
+	struct append_item *items;            /* in the job's arena or the caller's until done */
+	size_t n_items;                       /* 1..LIMIT_BATCH_RECORDS */
+	bool want_receipts;                   /* entries and proofs are wanted, not only indexes */
 	void (*done)(struct append_job *job); /* writer thread, exactly once per submission */
-	void *owner;               /* the caller's */
-	struct append_job *next;   /* the caller's list when submitting many; then the writer's */
+	void *owner;                          /* the caller's */
+	struct append_job *next; /* the caller's list when submitting many; then the writer's */
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */
@@ -75,11 +75,12 @@ struct append_job {
 	uint64_t bytes; /* sum of payload sizes */
 
 	/* results, valid in done() */
-	int err;                         /* 0, or one of STELE_E* */
-	int64_t time_ns;                 /* evidence time of the commit */
-	uint64_t first, last;            /* lowest and highest index among the items */
-	struct head *head;               /* the head that covers them, counted: append_job_fini drops it */
-	struct append_receipt *receipts; /* n_items, when want_receipts; for duplicates entry.n == 0 */
+	int err;              /* 0, or one of STELE_E* */
+	int64_t time_ns;      /* evidence time of the commit */
+	uint64_t first, last; /* lowest and highest index among the items */
+	struct head *head;    /* the head that covers them, counted: append_job_fini drops it */
+	struct append_receipt
+		*receipts; /* n_items, when want_receipts; for duplicates entry.n == 0 */
 
 	struct arena arena;
 	enum entry_kind kind; /* ENTRY_RECORD but for the store's own control entries */

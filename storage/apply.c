@@ -112,8 +112,8 @@ step_of(const struct frame_section *s, struct wal_pos at, const struct log *log,
 }
 
 int
-apply_section(struct store *st, const struct frame_section *s, struct wal_pos at,
-	      struct toolbox *t, struct merkle_batch *batch, struct buf *why)
+apply_section(struct store *st, const struct frame_section *s, struct wal_pos at, struct toolbox *t,
+	      struct merkle_batch *batch, struct buf *why)
 {
 	struct log *log = log_by_id(st, s->log_id);
 	struct log_step step;
@@ -124,8 +124,8 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 	if (err == 0 && (s->first != log->frontier.size || s->time_ns < log->time_ns))
 		err = STELE_EDAMAGED;
 	if (err == 0)
-		err = merkle_batch_build(t->sha, batch, &log->frontier,
-					 (const void *)s->leaves.p, s->count);
+		err = merkle_batch_build(t->sha, batch, &log->frontier, (const void *)s->leaves.p,
+					 s->count);
 	if (err == 0 && memcmp(merkle_batch_root(batch), s->root, 32) != 0)
 		err = STELE_EDAMAGED;
 	if (err == 0)

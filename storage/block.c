@@ -28,10 +28,9 @@ block_open(struct log *log, const struct frame_section *s, uint32_t block, uint6
 	t->packed.n = box.n - AEAD_OVERHEAD;
 	err = blk.dict ? dict_get(log, blk.dict, &dict) : 0;
 	if (err == 0)
-		err = decompress_block(
-			t->zip, dict,
-			slice_of(t->packed.p + n_salts, t->packed.n - n_salts), t->plain.p,
-			blk.raw_bytes);
+		err = decompress_block(t->zip, dict,
+				       slice_of(t->packed.p + n_salts, t->packed.n - n_salts),
+				       t->plain.p, blk.raw_bytes);
 	compress_dict_unref(dict);
 	if (err != 0)
 		return err;

@@ -188,8 +188,8 @@ walk(struct catalog *c, struct catalog_state *state)
 		sum_entry(c, sum, k, v, true);
 		count++;
 	}
-	if (err == 0 && (rc != MDB_NOTFOUND || count != c->count ||
-			 memcmp(sum, c->sum, sizeof sum) != 0))
+	if (err == 0 &&
+	    (rc != MDB_NOTFOUND || count != c->count || memcmp(sum, c->sum, sizeof sum) != 0))
 		err = STELE_EDAMAGED;
 	if (cur)
 		mdb_cursor_close(cur);

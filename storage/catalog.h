@@ -67,8 +67,7 @@ int catalog_each(struct catalog *c, enum catalog_table table,
  * the transaction is kept.
  */
 void catalog_begin(struct catalog *c);
-void catalog_put(struct catalog *c, enum catalog_table table, struct slice key,
-		 struct slice value);
+void catalog_put(struct catalog *c, enum catalog_table table, struct slice key, struct slice value);
 int catalog_commit(struct catalog *c, const struct catalog_state *state);
 
 #endif

@@ -189,9 +189,8 @@ build_frame(struct commit *c)
 	memcpy(head.prev, c->st->position.hash, 32);
 	head.body_bytes = c->frame.n - FRAME_HEADER_BYTES;
 	frame_header_write(c->frame.p, &head);
-	const struct slice hashed[] = {
-		slice_of(c->frame.p, FRAME_HASHED_BYTES),
-		slice_of(c->frame.p + FRAME_HEADER_BYTES, head.body_bytes)};
+	const struct slice hashed[] = {slice_of(c->frame.p, FRAME_HASHED_BYTES),
+				       slice_of(c->frame.p + FRAME_HEADER_BYTES, head.body_bytes)};
 	sha256_hash_parts(c->tools->sha, c->hash, hashed, 2);
 	memcpy(c->frame.p + FRAME_HASHED_BYTES, c->hash, 32);
 	pad = (FRAME_ALIGN - c->frame.n % FRAME_ALIGN) % FRAME_ALIGN;
@@ -221,8 +220,7 @@ write_frame(struct commit *c)
 		err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
 	took = monotonic_ns() - start;
 	if (err == 0)
-		err = wal_mark_released(st->wal, st->position.sequence + 1, c->hash,
-					c->tools->sha);
+		err = wal_mark_released(st->wal, st->position.sequence + 1, c->hash, c->tools->sha);
 	if (err != 0) {
 		atomic_store(&st->read_only, true);
 		store_say(st, STORE_ERROR,
@@ -353,8 +351,7 @@ answer(struct commit *c, struct append_job *job)
 		}
 	}
 	atomic_fetch_add_explicit(&c->st->records, written, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->st->duplicates, job->n_items - written,
-				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->st->duplicates, job->n_items - written, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->st->payload_bytes, job->bytes, memory_order_relaxed);
 	return 0;
 }

@@ -140,7 +140,7 @@ compress_block(struct compressor *c, const struct compress_dict *dict, struct sl
 		r = ZSTD_compressCCtx(c->c, out, cap, plain.p, plain.n, COMPRESS_LEVEL);
 	if (ZSTD_isError(r)) {
 		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? STELE_ENOMEM
-									     : STELE_ELIMIT;
+									    : STELE_ELIMIT;
 	}
 	*n = r;
 	return 0;

@@ -12,8 +12,8 @@
 
 #include "proto/slice.h"
 
-/* The WAL's level: fast, because sealing compresses again. -3 takes two thirds of level 1's time and
- * writes 1.4 times its bytes on event JSON. */
+/* The WAL's level: fast, because sealing compresses again. -3 takes two thirds of level 1's time
+ * and writes 1.4 times its bytes on event JSON. */
 enum { COMPRESS_LEVEL = -3 };
 
 /* A dictionary ready for both directions; immutable and counted, shared by threads. */

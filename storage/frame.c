@@ -108,7 +108,8 @@ frame_block_at(const struct frame_section *s, uint32_t i)
 {
 	const uint8_t *p = s->blocks.p + (size_t)i * SECTION_BLOCK_BYTES;
 
-	return (struct frame_block){le_get32(p), le_get32(p + 4), le_get32(p + 8), le_get32(p + 12)};
+	return (struct frame_block){le_get32(p), le_get32(p + 4), le_get32(p + 8),
+				    le_get32(p + 12)};
 }
 
 uint32_t

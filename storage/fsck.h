@@ -11,9 +11,9 @@
 
 struct fsck_options {
 	const char *dir;
-	const char *passphrase;     /* NULL: key files are not sealed */
-	const char *identity_vkey;  /* the server's key, got elsewhere; NULL: not compared */
-	bool rebuild;               /* afterwards make the catalogue anew */
+	const char *passphrase;    /* NULL: key files are not sealed */
+	const char *identity_vkey; /* the server's key, got elsewhere; NULL: not compared */
+	bool rebuild;              /* afterwards make the catalogue anew */
 	/* One thing that is wrong: where (file and byte, or log and record) and what. */
 	void (*finding)(void *ctx, const char *where, const char *what);
 	/* Now and then: WAL bytes done and in all. NULL: not wanted. */

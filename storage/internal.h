@@ -32,8 +32,10 @@ struct catalog;
 struct commit;
 
 enum { SIGN_PARALLEL_MIN = 16 }; /* heads: below, waking threads costs more than it saves */
-enum { COMMIT_RECORD_BYTES = 512 }; /* of a frame, payload aside, when no two records share
-				       a log, a block or a group */
+enum {
+	COMMIT_RECORD_BYTES = 512
+}; /* of a frame, payload aside, when no two records share
+      a log, a block or a group */
 
 /* Where a dictionary's box lies, and the dictionary once it was loaded. */
 struct dict_place {
@@ -84,8 +86,8 @@ struct log {
 
 /* A place between two commits. */
 struct position {
-	uint64_t sequence; /* of the last commit before it, 0 for none */
-	uint8_t hash[32];  /* its hash */
+	uint64_t sequence;  /* of the last commit before it, 0 for none */
+	uint8_t hash[32];   /* its hash */
 	struct wal_pos end; /* where the next frame goes */
 };
 
@@ -161,7 +163,7 @@ int log_make_room(struct log *log, uint32_t count, bool dict);
 /* What one commit adds to one log. */
 struct log_step {
 	struct extent extent;
-	const uint8_t (*leaves)[32]; /* extent.count entry hashes */
+	const uint8_t (*leaves)[32];      /* extent.count entry hashes */
 	const struct merkle_batch *batch; /* built from them upon the log's frontier */
 	uint64_t ctl, payload_bytes;
 	int64_t time_ns;

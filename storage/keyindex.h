@@ -16,14 +16,14 @@
 
 struct keyindex {
 	pthread_mutex_t mu;
-	struct keytable fresh;   /* keys of the newest commits */
-	struct keytable frozen;  /* being written as a run; looked up until it is one */
-	size_t reserved;         /* keys that fresh was promised to have room for */
-	struct keyrun *runs;     /* runs[i] is number i + 1 */
+	struct keytable fresh;  /* keys of the newest commits */
+	struct keytable frozen; /* being written as a run; looked up until it is one */
+	size_t reserved;        /* keys that fresh was promised to have room for */
+	struct keyrun *runs;    /* runs[i] is number i + 1 */
 	uint32_t n_runs, cap_runs;
-	struct wal_pos fresh_from;     /* the first frame whose keys are not in a run */
+	struct wal_pos fresh_from; /* the first frame whose keys are not in a run */
 	uint64_t fresh_from_sequence;
-	uint8_t fresh_from_prev[32];   /* hash of the frame before it */
+	uint8_t fresh_from_prev[32]; /* hash of the frame before it */
 	char dir[4096];
 	uint64_t incarnation;
 };
@@ -47,8 +47,7 @@ void keyindex_start(struct keyindex *k, struct wal_pos from, uint64_t sequence,
 int keyindex_reserve(struct keyindex *k, size_t n);
 
 /* Whether the digest is known in the log; sets *index. */
-bool keyindex_find(struct keyindex *k, uint64_t log_id, const uint8_t digest[16],
-		   uint64_t *index);
+bool keyindex_find(struct keyindex *k, uint64_t log_id, const uint8_t digest[16], uint64_t *index);
 
 /* Remembers a key; room was reserved. One that is there already is left as it is. */
 void keyindex_add(struct keyindex *k, const struct key_entry *e);
@@ -69,7 +68,7 @@ bool keyindex_due(struct keyindex *k, struct wal_pos end);
  * 0 or STELE_ENOMEM.
  */
 int keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence,
-		     const uint8_t prev[32]);
+		    const uint8_t prev[32]);
 
 /* Writes what is frozen as the next run and opens it. Errors leave it frozen. */
 int keyindex_write_run(struct keyindex *k, struct sha256 *h);

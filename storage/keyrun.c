@@ -31,7 +31,7 @@ static int
 run_path(char out[PATH_MAX], const char *dir, uint32_t number)
 {
 	return snprintf(out, PATH_MAX, "%s/keys-%08u.run", dir, number) < PATH_MAX ? 0
-										     : STELE_ELIMIT;
+										   : STELE_ELIMIT;
 }
 
 /* Two halves of the digest give all probes (Kirsch and Mitzenmacher, 2006). */

@@ -38,12 +38,12 @@ struct head *log_head(struct log *log);
 
 /* Fixed facts, readable from any thread without a lock. */
 uint64_t log_id(const struct log *log);
-const char *log_name(const struct log *log);             /* NUL-terminated */
-const char *log_origin(const struct log *log);           /* "SERVER/LOG" */
+const char *log_name(const struct log *log);   /* NUL-terminated */
+const char *log_origin(const struct log *log); /* "SERVER/LOG" */
 const struct policy *log_policy(const struct log *log);
-int64_t log_created_ns(const struct log *log);           /* time of entry 0 */
-const char *log_vkey(const struct log *log);             /* the current epoch's verifier key */
-const char *log_key_statement(const struct log *log);    /* signed note by the server identity */
+int64_t log_created_ns(const struct log *log);        /* time of entry 0 */
+const char *log_vkey(const struct log *log);          /* the current epoch's verifier key */
+const char *log_key_statement(const struct log *log); /* signed note by the server identity */
 
 /*
  * The 16-byte keyed digest under which an idempotency key is remembered:

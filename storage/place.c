@@ -25,7 +25,7 @@ static const char magic[8] = "stele id";
 
 /* File systems whose locks and flushes another machine may not honour (statfs(2)). */
 static const unsigned long network_types[] = {
-	0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+	0x6969 /* NFS */,    0x517b /* SMB */,      0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
 	0x01021997 /* 9P */, 0x00c36400 /* CEPH */, 0x5346414f /* AFS */,
 };
 

@@ -22,11 +22,11 @@ void toolbox_free(struct toolbox *t);
 
 /* A record as read; slices lie in the arena given to read_record. */
 struct record {
-	struct slice text;   /* exact entry bytes */
-	struct entry entry;  /* the same, parsed; its slices lie in the arena */
+	struct slice text;  /* exact entry bytes */
+	struct entry entry; /* the same, parsed; its slices lie in the arena */
 	struct slice payload;
 	uint8_t salt[16];
-	uint8_t leaf[32];    /* entry hash */
+	uint8_t leaf[32]; /* entry hash */
 };
 
 /* A proof: hashes from the leaf's side upward (RFC 9162 sections 2.1.3, 2.1.4). */

@@ -81,7 +81,8 @@ scan_keys(struct recovery *r, const struct catalog_state *state)
 				  "cannot be read, and idempotency keys of commits up to %llu may "
 				  "not be recognised. Run stele fsck",
 				  at.file, (unsigned long long)s.sequence,
-				  (unsigned long long)at.offset, (unsigned long long)state->sequence);
+				  (unsigned long long)at.offset,
+				  (unsigned long long)state->sequence);
 			err = 0;
 			break;
 		}

@@ -33,7 +33,8 @@ put_sized(struct buf *b, struct slice s)
 
 /* Snapshot entries: table, key length, value length, key, value. */
 static void
-entry_put(struct buf *snap, enum catalog_table table, const struct buf *key, const struct buf *value)
+entry_put(struct buf *snap, enum catalog_table table, const struct buf *key,
+	  const struct buf *value)
 {
 	buf_put_u8(snap, (uint8_t)table);
 	put_sized(snap, buf_slice(key));

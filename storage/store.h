@@ -37,18 +37,18 @@ struct store_options {
 /* Figures for /metrics and `log show`; counters since start unless said otherwise. */
 struct store_stats {
 	uint64_t commits, records, duplicates;
-	uint64_t payload_bytes;       /* as they came */
-	uint64_t wal_bytes;           /* written to the WAL, padding included */
+	uint64_t payload_bytes;             /* as they came */
+	uint64_t wal_bytes;                 /* written to the WAL, padding included */
 	uint64_t wal_files, wal_disk_bytes; /* now */
 	uint64_t flush_ns_total, flush_ns_max;
 	uint64_t sign_ns_total;
-	uint64_t damaged_reads;       /* reads that failed verification */
-	uint64_t free_disk_bytes;     /* now, of the data directory's file system */
+	uint64_t damaged_reads;   /* reads that failed verification */
+	uint64_t free_disk_bytes; /* now, of the data directory's file system */
 	uint64_t catalog_commits, catalog_lag_commits; /* lag: now */
-	uint64_t key_digests;         /* idempotency keys remembered, now */
-	uint64_t logs;                /* now */
-	bool read_only;               /* a write or flush failed */
-	bool low_space;               /* below the soft limit */
+	uint64_t key_digests;                          /* idempotency keys remembered, now */
+	uint64_t logs;                                 /* now */
+	bool read_only;                                /* a write or flush failed */
+	bool low_space;                                /* below the soft limit */
 };
 
 /*

@@ -11,7 +11,7 @@
 #include "storage/wal.h"
 
 struct extent {
-	uint64_t first;     /* index of its first record */
+	uint64_t first; /* index of its first record */
 	uint32_t count;
 	uint32_t bytes;     /* of the section */
 	uint32_t leaves_at; /* where its entry hashes begin, within the section */

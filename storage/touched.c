@@ -206,8 +206,8 @@ pack_run(struct commit *c, struct touched *t)
 	buf_put_slice(plain, buf_slice(&t->run_salts));
 	if (t->run.err || t->run_salts.err || buf_reserve(plain, bound) != 0)
 		return STELE_ENOMEM;
-	err = compress_block(c->tools->zip, t->dict, buf_slice(&t->run), plain->p + plain->n,
-			     bound, &n);
+	err = compress_block(c->tools->zip, t->dict, buf_slice(&t->run), plain->p + plain->n, bound,
+			     &n);
 	if (err != 0)
 		return err;
 	plain->n += n;

@@ -21,8 +21,8 @@ struct tree_level {
 
 struct tree {
 	uint64_t size;
-	struct tree_level partial;          /* entry hashes from size & ~255 on */
-	struct tree_level up[TREE_LEVELS];  /* up[0] is level 1 */
+	struct tree_level partial;         /* entry hashes from size & ~255 on */
+	struct tree_level up[TREE_LEVELS]; /* up[0] is level 1 */
 };
 
 /* The empty tree; allocates nothing. */

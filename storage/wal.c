@@ -33,11 +33,11 @@ struct wal_file {
 struct wal {
 	char dir[PATH_MAX];
 	uint64_t incarnation, file_bytes;
-	pthread_mutex_t mu;      /* files, n_files, cap_files */
-	pthread_mutex_t making;  /* one thread makes a file at a time */
-	struct wal_file *files;  /* files[i] is number i + 1 */
+	pthread_mutex_t mu;     /* files, n_files, cap_files */
+	pthread_mutex_t making; /* one thread makes a file at a time */
+	struct wal_file *files; /* files[i] is number i + 1 */
 	uint32_t n_files, cap_files;
-	struct wal_pos end;      /* the writer's */
+	struct wal_pos end; /* the writer's */
 	int mark_fd;
 	unsigned mark_slot;
 	struct sha256 *make_hash; /* under making */
@@ -151,8 +151,8 @@ open_mark(struct wal *w, enum wal_mode mode)
 	if (w->mark_fd < 0 || fstat(w->mark_fd, &sb) != 0)
 		return stele_err_from_errno(errno);
 	if (sb.st_size < (off_t)sizeof zeros)
-		err = file_pwrite(w->mark_fd, zeros + sb.st_size,
-				  sizeof zeros - (size_t)sb.st_size, (uint64_t)sb.st_size);
+		err = file_pwrite(w->mark_fd, zeros + sb.st_size, sizeof zeros - (size_t)sb.st_size,
+				  (uint64_t)sb.st_size);
 	if (err == 0 && fsync(w->mark_fd) != 0)
 		err = STELE_EIO;
 	return err == 0 ? file_sync_dir(w->dir) : err;

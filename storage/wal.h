@@ -82,8 +82,7 @@ int wal_reserve(struct wal *w, uint64_t n);
 int wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at);
 
 /* Records that the commit was flushed (step 3), without a flush of its own. */
-int wal_mark_released(struct wal *w, uint64_t sequence, const uint8_t hash[32],
-		      struct sha256 *h);
+int wal_mark_released(struct wal *w, uint64_t sequence, const uint8_t hash[32], struct sha256 *h);
 /* Flushes that record: when idle, and at the end. */
 int wal_sync_released(struct wal *w);
 /* The newest readable mark: sequence 0 when there is none. */
@@ -101,14 +100,14 @@ uint32_t wal_files(struct wal *w, uint64_t *disk_bytes);
  */
 struct wal_scan {
 	struct wal *wal;
-	struct wal_pos at;     /* of the next frame */
-	uint64_t sequence;     /* of the next frame */
-	uint8_t prev[32];      /* hash of the frame before it */
+	struct wal_pos at; /* of the next frame */
+	uint64_t sequence; /* of the next frame */
+	uint8_t prev[32];  /* hash of the frame before it */
 	bool direct;
 	int fd;
 	uint32_t fd_file;
 	uint64_t file_bytes;
-	uint8_t *window;       /* FRAME_ALIGN-aligned */
+	uint8_t *window; /* FRAME_ALIGN-aligned */
 	size_t window_cap, window_n;
 	uint64_t window_at;
 };

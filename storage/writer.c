@@ -379,8 +379,8 @@ commit_and_wait(struct writer *w, struct append_job *job)
 }
 
 int
-writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
-		  struct slice by, struct log **out, bool *created)
+writer_create_log(struct writer *w, struct slice name, const struct policy *policy, struct slice by,
+		  struct log **out, bool *created)
 {
 	struct append_job job;
 	struct log *log;

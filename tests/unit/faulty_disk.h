@@ -104,7 +104,8 @@ pwrite(int fd, const void *p, size_t n, off_t offset)
 {
 	int step = disk_step(DISK_WRITE);
 
-	return step == 1 ? -1 : syscall(SYS_pwrite64, fd, p, step == 2 && n > 1 ? n / 2 : n, offset);
+	return step == 1 ? -1
+			 : syscall(SYS_pwrite64, fd, p, step == 2 && n > 1 ? n / 2 : n, offset);
 }
 
 /* With 64-bit file offsets the name above is pwrite64; LMDB calls the plain one. */

@@ -65,12 +65,12 @@ END_TEST
 START_TEST(what_is_not_such_an_answer_is_refused)
 {
 	static const char *const bad[] = {
-	    "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-	    "HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
-	    "HTTP/1.1 200 OK\r\n\r\n",
-	    "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-	    "\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"\r\n\r\n",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

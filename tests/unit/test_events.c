@@ -155,7 +155,7 @@ START_TEST(each_taking_of_a_request_has_another_key)
 	memcpy(first, requests_take(&set, 1), sizeof first);
 	ck_assert_ptr_nonnull(memmem(first, sizeof first, "Key: k-0000000000000000\r\n\r\n{", 28));
 	ck_assert_ptr_nonnull(
-	    memmem(requests_take(&set, 1), 512, "Key: k-0000000000000001\r\n\r\n{", 28));
+		memmem(requests_take(&set, 1), 512, "Key: k-0000000000000001\r\n\r\n{", 28));
 	requests_fini(&set);
 	events_fini(&e);
 }
@@ -190,7 +190,7 @@ END_TEST
 START_TEST(reads_are_drawn_from_the_whole_range_and_nowhere_else)
 {
 	const struct request_form form = {
-	    .path = "/r/{}?x", .host = "h", .first_index = 10, .n_indexes = 20};
+		.path = "/r/{}?x", .host = "h", .first_index = 10, .n_indexes = 20};
 	struct request_set set;
 	unsigned seen[40] = {0};
 
