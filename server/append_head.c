@@ -129,11 +129,6 @@ append_read_head(struct request *r, struct append *a)
 	memset(a, 0, offsetof(struct append, type_text));
 	a->problem = PROBLEM_NONE;
 	a->line = a->limit = 0;
-	if (entry_log_name_reserved(r->param[0])) {
-		reply_problem(r, PROBLEM_RESERVED_LOG,
-			      "Names beginning with '_' are the server's.");
-		return false;
-	}
 	if (refuse_retention(r) || !read_type(r, a) || !read_key(r, a))
 		return false;
 	if (a->form == APPEND_ONE && cloudevents_is_binary(&r->http))

@@ -216,11 +216,6 @@ res_logs_put(struct request *r)
 	struct buf why;
 	int err;
 
-	if (entry_log_name_reserved(r->param[0])) {
-		reply_problem(r, PROBLEM_RESERVED_LOG,
-			      "Names beginning with '_' are the server's.");
-		return;
-	}
 	if (r->http.known[FIELD_CONTENT_ENCODING].p) {
 		reply_problem(r, PROBLEM_UNSUPPORTED_ENCODING, "Send the policy as it is.");
 		return;

@@ -171,6 +171,11 @@ admit_to_log(struct request *r)
 		return true;
 	if (!auth_admit(r, name))
 		return false;
+	if (entry_log_name_reserved(name) && (r->route->scopes & (SCOPE_APPEND | SCOPE_POLICY))) {
+		reply_problem(r, PROBLEM_RESERVED_LOG,
+			      "Names beginning with '_' are the server's.");
+		return false;
+	}
 	if (r->log || r->route->creates_log)
 		return true;
 	reply_problem(r, PROBLEM_UNKNOWN_LOG, "Create it with PUT /api/v1/logs/%.*s.", (int)name.n,

@@ -104,7 +104,7 @@ class Access(Case):
         self.refused(self.server.post("/api/v1/logs/nonesuch/records", b"1"), 404, "unknown-log")
         self.refused(self.server.post("/api/v1/logs/No_Such/records", b"1"), 400,
                      "invalid-log-name")
-        self.refused(self.server.post("/api/v1/logs/_system/records", b"1"), 404, "unknown-log")
+        self.refused(self.server.post("/api/v1/logs/_system/records", b"1"), 403, "reserved-log")
         self.refused(self.server.request("PUT", "/api/v1/logs/_mine", b"{}"), 403, "reserved-log")
         self.refused(self.server.get("/nothing"), 404, "not-found")
         for index, name in (("99", "unknown-record"), ("9007199254740992", "invalid-parameter"),

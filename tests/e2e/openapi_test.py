@@ -1,0 +1,263 @@
+"""docs/openapi.yaml says what the routing table says, and what a running server does."""
+import json
+import re
+import subprocess
+import unittest
+
+import yaml
+from lib import JSON, NDJSON, ROOT, STELED, Server
+
+DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
+TABLE = json.loads(subprocess.run([STELED, "--routes"], stdout=subprocess.PIPE, check=True).stdout)
+METHODS = ("get", "post", "put", "delete")
+PROBLEM = "urn:stele:problem:"
+
+
+def resolve(node):
+    while "$ref" in node:
+        target = DOCUMENT
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = target
+    return node
+
+
+def operations():
+    for path, item in DOCUMENT["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method], item.get("parameters", [])
+
+
+def path_of(pattern):
+    return pattern.replace("*}", "}")
+
+
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
+         "null": type(None)}
+
+
+def violations(value, schema, where="answer"):
+    """What of value is not as the schema says: the part of JSON Schema that the document uses."""
+    schema = resolve(schema)
+    if "oneOf" in schema:
+        fits = [s for s in schema["oneOf"] if not list(violations(value, s))]
+        if len(fits) != 1:
+            yield f"{where}: fits {len(fits)} of oneOf"
+        return
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(type(value) is TYPES[k] for k in kinds):
+        yield f"{where}: {value!r} is no {kinds}"
+        return
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{where}: {value!r} is none of {schema['enum']}"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        yield f"{where}: {value!r} does not match {schema['pattern']}"
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        for name in schema.get("required", []):
+            if name not in value:
+                yield f"{where}: {name} is missing"
+        for name, member in value.items():
+            if name in known:
+                yield from violations(member, known[name], f"{where}.{name}")
+            elif schema.get("additionalProperties") is False:
+                yield f"{where}: {name} is not described"
+    if isinstance(value, list):
+        for i, element in enumerate(value):
+            yield from violations(element, schema.get("items", {}), f"{where}[{i}]")
+
+
+class Table(unittest.TestCase):
+    def test_every_route_is_described_and_nothing_else(self):
+        table = {(r["method"], path_of(r["path"])) for r in TABLE["routes"]}
+        self.assertEqual(table, {(m, p) for m, p, _, _ in operations()})
+
+    def test_scopes_parameters_and_bodies_are_the_tables(self):
+        described = {(m, p): (o, shared) for m, p, o, shared in operations()}
+        for route in TABLE["routes"]:
+            operation, shared = described[route["method"], path_of(route["path"])]
+            with self.subTest(operation=operation["operationId"]):
+                parameters = [resolve(p) for p in operation.get("parameters", []) + shared]
+                query = {p["name"] for p in parameters if p["in"] == "query"}
+                path = {p["name"] for p in parameters if p["in"] == "path"}
+                self.assertEqual(set(route["scopes"]), set(operation["x-stele-scopes"]))
+                self.assertEqual(route["public"], operation.get("x-stele-public", False))
+                self.assertEqual(route["scopes"] == [], operation["security"] == [])
+                self.assertEqual(set(route["query"]), query)
+                self.assertEqual(set(re.findall(r"{(\w+)\*?}", route["path"])), path)
+                self.assertEqual(route["body"], "requestBody" in operation)
+
+    def test_every_problem_is_described_under_its_status(self):
+        statuses = {p["type"].removeprefix(PROBLEM): p["status"] for p in TABLE["problems"]}
+        general = DOCUMENT["x-stele-problems"]
+        described = set(general["any"]) | set(general["authorised"])
+        for _, _, operation, _ in operations():
+            for status, response in operation["responses"].items():
+                for name in response.get("x-stele-problems", []):
+                    self.assertEqual(str(statuses[name]), status, name)
+                    described.add(name)
+        self.assertEqual(described, set(statuses))
+
+    def test_every_reference_leads_somewhere(self):
+        def walk(node):
+            if isinstance(node, dict):
+                resolve(node)
+                for child in node.values():
+                    walk(child)
+            elif isinstance(node, list):
+                for child in node:
+                    walk(child)
+
+        walk(DOCUMENT)
+
+
+class Live(unittest.TestCase):
+    """Every operation is called; each answer must be one that its description allows."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(options=["--min-free", "0"]).start()
+        cls.called = set()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+        cls.server.remove()
+        expected = {(o["operationId"], int(s)) for _, _, o, _ in operations()
+                    for s in o["responses"] if s.isdigit() and int(s) < 400}
+        missed = expected - cls.called
+        assert not missed, f"described, never answered: {sorted(missed)}"
+
+    def call(self, name, status, fill=None, query="", body=None, headers=None):
+        """Calls the operation of that name and checks its answer; gives the answer back."""
+        method, path, operation = next((m, p, o) for m, p, o, _ in operations()
+                                       if o["operationId"] == name)
+        for key, value in (fill or {}).items():
+            path = path.replace("{%s}" % key, str(value))
+        answer = self.server.request(method, path + query, body, headers)
+        self.assertEqual(answer.status, status, answer.body)
+        described = operation["responses"]
+        self.assertIn("stele-demo", answer.headers)
+        if status >= 400:
+            self.check_problem(answer, described)
+            return answer
+        self.called.add((name, status))
+        self.assertIn(str(status), described)
+        content = described[str(status)].get("content")
+        if not content:
+            self.assertEqual(answer.body, b"")
+            return answer
+        kind = answer.headers["content-type"]
+        self.assertTrue(kind in content or "*/*" in content, kind)
+        payload = name == "getRecord" and "Accept" not in (headers or {})
+        if "schema" in content.get(kind, {}) and kind == "application/json" and not payload:
+            self.assertEqual(list(violations(answer.json(), content[kind]["schema"])), [])
+        return answer
+
+    def check_problem(self, answer, described):
+        self.assertEqual(answer.headers["content-type"], "application/problem+json")
+        problem = answer.json()
+        schema = DOCUMENT["components"]["schemas"]["Problem"]
+        self.assertEqual(list(violations(problem, schema)), [])
+        name = problem["type"].removeprefix(PROBLEM)
+        general = DOCUMENT["x-stele-problems"]
+        own = described.get(str(answer.status), {}).get("x-stele-problems", [])
+        self.assertIn(name, general["any"] + general["authorised"] + own)
+
+    def test_health(self):
+        self.call("livez", 200)
+        self.call("readyz", 200)
+        self.call("readyz", 200, query="?for=append")
+        self.call("readyz", 400, query="?for=tea")
+        self.call("metrics", 200)
+        self.call("metrics", 400, query="?x=y")
+
+    def test_logs(self):
+        log = {"log": "logs"}
+        policy = json.dumps({"retain": {"default": "1y"}, "public": True})
+        self.call("createLog", 201, log, body=policy, headers=JSON)
+        self.call("createLog", 200, log, body=policy, headers=JSON)
+        self.call("createLog", 409, log, body="{}", headers=JSON)
+        self.call("createLog", 422, {"log": "l2"}, body='{"mode":"x"}', headers=JSON)
+        self.call("createLog", 422, {"log": "l2"}, body='{"quota":1}', headers=JSON)
+        self.call("createLog", 415, {"log": "l2"}, body="{}", headers={"Content-Type": "a/b"})
+        self.call("createLog", 403, {"log": "_l"})
+        self.call("createLog", 400, {"log": "L"})
+        self.call("createLog", 413, {"log": "l2"}, body=b" " * 70000, headers=JSON)
+        self.call("getLog", 200, log)
+        self.call("getLog", 404, {"log": "none"})
+        self.call("listLogs", 200)
+        self.call("listLogs", 200, query="?limit=1&after=a")
+
+    def test_records(self):
+        log = {"log": "records"}
+        self.server.create_log("records")
+        self.call("append", 201, log, body="{}", headers=JSON)
+        self.call("append", 201, log, body="{}", headers={**JSON, "Prefer": "return=minimal"})
+        self.call("append", 201, log, body="{}\n{}", headers=NDJSON)
+        self.call("append", 201, log, body="{}\n{}",
+                  headers={**NDJSON, "Prefer": "return=minimal"})
+        key = {**NDJSON, "Idempotency-Key": "k"}
+        self.call("append", 201, log, body="1\n2", headers=key, query="?proof=all")
+        self.call("append", 201, log, body="1\n2\n3", headers=key, query="?proof=all")
+        self.call("append", 201, log, body="1\n2\n3", headers=key, query="?proof=all")
+        self.call("append", 422, log, body="1\n3", headers=key)
+        self.call("append", 400, log, body="{}\n{", headers=NDJSON)
+        self.call("append", 400, log, body="\n", headers=NDJSON)
+        self.call("append", 400, log, body="{}",
+                  headers={"Content-Type": "application/cloudevents+json"})
+        self.call("append", 400, log, body="[{}]",
+                  headers={"Content-Type": "application/cloudevents-batch+json"})
+        self.call("append", 400, log, body="x", headers={**JSON, "Content-Encoding": "gzip"})
+        self.call("append", 415, log, body="x", headers={**JSON, "Content-Encoding": "br"})
+        self.call("append", 413, log, body=b"x" * (1 << 20) + b"x")
+        self.call("append", 422, log, body="1", headers={"Stele-Retain-For": "7y"})
+        self.call("append", 403, {"log": "_x"}, body="1")
+        self.call("append", 404, {"log": "none"}, body="1")
+        one = {**log, "index": 1}
+        answer = self.call("getRecord", 200, one)
+        self.call("getRecord", 304, one, headers={"If-None-Match": answer.headers["etag"]})
+        self.call("getRecord", 206, one, headers={"Range": "bytes=0-0"})
+        self.call("getRecord", 416, one, headers={"Range": "bytes=9-"})
+        self.call("getRecord", 200, one, headers={"Accept": "application/json"})
+        self.server.post("/api/v1/logs/records/records", b"\xff")
+        size = self.server.get("/api/v1/logs/records").json()["size"]
+        self.call("getRecord", 200, {**log, "index": size - 1},
+                  headers={"Accept": "application/json"})
+        self.call("getRecord", 404, {**log, "index": size})
+        self.call("getRecord", 400, {**log, "index": "x"})
+
+    def test_proofs_and_tiles(self):
+        log, text = {"log": "proofs"}, {"Accept": "text/plain"}
+        self.server.create_log("proofs")
+        self.server.post("/api/v1/logs/proofs/records", b"1\n2\n3", NDJSON)
+        for name, query in (("proveInclusion", "?index=2"), ("proveConsistency", "?from=2")):
+            self.call(name, 200, log, query)
+            self.call(name, 200, log, query, headers=text)
+            self.call(name, 200, log, query + ("&size=3" if "index" in query else "&to=3"))
+            self.call(name, 406, log, query + ("&size=3" if "index" in query else "&to=3"),
+                      headers=text)
+            self.call(name, 400, log)
+            self.call(name, 400, log, query.replace("2", "9"))
+            self.call(name, 400, log, query + query.replace("?", "&"))
+        self.call("getCheckpoint", 200, log)
+        for path in ("0/000.p/4", "0/000.p/1", "entries/000.p/4"):
+            self.call("getTile", 200, {**log, "path": path})
+        for path in ("0/000", "0/000.p/5", "0/001.p/1", "1/000.p/1", "0/0", "entries/x", "64/000",
+                     "0/000.p/0", "0/000.p/256", "0/000.p/04"):
+            self.call("getTile", 404, {**log, "path": path})
+
+    def test_tokens(self):
+        self.call("listTokens", 200)
+        body = json.dumps({"scopes": ["read"], "logs": ["a*"], "expires": "90d"})
+        made = self.call("createToken", 201, body=body, headers=JSON).json()
+        self.call("createToken", 422, body="{}", headers=JSON)
+        self.call("listTokens", 200, query="?limit=1")
+        self.call("revokeToken", 204, {"id": made["id"]})
+        self.call("revokeToken", 404, {"id": made["id"]})
+
+
+if __name__ == "__main__":
+    unittest.main()
