@@ -2,13 +2,11 @@
  * steled: settings, socket, store, tokens, writer, loops, the one line that
  * says it accepts; then, after SIGTERM or SIGINT, the same backwards.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <uv.h>
 
@@ -17,6 +15,7 @@
 #include "proto/check.h"
 #include "proto/err.h"
 #include "server/config.h"
+#include "server/listen.h"
 #include "server/loop.h"
 #include "server/problem.h"
 #include "server/router.h"
@@ -25,7 +24,10 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-enum { EXIT_USAGE = 3 };
+enum {
+	EXIT_USAGE = 3,
+	SPARE_FILES = 512, /* beside connections: the store's, standard streams */
+};
 
 static void
 say(void *ctx, enum store_level level, const char *line)
@@ -46,39 +48,23 @@ fail(struct buf *why, const char *what)
 	return 1;
 }
 
-/* --- sockets --------------------------------------------------------------------------- */
-
-/* Binds one socket for each loop; port 0 becomes the port that the first one gets. */
-static int
-bind_sockets(struct config *c, int *fds, struct buf *why)
-{
-	uint64_t i;
-	int on = 1;
-
-	for (i = 0; i < c->loops; i++) {
-		struct sockaddr *a = (struct sockaddr *)&c->address;
-		int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-		fds[i] = fd;
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-		    (c->loops > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) ||
-		    bind(fd, a, c->address_len) || getsockname(fd, a, &c->address_len)) {
-			buf_printf(why, "Cannot listen on %s: %s.", c->listen, strerror(errno));
-			return STELE_EIO;
-		}
-	}
-	return 0;
-}
-
 /* Room for the connections allowed, the store's files and some more. */
 static void
-raise_file_limit(void)
+raise_file_limit(struct config *c)
 {
 	struct rlimit l;
+	char line[160];
 
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &l);
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
+	if (l.rlim_cur < c->max_connections + SPARE_FILES) {
+		snprintf(line, sizeof line,
+			 "%llu open files are allowed, too few for %llu connections: raise "
+			 "ulimit -n or lower --max-connections",
+			 (unsigned long long)l.rlim_cur, (unsigned long long)c->max_connections);
+		say(c, STORE_WARN, line);
 	}
 }
 
@@ -143,7 +129,7 @@ start_loops(struct server *s, const struct config *c, const int *fds, struct buf
 
 	for (i = 0; i < c->loops; i++) {
 		if (loop_new(&s->loops[i], s, fds[i]) != 0) {
-			buf_put_str(why, "Cannot start the event loop.");
+			buf_printf(why, "Cannot listen on %s: the address is taken.", c->listen);
 			return STELE_EIO;
 		}
 		s->n_loops++;
@@ -219,7 +205,7 @@ open_and_serve(struct config *c, struct buf *why)
 	int err;
 
 	CHECK(s);
-	err = bind_sockets(c, fds, why);
+	err = listen_bind(c, fds, why);
 	if (!err)
 		err = store_open(&s->store, &options, why);
 	if (!err) {
@@ -271,7 +257,7 @@ main(int argc, char **argv)
 	} else if (crypto_init() != 0) {
 		status = fail(&text, "this platform has no usable randomness");
 	} else {
-		raise_file_limit();
+		raise_file_limit(&config);
 		if (open_and_serve(&config, &text) != 0)
 			status = fail(&text, "");
 	}
