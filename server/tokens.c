@@ -79,8 +79,9 @@ hash_secret(uint8_t out[TOKEN_HASH_BYTES], const struct token_set *set, const ch
 
 /* Looks at every byte, whatever they are. */
 static bool
-same(const uint8_t *a, const uint8_t *b, size_t n)
+same(const void *left, const void *right, size_t n)
 {
+	const uint8_t *a = left, *b = right;
 	volatile uint8_t differ = 0;
 	size_t i;
 
@@ -89,11 +90,29 @@ same(const uint8_t *a, const uint8_t *b, size_t n)
 	return differ == 0;
 }
 
+/* Whether secret is the token's: against the secret proven before, else by its hash. */
+static bool
+secret_is(const struct token_set *set, struct token *token, const char *secret)
+{
+	uint8_t hash[TOKEN_HASH_BYTES];
+	int none = 0;
+
+	if (atomic_load_explicit(&token->proven, memory_order_acquire) == 2)
+		return same(secret, token->secret, TOKEN_SECRET_CHARS);
+	hash_secret(hash, set, token->id, slice_of(secret, TOKEN_SECRET_CHARS));
+	if (!same(hash, token->hash, sizeof hash))
+		return false;
+	if (atomic_compare_exchange_strong(&token->proven, &none, 1)) {
+		memcpy(token->secret, secret, TOKEN_SECRET_CHARS);
+		atomic_store_explicit(&token->proven, 2, memory_order_release);
+	}
+	return true;
+}
+
 struct token *
 tokens_check(struct tokens *t, struct slice text, int64_t now_ns)
 {
 	const char *id = (const char *)text.p + sizeof prefix - 1;
-	uint8_t hash[TOKEN_HASH_BYTES];
 	struct token *token = NULL;
 	bool found;
 	size_t at;
@@ -104,10 +123,8 @@ tokens_check(struct tokens *t, struct slice text, int64_t now_ns)
 	pthread_rwlock_rdlock(&t->lock);
 	at = place(&t->set, id, &found);
 	if (found) {
-		hash_secret(hash, &t->set, id,
-			    slice_of(id + TOKEN_ID_CHARS + 1, TOKEN_SECRET_CHARS));
 		token = t->set.tokens[at];
-		if (same(hash, token->hash, sizeof hash) &&
+		if (secret_is(&t->set, token, id + TOKEN_ID_CHARS + 1) &&
 		    (token->expires_ns == 0 || now_ns < token->expires_ns))
 			atomic_fetch_add(&token->refs, 1);
 		else
@@ -120,8 +137,10 @@ tokens_check(struct tokens *t, struct slice text, int64_t now_ns)
 void
 token_unref(struct token *token)
 {
-	if (token && atomic_fetch_sub(&token->refs, 1) == 1)
+	if (token && atomic_fetch_sub(&token->refs, 1) == 1) {
+		explicit_bzero(token->secret, sizeof token->secret);
 		free(token);
+	}
 }
 
 bool

@@ -23,9 +23,15 @@ enum {
 	TOKEN_HASH_BYTES = 16,
 };
 
-/* One token; immutable and counted. */
+/* One token; counted, and immutable but for what the first right secret leaves. */
 struct token {
 	atomic_uint refs;
+	/*
+	 * The secret once it was proven by its hash, in memory only, so that the next
+	 * request need not hash it: 0 not yet, 1 being copied, 2 there.
+	 */
+	atomic_int proven;
+	char secret[TOKEN_SECRET_CHARS];
 	char id[TOKEN_ID_CHARS + 1];
 	char principal[LIMIT_WRITER_BYTES + 1]; /* entries name it as their writer */
 	uint8_t hash[TOKEN_HASH_BYTES];
