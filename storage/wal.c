@@ -26,8 +26,7 @@ enum { MARK_BYTES = 128, MARK_SLOT = 4096, MARK_HASHED = 64 };
 static const char mark_magic[8] = "stelerel";
 
 struct wal_file {
-	int fd;        /* for reading, and for writing where there is no other */
-	int direct_fd; /* O_DIRECT | O_DSYNC, or -1 where the file system has none */
+	int fd;
 	uint64_t bytes;
 };
 
@@ -39,35 +38,17 @@ struct wal {
 	struct wal_file *files; /* files[i] is number i + 1 */
 	uint32_t n_files, cap_files;
 	struct wal_pos end; /* the writer's */
-	uint8_t *staging;        /* the writer's: FRAME_ALIGN-aligned copy for direct writes */
-	size_t staging_bytes;
 	int mark_fd;
 	unsigned mark_slot;
 	struct sha256 *make_hash; /* under making */
 	atomic_bool hurry;        /* the writer waits for a file */
 };
 
-/*
- * A second descriptor that writes past the page cache and returns when the
- * data is durable: one wait for the disk where write and fdatasync are two.
- */
 static int
-open_direct(const struct wal *w, uint32_t number)
+add_file(struct wal *w, int fd, uint64_t bytes)
 {
-	char path[PATH_MAX];
+	int err = 0;
 
-	if (walfile_name(path, sizeof path, w->dir, number) != 0)
-		return -1;
-	return open(path, O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC);
-}
-
-static int
-add_file(struct wal *w, uint32_t number, int fd, uint64_t bytes)
-{
-	int direct_fd = open_direct(w, number), err = 0;
-
-	/* no read-ahead: it would cache what is about to be written behind its back */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	pthread_mutex_lock(&w->mu);
 	if (w->n_files == w->cap_files) {
 		uint32_t cap = w->cap_files ? w->cap_files * 2 : 16;
@@ -80,17 +61,15 @@ add_file(struct wal *w, uint32_t number, int fd, uint64_t bytes)
 		}
 	}
 	if (err == 0)
-		w->files[w->n_files++] = (struct wal_file){fd, direct_fd, bytes};
+		w->files[w->n_files++] = (struct wal_file){fd, bytes};
 	pthread_mutex_unlock(&w->mu);
-	if (err != 0 && direct_fd >= 0)
-		close(direct_fd);
 	return err;
 }
 
 static struct wal_file
 get_file(struct wal *w, uint32_t number)
 {
-	struct wal_file f = {-1, -1, 0};
+	struct wal_file f = {-1, 0};
 
 	pthread_mutex_lock(&w->mu);
 	if (number >= 1 && number <= w->n_files)
@@ -108,7 +87,7 @@ make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
 	if (get_file(w, number).fd < 0) {
 		fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, hurry,
 				    w->make_hash);
-		err = fd < 0 ? fd : add_file(w, number, fd, w->file_bytes);
+		err = fd < 0 ? fd : add_file(w, fd, w->file_bytes);
 		if (err != 0 && fd >= 0)
 			close(fd);
 	}
@@ -148,7 +127,7 @@ open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
-		err = fd < 0 ? fd : add_file(w, i, fd, bytes);
+		err = fd < 0 ? fd : add_file(w, fd, bytes);
 		if (err != 0)
 			buf_printf(why, "%s/%08u.wal: %s. ", w->dir, i, stele_strerror(err));
 	}
@@ -225,15 +204,11 @@ wal_close(struct wal *w)
 {
 	if (!w)
 		return;
-	for (uint32_t i = 0; i < w->n_files; i++) {
+	for (uint32_t i = 0; i < w->n_files; i++)
 		close(w->files[i].fd);
-		if (w->files[i].direct_fd >= 0)
-			close(w->files[i].direct_fd);
-	}
 	if (w->mark_fd >= 0)
 		close(w->mark_fd);
 	free(w->files);
-	free(w->staging);
 	sha256_free(w->make_hash);
 	pthread_mutex_destroy(&w->mu);
 	pthread_mutex_destroy(&w->making);
@@ -293,25 +268,6 @@ wal_reserve(struct wal *w, uint64_t n)
 	return 0;
 }
 
-/* The frame in memory that a direct write may use. */
-static int
-stage(struct wal *w, const void *p, size_t n)
-{
-	size_t cap = w->staging_bytes ? w->staging_bytes : 16 * FRAME_ALIGN;
-
-	while (cap < n)
-		cap *= 2;
-	if (cap > w->staging_bytes) {
-		free(w->staging);
-		w->staging = aligned_alloc(FRAME_ALIGN, cap);
-		w->staging_bytes = w->staging ? cap : 0;
-	}
-	if (!w->staging)
-		return STELE_ENOMEM;
-	memcpy(w->staging, p, n);
-	return 0;
-}
-
 int
 wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
 {
@@ -319,15 +275,9 @@ wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
 	int err;
 
 	CHECK(n % FRAME_ALIGN == 0 && f.fd >= 0 && n <= f.bytes - w->end.offset);
-	if (f.direct_fd >= 0) {
-		err = stage(w, p, n);
-		if (err == 0)
-			err = file_pwrite(f.direct_fd, w->staging, n, w->end.offset);
-	} else {
-		err = file_pwrite(f.fd, p, n, w->end.offset);
-		if (err == 0 && fdatasync(f.fd) != 0)
-			err = STELE_EIO;
-	}
+	err = file_pwrite(f.fd, p, n, w->end.offset);
+	if (err == 0 && fdatasync(f.fd) != 0)
+		err = STELE_EIO;
 	if (err != 0)
 		return STELE_EIO; /* space was there: a write that fails here is a storage error */
 	*at = w->end;
