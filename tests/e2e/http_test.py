@@ -293,6 +293,8 @@ class Records(Case):
         path = f"{RECORDS}/{index}"
         whole = self.server.get(path)
         etag = whole.headers["etag"]
+        self.assertEqual(whole.headers["x-content-type-options"], "nosniff")
+        self.assertIn("sandbox", whole.headers["content-security-policy"])
         answer = self.server.get(path, {"Range": "bytes=2-4"})
         self.assertEqual((answer.status, answer.body), (206, b"234"))
         self.assertEqual(answer.headers["content-range"], "bytes 2-4/10")

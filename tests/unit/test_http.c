@@ -200,6 +200,24 @@ START_TEST(lines_end_in_crlf_and_nothing_else)
 }
 END_TEST
 
+/* Refused by a rule of ours, whatever the parser underneath thinks of it. */
+static void
+assert_refused_by(const char *text, const char *rule)
+{
+	assert_refused(text, PROBLEM_MALFORMED_HTTP);
+	ck_assert_msg(strstr(h.detail, rule) != NULL, "%s: %s", h.detail, text);
+}
+
+START_TEST(the_rules_that_matter_are_our_own)
+{
+	assert_refused_by("GET / HTTP/1.1\nHost: x\r\n\r\n", "LF without CR");
+	assert_refused_by(GET "A: b\n\r\n", "LF without CR");
+	assert_refused_by(GET "A: b\rC: d\r\n\r\n", "CR that ends nothing");
+	assert_refused_by(GET "A: b\r\n c\r\n\r\n", "folded");
+	assert_refused_by(GET ": b\r\n\r\n", "no name");
+}
+END_TEST
+
 START_TEST(there_is_one_way_to_say_where_a_body_ends)
 {
 	assert_refused(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -299,15 +317,25 @@ END_TEST
 
 START_TEST(chunks_that_are_mostly_framing_are_refused)
 {
-	const char *head = POST "Transfer-Encoding: chunked\r\n\r\n1;";
-	static char text[300000];
-	size_t n = strlen(head);
+	static char text[400000];
+	size_t n = strlen(strcpy(text, POST "Transfer-Encoding: chunked\r\n\r\n"));
+	int i;
 
-	memcpy(text, head, n);
-	memset(text + n, 'x', 290000);
-	text[n + 290000] = '\0';
+	for (i = 0; i < 300; i++) {
+		n += (size_t)sprintf(text + n, "1;");
+		memset(text + n, 'x', 900);
+		n += 900;
+		n += (size_t)sprintf(text + n, "\r\ny\r\n");
+	}
 	ck_assert_int_eq(request(text, 4000, 1 << 20), STEP_BAD);
 	ck_assert_int_eq(h.problem, PROBLEM_MALFORMED_HTTP);
+	ck_assert_ptr_nonnull(strstr(h.detail, "more framing than content"));
+
+	n = strlen(strcpy(text, POST "Transfer-Encoding: chunked\r\n\r\n1;"));
+	memset(text + n, 'x', 2000);
+	text[n + 2000] = '\0';
+	ck_assert_int_eq(request(text, 4000, 1 << 20), STEP_BAD);
+	ck_assert_ptr_nonnull(strstr(h.detail, "too long"));
 }
 END_TEST
 
@@ -371,6 +399,7 @@ main(void)
 	tcase_add_test(t, pipelined_requests_come_one_after_the_other);
 	tcase_add_test(t, an_early_answer_may_skip_a_body_that_is_there);
 	tcase_add_test(t, lines_end_in_crlf_and_nothing_else);
+	tcase_add_test(t, the_rules_that_matter_are_our_own);
 	tcase_add_test(t, there_is_one_way_to_say_where_a_body_ends);
 	tcase_add_test(t, a_head_that_breaks_a_rule_is_refused_by_its_rule);
 	tcase_add_test(t, every_size_has_its_bound);
