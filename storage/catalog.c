@@ -16,6 +16,7 @@
 #include "proto/err.h"
 #include "proto/le.h"
 #include "storage/file.h"
+#include "storage/pages.h"
 
 enum { STATE_BYTES = 256, STATE_HASHED = 224, KEY_MAX = 64, CHECK_SECONDS = 60 };
 
@@ -163,7 +164,7 @@ catalog_close(struct catalog *c)
 	free(c);
 }
 
-/* Reads everything: keys ascend, each is found again by look-up, the sum is the one written. */
+/* Reads everything: each key is found again by look-up, the sum is the one written. */
 static int
 walk(struct catalog *c, struct catalog_state *state)
 {
@@ -198,9 +199,12 @@ walk(struct catalog *c, struct catalog_state *state)
 	return err;
 }
 
-/* The walk in a child: what a damaged page does to LMDB stays there. */
+/*
+ * The pages by hand, then the walk, in a child: what a damaged page does to
+ * LMDB stays there.
+ */
 static int
-check_in_child(const char *data_dir)
+check_in_child(const char *data_dir, const char *path)
 {
 	int status;
 	pid_t pid = fork();
@@ -213,7 +217,10 @@ check_in_child(const char *data_dir)
 		alarm(CHECK_SECONDS);
 		if (!freopen("/dev/null", "w", stderr)) /* LMDB's own last words */
 			_exit(2);
-		_exit(env_open(&c, data_dir, MDB_RDONLY) == 0 && walk(c, &state) == 0 ? 0 : 1);
+		_exit(pages_check(path) == 0 && env_open(&c, data_dir, MDB_RDONLY) == 0 &&
+				      walk(c, &state) == 0
+			      ? 0
+			      : 1);
 	}
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno != EINTR)
@@ -233,7 +240,7 @@ catalog_open(struct catalog **out, const char *data_dir, struct catalog_state *s
 	snprintf(path, sizeof path, "%s/catalog.mdb", data_dir);
 	if (stat(path, &sb) != 0)
 		return stele_err_from_errno(errno);
-	err = check_in_child(data_dir);
+	err = check_in_child(data_dir, path);
 	if (err == 0)
 		err = env_open(&c, data_dir, 0);
 	if (err != 0)
@@ -251,13 +258,22 @@ int
 catalog_create(struct catalog **out, const char *data_dir)
 {
 	char path[PATH_MAX];
+	struct catalog *c;
 	int err;
 
 	snprintf(path, sizeof path, "%s/catalog.mdb", data_dir);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return STELE_EIO;
-	err = env_open(out, data_dir, 0);
-	return err == 0 ? file_sync_dir(data_dir) : err;
+	err = env_open(&c, data_dir, 0);
+	if (err != 0)
+		return err;
+	err = file_sync_dir(data_dir);
+	if (err != 0) {
+		catalog_close(c);
+		return err;
+	}
+	*out = c;
+	return 0;
 }
 
 int

@@ -80,6 +80,8 @@ save(struct store *st)
 	if (sequence == atomic_load(&st->saved_sequence) && !st->unsaved)
 		return 0;
 	err = catalog_save(st);
+	if (err == STELE_EDAMAGED)
+		err = catalog_renew(st);
 	if (err == 0 && sequence != st->marked_sequence)
 		err = wal_sync_released(st->wal);
 	if (err == 0)

@@ -222,11 +222,13 @@ load_catalog(struct recovery *r, struct catalog_state *state)
 	return err;
 }
 
+/* A catalogue that finds no room yet is made by the first save that does. */
 static int
 start_over(struct recovery *r, int reason)
 {
 	struct store *st = r->st;
 	uint64_t disk_bytes;
+	int err;
 
 	if (reason != STELE_ENOTFOUND || wal_files(st->wal, &disk_bytes) > 1)
 		store_say(st, STORE_WARN, "catalog.mdb: %s; rebuilding it from the WAL",
@@ -236,7 +238,27 @@ start_over(struct recovery *r, int reason)
 	st->catalog = NULL;
 	keyindex_reset(&st->keys);
 	buf_reset(r->why);
-	return catalog_create(&st->catalog, st->dir);
+	err = catalog_create(&st->catalog, st->dir);
+	return err == STELE_ENOSPACE ? 0 : err;
+}
+
+/*
+ * The catalogue, saved if it is behind. A full disk is no reason not to start:
+ * reads go on, and the next save finds all of it.
+ */
+static int
+save_rest(struct store *st)
+{
+	int err = STELE_ENOSPACE;
+
+	if (st->catalog)
+		err = st->dirty || st->saved_sequence == 0 ? catalog_save(st) : 0;
+	if (err == STELE_EDAMAGED)
+		err = catalog_renew(st);
+	if (err != STELE_ENOSPACE)
+		return err;
+	store_say(st, STORE_WARN, "catalog.mdb: not enough free space to save it");
+	return 0;
 }
 
 static int
@@ -271,9 +293,7 @@ recover(struct recovery *r, bool rebuild)
 		err = settle(r);
 	if (err == 0)
 		err = sign_all(st);
-	if (err == 0 && (st->dirty || st->saved_sequence == 0))
-		err = catalog_save(st);
-	return err;
+	return err == 0 ? save_rest(st) : err;
 }
 
 int

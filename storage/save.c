@@ -231,6 +231,8 @@ catalog_save(struct store *st)
 {
 	int err;
 
+	if (!st->catalog)
+		return catalog_renew(st);
 	if (!st->unsaved) {
 		st->unsaved = calloc(1, sizeof *st->unsaved);
 		if (!st->unsaved)
@@ -245,6 +247,28 @@ catalog_save(struct store *st)
 	st->unsaved = NULL;
 	atomic_fetch_add(&st->catalog_commits, 1);
 	return 0;
+}
+
+int
+catalog_renew(struct store *st)
+{
+	int err;
+
+	store_say(st, STORE_WARN, "making catalog.mdb anew");
+	unsaved_free(st->unsaved);
+	st->unsaved = NULL;
+	pthread_rwlock_wrlock(&st->lock);
+	for (size_t i = 0; i < st->n_logs; i++) {
+		struct log *log = st->by_name[i];
+		log->saved_extents = log->saved_dicts = 0;
+		memset(log->saved_up, 0, sizeof log->saved_up);
+		log_mark_dirty(log);
+	}
+	pthread_rwlock_unlock(&st->lock);
+	catalog_close(st->catalog);
+	st->catalog = NULL;
+	err = catalog_create(&st->catalog, st->dir);
+	return err == 0 ? catalog_save(st) : err;
 }
 
 /* --- loading ------------------------------------------------------------ */

@@ -17,6 +17,12 @@ struct toolbox;
  */
 int catalog_save(struct store *st);
 
+/*
+ * Makes the catalogue anew from memory: there was no room for one, or the one
+ * there is cannot be written. Upkeep's. Errors as catalog_save.
+ */
+int catalog_renew(struct store *st);
+
 /* Forgets a snapshot that could not be saved. */
 struct unsaved;
 void unsaved_free(struct unsaved *u);

@@ -21,7 +21,7 @@ struct scratch {
 	struct store *st;
 	struct toolbox *tools;
 	int64_t now_ns;
-	unsigned errors; /* lines said at STORE_ERROR */
+	unsigned errors, warnings; /* lines said at these levels */
 	struct store_options opts;
 };
 
@@ -39,7 +39,9 @@ scratch_say(void *ctx, enum store_level level, const char *line)
 	struct scratch *s = ctx;
 
 	s->errors += level == STORE_ERROR;
-	(void)line;
+	s->warnings += level == STORE_WARN;
+	if (getenv("STELE_TEST_VERBOSE"))
+		fprintf(stderr, "%s\n", line);
 }
 
 static inline int
