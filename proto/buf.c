@@ -101,27 +101,69 @@ buf_put_base64(struct buf *b, const void *p, size_t n)
 	b->n += base64_encode((char *)b->p + b->n, p, n);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/*
+ * Copies the bytes at p, of which left are there, up to the first that a JSON
+ * string must escape (below 0x20, quote, backslash) or the eighth; returns how
+ * many. out has room for eight. A borrow may mark bytes above a true hit, never
+ * below one, and only the lowest counts.
+ */
+static size_t
+copy_plain(uint8_t *out, const uint8_t *p, size_t left)
+{
+	uint64_t v = 0, quote, slash, hits;
+
+	memcpy(&v, p, left < 8 ? left : 8);
+	memcpy(out, &v, 8);
+	quote = v ^ EACH('"');
+	slash = v ^ EACH('\\');
+	hits = ((v - EACH(0x20)) & ~v) | ((quote - EACH(1)) & ~quote) |
+	       ((slash - EACH(1)) & ~slash);
+	hits &= EACH(0x80);
+	if (hits) /* a short word's missing bytes are zeros, and hit */
+		return (size_t)__builtin_ctzll(hits) / 8;
+	return 8;
+}
+
+static size_t
+put_escape(uint8_t *out, uint8_t c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (c == '"' || c == '\\') {
+		out[0] = '\\';
+		out[1] = c;
+		return 2;
+	}
+	memcpy(out, "\\u00", 4);
+	out[4] = (uint8_t)hex[c >> 4];
+	out[5] = (uint8_t)hex[c & 15];
+	return 6;
+}
+
+/* Receipts quote whole entries: eight bytes at a time, then one escape. */
 void
 buf_put_json_str(struct buf *b, struct slice s)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t start = 0;
+	enum { ROOM = 16 }; /* a word, an escape, the closing quote */
+	size_t i = 0;
 
-	buf_put_u8(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = s.p[i];
-		if (c >= 0x20 && c != '"' && c != '\\')
+	if (buf_reserve(b, s.n + ROOM) != 0)
+		return;
+	b->p[b->n++] = '"';
+	while (i < s.n) {
+		size_t plain = copy_plain(b->p + b->n, s.p + i, s.n - i);
+
+		b->n += plain;
+		i += plain;
+		if (plain == 8 || i == s.n)
 			continue;
-		buf_put(b, s.p + start, i - start);
-		start = i + 1;
-		if (c == '"' || c == '\\') {
-			buf_put(b, (char[]){'\\', (char)c}, 2);
-		} else {
-			buf_put(b, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-		}
+		b->n += put_escape(b->p + b->n, s.p[i++]);
+		if (buf_reserve(b, s.n - i + ROOM) != 0)
+			return;
 	}
-	buf_put(b, s.p + start, s.n - start);
-	buf_put_u8(b, '"');
+	b->p[b->n++] = '"';
 }
 
 void

@@ -60,6 +60,37 @@ START_TEST(an_error_sticks_until_reset)
 }
 END_TEST
 
+/* One byte that is escaped, at every place of strings that are read by words of eight. */
+START_TEST(json_escapes_are_found_at_every_place)
+{
+	static const uint8_t bytes[] = {'"', '\\', 0, 0x1f};
+	static const char *const want[] = {"\\\"", "\\\\", "\\u0000", "\\u001f"};
+	uint8_t text[40];
+	struct buf b;
+
+	buf_init(&b);
+	for (size_t n = 1; n <= sizeof text; n++) {
+		for (size_t at = 0; at < n; at++) {
+			for (size_t k = 0; k < 4; k++) {
+				size_t e = strlen(want[k]);
+
+				memset(text, at % 2 ? 0xff : 0x20, n);
+				text[at] = bytes[k];
+				buf_reset(&b);
+				buf_put_json_str(&b, slice_of(text, n));
+				ck_assert_uint_eq(b.n, n + 1 + e);
+				ck_assert_int_eq(memcmp(b.p + 1, text, at), 0);
+				ck_assert_int_eq(memcmp(b.p + 1 + at, want[k], e), 0);
+				ck_assert_int_eq(
+					memcmp(b.p + 1 + at + e, text + at + 1, n - at - 1), 0);
+				ck_assert_int_eq(b.p[b.n - 1], '"');
+			}
+		}
+	}
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(json_strings_are_escaped)
 {
 	struct buf b;
@@ -114,6 +145,7 @@ main(void)
 	tcase_add_test(t, growth_keeps_every_byte);
 	tcase_add_test(t, an_error_sticks_until_reset);
 	tcase_add_test(t, json_strings_are_escaped);
+	tcase_add_test(t, json_escapes_are_found_at_every_place);
 	tcase_add_test(t, an_arena_gives_aligned_separate_memory);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
