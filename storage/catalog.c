@@ -39,9 +39,11 @@ from_mdb(int rc)
 {
 	if (rc == 0)
 		return 0;
-	if (rc == MDB_MAP_FULL)
+	if (rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT)
 		return STELE_ENOSPACE;
-	return rc > 0 ? stele_err_from_errno(rc) : STELE_EDAMAGED;
+	if (rc == ENOMEM)
+		return STELE_ENOMEM;
+	return rc > 0 ? STELE_EIO : STELE_EDAMAGED; /* after half a write errno may be stale */
 }
 
 /* Adds (sign +1) or takes away (-1) an entry's hash. */

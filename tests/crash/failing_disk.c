@@ -1,0 +1,403 @@
+/*
+ * Every write, flush and rename of a store's life fails once.
+ *
+ * A scripted life (first start, logs, appends over several WAL files, keys that
+ * spill, a dictionary, saves, a restart) is run once to count its operations,
+ * and then again and again with the n-th one failing: with EIO, with ENOSPC, or
+ * after half a write. Each time it must hold that
+ *
+ *   - what fails with EIO while the store runs makes it read-only, and says so;
+ *     later appends get STELE_EREADONLY, and nothing else
+ *   - without room nothing breaks: the act fails, and works when tried again,
+ *     unless what failed was written in place
+ *   - everything acknowledged before is read while the store is still open
+ *   - after a restart on a whole disk all of it is there, every head that was
+ *     released is a prefix of the head now, and appends go on
+ */
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/init.h"
+#include "crypto/merkle.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "storage/append.h"
+#include "storage/internal.h"
+#include "storage/read.h"
+#include "tests/unit/faulty_disk.h"
+
+enum { LOGS = 2, MAX_ACKS = 256, BIG = 300000 };
+
+struct ack {
+	int log;
+	uint64_t index;
+	unsigned n;      /* which payload */
+	uint64_t size;   /* of the head that came with it */
+	uint8_t root[32];
+};
+
+static struct {
+	char dir[256];
+	struct store_options opts;
+	struct store *st;
+	struct log *logs[LOGS];
+	struct toolbox *tools;
+	struct sha256 *h;
+	struct ack acks[MAX_ACKS];
+	unsigned n_acks, n_payloads;
+	unsigned errors;  /* lines said at STORE_ERROR */
+	bool was_failing; /* the fault came while the store was running */
+	char what[128];
+} g;
+
+static void __attribute__((format(printf, 2, 3))) must(bool holds, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (holds)
+		return;
+	va_start(ap, fmt);
+	printf("%s: ", g.what);
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+	exit(1);
+}
+
+static void
+say(void *ctx, enum store_level level, const char *line)
+{
+	(void)ctx;
+	g.errors += level == STORE_ERROR;
+	if (getenv("STELE_TEST_VERBOSE"))
+		fprintf(stderr, "%s: %s\n", g.what, line);
+}
+
+static int
+remove_one(const char *path, const struct stat *sb, int type, struct FTW *f)
+{
+	(void)sb;
+	(void)type;
+	return f->level ? remove(path) : 0;
+}
+
+/* The n-th payload: every seventh fills much of a WAL file. */
+static struct slice
+payload(unsigned n, char *out)
+{
+	size_t bytes = n % 7 == 3 ? BIG : 200;
+
+	for (size_t i = 0; i < bytes; i++)
+		out[i] = (char)('!' + (i * 2654435761u + n * 40503u + i * i * 31u) % 90);
+	return slice_of(out, bytes);
+}
+
+static bool
+opens(void)
+{
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = store_open(&g.st, &g.opts, &why);
+	if (err != 0) {
+		must(why.n != 0, "refused without a word");
+		g.st = NULL;
+	}
+	buf_fini(&why);
+	return err == 0;
+}
+
+/* What must hold right after an act of the running store failed with err. */
+static void
+after_failure(int err)
+{
+	bool read_only = atomic_load(&g.st->read_only);
+
+	must(atomic_load(&disk.failed), "error without a fault: %s", stele_strerror(err));
+	g.was_failing = true;
+	if (disk.error == EIO)
+		must(read_only, "not read-only after %s", stele_strerror(err));
+	must(!read_only || g.errors, "read-only without a word");
+	must(read_only || err == STELE_ENOSPACE, "not read-only, but %s", stele_strerror(err));
+}
+
+static int
+append(int log)
+{
+	static char bytes[BIG];
+	struct append_item item = {.media_type = slice_str("text/plain"), .has_key = true};
+	struct append_job job;
+	struct slice key = slice_of(&g.n_payloads, sizeof g.n_payloads);
+	int err;
+
+	item.payload = payload(g.n_payloads, bytes);
+	append_job_init(&job);
+	log_key_digest(g.logs[log], item.key, 'k', &key, 1);
+	job.log = g.logs[log];
+	job.writer = slice_str("p-test");
+	job.items = &item;
+	job.n_items = 1;
+	CHECK(append_prepare(&job, g.tools) == 0);
+	err = store_append_batch(g.st, &job);
+	must(err == job.err, "batch and job disagree");
+	if (err == 0) {
+		struct ack *a = &g.acks[g.n_acks++];
+		*a = (struct ack){log, item.index, g.n_payloads, job.head->size, {0}};
+		memcpy(a->root, job.head->root, 32);
+	}
+	append_job_fini(&job);
+	g.n_payloads++;
+	return err;
+}
+
+static int
+create(int log)
+{
+	struct policy policy = {.mode = ENTRY_MODE_NONE};
+	const char *names[] = {"one", "two"};
+	struct append_job job;
+	int err;
+
+	err = store_log_conceive(g.st, slice_str(names[log]), &policy, slice_str("p"), &job,
+				 &g.logs[log]);
+	if (err != 0)
+		return err == STELE_EEXIST ? 0 : err;
+	(void)store_append_batch(g.st, &job);
+	err = store_log_born(g.st, &job);
+	append_job_fini(&job);
+	return err;
+}
+
+static void
+find_logs(void)
+{
+	const char *names[] = {"one", "two"};
+
+	for (int i = 0; i < LOGS; i++) {
+		if (store_log_find(g.st, slice_str(names[i]), &g.logs[i]) != 0)
+			g.logs[i] = NULL;
+	}
+}
+
+static void
+check_ack(const struct ack *a)
+{
+	static char bytes[BIG];
+	struct head *now;
+	struct record r;
+	struct proof p;
+	struct arena arena;
+	int err;
+
+	must(g.logs[a->log] != NULL, "log %d is gone", a->log);
+	now = log_head(g.logs[a->log]);
+	must(now->size >= a->size, "the head went back");
+	arena_init(&arena);
+	err = read_record(g.st, g.logs[a->log], a->index, g.tools, &arena, &r);
+	must(err == 0, "record %llu: %s", (unsigned long long)a->index, stele_strerror(err));
+	must(slice_eq(r.payload, payload(a->n, bytes)), "another record at %llu",
+	     (unsigned long long)a->index);
+	arena_fini(&arena);
+	err = read_consistency(g.st, g.logs[a->log], a->size, now->size, g.tools, &p);
+	if (err == 0)
+		err = merkle_verify_consistency(g.h, a->size, a->root, now->size, now->root,
+						(const uint8_t(*)[32])p.hash, p.n);
+	must(err == 0, "a released head is no prefix: %s", stele_strerror(err));
+	head_unref(now);
+}
+
+static void
+check_acks(void)
+{
+	for (unsigned i = 0; i < g.n_acks; i++)
+		check_ack(&g.acks[i]);
+}
+
+/*
+ * One act of the script: done, or failed in the stated way and then, where the
+ * store still writes, done again. False when the life is over.
+ */
+static bool
+act(int (*fn)(int), int arg)
+{
+	bool before = atomic_load(&disk.failed);
+	int err = fn(arg);
+
+	if (err == 0 && !atomic_load(&g.st->read_only)) {
+		must(before || !atomic_load(&disk.failed), "a failure was passed over");
+		return true;
+	}
+	after_failure(err);
+	check_acks();
+	if (!atomic_load(&g.st->read_only)) {
+		disk.at = 0; /* room again */
+		err = fn(arg);
+		must(err == 0, "does not go on with room: %s", stele_strerror(err));
+		return true;
+	}
+	if (g.logs[0])
+		must(append(0) == STELE_EREADONLY, "an append to a read-only store");
+	must(create(LOGS - 1) != 0 || g.logs[LOGS - 1], "a log on a read-only store");
+	return false;
+}
+
+static int
+maintain(int arg)
+{
+	(void)arg;
+	return store_maintain(g.st);
+}
+
+/* Sets the keys aside as if their table were full. */
+static int
+spill(int arg)
+{
+	(void)arg;
+	if (g.st->keys.frozen.n == 0)
+		CHECK(keyindex_freeze(&g.st->keys, g.st->position.end,
+				      g.st->position.sequence + 1, g.st->position.hash) == 0);
+	return store_maintain(g.st);
+}
+
+static bool
+first_half(void)
+{
+	bool alive = act(create, 0) && act(create, 1);
+
+	for (int i = 0; alive && i < 9; i++)
+		alive = act(append, i % LOGS);
+	alive = alive && act(maintain, 0);
+	for (int i = 0; alive && i < 9; i++)
+		alive = act(append, i % 3 == 0);
+	return alive && act(spill, 0) && act(append, 1) && act(maintain, 0);
+}
+
+static bool
+second_half(void)
+{
+	bool alive = true;
+
+	for (int i = 0; alive && i < 4; i++)
+		alive = act(append, i % LOGS);
+	return alive && act(maintain, 0) && act(append, 0);
+}
+
+/* A short write alone may be taken for a full disk. */
+static bool
+failed_hard(void)
+{
+	return atomic_load(&disk.failed) && disk.error == EIO && !disk.shorter;
+}
+
+/* The script, as far as the fault lets it come. */
+static void
+live(void)
+{
+	bool alive;
+
+	if (!opens())
+		return;
+	must(!failed_hard(), "started although an operation failed");
+	alive = first_half();
+	store_close(g.st);
+	g.st = NULL;
+	if (!alive || failed_hard() || !opens())
+		return;
+	must(!failed_hard(), "started although an operation failed");
+	find_logs();
+	check_acks();
+	(void)second_half();
+	store_close(g.st);
+	g.st = NULL;
+}
+
+/* Forgets everything and begins in an empty folder. */
+static void
+begin(const char *what)
+{
+	CHECK(nftw(g.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+	memset(g.logs, 0, sizeof g.logs);
+	g.n_acks = g.n_payloads = g.errors = 0;
+	g.was_failing = false;
+	snprintf(g.what, sizeof g.what, "%s", what);
+}
+
+static void
+run(unsigned kinds, unsigned n, int error, bool shorter)
+{
+	char what[128];
+
+	snprintf(what, sizeof what, "operation %u of kinds %u, %s%s", n, kinds, strerror(error),
+		 shorter ? " after half of it" : "");
+	begin(what);
+	/* half a write is an error only when the rest fails too */
+	disk_fail_at(kinds, n, shorter ? 2 : 1, error, shorter);
+	live();
+	must(disk_repair(NULL), "the fault did not come");
+	must(opens(), "does not start on a whole disk");
+	find_logs();
+	check_acks();
+	must(create(0) == 0 && create(1) == 0, "no log can be made");
+	find_logs();
+	must(append(0) == 0 && append(1) == 0, "no append");
+	must(store_maintain(g.st) == 0, "no save");
+	store_close(g.st);
+	must(opens(), "does not start again");
+	find_logs();
+	check_acks();
+	store_close(g.st);
+}
+
+static unsigned
+count(unsigned kinds)
+{
+	unsigned n;
+
+	begin("counting");
+	disk_fail_at(kinds, 0, 0, 0, false);
+	live();
+	must(!disk_repair(&n), "nothing was to fail");
+	must(g.n_acks == 24, "%u acknowledged", g.n_acks);
+	return n;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct {
+		unsigned kinds;
+		int error;
+		bool shorter;
+	} faults[] = {{DISK_WRITE, EIO, false},  {DISK_WRITE, ENOSPC, false},
+		      {DISK_WRITE, EIO, true},   {DISK_FLUSH, EIO, false},
+		      {DISK_FLUSH, ENOSPC, false}, {DISK_RENAME, EIO, false},
+		      {DISK_RENAME, ENOSPC, false}};
+	unsigned step = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1, runs = 0;
+
+	snprintf(g.dir, sizeof g.dir, "%s/stele-disk-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	if (step == 0 || crypto_init() != 0 || !mkdtemp(g.dir))
+		return 3;
+	g.tools = toolbox_new();
+	g.h = sha256_new();
+	g.opts = (struct store_options){.dir = g.dir,
+					.server_name = "test.example.com",
+					.wal_file_bytes = LIMIT_WAL_FILE_MIN_BYTES,
+					.create = true,
+					.say = say};
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+		unsigned n = count(faults[i].kinds);
+		for (unsigned at = 1; at <= n; at += step, runs++)
+			run(faults[i].kinds, at, faults[i].error, faults[i].shorter);
+	}
+	begin("the end");
+	toolbox_free(g.tools);
+	sha256_free(g.h);
+	rmdir(g.dir);
+	printf("%u lives with one fault each\n", runs);
+	return 0;
+}
