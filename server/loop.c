@@ -53,7 +53,11 @@ loop_submit(struct request *r)
 	l->pending_end = &r->job.next;
 }
 
-/* All together; when that is too much for the queue, as many as fit. */
+/*
+ * All together; when that is too much for the queue, as many as fit. A job
+ * that was taken is the writer's: it may be answered, and its request gone,
+ * before writer_submit returns.
+ */
 static void
 submit_pending(struct loop *l)
 {
@@ -66,12 +70,16 @@ submit_pending(struct loop *l)
 		err = writer_submit(l->server->writer, job);
 		for (; err && job; job = next) {
 			struct request *r = job->owner;
+			int refused = err;
 
 			next = job->next;
 			job->next = NULL;
-			job->err = err == STELE_EBUSY ? writer_submit(l->server->writer, job) : err;
-			if (job->err)
+			if (err == STELE_EBUSY)
+				refused = writer_submit(l->server->writer, job);
+			if (refused) {
+				job->err = refused;
 				r->then(r);
+			}
 		}
 	}
 }
