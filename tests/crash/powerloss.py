@@ -7,7 +7,7 @@ Then thousands of power losses are replayed along the recording, and check_store
 judges what each left (replay.py and check_store.c say how). Recovery itself is
 recorded and replayed the same way.
 
-STELE_POWERLOSS says how many (1000), STELE_SEED with what dice.
+STELE_POWERLOSS says how many (2000), STELE_SEED with what dice.
 """
 import os
 import shutil
@@ -25,7 +25,7 @@ from replay import Model, judge_by, mark, power_losses, read_trace, replay  # no
 
 RECORDER = os.environ.get("STELE_RECORDER", str(BUILD / "tests/librecorder.so"))
 CHECK_STORE = os.environ.get("STELE_CHECK_STORE", str(BUILD / "tests/check_store"))
-STATES = int(os.environ.get("STELE_POWERLOSS", 1000))
+STATES = int(os.environ.get("STELE_POWERLOSS", 2000))
 SEED = int(os.environ.get("STELE_SEED", 1))
 LOGS = ("alpha", "beta")
 WAL_FILE_BYTES = 1 << 20  # small, so that the recording turns over several files
@@ -126,10 +126,10 @@ class PowerLoss(unittest.TestCase):
             mark(trace, f"token {server.token()}")
             for log in LOGS:
                 server.create_log(log)
-            self.work(server, trace, 12)
+            self.work(server, trace, 20)
             server.kill()
             server.start()
-            self.work(server, trace, 8)
+            self.work(server, trace, 12)
             self.assertEqual(server.stop(), 0)
         return trace
 

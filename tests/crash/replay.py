@@ -302,14 +302,14 @@ class PowerLoss:
             first = last
 
 
-def crash_points(n_records, n_states, dice):
-    """How many states to make after each record: {number of records played: states}."""
-    every = range(1, n_records + 1)
-    points = [p for p in every for _ in range(n_states // n_records)]
-    points += dice.sample(every, n_states % n_records)
-    counts = {}
-    for p in points:
-        counts[p] = counts.get(p, 0) + 1
+def crash_points(records, n_states, dice):
+    """How many states to make after each record: {number of records played: states}. Before a
+    mark there are none: after it the same folder has more promises to keep."""
+    ends = [*records[1:], None]
+    points = [i + 1 for i, after in enumerate(ends) if not after or after.op != MARK]
+    counts = dict.fromkeys(points, n_states // len(points))
+    for p in dice.sample(points, n_states % len(points)):
+        counts[p] += 1
     return counts
 
 
@@ -327,7 +327,7 @@ def power_losses(records, n_states, seed, model):
     """Yields (point, seed, PowerLoss, marks) for n_states states along the recording, which model
     plays. Each is to be written before the next is asked for."""
     dice = random.Random(seed)
-    points = crash_points(len(records), n_states, dice)
+    points = crash_points(records, n_states, dice)
     for i, r in enumerate(records):
         model.play(r)
         for _ in range(points.get(i + 1, 0)):
