@@ -15,14 +15,16 @@
 #include "proto/le.h"
 
 enum {
-	PAGE_HEADER = 16, /* u64 number, u16 pad, u16 flags, u16 lower and u16 upper, or u32 pages */
+	PAGE_HEADER =
+		16, /* u64 number, u16 pad, u16 flags, u16 lower and u16 upper, or u32 pages */
 	PAGE_BRANCH = 1,
 	PAGE_LEAF = 2,
 	PAGE_OVERFLOW = 4,
 	PAGE_META = 8,
 	NODE_HEADER = 8, /* u16 low, u16 high, u16 flags, u16 key bytes */
 	NODE_BIG = 1,    /* the value is the number of an overflow page */
-	TREE_BYTES = 48, /* u32 pad, u16 flags, u16 depth, u64 branches, leaves, overflow, entries, root */
+	TREE_BYTES = 48, /* u32 pad, u16 flags, u16 depth, u64 branches, leaves, overflow, entries,
+			    root */
 	META_TREES = 40, /* u32 magic at 16, u32 version; the free list's tree, then the main one */
 	META_LAST = 136, /* u64 last page, u64 transaction */
 	FREE_LIST_FLAGS = 0x4008, /* integer keys, and the whole file's: no folder of its own */
@@ -136,9 +138,9 @@ walk(struct pages *p, struct tree *t, uint64_t number, unsigned depth)
 			return false;
 		if (leaf && !leaf_node(p, t, node, p->size - offset))
 			return false;
-		if (!leaf && (offset + NODE_HEADER + le_get16(node + 6) > p->size ||
-			      !walk(p, t, le_get32(node) | (uint64_t)le_get16(node + 4) << 32,
-				    depth - 1)))
+		if (!leaf &&
+		    (offset + NODE_HEADER + le_get16(node + 6) > p->size ||
+		     !walk(p, t, le_get32(node) | (uint64_t)le_get16(node + 4) << 32, depth - 1)))
 			return false;
 	}
 	return true;

@@ -340,9 +340,8 @@ check_log(struct store *st, const struct known *k, unsigned more)
 	err = read_consistency(st, log, k->size, head->size, g.tools, &p);
 	if (err == STELE_EDAMAGED)
 		o = PARTLY; /* the proof needs hashes that are damaged, and says so */
-	else if (err != 0 ||
-		 merkle_verify_consistency(h, k->size, k->root, head->size, head->root,
-					   (const uint8_t(*)[32])p.hash, p.n) != 0)
+	else if (err != 0 || merkle_verify_consistency(h, k->size, k->root, head->size, head->root,
+						       (const uint8_t(*)[32])p.hash, p.n) != 0)
 		wrong("log %s: the known head is no prefix", k->name);
 	head_unref(head);
 	sha256_free(h);
@@ -443,7 +442,7 @@ is_dense(const struct file *file, size_t byte)
 		return in_page < 136;
 	if (strcmp(file->path, "catalog.mdb") == 0)
 		return byte < 2 * 4096 && in_page < 176; /* LMDB's two roots */
-	return byte < 104; /* a header */
+	return byte < 104;                               /* a header */
 }
 
 /* Whether byte is within 128 bytes of something that is not zero: the rest is never read. */

@@ -34,8 +34,8 @@ enum { LOGS = 2, MAX_ACKS = 256, BIG = 300000 };
 struct ack {
 	int log;
 	uint64_t index;
-	unsigned n;      /* which payload */
-	uint64_t size;   /* of the head that came with it */
+	unsigned n;    /* which payload */
+	uint64_t size; /* of the head that came with it */
 	uint8_t root[32];
 };
 
@@ -258,8 +258,8 @@ spill(int arg)
 {
 	(void)arg;
 	if (g.st->keys.frozen.n == 0)
-		CHECK(keyindex_freeze(&g.st->keys, g.st->position.end,
-				      g.st->position.sequence + 1, g.st->position.hash) == 0);
+		CHECK(keyindex_freeze(&g.st->keys, g.st->position.end, g.st->position.sequence + 1,
+				      g.st->position.hash) == 0);
 	return store_maintain(g.st);
 }
 
@@ -372,8 +372,8 @@ main(int argc, char **argv)
 		unsigned kinds;
 		int error;
 		bool shorter;
-	} faults[] = {{DISK_WRITE, EIO, false},  {DISK_WRITE, ENOSPC, false},
-		      {DISK_WRITE, EIO, true},   {DISK_FLUSH, EIO, false},
+	} faults[] = {{DISK_WRITE, EIO, false},    {DISK_WRITE, ENOSPC, false},
+		      {DISK_WRITE, EIO, true},     {DISK_FLUSH, EIO, false},
 		      {DISK_FLUSH, ENOSPC, false}, {DISK_RENAME, EIO, false},
 		      {DISK_RENAME, ENOSPC, false}};
 	unsigned step = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1, runs = 0;

@@ -25,7 +25,8 @@ START_TEST(whatever_the_catalogue_went_through_its_pages_are_believed)
 		catalog_begin(c);
 		for (int i = 0; i < puts; i++) {
 			uint64_t key = (uint64_t)random() % (commit % 2 ? 100 : 10000);
-			size_t n = random() % 50 ? (size_t)random() % 200 : (size_t)random() % 20000;
+			size_t n =
+				random() % 50 ? (size_t)random() % 200 : (size_t)random() % 20000;
 			memset(bytes, i, sizeof bytes);
 			catalog_put(c, CATALOG_LOG, slice_of(&key, 8), slice_of(bytes, n));
 		}
