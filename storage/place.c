@@ -35,7 +35,7 @@ refuse_network(const char *dir, struct buf *why)
 	struct statfs fs;
 
 	if (statfs(dir, &fs) != 0)
-		return STELE_EIO;
+		return stele_err_from_errno(errno);
 	for (size_t i = 0; i < sizeof network_types / sizeof *network_types; i++) {
 		if ((unsigned long)fs.f_type != network_types[i])
 			continue;
@@ -226,21 +226,27 @@ place_make(struct place *p, const char *name)
 			 r[2], r[3]);
 }
 
-/* Whether a WAL file 1 holds a frame: then records may have been acknowledged. */
+/*
+ * Whether there is a catalogue, or a frame in WAL file 1: then records may have
+ * been acknowledged. What cannot be looked at counts as there.
+ */
 static bool
-has_frames(const char *dir)
+has_records(const char *dir)
 {
 	char path[PATH_MAX];
 	uint8_t head[8] = {0};
 	int fd, err;
 
+	snprintf(path, sizeof path, "%s/catalog.mdb", dir);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return true;
 	snprintf(path, sizeof path, "%s/wal/00000001.wal", dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return errno != ENOENT;
 	err = file_pread(fd, head, sizeof head, FRAME_ALIGN);
 	close(fd);
-	return err == 0 && memcmp(head, "\0\0\0\0\0\0\0\0", 8) != 0;
+	return err == STELE_EIO || memcmp(head, "\0\0\0\0\0\0\0\0", 8) != 0;
 }
 
 static int
@@ -269,11 +275,9 @@ empty_folder(const char *dir, const char *name)
 int
 place_clear_unborn(const char *dir, struct buf *why)
 {
-	char path[PATH_MAX];
 	int err;
 
-	snprintf(path, sizeof path, "%s/catalog.mdb", dir);
-	if (access(path, F_OK) == 0 || has_frames(dir)) {
+	if (has_records(dir)) {
 		buf_printf(why,
 			   "%s/stele.id is missing but the directory holds records: restore "
 			   "stele.id from a copy",

@@ -252,6 +252,13 @@ maintain(int arg)
 	return store_maintain(g.st);
 }
 
+static int
+prewrite(int arg)
+{
+	(void)arg;
+	return store_prewrite(g.st);
+}
+
 /* Sets the keys aside as if their table were full. */
 static int
 spill(int arg)
@@ -270,7 +277,7 @@ first_half(void)
 
 	for (int i = 0; alive && i < 9; i++)
 		alive = act(append, i % LOGS);
-	alive = alive && act(maintain, 0);
+	alive = alive && act(maintain, 0) && act(prewrite, 0);
 	for (int i = 0; alive && i < 9; i++)
 		alive = act(append, i % 3 == 0);
 	return alive && act(spill, 0) && act(append, 1) && act(maintain, 0);

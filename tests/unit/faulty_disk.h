@@ -7,6 +7,7 @@
 #define STELE_TESTS_UNIT_FAULTY_DISK_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static struct {
 	unsigned length; /* how many fail from there on */
 	int error;       /* what errno becomes */
 	bool shorter;    /* the first failing write writes a part, the next one fails */
+	bool die;        /* instead of failing, the program is killed */
 } disk = {.kinds = DISK_WRITE | DISK_FLUSH | DISK_RENAME};
 
 /* From now on operation `at` of these kinds fails with error, and length - 1 after it. */
@@ -60,6 +62,8 @@ disk_step(enum disk_call kind)
 	n = atomic_fetch_add(&disk.calls, 1) + 1;
 	if (disk.at == 0 || n < disk.at || n - disk.at >= disk.length)
 		return 0;
+	if (disk.die)
+		raise(SIGKILL);
 	atomic_store(&disk.failed, true);
 	if (disk.shorter && kind == DISK_WRITE && n == disk.at)
 		return 2;
