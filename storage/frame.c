@@ -78,7 +78,10 @@ frame_group_read(struct frame_group *g, struct bytes *b)
 	media = bytes_u8(b);
 	writer = bytes_u8(b);
 	event = bytes_u8(b);
-	(void)bytes_take(b, 7);
+	for (int i = 0; i < 7; i++) {
+		if (bytes_u8(b) != 0)
+			bytes_fail(b);
+	}
 	g->ctl = bytes_u64(b);
 	g->retain_until_ns = (int64_t)bytes_u64(b);
 	g->media_type = bytes_take(b, media);

@@ -122,12 +122,18 @@ open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 	uint32_t highest = 0;
 	int err = highest_file(w->dir, &highest);
 
+	if (err == 0 && highest == 0 && mode != WAL_CREATE) {
+		buf_printf(why, "%s holds no file 00000001.wal: restore it from a copy. ", w->dir);
+		return STELE_EDAMAGED;
+	}
 	if (err == 0 && highest == 0)
-		err = mode == WAL_CREATE ? make_file(w, 1, NULL) : STELE_ENOTFOUND;
+		err = make_file(w, 1, NULL);
 	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, bytes);
+		if (err == STELE_ENOTFOUND)
+			err = STELE_EDAMAGED; /* a hole in the row */
 		if (err != 0)
 			buf_printf(why, "%s/%08u.wal: %s. ", w->dir, i, stele_strerror(err));
 	}

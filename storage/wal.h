@@ -45,8 +45,9 @@ enum wal_mode {
 /*
  * Opens DATA/wal; with WAL_CREATE makes the folder and the first file when there
  * is none. file_bytes is the size of files made from now on. Errors:
- * STELE_ENOTFOUND, STELE_EIO, STELE_EDAMAGED (a hole in the row, a bad file
- * header), STELE_EVERSION, STELE_ENOSPACE; why says which file.
+ * STELE_ENOTFOUND (no such folder), STELE_EIO, STELE_EDAMAGED (no file at all, a
+ * hole in the row, a bad file header), STELE_EVERSION, STELE_ENOSPACE; why says
+ * which file.
  */
 int wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t file_bytes,
 	     enum wal_mode mode, struct buf *why);

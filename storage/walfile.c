@@ -44,6 +44,13 @@ header_write(uint8_t out[FRAME_ALIGN], uint32_t number, uint64_t bytes, uint64_t
 	sha256_hash(h, out + HEADER_HASHED, slice_of(out, HEADER_HASHED));
 }
 
+/* What a failed flush of blocks that were never written before means. */
+static int
+flush_error(void)
+{
+	return errno == ENOSPC || errno == EDQUOT ? STELE_ENOSPACE : STELE_EIO;
+}
+
 /* After a paced step: flushed, then a pause for the commits that share the disk. */
 static int
 pause_after_step(int fd, const atomic_bool *hurry)
@@ -53,7 +60,7 @@ pause_after_step(int fd, const atomic_bool *hurry)
 	if (!hurry || atomic_load(hurry))
 		return 0;
 	if (fdatasync(fd) != 0)
-		return STELE_EIO;
+		return flush_error();
 	nanosleep(&pause, NULL);
 	return 0;
 }
@@ -79,7 +86,7 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic
 	if (err == 0)
 		err = file_pwrite(fd, header, FRAME_ALIGN, 0);
 	if (err == 0 && fsync(fd) != 0)
-		err = errno == ENOSPC || errno == EDQUOT ? STELE_ENOSPACE : STELE_EIO;
+		err = flush_error();
 	return err;
 }
 

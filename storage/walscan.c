@@ -240,15 +240,17 @@ wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head, s
 {
 	struct wal_pos next = {s->at.file + 1, WAL_FIRST_OFFSET};
 	uint64_t disk_bytes;
-	int err = expected_at(s, s->at, h, head, body);
+	int err;
 
+	*at = s->at;
+	err = s->at.file <= wal_files(s->wal, &disk_bytes) ? expected_at(s, s->at, h, head, body)
+							   : STELE_EDAMAGED; /* the file is gone */
 	if (err == STELE_ESYNTAX && next.file <= wal_files(s->wal, &disk_bytes)) {
 		err = expected_at(s, next, h, head, body);
 		if (err == 0)
 			s->at = next;
 	}
 	if (err == STELE_ESYNTAX) {
-		*at = s->at;
 		err = search_rest(s, s->at, h);
 		return err == 0 ? 1 : err;
 	}

@@ -188,11 +188,11 @@ END_TEST
 /* stele.id gone: never taken for a first start while anything is there. */
 START_TEST(a_lost_stele_id_is_refused_and_nothing_is_cleared)
 {
-	const char *also_lost[] = {"", "catalog.mdb", "wal/released"};
+	const char *also_lost[] = {"", "catalog.mdb", "wal/released", "wal/00000001.wal"};
 	char why[1024], path[512];
 	struct scratch s;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		scratch_begin(&s);
 		scratch_append(&s, scratch_log(&s, "l", "{}"), "one");
 		scratch_close(&s);
@@ -203,7 +203,7 @@ START_TEST(a_lost_stele_id_is_refused_and_nothing_is_cleared)
 		snprintf(path, sizeof path, "%s/keys/identity", s.dir);
 		ck_assert_int_eq(access(path, F_OK), 0);
 		shell("mv /tmp/stele-id-test '%s'/stele.id%s", s.dir, "");
-		ck_assert_int_eq(try_open(&s, s.dir, true, why), 0); /* restored */
+		ck_assert_int_eq(try_open(&s, s.dir, true, why), i < 3 ? 0 : STELE_EDAMAGED);
 		scratch_end(&s);
 	}
 }
