@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +14,7 @@
 #include "proto/err.h"
 #include "storage/internal.h"
 
-enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10, WRITER_SLICE_NS = 100000 };
+enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10 };
 
 /* Work shared out to helpers: part numbers are taken from next until parts. */
 struct shared_work {
@@ -152,32 +151,12 @@ take_batch(struct writer *w)
 	return batch;
 }
 
-/*
- * Asks for a short time slice: a thread that mostly sleeps in flushes then runs
- * as soon as one ends, instead of behind the loops' slices (sched(7), EEVDF; from
- * Linux 6.12 on). A hint: elsewhere nothing changes.
- */
-static void
-ask_for_short_slice(void)
-{
-	struct {
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime_ns, deadline_ns, period_ns;
-	} attr = {.size = 48, .runtime_ns = WRITER_SLICE_NS};
-
-	(void)syscall(SYS_sched_setattr, 0, &attr, 0);
-}
-
 static void *
 writer_main(void *arg)
 {
 	struct writer *w = arg;
 
 	pthread_setname_np(pthread_self(), "stele-writer");
-	ask_for_short_slice();
 	pthread_mutex_lock(&w->mu);
 	for (;;) {
 		struct append_job *batch, *next;
