@@ -174,6 +174,24 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 	le_put64(b.p + 16, 0); /* a founding section has a name */
 	ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), STELE_ESYNTAX);
 	buf_fini(&b);
+	/* blocks whose parts do not add up, and a meta part that is longer than its contents */
+	for (size_t i = 0; i < 3 * SECTION_BLOCK_BYTES; i += 4) {
+		buf_init(&b);
+		make_section(&b, true);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), 0);
+		uint8_t *field = b.p + (s.blocks.p - b.p) + i;
+		le_put32(field, le_get32(field) + 1);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)),
+				 i % SECTION_BLOCK_BYTES == 4 ? 0 : STELE_ESYNTAX);
+		buf_fini(&b);
+	}
+	buf_init(&b);
+	make_section(&b, true);
+	le_put32(b.p, le_get32(b.p) + 8);
+	le_put32(b.p + 96, le_get32(b.p + 96) + 8);
+	buf_put(&b, "12345678", 8);
+	ck_assert_int_eq(frame_section_read_meta(&s, buf_slice(&b)), STELE_ESYNTAX);
+	buf_fini(&b);
 	buf_init(&b);
 	make_section(&b, true);
 	le_put32(b.p + b.n - 20, 7); /* a key of a record that is not there */

@@ -179,14 +179,32 @@ START_TEST(a_frame_fills_a_file_to_its_last_byte_and_no_more)
 
 	row_begin(&r);
 	put_frame(&r, 10);
+	put_frame(&r, FILE_BYTES - WAL_FIRST_OFFSET - FRAME_ALIGN - FRAME_HEADER_BYTES);
+	ck_assert_uint_eq(r.at[1].file, 1);
+	ck_assert_uint_eq(wal_end(r.w).offset, FILE_BYTES);
 	put_frame(&r, FILE_BYTES - WAL_FIRST_OFFSET - FRAME_HEADER_BYTES);
-	ck_assert_uint_eq(r.at[1].file, 2);
+	ck_assert_uint_eq(r.at[2].file, 2);
 	ck_assert_uint_eq(wal_end(r.w).offset, FILE_BYTES);
 	ck_assert_int_eq(wal_reserve(r.w, FILE_BYTES - WAL_FIRST_OFFSET + FRAME_ALIGN),
 			 STELE_ELIMIT);
 	put_frame(&r, 10);
-	ck_assert_uint_eq(r.at[2].file, 3);
-	ends_after(&r, 1, 3);
+	ck_assert_uint_eq(r.at[3].file, 3);
+	ends_after(&r, 1, 4);
+	row_end(&r);
+}
+END_TEST
+
+/* Whole and of the right number, but not the one after the frame before it. */
+START_TEST(a_frame_of_another_history_is_damage)
+{
+	struct row r;
+
+	row_begin(&r);
+	put_frame(&r, 10);
+	put_frame(&r, 10);
+	r.prev[0] ^= 1;
+	put_frame(&r, 10);
+	ends_after(&r, STELE_EDAMAGED, 2);
 	row_end(&r);
 }
 END_TEST
@@ -465,6 +483,7 @@ main(void)
 	const TTest *const tests[] = {
 		frames_follow_each_other_over_files_and_none_spans_two,
 		a_frame_fills_a_file_to_its_last_byte_and_no_more,
+		a_frame_of_another_history_is_damage,
 		a_torn_last_frame_is_the_end,
 		a_torn_frame_that_was_given_up_does_not_hide_the_next_file,
 		a_damaged_frame_with_a_readable_one_behind_it_is_damage,
