@@ -15,6 +15,7 @@
 #include "storage/catalog.h"
 #include "storage/internal.h"
 #include "storage/read.h"
+#include "storage/walfile.h"
 
 struct fsck {
 	const struct fsck_options *opts;
@@ -201,7 +202,7 @@ take_section(struct fsck *f, const struct frame_section *s, struct wal_pos at)
 	err = apply_section(f->st, s, at, f->t, &f->batch, &f->why);
 	if (err != 0) {
 		find(f, f->why.n ? "its log cannot be opened" : "tree, time or order do not hold",
-		     "log id %llu, record %llu", (unsigned long long)s->log_id,
+		     "log %s, records %llu and on", log ? log->name : "that begins here",
 		     (unsigned long long)s->first);
 		return;
 	}
@@ -261,6 +262,45 @@ report_progress(struct fsck *f, struct wal_pos at)
 				  f->total_bytes);
 }
 
+static bool
+all_zero(const uint8_t *p, size_t n)
+{
+	while (n && *p == 0) {
+		p++;
+		n--;
+	}
+	return n == 0;
+}
+
+/* What no frame covers: the rest of each file's header block. */
+static int
+check_headers(struct fsck *f)
+{
+	uint32_t n = wal_files(f->st->wal, &f->total_bytes);
+	uint8_t block[FRAME_ALIGN];
+	int err = 0;
+
+	for (uint32_t i = 1; err == 0 && i <= n; i++) {
+		err = wal_read(f->st->wal, (struct wal_pos){i, 0}, block, sizeof block);
+		if (err == 0 && !all_zero(block + WALFILE_USED, sizeof block - WALFILE_USED))
+			find(f, "bytes that were written as zeros are not; nothing reads them",
+			     "wal/%08u.wal, its first block", i);
+	}
+	return err;
+}
+
+/* And the bytes from a frame's end to the next block, which lie behind the body in memory. */
+static void
+check_padding(struct fsck *f, struct slice body, struct wal_pos at)
+{
+	size_t pad = (FRAME_ALIGN - (FRAME_HEADER_BYTES + body.n) % FRAME_ALIGN) % FRAME_ALIGN;
+
+	if (!all_zero(body.p + body.n, pad))
+		find(f, "bytes that were written as zeros are not; nothing reads them",
+		     "wal/%08u.wal, byte %llu and on", at.file,
+		     (unsigned long long)(at.offset + FRAME_HEADER_BYTES + body.n));
+}
+
 static int
 check_wal(struct fsck *f, struct position *end)
 {
@@ -269,15 +309,18 @@ check_wal(struct fsck *f, struct position *end)
 	struct wal_scan s;
 	int err = wal_scan_init(&s, f->st->wal, at, 1, zeros);
 
-	wal_files(f->st->wal, &f->total_bytes);
+	if (err == 0)
+		err = check_headers(f);
 	while (err == 0) {
 		struct frame_header head;
 		struct slice body;
 		err = wal_scan_next(&s, f->t->sha, &head, &body, &at);
-		if (err == 0)
+		if (err == 0) {
+			check_padding(f, body, at);
 			take_frame(f, &head, body, at);
-		else if (err == STELE_EDAMAGED)
+		} else if (err == STELE_EDAMAGED) {
 			err = take_damaged(f, &s);
+		}
 		report_progress(f, s.at);
 	}
 	end->sequence = s.sequence - 1;
@@ -294,8 +337,14 @@ check_released(struct fsck *f, const struct position *end)
 {
 	uint8_t hash[32];
 	uint64_t sequence;
-	int err = wal_read_released(f->st->wal, &sequence, hash, f->t->sha);
+	unsigned damaged;
+	int err = wal_check_released(f->st->wal, f->t->sha, &damaged);
 
+	if (err == 0 && damaged)
+		find(f, "one of its two marks is damaged; the next start makes it anew",
+		     "wal/released");
+	if (err == 0)
+		err = wal_read_released(f->st->wal, &sequence, hash, f->t->sha);
 	if (err == 0 && sequence == 0 && end->sequence)
 		find(f, "missing or damaged; the next start makes it anew", "wal/released");
 	if (err == 0 && (sequence > end->sequence || (sequence == end->sequence && sequence &&
@@ -336,6 +385,28 @@ check_catalog(struct fsck *f, const struct position *end)
 	catalog_close(c);
 }
 
+/* The server's tokens: no evidence, but steled does not start on a damaged file. */
+static int
+check_tokens(struct fsck *f)
+{
+	char path[4096];
+	struct buf body;
+	int err;
+
+	snprintf(path, sizeof path, "%s/keys/tokens", f->st->dir);
+	buf_init(&body);
+	err = keyfile_read(path, &body, f->st->seal);
+	keyfile_wipe(&body);
+	if (err == STELE_ENOMEM)
+		return err;
+	if (err != 0 && err != STELE_ENOTFOUND)
+		find(f,
+		     "steled cannot read its tokens and will not start: restore the file from a "
+		     "copy, or remove it and take the new admin.token",
+		     "keys/tokens");
+	return 0;
+}
+
 static void
 ignore_line(void *ctx, enum store_level level, const char *line)
 {
@@ -372,6 +443,8 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	err = check_wal(&f, &end);
 	if (err == 0)
 		err = check_released(&f, &end);
+	if (err == 0)
+		err = check_tokens(&f);
 	if (err == 0)
 		check_catalog(&f, &end);
 	result->logs = f.st->n_logs;

@@ -74,7 +74,7 @@ place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 	}
 	if (err != 0 && why->n == 0)
 		buf_printf(why, "%s: cannot be opened as a data directory (%s)", dir,
-			   stele_strerror(err));
+			   err == STELE_ELIMIT ? stele_strerror(err) : strerror(errno));
 	if (err != 0)
 		place_unlock(p);
 	return err;

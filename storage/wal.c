@@ -132,10 +132,12 @@ open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, bytes);
-		if (err == STELE_ENOTFOUND)
+		bool missing = err == STELE_ENOTFOUND;
+		if (missing)
 			err = STELE_EDAMAGED; /* a hole in the row */
 		if (err != 0)
-			buf_printf(why, "%s/%08u.wal: %s. ", w->dir, i, stele_strerror(err));
+			buf_printf(why, "%s/%08u.wal: %s. Restore this file from a copy. ", w->dir,
+				   i, missing ? "it is missing" : stele_strerror(err));
 	}
 	return err;
 }
@@ -311,30 +313,57 @@ wal_sync_released(struct wal *w)
 	return fdatasync(w->mark_fd) == 0 ? 0 : STELE_EIO;
 }
 
+/* A slot of the mark: 0 and *right says whether it is a mark of this store. */
+static int
+read_slot(struct wal *w, unsigned slot, uint8_t mark[MARK_BYTES], bool *right, struct sha256 *h)
+{
+	uint8_t digest[32];
+	int err = file_pread(w->mark_fd, mark, MARK_BYTES, slot * (uint64_t)MARK_SLOT);
+
+	if (err != 0)
+		return err;
+	sha256_hash(h, digest, slice_of(mark, MARK_HASHED));
+	*right = memcmp(mark, mark_magic, sizeof mark_magic) == 0 &&
+		 memcmp(digest, mark + MARK_HASHED, 32) == 0 &&
+		 le_get64(mark + 8) == w->incarnation;
+	return 0;
+}
+
 int
 wal_read_released(struct wal *w, uint64_t *sequence, uint8_t hash[32], struct sha256 *h)
 {
 	uint64_t best = 0;
 
-	if (w->mark_fd < 0) {
-		*sequence = 0;
-		return 0;
-	}
-	for (unsigned slot = 0; slot < 2; slot++) {
-		uint8_t mark[MARK_BYTES], digest[32];
-		int err = file_pread(w->mark_fd, mark, sizeof mark, slot * (uint64_t)MARK_SLOT);
+	for (unsigned slot = 0; w->mark_fd >= 0 && slot < 2; slot++) {
+		uint8_t mark[MARK_BYTES];
+		bool right;
+		int err = read_slot(w, slot, mark, &right, h);
 		if (err != 0)
 			return err;
-		sha256_hash(h, digest, slice_of(mark, MARK_HASHED));
-		if (memcmp(mark, mark_magic, sizeof mark_magic) != 0 ||
-		    memcmp(digest, mark + MARK_HASHED, 32) != 0 ||
-		    le_get64(mark + 8) != w->incarnation || le_get64(mark + 16) <= best)
+		if (!right || le_get64(mark + 16) <= best)
 			continue;
 		best = le_get64(mark + 16);
 		memcpy(hash, mark + 24, 32);
 		w->mark_slot = slot;
 	}
 	*sequence = best;
+	return 0;
+}
+
+int
+wal_check_released(struct wal *w, struct sha256 *h, unsigned *damaged)
+{
+	static const uint8_t zeros[MARK_BYTES];
+
+	*damaged = 0;
+	for (unsigned slot = 0; w->mark_fd >= 0 && slot < 2; slot++) {
+		uint8_t mark[MARK_BYTES];
+		bool right;
+		int err = read_slot(w, slot, mark, &right, h);
+		if (err != 0)
+			return err;
+		*damaged += !right && memcmp(mark, zeros, sizeof zeros) != 0;
+	}
 	return 0;
 }
 

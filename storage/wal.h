@@ -89,6 +89,9 @@ int wal_sync_released(struct wal *w);
 /* The newest readable mark: sequence 0 when there is none. */
 int wal_read_released(struct wal *w, uint64_t *sequence, uint8_t hash[32], struct sha256 *h);
 
+/* For fsck: how many of the mark's two slots hold neither zeros nor a mark of this store. */
+int wal_check_released(struct wal *w, struct sha256 *h, unsigned *damaged);
+
 /* Reads n bytes at a position. Any thread. */
 int wal_read(struct wal *w, struct wal_pos at, void *p, size_t n);
 

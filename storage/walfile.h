@@ -11,6 +11,8 @@
 
 #include "crypto/sha256.h"
 
+enum { WALFILE_USED = 96 }; /* bytes of the header block; the rest is zero */
+
 /* Writes "DIR/00000001.wal" into out, cap bytes; STELE_ELIMIT when it does not fit. */
 int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
 

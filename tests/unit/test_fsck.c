@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "crypto/keyfile.h"
 #include "storage/fsck.h"
 
 struct findings {
@@ -125,6 +126,47 @@ START_TEST(a_flipped_bit_in_a_commit_is_found_and_the_directory_not_served)
 }
 END_TEST
 
+/* What no frame covers is checked too: header blocks, padding, both marks, the tokens. */
+START_TEST(a_flipped_bit_between_the_commits_is_found)
+{
+	struct scratch s;
+	struct findings f;
+	struct fsck_result r;
+	struct keyfile_seal *seal;
+	char path[512];
+
+	scratch_begin(&s);
+	fill(&s);
+	scratch_close(&s);
+	snprintf(path, sizeof path, "%s/keys/tokens", s.dir);
+	ck_assert_int_eq(keyfile_seal_new(&seal, NULL), 0);
+	ck_assert_int_eq(keyfile_write(path, slice_str("{}"), seal), 0);
+	keyfile_seal_free(seal);
+	const struct {
+		const char *file;
+		off_t at;
+	} places[] = {
+		{"wal/00000001.wal", 100},
+		{"wal/00000001.wal", 4095},
+		{"wal/00000001.wal", 4096 + (off_t)frame_bytes(&s, 4096)},
+		{"wal/00000001.wal", 4096 * 2 - 1},
+		{"wal/released", 20},
+		{"wal/released", 4096 + 40},
+		{"keys/tokens", 57},
+	};
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		flip(&s, places[i].file, places[i].at, 2);
+		ck_assert_int_eq(check_dir(&s, &f, &r), 0);
+		ck_assert_msg(f.n == 1, "%s at %ld: %u findings", places[i].file,
+			      (long)places[i].at, f.n);
+		flip(&s, places[i].file, places[i].at, 2);
+	}
+	ck_assert_int_eq(check_dir(&s, &f, &r), 0);
+	ck_assert_uint_eq(f.n, 0);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(the_finding_names_the_record)
 {
 	struct scratch s;
@@ -173,6 +215,7 @@ main(void)
 	tcase_set_timeout(c, 240);
 	tcase_add_test(c, a_whole_directory_has_no_findings);
 	tcase_add_test(c, a_flipped_bit_in_a_commit_is_found_and_the_directory_not_served);
+	tcase_add_test(c, a_flipped_bit_between_the_commits_is_found);
 	tcase_add_test(c, the_finding_names_the_record);
 	tcase_add_test(c, a_lost_last_commit_that_was_acknowledged_is_found);
 	suite_add_tcase(suite, c);
