@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../unit/frame_rewrite.h"
+#include "tests/unit/frame_rewrite.h"
 #include "proto/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
