@@ -92,14 +92,18 @@ visible(const struct request *r, const struct log *log)
 	return token_may(r->token, r->route->scopes, slice_str(log_name(log)));
 }
 
-/* Appends up to limit rows; *after is the last one's name, or empty at the end. */
+/*
+ * Appends up to limit rows; *after is the last one's name, or empty at the end.
+ * How far the scan went, past logs that the token may not see, is nobody's business.
+ */
 static void
 put_rows(struct request *r, struct buf *b, struct slice *after, size_t limit)
 {
 	struct log *logs[SCAN_ROWS];
+	struct slice at = *after;
 	size_t rows = 0, i, n;
 
-	while ((n = store_log_list(r->server->store, *after, logs, SCAN_ROWS)) > 0) {
+	while ((n = store_log_list(r->server->store, at, logs, SCAN_ROWS)) > 0) {
 		for (i = 0; i < n; i++) {
 			struct head *head;
 
@@ -114,7 +118,7 @@ put_rows(struct request *r, struct buf *b, struct slice *after, size_t limit)
 			head_unref(head);
 			*after = slice_str(log_name(logs[i]));
 		}
-		*after = slice_str(log_name(logs[n - 1]));
+		at = slice_str(log_name(logs[n - 1]));
 		if (n < SCAN_ROWS)
 			break;
 	}

@@ -134,6 +134,17 @@ class Access(Case):
             (415, "unsupported-media-type"))
         self.assertEqual(problem(self.server.get("/api/v1/logs/x")), (404, "unknown-log"))
 
+    def test_a_page_names_no_log_that_the_token_may_not_see(self):
+        for name in ["seen-a", *(f"seen-a-not-{i}" for i in range(300)), "seen-b"]:
+            self.server.create_log(name)
+        client = self.connect(self.token(["read"], ["seen-a", "seen-b"])["token"])
+        page = client.get("/api/v1/logs?limit=1").json()
+        self.assertEqual([log["log"] for log in page["logs"]], ["seen-a"])
+        self.assertEqual(page["next"], "seen-a")
+        page = client.get("/api/v1/logs?limit=1&after=seen-a").json()
+        self.assertEqual([log["log"] for log in page["logs"]], ["seen-b"])
+        self.assertNotIn("next", page)
+
     def test_lists_come_in_pages(self):
         for i in range(5):
             self.server.create_log(f"page-{i}")
