@@ -330,14 +330,16 @@ split_target(struct http *h)
 {
 	struct slice t = h->target;
 	const uint8_t *q;
+	size_t n;
 
 	if (t.n > LIMIT_HTTP_TARGET_BYTES) {
 		http_bad(h, PROBLEM_TARGET_TOO_LONG, "The target may have 4096 bytes.");
 		return false;
 	}
 	if (t.n > 7 && strncasecmp((const char *)t.p, "http://", 7) == 0) {
-		q = memchr(t.p + 7, '/', t.n - 7);
-		t = q ? slice_of(q, (size_t)(t.p + t.n - q)) : slice_of("/", 1);
+		for (n = 7; n < t.n && !memchr("/?#", t.p[n], 3); n++)
+			;
+		t = n < t.n ? slice_of(t.p + n, t.n - n) : slice_of("/", 1);
 	}
 	if (t.n == 0 || t.p[0] != '/' || memchr(t.p, '#', t.n)) {
 		malformed(h, "The request target must be a path.");
