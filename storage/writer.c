@@ -30,7 +30,7 @@ struct shared_work {
 
 struct writer {
 	struct store *st;
-	uint64_t queue_bytes; /* bound */
+	uint64_t queue_bytes; /* bound, on queued_bytes */
 
 	pthread_mutex_t mu;
 	pthread_cond_t wake;
@@ -128,6 +128,13 @@ helpers_stop(struct shared_work *s)
 
 /* --- the writer ----------------------------------------------------------- */
 
+/* Memory that a job keeps while it waits: tiny records cost more than their bytes. */
+static uint64_t
+held_bytes(const struct append_job *j)
+{
+	return j->bytes + j->n_items * sizeof *j->items;
+}
+
 /* Cuts a commit's worth off the queue; mu is held. */
 static struct append_job *
 take_batch(struct writer *w)
@@ -141,13 +148,13 @@ take_batch(struct writer *w)
 			break;
 		bytes += j->bytes;
 		records += j->n_items;
+		w->queued_bytes -= held_bytes(j);
 		end = &j->next;
 	}
 	w->head = *end;
 	if (!w->head)
 		w->tail = &w->head;
 	*end = NULL;
-	w->queued_bytes -= bytes;
 	return batch;
 }
 
@@ -301,7 +308,7 @@ writer_submit(struct writer *w, struct append_job *jobs)
 	int err = 0;
 
 	for (struct append_job *j = jobs; j; j = j->next) {
-		bytes += j->bytes;
+		bytes += held_bytes(j);
 		last = j;
 	}
 	if (!last)

@@ -13,7 +13,7 @@
 
 struct writer;
 
-/* Starts the threads. queue_bytes bounds payload bytes waiting; 0: LIMIT_QUEUE_BYTES. */
+/* Starts the threads. queue_bytes bounds the memory of waiting records; 0: LIMIT_QUEUE_BYTES. */
 int writer_new(struct writer **out, struct store *st, uint64_t queue_bytes);
 
 /* Commits what is queued, answers it, stops the threads. Submissions then get STELE_ECLOSED. */
@@ -26,7 +26,7 @@ void writer_free(struct writer *w);
  */
 int writer_submit(struct writer *w, struct append_job *jobs);
 
-/* Payload bytes waiting now. */
+/* Memory of the records waiting now. */
 uint64_t writer_queued_bytes(struct writer *w);
 
 /*
