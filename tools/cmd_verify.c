@@ -55,6 +55,7 @@ struct verify {
 	bool has_payload;
 	const char *payload_path;
 	size_t whole_used; /* receipts that took the payload file as a whole */
+	bool held;         /* a receipt was held against the payload file */
 	struct buf vkey, keys, since;
 };
 
@@ -165,9 +166,17 @@ check_since(struct verify *v, const struct receipt_json *d, const struct receipt
 static bool
 find_payload(struct verify *v, struct receipt *r, bool has_line, uint64_t line)
 {
-	if (r->has_payload || !v->has_payload)
+	struct slice line_text;
+
+	if (!v->has_payload)
 		return true;
-	r->has_payload = true;
+	if (r->has_payload) { /* what the receipt brings is checked: the same bytes are then, too */
+		if (!has_line || !payloads_line(&v->payloads, line, &line_text))
+			line_text = v->payloads.all;
+		v->held = v->held || slice_eq(r->payload, line_text);
+		return true;
+	}
+	v->held = r->has_payload = true;
 	if (has_line)
 		return payloads_line(&v->payloads, line, &r->payload);
 	r->payload = v->payloads.all;
@@ -331,6 +340,13 @@ check_files(struct verify *v, char **files, int n)
 			"check those one at a time",
 			v->payload_path, v->whole_used);
 		return CLI_USAGE;
+	}
+	if (v->has_payload && !v->held) {
+		struct report_item item = {.file = v->payload_path};
+
+		report_unreadable(&v->report, &item,
+				  "no receipt was held against this payload: those that there are "
+				  "bring payloads of their own, which differ, or are of none");
 	}
 	return report_end(&v->report);
 }

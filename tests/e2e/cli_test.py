@@ -301,6 +301,14 @@ class Evidence(CliTest):
             tried += 1
         return tried
 
+    def test_a_payload_beside_a_receipt_that_brings_its_own_is_not_passed_over(self):
+        other = self.file("other", '{"actor":"mallory","action":"pay"}')
+        self.offline("verify", self.json, "--payload", self.payload, "--key", self.identity)
+        for evidence in (self.json, self.kept):
+            run = self.offline("verify", evidence, "--payload", other, "--key", self.key,
+                               status=USAGE)
+            self.assertIn("NOT VALID", run.stdout)
+
     def test_no_altered_proof_payload_or_checkpoint_verifies(self):
         text = [self.text, "--payload", self.payload, "--key", self.key]
         self.assertGreater(self.flips(self.text, *text, every=7), 100)
