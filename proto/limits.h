@@ -41,8 +41,9 @@
 
 /* --- back-pressure (design.md 4) --------------------------------------- */
 #define LIMIT_CONNECTIONS 4096u            /* default; about 20 KiB each when idle */
-#define LIMIT_QUEUE_BYTES (64u << 20)      /* payload waiting for the writer */
+#define LIMIT_QUEUE_BYTES (64u << 20)      /* records waiting for the writer */
 #define LIMIT_BODIES_BYTES (256u << 20)    /* large request bodies in memory, all together */
+#define LIMIT_ANSWERS_BYTES (256u << 20)   /* answers waiting for slow readers, all together */
 #define LIMIT_COMMIT_BYTES (16u << 20)     /* payload in one commit: fits a WAL file */
 #define LIMIT_COMMIT_RECORDS 65536u        /* records in one commit */
 #define LIMIT_SOCKET_OUT_BYTES (16u << 20) /* an answer waiting for one slow reader */

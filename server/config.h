@@ -17,6 +17,7 @@ struct config {
 	uint64_t max_connections;
 	uint64_t queue_bytes;    /* waiting for the writer */
 	uint64_t body_bytes;     /* large request bodies in memory */
+	uint64_t answer_bytes;   /* answers that wait for their peers */
 	uint64_t wal_file_bytes; /* 0: the store's default */
 	uint64_t min_free_bytes;
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;

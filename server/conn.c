@@ -35,12 +35,42 @@ set_phase(struct conn *c, enum conn_phase phase)
 	c->moved_bytes = 0;
 }
 
+/* --- answers that wait for their peers ------------------------------------------- */
+
+/* The answer alone stays, and counts. False: slow readers hold as much as they may. */
+static bool
+hold_answer(struct conn *c)
+{
+	struct http_budget *b = &c->loop->server->answers;
+	uint64_t bytes = c->r->out.cap;
+
+	request_answered(c->r);
+	if (atomic_fetch_add(&b->used_bytes, bytes) + bytes > b->max_bytes) {
+		atomic_fetch_sub(&b->used_bytes, bytes);
+		metrics_add(&c->loop->metrics.cut, 1);
+		return false;
+	}
+	c->held_bytes = bytes;
+	return true;
+}
+
+static void
+let_answer_go(struct conn *c)
+{
+	if (c->held_bytes)
+		atomic_fetch_sub(&c->loop->server->answers.used_bytes, c->held_bytes);
+	c->held_bytes = 0;
+}
+
+/* --- closing --------------------------------------------------------------------- */
+
 /* The last step: closed, and no handler holds the request. */
 static void
 free_conn(struct conn *c)
 {
 	struct loop *l = c->loop;
 
+	let_answer_go(c);
 	if (c->r)
 		loop_put_request(l, c->r);
 	if (c->prev)
@@ -292,6 +322,7 @@ on_written(uv_write_t *req, int status)
 {
 	struct conn *c = req->handle->data;
 
+	let_answer_go(c);
 	if (status < 0)
 		close_conn(c);
 	else if (!c->closing)
@@ -335,7 +366,8 @@ send_answer(struct request *r)
 	c->write_bytes = buf.len;
 	if (buf.len == 0)
 		written(c);
-	else if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
+	else if (!hold_answer(c) ||
+		 uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
 		close_conn(c);
 }
 

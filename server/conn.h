@@ -30,6 +30,7 @@ struct conn {
 	bool running, reading, continued, worked, eof, closing, closed;
 	uint64_t since_ms, moved_ms;       /* start of the phase; last progress in it */
 	uint64_t moved_bytes, write_bytes; /* progress in the phase; size of the answer */
+	uint64_t held_bytes;               /* charged for the answer while it waits */
 	uv_tcp_t tcp;
 	uv_write_t write;
 	uv_shutdown_t shutdown;

@@ -54,7 +54,7 @@ enum http_step {
 	STEP_BAD,   /* problem and detail say why: answer and close */
 };
 
-/* Bytes of bodies too large for their request's buffer, all requests together. */
+/* Bytes of one kind that all requests together may hold. */
 struct http_budget {
 	atomic_ullong used_bytes;
 	uint64_t max_bytes;

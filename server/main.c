@@ -211,6 +211,7 @@ open_and_serve(struct config *c, struct buf *why)
 	if (!err) {
 		s->config = c;
 		s->bodies.max_bytes = c->body_bytes;
+		s->answers.max_bytes = c->answer_bytes;
 		s->demo = store_is_demo(s->store);
 		s->started_ns = server_now_ns();
 		kit_pool_init(&s->kits);

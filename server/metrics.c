@@ -164,13 +164,17 @@ put_http(struct buf *b, struct server *s)
 	    SUM(s, refused));
 	put(b, "http_timeouts_total", "counter", "Requests that did not come in time.",
 	    SUM(s, timeouts));
+	put(b, "http_answers_cut_total", "counter",
+	    "Answers given up because slow readers held too much memory.", SUM(s, cut));
 	put(b, "http_malformed_total", "counter", "Requests refused by the HTTP parser's rules.",
 	    SUM(s, malformed));
 	put(b, "http_read_bytes_total", "counter", "Bytes read.", SUM(s, read_bytes));
 	put(b, "http_written_bytes_total", "counter", "Bytes written.", SUM(s, written_bytes));
 	put(b, "body_bytes", "gauge", "Memory of large request bodies.",
 	    atomic_load(&s->bodies.used_bytes));
-	put(b, "queue_bytes", "gauge", "Payload bytes waiting for the writer.",
+	put(b, "answer_bytes", "gauge", "Memory of answers that wait for their readers.",
+	    atomic_load(&s->answers.used_bytes));
+	put(b, "queue_bytes", "gauge", "Memory of records waiting for the writer.",
 	    writer_queued_bytes(s->writer));
 	put_requests(b, s);
 	put_latency(b, s);

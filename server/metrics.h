@@ -19,7 +19,7 @@ struct metrics {
 	atomic_ullong requests[METRICS_ROUTES][METRICS_STATUSES];
 	atomic_ullong buckets[METRICS_ROUTES][METRICS_BUCKETS];
 	atomic_ullong seconds_ns[METRICS_ROUTES];
-	atomic_ullong accepted, refused, timeouts, malformed;
+	atomic_ullong accepted, refused, timeouts, malformed, cut;
 	atomic_ullong read_bytes, written_bytes;
 };
 

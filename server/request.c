@@ -14,20 +14,26 @@ enum {
 };
 
 void
-request_reset(struct request *r)
+request_answered(struct request *r)
 {
 	if (r->arena.used_bytes > ARENA_KEPT_BYTES)
 		arena_fini(&r->arena);
 	else
 		arena_reset(&r->arena);
-	if (r->out.cap > OUT_KEPT_BYTES)
-		buf_fini(&r->out);
-	buf_reset(&r->out);
 	if (r->decoded.cap)
 		buf_fini(&r->decoded);
 	if (r->has_job)
 		append_job_fini(&r->job);
 	r->has_job = false;
+}
+
+void
+request_reset(struct request *r)
+{
+	request_answered(r);
+	if (r->out.cap > OUT_KEPT_BYTES)
+		buf_fini(&r->out);
+	buf_reset(&r->out);
 	token_unref(r->token);
 	r->token = NULL;
 	r->route = NULL;

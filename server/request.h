@@ -56,6 +56,9 @@ struct request {
 	void *state;        /* the handler's, in the arena */
 };
 
+/* Frees what the answer was made from; the answer itself stays. */
+void request_answered(struct request *r);
+
 /* Forgets everything of the last request but its buffers. */
 void request_reset(struct request *r);
 

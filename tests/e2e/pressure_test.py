@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Slow clients, too many of them, a full queue, and a server that is asked to end."""
+import re
 import socket
 import threading
 import time
@@ -75,6 +76,35 @@ class Slow(Case):
                 pass
         self.assertLess(received, 20 * MIB)
         self.assertEqual(self.connect().get("/livez").status, 200)
+
+
+class SlowReaders(Case):
+    options = ["--answer-bytes", "16M"]
+
+    def test_they_hold_no_more_memory_than_allowed(self):
+        index = self.stored(self.server.post(RECORDS, b"\1" * MIB))["index"]
+        get = (f"GET {RECORDS}/{index} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+               f"Authorization: Bearer {self.server.token()}\r\n\r\n").encode()
+        held = [socket.socket() for _ in range(8)]
+        try:
+            for s in held:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                s.connect(("127.0.0.1", self.server.port))
+                s.sendall(get)
+            time.sleep(2)
+            metrics = self.server.get("/metrics").text()
+            self.assertLessEqual(self.metric(metrics, "stele_answer_bytes"), 16 * MIB)
+            self.assertGreater(self.metric(metrics, "stele_answer_bytes"), 0)
+            self.assertGreaterEqual(self.metric(metrics, "stele_http_answers_cut_total"), 6)
+        finally:
+            for s in held:
+                s.close()
+        time.sleep(1.5)
+        self.assertEqual(self.metric(self.server.get("/metrics").text(), "stele_answer_bytes"), 0)
+
+    @staticmethod
+    def metric(text, name):
+        return int(re.search(rf"^{name} (\d+)$", text, re.M).group(1))
 
 
 class Pressure(Case):
