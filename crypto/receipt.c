@@ -96,6 +96,10 @@ check_claims(const struct receipt *r, struct receipt_verdict *v)
 		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
 			    "it claims the time %.*s, but the entry says %.*s", TEXT(r->time),
 			    TIMESTAMP_BYTES, time);
+	if (r->media_type.n && !slice_eq(r->media_type, v->entry.media_type))
+		return fail(v, RECEIPT_CLAIMS, STELE_EVERIFY,
+			    "it claims the media type %.*s, but the entry says %.*s",
+			    TEXT(r->media_type), TEXT(v->entry.media_type));
 	return 0;
 }
 

@@ -55,7 +55,7 @@ struct receipt {
 	struct slice payload;
 	/* claims that came beside the entry; empty when there are none */
 	bool has_index; /* proof.index is one */
-	struct slice log, origin, time;
+	struct slice log, origin, time, media_type;
 };
 
 /* What was found. */

@@ -196,6 +196,8 @@ read_members(struct receipt_json *d, struct buf *why)
 	if (!err)
 		err = text_member(&r->time, d->doc, "time", why);
 	if (!err)
+		err = text_member(&r->media_type, d->doc, "media_type", why);
+	if (!err)
 		err = integer_member(&d->line, &d->has_line, d->doc, "line", why);
 	if (!err)
 		err = keys_member(d, why);

@@ -319,7 +319,8 @@ class Evidence(CliTest):
 
     def test_no_altered_member_of_a_receipt_verifies(self):
         whole = json.loads(self.json.read_text())
-        for name in ("entry", "salt", "checkpoint", "payload", "log", "time"):
+        for name in ("entry", "salt", "checkpoint", "payload", "log", "time",
+                     "media_type"):
             changed = dict(whole)
             letter = "A" if changed[name][9 % len(changed[name])] != "A" else "B"
             changed[name] = changed[name][: 9 % len(whole[name])] + letter + changed[name][10:]
