@@ -414,7 +414,9 @@ class Crashes(unittest.TestCase):
             command += ["--token", server.token(), "append", "log", str(source), "--ndjson"]
             command += ["--batch-bytes", "64K", "--receipts", f"{folder}/receipts"]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-                kills = 0
+                kills, receipts = 0, Path(folder) / "receipts"
+                while run.poll() is None and not (receipts.exists() and receipts.stat().st_size):
+                    time.sleep(0.01)  # append gives up at once on a server that never answered
                 while run.poll() is None and kills < 4:
                     time.sleep(0.15)
                     if run.poll() is None:

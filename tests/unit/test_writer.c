@@ -127,7 +127,9 @@ submitter_main(void *arg)
 		while ((err = writer_submit(by->w, &tasks[n]->job)) == STELE_EBUSY)
 			sched_yield();
 		if (err != 0) {
+			pthread_mutex_lock(&by->mu);
 			by->err = err;
+			pthread_mutex_unlock(&by->mu);
 			break;
 		}
 		by->submitted += end - n;
