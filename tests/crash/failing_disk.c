@@ -13,12 +13,16 @@
  *   - everything acknowledged before is read while the store is still open
  *   - after a restart on a whole disk all of it is there, every head that was
  *     released is a prefix of the head now, and appends go on
+ *
+ * The last must hold too when the process is killed at the n-th operation.
  */
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "crypto/init.h"
 #include "crypto/merkle.h"
@@ -46,12 +50,16 @@ static struct {
 	struct log *logs[LOGS];
 	struct toolbox *tools;
 	struct sha256 *h;
-	struct ack acks[MAX_ACKS];
-	unsigned n_acks, n_payloads;
 	unsigned errors;  /* lines said at STORE_ERROR */
 	bool was_failing; /* the fault came while the store was running */
 	char what[128];
 } g;
+
+/* What outlives a process that is killed. */
+static struct told {
+	struct ack acks[MAX_ACKS];
+	unsigned n_acks, n_payloads;
+} *told;
 
 static void __attribute__((format(printf, 2, 3))) must(bool holds, const char *fmt, ...)
 {
@@ -131,10 +139,11 @@ append(int log)
 	static char bytes[BIG];
 	struct append_item item = {.media_type = slice_str("text/plain"), .has_key = true};
 	struct append_job job;
-	struct slice key = slice_of(&g.n_payloads, sizeof g.n_payloads);
+	unsigned n = told->n_payloads++;
+	struct slice key = slice_of(&n, sizeof n);
 	int err;
 
-	item.payload = payload(g.n_payloads, bytes);
+	item.payload = payload(n, bytes);
 	append_job_init(&job);
 	log_key_digest(g.logs[log], item.key, 'k', &key, 1);
 	job.log = g.logs[log];
@@ -145,12 +154,12 @@ append(int log)
 	err = store_append_batch(g.st, &job);
 	must(err == job.err, "batch and job disagree");
 	if (err == 0) {
-		struct ack *a = &g.acks[g.n_acks++];
-		*a = (struct ack){log, item.index, g.n_payloads, job.head->size, {0}};
+		struct ack *a = &told->acks[told->n_acks];
+		*a = (struct ack){log, item.index, n, job.head->size, {0}};
 		memcpy(a->root, job.head->root, 32);
+		told->n_acks++;
 	}
 	append_job_fini(&job);
-	g.n_payloads++;
 	return err;
 }
 
@@ -213,8 +222,8 @@ check_ack(const struct ack *a)
 static void
 check_acks(void)
 {
-	for (unsigned i = 0; i < g.n_acks; i++)
-		check_ack(&g.acks[i]);
+	for (unsigned i = 0; i < told->n_acks; i++)
+		check_ack(&told->acks[i]);
 }
 
 /*
@@ -328,23 +337,15 @@ begin(const char *what)
 {
 	CHECK(nftw(g.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 	memset(g.logs, 0, sizeof g.logs);
-	g.n_acks = g.n_payloads = g.errors = 0;
+	told->n_acks = told->n_payloads = g.errors = 0;
 	g.was_failing = false;
 	snprintf(g.what, sizeof g.what, "%s", what);
 }
 
+/* On a whole disk everything acknowledged is there, and goes on. */
 static void
-run(unsigned kinds, unsigned n, int error, bool shorter)
+check_restart(void)
 {
-	char what[128];
-
-	snprintf(what, sizeof what, "operation %u of kinds %u, %s%s", n, kinds, strerror(error),
-		 shorter ? " after half of it" : "");
-	begin(what);
-	/* half a write is an error only when the rest fails too */
-	disk_fail_at(kinds, n, shorter ? 2 : 1, error, shorter);
-	live();
-	must(disk_repair(NULL), "the fault did not come");
 	must(opens(), "does not start on a whole disk");
 	find_logs();
 	check_acks();
@@ -359,6 +360,46 @@ run(unsigned kinds, unsigned n, int error, bool shorter)
 	store_close(g.st);
 }
 
+static void
+run(unsigned kinds, unsigned n, int error, bool shorter)
+{
+	char what[128];
+
+	snprintf(what, sizeof what, "operation %u of kinds %u, %s%s", n, kinds, strerror(error),
+		 shorter ? " after half of it" : "");
+	begin(what);
+	/* half a write is an error only when the rest fails too */
+	disk_fail_at(kinds, n, shorter ? 2 : 1, error, shorter);
+	live();
+	must(disk_repair(NULL), "the fault did not come");
+	check_restart();
+}
+
+/* The same life, ended by a signal at operation n. */
+static void
+run_killed(unsigned kinds, unsigned n)
+{
+	char what[128];
+	int status;
+	pid_t pid;
+
+	snprintf(what, sizeof what, "killed at operation %u", n);
+	begin(what);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		disk_fail_at(kinds, n, 1, EIO, false);
+		disk.die = true;
+		live();
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	must(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "not killed: %x",
+	     (unsigned)status);
+	check_restart();
+}
+
 static unsigned
 count(unsigned kinds)
 {
@@ -368,7 +409,7 @@ count(unsigned kinds)
 	disk_fail_at(kinds, 0, 0, 0, false);
 	live();
 	must(!disk_repair(&n), "nothing was to fail");
-	must(g.n_acks == 24, "%u acknowledged", g.n_acks);
+	must(told->n_acks == 24, "%u acknowledged", told->n_acks);
 	return n;
 }
 
@@ -383,12 +424,14 @@ main(int argc, char **argv)
 		      {DISK_WRITE, EIO, true},     {DISK_FLUSH, EIO, false},
 		      {DISK_FLUSH, ENOSPC, false}, {DISK_RENAME, EIO, false},
 		      {DISK_RENAME, ENOSPC, false}};
-	unsigned step = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1, runs = 0;
+	unsigned step = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1, runs = 0, all;
 
 	snprintf(g.dir, sizeof g.dir, "%s/stele-disk-XXXXXX",
 		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (step == 0 || crypto_init() != 0 || !mkdtemp(g.dir))
 		return 3;
+	told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(told != MAP_FAILED);
 	g.tools = toolbox_new();
 	g.h = sha256_new();
 	g.opts = (struct store_options){.dir = g.dir,
@@ -401,6 +444,9 @@ main(int argc, char **argv)
 		for (unsigned at = 1; at <= n; at += step, runs++)
 			run(faults[i].kinds, at, faults[i].error, faults[i].shorter);
 	}
+	all = count(DISK_WRITE | DISK_FLUSH | DISK_RENAME);
+	for (unsigned at = 1; at <= all; at += step, runs++)
+		run_killed(DISK_WRITE | DISK_FLUSH | DISK_RENAME, at);
 	begin("the end");
 	toolbox_free(g.tools);
 	sha256_free(g.h);
