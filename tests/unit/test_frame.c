@@ -14,10 +14,16 @@ static void
 make_section(struct buf *out, bool founding)
 {
 	const struct frame_group groups[] = {
-		{.count = 1, .kind = founding ? ENTRY_POLICY : ENTRY_RECORD, .media_type = slice_str("a/b"),
+		{.count = 1,
+		 .kind = founding ? ENTRY_POLICY : ENTRY_RECORD,
+		 .media_type = slice_str("a/b"),
 		 .writer = slice_str("w")},
-		{.count = 6, .mode = ENTRY_MODE_GOVERNANCE, .ctl = 3, .retain_until_ns = 99,
-		 .media_type = slice_str("application/json"), .writer = slice_str("p-1"),
+		{.count = 6,
+		 .mode = ENTRY_MODE_GOVERNANCE,
+		 .ctl = 3,
+		 .retain_until_ns = 99,
+		 .media_type = slice_str("application/json"),
+		 .writer = slice_str("p-1"),
 		 .event = slice_str("ev")},
 	};
 	const struct frame_block blocks[] = {{0, 5, 0, 60}, {3, 5, 60, 90}, {4, 0, 400, 200}};
@@ -152,9 +158,10 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 		size_t at;
 		uint32_t v;
 	} lies[] = {
-		{0, 0}, {0, UINT32_MAX}, {4, 64}, {4, 0}, {24, 0}, {24, UINT32_MAX}, {28, 0},
-		{28, UINT32_MAX}, {32, 0}, {32, UINT32_MAX}, {36, UINT32_MAX}, {40, 0}, {40, 2},
-		{96, 0}, {96, UINT32_MAX}, {100, 0}, {100, UINT32_MAX}, {104, 1}, {108, 1},
+		{0, 0},           {0, UINT32_MAX},   {4, 64},          {4, 0},   {24, 0},
+		{24, UINT32_MAX}, {28, 0},           {28, UINT32_MAX}, {32, 0},  {32, UINT32_MAX},
+		{36, UINT32_MAX}, {40, 0},           {40, 2},          {96, 0},  {96, UINT32_MAX},
+		{100, 0},         {100, UINT32_MAX}, {104, 1},         {108, 1},
 	};
 	struct frame_section s;
 	struct buf b;
@@ -202,15 +209,20 @@ END_TEST
 
 START_TEST(a_header_reads_back_and_every_other_one_is_refused)
 {
-	struct frame_header h = {.incarnation = 1, .sequence = 2, .body_bytes = 3000,
-				 .n_sections = 4, .wall_ns = 5}, got;
+	struct frame_header h = {.incarnation = 1,
+				 .sequence = 2,
+				 .body_bytes = 3000,
+				 .n_sections = 4,
+				 .wall_ns = 5},
+			    got;
 	uint8_t bytes[FRAME_HEADER_BYTES], again[FRAME_HEADER_BYTES];
 
 	memset(h.prev, 7, 32);
 	frame_header_write(bytes, &h);
 	ck_assert_int_eq(frame_header_read(&got, slice_of(bytes, sizeof bytes), 3000), 0);
 	ck_assert_uint_eq(got.sequence, 2);
-	ck_assert_int_eq(frame_header_read(&got, slice_of(bytes, sizeof bytes), 2999), STELE_ELIMIT);
+	ck_assert_int_eq(frame_header_read(&got, slice_of(bytes, sizeof bytes), 2999),
+			 STELE_ELIMIT);
 	for (size_t n = 0; n < sizeof bytes; n++)
 		ck_assert_int_eq(frame_header_read(&got, slice_of(bytes, n), 3000), STELE_ESYNTAX);
 	for (size_t bit = 0; bit < FRAME_HASHED_BYTES * 8; bit++) {

@@ -16,7 +16,8 @@ text_of(unsigned n, char out[200])
 	snprintf(out, 200, "{\"n\":%u,\"user\":\"u-%u\",\"pad\":\"%*s\"}", n, n % 17, n % 90, "");
 }
 
-/* A log of single appends and of one job of 300 records, so that sections of both kinds are read. */
+/* A log of single appends and of one job of 300 records, so that sections of both kinds are read.
+ */
 static struct log *
 fill(struct scratch *s)
 {
@@ -161,10 +162,11 @@ START_TEST(a_proof_of_any_old_size_holds_and_memory_alone_gives_the_newest)
 			continue;
 		buf_init(&tiles);
 		for (uint64_t n = 0; n * 256 < to; n++)
-			ck_assert_int_eq(read_tile(s.st, log, 0, n,
-						   (unsigned)(to - n * 256 < 256 ? to - n * 256 : 256),
-						   s.tools, &tiles),
-					 0);
+			ck_assert_int_eq(
+				read_tile(s.st, log, 0, n,
+					  (unsigned)(to - n * 256 < 256 ? to - n * 256 : 256),
+					  s.tools, &tiles),
+				0);
 		for (int i = 0; i < 2; i++) {
 			merkle_frontier_init(&f);
 			for (uint64_t k = 0; k < (i ? to : from); k++)
@@ -185,7 +187,8 @@ START_TEST(a_proof_of_any_old_size_holds_and_memory_alone_gives_the_newest)
 	scratch_close(&s);
 	ck_assert_int_eq(scratch_open(&s), 0);
 	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
-	ck_assert_int_eq(read_inclusion_cached(s.st, log, 3, RECORDS + 1, s.tools, &p), STELE_EBUSY);
+	ck_assert_int_eq(read_inclusion_cached(s.st, log, 3, RECORDS + 1, s.tools, &p),
+			 STELE_EBUSY);
 	ck_assert_int_eq(read_inclusion_cached(s.st, log, RECORDS, RECORDS + 1, s.tools, &p), 0);
 	ck_assert_int_eq(read_inclusion(s.st, log, 3, RECORDS + 1, s.tools, &q), 0);
 	ck_assert_int_eq(read_inclusion_cached(s.st, log, 3, RECORDS + 1, s.tools, &p), 0);
@@ -226,7 +229,8 @@ flip_section(struct scratch *s, struct log *log, const struct extent *e, unsigne
 			damaged += read_one(s, log, tools, n) != 0;
 		flip(fd, (off_t)(e->at.offset * 8 + bit));
 		if (n)
-			ck_assert_int_eq(read_one(s, log, tools, n), 0); /* nothing wrong was kept */
+			ck_assert_int_eq(read_one(s, log, tools, n),
+					 0); /* nothing wrong was kept */
 		tilecache_free(s->st->tiles);
 		s->st->tiles = tiles;
 		toolbox_free(tools);

@@ -103,7 +103,8 @@ walk(struct row *r, uint64_t *n, struct wal_pos *end)
 	struct slice body;
 	int err;
 
-	ck_assert_int_eq(wal_scan_init(&s, r->w, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, zeros), 0);
+	ck_assert_int_eq(wal_scan_init(&s, r->w, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, zeros),
+			 0);
 	*n = 0;
 	while ((err = wal_scan_next(&s, r->h, &head, &body, end)) == 0) {
 		ck_assert_uint_eq(head.sequence, *n + 1);
@@ -294,9 +295,8 @@ START_TEST(a_walk_goes_on_behind_damage_when_asked_to)
 		for (int i = 0; i < 5; i++)
 			put_frame(&r, 9000);
 		damage_frame(&r, 1, header ? 3 : 2000, 1);
-		ck_assert_int_eq(wal_scan_init(&s, r.w, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1,
-					       zeros),
-				 0);
+		ck_assert_int_eq(
+			wal_scan_init(&s, r.w, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, zeros), 0);
 		ck_assert_int_eq(wal_scan_next(&s, r.h, &head, &body, &at), 0);
 		ck_assert_int_eq(wal_scan_next(&s, r.h, &head, &body, &at), STELE_EDAMAGED);
 		ck_assert_uint_eq(at.offset, r.at[1].offset);
