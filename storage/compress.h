@@ -69,7 +69,7 @@ void compress_stream_free(struct compress_stream *s);
 /*
  * Decodes from *in, which is advanced, into out: sets *n to the bytes written
  * (at most cap) and *end to whether a frame ended here. Call again while *in
- * has bytes or *n was cap. STELE_ESYNTAX on damaged input, STELE_ELIMIT on a
+ * has bytes, or *n was cap and no frame ended. STELE_ESYNTAX on damaged input, STELE_ELIMIT on a
  * window larger than allowed.
  */
 int compress_stream_run(struct compress_stream *s, struct slice *in, uint8_t *out, size_t cap,

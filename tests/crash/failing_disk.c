@@ -59,7 +59,7 @@ static struct {
 static struct told {
 	struct ack acks[MAX_ACKS];
 	unsigned n_acks, n_payloads;
-} *told;
+} * told;
 
 static void __attribute__((format(printf, 2, 3))) must(bool holds, const char *fmt, ...)
 {

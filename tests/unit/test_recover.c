@@ -272,9 +272,8 @@ START_TEST(a_log_that_was_conceived_and_not_born_can_be_made_again)
 	char first[200];
 
 	scratch_begin(&s);
-	ck_assert_int_eq(store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job,
-					    &log),
-			 0);
+	ck_assert_int_eq(
+		store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job, &log), 0);
 	snprintf(first, sizeof first, "%s", log_vkey(log));
 	job.err = STELE_ENOMEM; /* never submitted */
 	ck_assert_int_eq(store_log_born(s.st, &job), STELE_ENOMEM);
@@ -289,9 +288,9 @@ START_TEST(a_log_that_was_conceived_and_not_born_can_be_made_again)
 	log = scratch_log(&s, "l", "{}");
 	ck_assert_str_ne(log_vkey(log), first);
 	scratch_append(&s, log, "one");
-	ck_assert_int_eq(store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job,
-					    &log),
-			 STELE_EEXIST);
+	ck_assert_int_eq(
+		store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job, &log),
+		STELE_EEXIST);
 	scratch_close(&s);
 	ck_assert_int_eq(scratch_open(&s), 0);
 	(void)find(&s, 2);
