@@ -132,7 +132,7 @@ payload_of(size_t i)
 static void
 make_entries(void)
 {
-	struct entry e = {.origin = slice_str(ORIGIN), .mode = ENTRY_MODE_GOVERNANCE};
+	struct entry e = {.origin = slice_str(ORIGIN)};
 
 	sha256_hash(h, e.prev, slice_of("", 0));
 	for (size_t i = 0; i < LEAVES; i++) {
@@ -143,7 +143,8 @@ make_entries(void)
 		e.index = i;
 		e.kind = i ? ENTRY_RECORD : ENTRY_POLICY;
 		e.time_ns = BORN_NS + 1500000000 * (int64_t)i;
-		e.retain_until_ns = e.time_ns + INT64_C(86400000000000) * (7 * 365 + 2);
+		e.mode = i ? ENTRY_MODE_GOVERNANCE : ENTRY_MODE_NONE; /* control entries: no lock */
+		e.retain_until_ns = i ? e.time_ns + INT64_C(86400000000000) * (7 * 365 + 2) : 0;
 		e.media_type = slice_str(i == 4 ? "text/plain; charset=utf-8" : "application/json");
 		e.writer = slice_str(i ? "s-7k2m9q" : "p-4x8w2c");
 		e.size = payload_of(i).n;
