@@ -33,8 +33,8 @@ static const char about[] =
 	"the statement along; --keys takes it from a file.\n"
 	"\n"
 	"A receipt commits to its payload; to have that checked, the payload must be there: in\n"
-	"the receipt, or as --payload FILE. For receipts of 'stele append --ndjson', FILE is the\n"
-	"NDJSON that was sent.\n"
+	"the receipt, or as --payload FILE. When it is in both, both must be what was committed\n"
+	"to. For receipts of 'stele append --ndjson', FILE is the NDJSON that was sent.\n"
 	"\n"
 	"--since FILE takes a signed checkpoint that you kept, and shows that the log only grew\n"
 	"since then: rollback and forks show here. It needs a receipt or checkpoint fetched with\n"
@@ -77,9 +77,16 @@ read_vkey(struct verify *v, const char *text)
 	err = receipt_trust_init(&v->trust, v->h, buf_slice(&v->vkey));
 	if (!err)
 		return CLI_GO;
-	cli_say("--key: '%.*s' %s", (int)v->vkey.n, (const char *)v->vkey.p,
-		err == STELE_EVERIFY ? "has a typing error: its hash does not fit it"
-				     : "is not a verifier key such as NAME+1a2b3c4d+BASE64");
+	if (text[0] == '@' || v->vkey.n > 256)
+		cli_say("--key: what %s holds %s", text[0] == '@' ? text + 1 : "it",
+			err == STELE_EVERIFY
+				? "has a typing error: its hash does not fit it"
+				: "is not a verifier key such as NAME+1a2b3c4d+BASE64");
+	else
+		cli_say("--key: '%.*s' %s", (int)v->vkey.n, (const char *)v->vkey.p,
+			err == STELE_EVERIFY
+				? "has a typing error: its hash does not fit it"
+				: "is not a verifier key such as NAME+1a2b3c4d+BASE64");
 	return CLI_USAGE;
 }
 
@@ -162,25 +169,41 @@ check_since(struct verify *v, const struct receipt_json *d, const struct receipt
 			    trust, verdict);
 }
 
-/* Puts the payload beside the receipt when it is not in it. False: it is not there. */
+/* The payload that --payload gives for a receipt. False: its line is not there. */
 static bool
-find_payload(struct verify *v, struct receipt *r, bool has_line, uint64_t line)
+given_payload(struct verify *v, bool has_line, uint64_t line, struct slice *out)
 {
-	struct slice line_text;
-
-	if (!v->has_payload)
-		return true;
-	if (r->has_payload) { /* what the receipt brings is checked: the same bytes are then, too */
-		if (!has_line || !payloads_line(&v->payloads, line, &line_text))
-			line_text = v->payloads.all;
-		v->held = v->held || slice_eq(r->payload, line_text);
-		return true;
-	}
-	v->held = r->has_payload = true;
 	if (has_line)
-		return payloads_line(&v->payloads, line, &r->payload);
-	r->payload = v->payloads.all;
-	v->whole_used++;
+		return payloads_line(&v->payloads, line, out);
+	*out = v->payloads.all;
+	return true;
+}
+
+/*
+ * Checks the receipt with the payload that it brings, and then with the one that
+ * was given: where there are both, both must be what was committed to. False:
+ * the given file does not have the receipt's line.
+ */
+static bool
+check_record(struct verify *v, struct receipt *r, const struct receipt_trust *trust,
+	     const struct receipt_json *d, struct receipt_verdict *verdict)
+{
+	bool brought = r->has_payload;
+	struct slice given = r->payload;
+
+	v->held = true;
+	if (v->has_payload && !given_payload(v, d && d->has_line, d ? d->line : 0, &given))
+		return false;
+	if (brought)
+		receipt_check(v->h, r, trust, verdict);
+	if (brought && (verdict->err || slice_eq(given, r->payload)))
+		return true;
+	if (v->has_payload && !brought && !(d && d->has_line))
+		v->whole_used++;
+	if (v->has_payload)
+		r->payload = given;
+	r->has_payload = brought || v->has_payload;
+	receipt_check(v->h, r, trust, verdict);
 	return true;
 }
 
@@ -201,15 +224,13 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
 		trust.statements[trust.n_statements++] = d.keys[i];
 	item->is_checkpoint = !d.is_record;
-	if (d.is_record && !find_payload(v, &d.receipt, d.has_line, d.line)) {
+	if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
 		report_unreadable(&v->report, item,
 				  "the payload file does not have the line that "
 				  "this receipt is for; is it the NDJSON that was sent?");
 	} else {
 		item->no_payload_file = !d.receipt.has_payload;
-		if (d.is_record)
-			receipt_check(v->h, &d.receipt, &trust, &verdict);
-		else
+		if (!d.is_record)
 			receipt_check_checkpoint(v->h, d.receipt.proof.checkpoint, &trust,
 						 &verdict);
 		check_since(v, &d, &trust, &verdict, item);
@@ -233,9 +254,8 @@ check_proof(struct verify *v, struct slice text, struct report_item *item)
 					  : "it is not a whole and unaltered tlog-proof");
 		return;
 	}
-	find_payload(v, &r, false, 0);
+	check_record(v, &r, &v->trust, NULL, &verdict);
 	item->no_payload_file = !r.has_payload;
-	receipt_check(v->h, &r, &v->trust, &verdict);
 	check_since(v, NULL, &v->trust, &verdict, item);
 	report_verdict(&v->report, item, &verdict);
 }
@@ -244,8 +264,16 @@ static void
 check_note(struct verify *v, struct slice text, struct report_item *item)
 {
 	struct receipt_verdict verdict;
+	struct checkpoint unsigned_text;
+	struct note note;
 
 	item->is_checkpoint = true;
+	if (note_parse(&note, text) && checkpoint_parse(&unsigned_text, text)) {
+		report_unreadable(&v->report, item,
+				  "it is no evidence: neither JSON, nor a tlog-proof, nor a signed "
+				  "checkpoint");
+		return;
+	}
 	receipt_check_checkpoint(v->h, text, &v->trust, &verdict);
 	check_since(v, NULL, &v->trust, &verdict, item);
 	report_verdict(&v->report, item, &verdict);
@@ -296,6 +324,7 @@ check_json_file(struct verify *v, struct slice text, const char *path)
 		check_json(v, text, &item);
 		return;
 	}
+	report_begin(&v->report);
 	for (rest = text; rest.n;) {
 		struct slice line = take_line(&rest);
 
@@ -303,6 +332,7 @@ check_json_file(struct verify *v, struct slice text, const char *path)
 		if (!blank(line))
 			check_json(v, line, &item);
 	}
+	report_file(&v->report, path);
 }
 
 static void
@@ -345,8 +375,7 @@ check_files(struct verify *v, char **files, int n)
 		struct report_item item = {.file = v->payload_path};
 
 		report_unreadable(&v->report, &item,
-				  "no receipt was held against this payload: those that there are "
-				  "bring payloads of their own, which differ, or are of none");
+				  "there was no record's receipt to hold against this payload");
 	}
 	return report_end(&v->report);
 }

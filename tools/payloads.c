@@ -22,6 +22,8 @@ payloads_open(struct payloads *p, const char *path)
 		return stele_err_from_errno(errno);
 	if (fstat(fd, &st) != 0)
 		err = STELE_EIO;
+	else if (S_ISDIR(st.st_mode)) /* mmap would call it a missing device */
+		errno = EISDIR, err = STELE_EIO;
 	else if (st.st_size)
 		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/timestamp.h"
 #include "tools/cli.h"
@@ -137,6 +138,68 @@ applies(enum receipt_step step, const struct report_item *item)
 	return !item->is_checkpoint || (step >= RECEIPT_CHECKPOINT && step <= RECEIPT_SIGNATURE);
 }
 
+/* --- a file of many -------------------------------------------------------------- */
+
+void
+report_begin(struct report *r)
+{
+	memset(&r->many, 0, sizeof r->many);
+}
+
+static void
+count_valid(struct report_many *m, const struct receipt_verdict *v)
+{
+	const struct entry *e = &v->entry;
+
+	m->valid++;
+	m->unchecked_payloads += !v->payload_checked;
+	if (!m->any || e->index < m->first)
+		m->first = e->index;
+	if (!m->any || e->index > m->last)
+		m->last = e->index;
+	if (v->checkpoint.size > m->size)
+		m->size = v->checkpoint.size;
+	if (!m->any)
+		snprintf(m->origin, sizeof m->origin, "%.*s", TEXT(e->origin));
+	else if (!slice_eq_str(e->origin, m->origin))
+		snprintf(m->origin, sizeof m->origin, "several logs");
+	m->any = true;
+}
+
+/* Whether the n-th failure of a kind is printed; in JSON all are. */
+static bool
+one_too_many(const struct report *r, const struct report_item *item, uint64_t n)
+{
+	return !r->json && item->line && n > REPORT_ALIKE;
+}
+
+static void
+print_more(uint64_t n, const char *check)
+{
+	if (n > REPORT_ALIKE)
+		printf("  and %" PRIu64 " more receipts fail at: %s\n", n - REPORT_ALIKE, check);
+}
+
+void
+report_file(const struct report *r, const char *file)
+{
+	const struct report_many *m = &r->many;
+
+	if (r->json)
+		return;
+	for (enum receipt_step step = 0; step < RECEIPT_STEPS; step++)
+		print_more(m->failed[step], names[step]);
+	print_more(m->unreadable, "reading");
+	if (!m->any)
+		return;
+	printf("%s: %" PRIu64 " valid receipts of %s, index %" PRIu64 " to %" PRIu64
+	       ", in signed trees of up to %" PRIu64 " entries",
+	       file, m->valid, m->origin, m->first, m->last, m->size);
+	if (m->unchecked_payloads)
+		printf("; %" PRIu64 " without their payload", m->unchecked_payloads);
+	putchar('\n');
+}
+
 void
 report_verdict(struct report *r, const struct report_item *item, const struct receipt_verdict *v)
 {
@@ -145,6 +208,10 @@ report_verdict(struct report *r, const struct report_item *item, const struct re
 	*(v->err ? &r->invalid : &r->valid) += 1;
 	if (!v->err && !item->is_checkpoint && !v->payload_checked)
 		r->unchecked_payloads++;
+	if (!v->err && item->line && !item->is_checkpoint)
+		count_valid(&r->many, v);
+	if (v->err && one_too_many(r, item, ++r->many.failed[v->failed]))
+		return;
 	if (!v->err && !r->every)
 		return;
 	print_title(r, item);
@@ -172,6 +239,8 @@ report_unreadable(struct report *r, const struct report_item *item, const char *
 	struct buf text;
 
 	r->unreadable++;
+	if (one_too_many(r, item, ++r->many.unreadable))
+		return;
 	buf_init(&text);
 	buf_put_str(&text, why);
 	print_title(r, item);

@@ -7,10 +7,23 @@
 
 #include "crypto/receipt.h"
 #include "proto/buf.h"
+#include "proto/limits.h"
+
+/* Of one file of many receipts, from report_begin to report_file. */
+struct report_many {
+	uint64_t valid, unchecked_payloads;
+	bool any; /* the members below mean something: a record was valid */
+	char origin[LIMIT_ORIGIN_BYTES + 1];
+	uint64_t first, last, size; /* lowest and highest index, largest signed tree */
+	uint64_t failed[RECEIPT_STEPS], unreadable;
+};
+
+enum { REPORT_ALIKE = 3 }; /* failures of one step in one file that are printed whole */
 
 struct report {
 	bool json;
 	bool every; /* every check of every receipt, not only of those that fail */
+	struct report_many many;
 	uint64_t valid, invalid, unreadable;
 	uint64_t unchecked_payloads; /* of the valid ones that have a payload */
 };
@@ -24,6 +37,10 @@ struct report_item {
 	uint64_t since_size;  /* of the older checkpoint, when it holds */
 	bool no_payload_file; /* no payload was given for it */
 };
+
+/* Before the receipts of a file of many, and after them: then prints their sum. */
+void report_begin(struct report *r);
+void report_file(const struct report *r, const char *file);
 
 /* Prints and counts one verdict. */
 void report_verdict(struct report *r, const struct report_item *item,

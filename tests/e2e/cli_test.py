@@ -301,13 +301,11 @@ class Evidence(CliTest):
             tried += 1
         return tried
 
-    def test_a_payload_beside_a_receipt_that_brings_its_own_is_not_passed_over(self):
-        other = self.file("other", '{"actor":"mallory","action":"pay"}')
-        self.offline("verify", self.json, "--payload", self.payload, "--key", self.identity)
-        for evidence in (self.json, self.kept):
-            run = self.offline("verify", evidence, "--payload", other, "--key", self.key,
-                               status=USAGE)
-            self.assertIn("NOT VALID", run.stdout)
+    def test_a_payload_that_nothing_was_held_against_is_not_passed_over(self):
+        run = self.offline(
+            "verify", self.kept, "--payload", self.payload, "--key", self.key, status=USAGE
+        )
+        self.assertIn("NOT VALID", run.stdout)
 
     def test_no_altered_proof_payload_or_checkpoint_verifies(self):
         text = [self.text, "--payload", self.payload, "--key", self.key]
@@ -357,8 +355,49 @@ class Evidence(CliTest):
             self.offline("verify", self.file("x", content), "--key", self.key, status=USAGE)
         self.offline("verify", self.file("none"), "--key", self.key, status=USAGE)
         self.offline("verify", self.file("empty", ""), "--key", self.key, status=USAGE)
+        for content in ("hello\n", "# A page\n\nwith text\n", "\x7fELF"):
+            run = self.offline("verify", self.file("x", content), "--key", self.key, status=USAGE)
+            self.assertIn("it is no evidence", run.stdout)
         # Not signed at all: that is not unreadable, that is invalid.
-        self.offline("verify", self.file("text", "hello\n"), "--key", self.key, status=REFUSED)
+        bare = self.file("bare", self.kept.read_text().split("\n\n")[0] + "\n")
+        self.offline("verify", bare, "--key", self.key, status=REFUSED)
+
+    def test_wrong_files_are_named_without_their_content(self):
+        run = self.offline("verify", self.folder, "--key", self.key, status=USAGE)
+        self.assertIn("Is a directory", run.stdout)
+        run = self.offline("verify", self.json, "--key", f"@{self.receipts}", status=USAGE)
+        self.assertNotIn("alice", run.stderr)
+        run = self.offline("verify", self.json, "--key", f"@{self.kept}", status=USAGE)
+        self.assertIn(str(self.kept), run.stderr)
+        self.assertLess(len(run.stderr), 300)
+
+    def test_a_given_payload_is_checked_beside_the_one_in_the_receipt(self):
+        key = ["--key", self.key]
+        self.offline("verify", self.json, "--payload", self.payload, *key)
+        other = self.file("other", self.payload.read_text().replace("alice", "mallo"))
+        run = self.offline("verify", self.json, "--payload", other, *key, status=REFUSED)
+        self.assertRegex(run.stdout, r"INVALID +payload")
+        changed = json.loads(self.json.read_text())
+        changed["payload"] = other.read_text()
+        path = self.file("changed.json", json.dumps(changed))
+        for given in (self.payload, other):
+            run = self.offline("verify", path, "--payload", given, *key, status=REFUSED)
+            self.assertRegex(run.stdout, r"INVALID +payload")
+
+    def test_a_file_of_receipts_has_its_sum(self):
+        run = self.offline("verify", self.receipts, "--payload", self.lines, "--key", self.key)
+        self.assertIn(f"{self.receipts}: 40 valid receipts of ledger.example.com/evidence, "
+                      "index 2 to 41, in signed trees of up to 42 entries\n", run.stdout)
+        run = self.offline("verify", self.receipts, "--key", self.key)
+        self.assertIn("; 40 without their payload\n", run.stdout)
+
+    def test_failures_alike_are_counted_not_repeated(self):
+        run = self.offline("verify", self.receipts, "--key", self.identity, status=REFUSED)
+        self.assertEqual(run.stdout.count("INVALID"), 3)
+        self.assertIn("and 37 more receipts fail at: key", run.stdout)
+        self.assertIn("0 valid, 40 invalid", run.stdout)
+        run = self.offline("--json", "verify", self.receipts, "--key", self.identity, status=REFUSED)
+        self.assertEqual(run.stdout.count("INVALID"), 40)
 
     def test_growth_is_proven_and_its_absence_said(self):
         run = self.offline("verify", self.grown, "--since", self.kept, "--key", self.key)
