@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/entry.h"
 #include "proto/err.h"
 #include "proto/limits.h"
 
@@ -318,6 +319,13 @@ finish(struct config *c, struct buf *why)
 		return 0;
 	if (!c->data || !*c->data) {
 		buf_put_str(why, "Say where the data is: steled --data DIR.");
+		return STELE_EINVAL;
+	}
+	if (c->origin && !entry_server_name_valid(slice_str(c->origin))) {
+		buf_printf(why,
+			   "origin must be 1 to 127 printable ASCII characters without space, + "
+			   "and /, such as ledger.example.com, not \"%s\".",
+			   c->origin);
 		return STELE_EINVAL;
 	}
 	err = read_listen(c, why);

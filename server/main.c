@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <uv.h>
 
@@ -153,12 +154,19 @@ static void
 warn(struct server *s, struct config *c)
 {
 	char line[256];
+	struct stat st;
 
 	if (s->demo) {
 		snprintf(line, sizeof line,
 			 "the server's name is %s, made up at the first start: use --origin NAME "
 			 "with a new data directory for evidence that counts",
 			 store_server_name(s->store));
+		say(c, STORE_WARN, line);
+	}
+	if (stat(c->data, &st) == 0 && (st.st_mode & 077)) {
+		snprintf(line, sizeof line,
+			 "%.160s may be entered by other users of this machine: chmod 700 it",
+			 c->data);
 		say(c, STORE_WARN, line);
 	}
 	if (c->insecure)

@@ -43,6 +43,7 @@ class Start(unittest.TestCase):
         self.refused(steled(), 3, "--data DIR")
         self.refused(steled("--data", "d", "--bogus"), 3, "--bogus", "--help")
         self.refused(steled("--data", "d", "--listen", "0.0.0.0:0"), 3, "--insecure")
+        self.refused(steled("--data", "d", "--origin", "a b"), 3, "origin must be", "a b")
         self.assertRegex(steled("--version").stdout, r"^steled \d+\.\d+\.\d+\n$")
         self.assertIn("--data DIR", steled("--help").stdout)
 
@@ -63,6 +64,14 @@ class Start(unittest.TestCase):
             server.start()
             self.assertEqual(server.get("/api/v1/logs").status, 200)
             self.assertFalse((server.data / "admin.token").exists())
+
+    def test_a_data_directory_open_to_others_is_warned_about(self):
+        with Server(options=OPTIONS) as server:
+            self.assertNotIn("chmod 700", server.log())
+            self.assertEqual(server.stop(), 0)
+            server.data.chmod(0o755)
+            server.start()
+            self.assertIn("chmod 700", server.log())
 
     def test_several_loops_serve_one_store(self):
         with Server(options=[*OPTIONS, "--loops", "4"]) as server:
