@@ -33,29 +33,49 @@ api_log_target(struct buf *out, const char *log, const char *fmt, ...)
 	free(rest);
 }
 
-/* What to do about a status when the server's own words do not say it. */
+/* What to do about it, where the server, who does not know stele, cannot say. */
 static const char *
-advice(const struct cli *cli, long status)
+advice(const struct cli *cli, long status, const char *type)
 {
-	switch (status) {
-	case 401:
-		return cli->token
-			       ? " Check --token or STELE_TOKEN: it is unknown, expired or revoked."
-			       : " Give --token TOKEN or @FILE, or set STELE_TOKEN; the first "
-				 "token "
-				 "is in DATA/admin.token.";
-	case 403:
-		return " Ask whoever made this token for one with the scope, or make one with "
-		       "'stele token create'.";
-	case 404:
-		return " 'stele log list' shows the logs there are.";
-	case 429:
-	case 503:
+	static const char urn[] = "urn:stele:problem:";
+	static const struct {
+		const char *name, *text;
+	} known[] = {
+		{"insufficient-scope", " Ask whoever made this token for one with the scope, or "
+				       "make one with 'stele token create'."},
+		{"unknown-log", " 'stele log list' shows the logs there are."},
+		{"unknown-token", " 'stele token list' shows the tokens there are."},
+	};
+
+	if (status == 401)
+		return cli->token ? " Check --token or STELE_TOKEN."
+				  : " Give --token TOKEN or @FILE, or set STELE_TOKEN.";
+	if (status == 429 || status == 503)
 		return " Try again in a moment.";
-	case 507:
+	if (status == 507)
 		return " Free some space on the server's disk; nothing was stored.";
-	default:
+	if (!type || strncmp(type, urn, strlen(urn)) != 0)
 		return "";
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(type + strlen(urn), known[i].name) == 0)
+			return known[i].text;
+	return "";
+}
+
+/* The members that a detail may speak of, with their values. */
+static void
+put_members(struct buf *out, const json_t *problem, bool place)
+{
+	static const char *const names[] = {"line",  "offset", "event", "record",
+					    "index", "limit",  "size",  "policy"};
+
+	for (size_t i = place ? 0 : 2; i < sizeof names / sizeof *names; i++) {
+		const json_t *v = json_object_get(problem, names[i]);
+		char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+		if (text)
+			buf_printf(out, ", %s %s", names[i], text);
+		free(text);
 	}
 }
 
@@ -88,11 +108,13 @@ api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, u
 		buf_printf(out, "%s answered without saying why", cli->server);
 	if (out->n && out->p[out->n - 1] != '.')
 		buf_put_u8(out, '.');
-	buf_put_str(out, advice(cli, c->status));
 	type = json_string_value(json_object_get(problem, "type"));
-	buf_printf(out, " (HTTP %ld%s%s)", c->status, type ? ", " : "", type ? type : "");
+	buf_put_str(out, advice(cli, c->status, type));
+	buf_printf(out, " (HTTP %ld%s%s", c->status, type ? ", " : "", type ? type : "");
+	put_members(out, problem, line == NULL);
+	buf_put_u8(out, ')');
 	where = json_object_get(problem, "line");
-	if (json_is_integer(where) && json_integer_value(where) > 0)
+	if (line && json_is_integer(where) && json_integer_value(where) > 0)
 		*line = (uint64_t)json_integer_value(where);
 	json_decref(problem);
 }
@@ -100,11 +122,10 @@ api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, u
 int
 api_refused(struct cli *cli, const struct http_call *c, const char *what)
 {
-	uint64_t line;
 	struct buf text;
 
 	buf_init(&text);
-	api_explain(&text, cli, c, &line);
+	api_explain(&text, cli, c, NULL);
 	cli_say("cannot %s: %s", what, api_cstr(&text));
 	buf_fini(&text);
 	if (cli->json && c->status)

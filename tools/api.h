@@ -27,6 +27,7 @@ int api_refused(struct cli *cli, const struct http_call *c, const char *what);
 /*
  * Appends why a finished call failed, as one sentence without a newline, and
  * sets *line to the "line" member of its problem document when there is one.
+ * With line NULL the sentence names the place itself.
  */
 void api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, uint64_t *line);
 
