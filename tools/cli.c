@@ -34,8 +34,8 @@ cli_usage(const struct cli_command *self, const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nusage: stele %s %s\n'stele %s --help' explains it.\n", self->name,
-		self->operands, self->name);
+	fprintf(stderr, "\nusage: stele %s%s%s\n'stele %s --help' explains it.\n", self->name,
+		*self->operands ? " " : "", self->operands, self->name);
 	return CLI_USAGE;
 }
 
@@ -56,7 +56,8 @@ print_option(const struct cli_option *o)
 static void
 print_help(const struct cli_command *self, const struct cli_option *options)
 {
-	printf("usage: stele %s %s\n\n%s\n", self->name, self->operands, self->about);
+	printf("usage: stele %s%s%s\n\n%s\n", self->name, *self->operands ? " " : "",
+	       self->operands, self->about);
 	if (options->name)
 		printf("\noptions:\n");
 	for (const struct cli_option *o = options; o->name; o++)
@@ -216,6 +217,7 @@ resolve_token(struct cli *cli)
 	}
 	while (n < text.n && text.p[n] > ' ')
 		n++;
+	cli->token_at = cli->token;
 	memcpy(cli->token_line, text.p, n);
 	cli->token_line[n] = '\0';
 	cli->token = cli->token_line;
@@ -318,6 +320,26 @@ cli_write_json(struct slice doc)
 	if (rc == CLI_GO && (doc.n == 0 || doc.p[doc.n - 1] != '\n'))
 		rc = cli_write_file(NULL, slice_str("\n"));
 	return rc;
+}
+
+void
+cli_put_word(struct buf *out, const char *s)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789@%+=:,./_-";
+
+	if (*s && strspn(s, safe) == strlen(s)) {
+		buf_put_str(out, s);
+		return;
+	}
+	buf_put_u8(out, '\'');
+	for (; *s; s++) {
+		if (*s == '\'')
+			buf_put_str(out, "'\\''");
+		else
+			buf_put_u8(out, (uint8_t)*s);
+	}
+	buf_put_u8(out, '\'');
 }
 
 void

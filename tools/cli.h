@@ -26,7 +26,8 @@ enum cli_exit {
 /* Options given before or after the command, and what they opened. */
 struct cli {
 	const char *server;
-	const char *token; /* NULL: none; "@FILE" already replaced by the file's line */
+	const char *token;    /* NULL: none; "@FILE" already replaced by the file's line */
+	const char *token_at; /* the "@FILE" that token came from; NULL: it was given as it is */
 	char token_line[512];
 	bool json;
 	struct transport *transport; /* NULL until cli_transport */
@@ -101,6 +102,9 @@ int cli_write_file(const char *path, struct slice bytes);
 
 /* Writes a document of JSON to stdout, as one line. CLI_GO or CLI_USAGE, as above. */
 int cli_write_json(struct slice doc);
+
+/* Appends s as one word of a POSIX shell: as it is when that is safe, else in single quotes. */
+void cli_put_word(struct buf *out, const char *s);
 
 /* Appends s to a URL path, percent-encoding all but RFC 3986's unreserved characters. */
 void cli_put_path(struct buf *out, const char *s);

@@ -26,7 +26,10 @@ static const char about[] =
 	"Appends FILE (default: standard input) to LOG. The answer means: durable, signed\n"
 	"for, provable.\n"
 	"\n"
-	"Without --ndjson the whole input is one record, stored byte for byte.\n"
+	"Without --ndjson the whole input is one record, stored byte for byte. Its media type\n"
+	"is --type; else what the file's name ends in tells (.json .txt .log .csv .pdf .xml .png\n"
+	".jpg .zip); else it is application/json when all of it is JSON, and otherwise\n"
+	"application/octet-stream. The answer says which.\n"
 	"With --ndjson each line is a record; lines travel in batches of about 1 MiB, several\n"
 	"at a time, so batches may be stored in another order than the input's; --connections 1\n"
 	"keeps the order. A pipe that pauses has what it gave so far sent at once, so\n"
@@ -76,10 +79,38 @@ is_json(struct slice text)
 	return valid;
 }
 
+/* The type of a record that came with neither type nor telling name. */
+static const char *
+type_by_content(struct slice text)
+{
+	size_t i = 0;
+
+	if (is_json(text))
+		return "application/json";
+	while (i < text.n && memchr(" \t\r\n", text.p[i], 4))
+		i++;
+	if (i < text.n && (text.p[i] == '{' || text.p[i] == '['))
+		cli_say("warning: this begins like JSON and is not valid JSON; it is stored as "
+			"application/octet-stream (--type application/json refuses it instead, "
+			"--ndjson takes a record from each line)");
+	return "application/octet-stream";
+}
+
+/* What the entry says of the payload's type; "?" when it cannot be read. */
+static const char *
+stored_type(const json_t *answer, json_t **entry)
+{
+	const char *text = json_string_value(json_object_get(answer, "entry")), *type;
+
+	*entry = text ? json_loads(text, 0, NULL) : NULL;
+	type = json_string_value(json_object_get(*entry, "media_type"));
+	return type ? type : "?";
+}
+
 static int
 report_one(struct cli *cli, const struct append_arguments *a, const struct http_call *c)
 {
-	json_t *doc = api_json(c, "append");
+	json_t *doc = api_json(c, "append"), *entry = NULL;
 	int rc = CLI_DONE;
 
 	if (!doc)
@@ -91,9 +122,10 @@ report_one(struct cli *cli, const struct append_arguments *a, const struct http_
 	if (cli->json)
 		cli_write_json(buf_slice(&c->answer));
 	else
-		printf("%s %lld stored at %s\n", a->log,
+		printf("%s %lld stored at %s as %s\n", a->log,
 		       (long long)json_integer_value(json_object_get(doc, "index")),
-		       json_string_value(json_object_get(doc, "time")));
+		       json_string_value(json_object_get(doc, "time")), stored_type(doc, &entry));
+	json_decref(entry);
 	json_decref(doc);
 	return rc;
 }
@@ -141,12 +173,14 @@ append_one(struct cli *cli, const struct append_arguments *a)
 	c.body = buf_slice(&body);
 	c.content_type = a->type ? a->type : guess_type(a->file);
 	if (!c.content_type)
-		c.content_type = is_json(c.body) ? "application/json" : "application/octet-stream";
+		c.content_type = type_by_content(c.body);
 	c.accept = "application/json";
 	c.idempotency_key = a->key;
 	rc = send_one(cli, a, &c);
 	if (rc == CLI_GO)
 		rc = report_one(cli, a, &c);
+	else if (rc == CLI_UNREACHABLE && c.unsent)
+		cli_say("nothing was sent, and nothing stored");
 	else if (rc == CLI_UNREACHABLE)
 		cli_say("it may or may not be stored; run it again with --key %s: "
 			"it will not be stored twice",
@@ -161,17 +195,64 @@ out:
 /* --- many ------------------------------------------------------------------- */
 
 static void
-print_resume(const struct append_arguments *a, const struct sender_result *r)
+put_option(struct buf *b, const char *name, const char *value)
 {
-	fprintf(stderr,
-		"stele: to go on from there, with the same input: stele append %s %s --ndjson"
-		" --key %s --from %llu",
-		a->log, a->file, a->key, (unsigned long long)r->offset);
-	if (a->batch_bytes != BATCH_BYTES)
-		fprintf(stderr, " --batch-bytes %llu", (unsigned long long)a->batch_bytes);
+	buf_printf(b, " --%s ", name);
+	cli_put_word(b, value);
+}
+
+static void
+put_number(struct buf *b, const char *name, uint64_t value, uint64_t usual)
+{
+	if (value != usual)
+		buf_printf(b, " --%s %llu", name, (unsigned long long)value);
+}
+
+/* A value that the environment gives again needs no repeating. */
+static bool
+from_environment(const char *variable, const char *value)
+{
+	const char *v = getenv(variable);
+
+	return v && strcmp(v, value) == 0;
+}
+
+/* The command that goes on, ready to be pasted; a token's text is never part of it. */
+static void
+print_resume(const struct cli *cli, const struct append_arguments *a, const struct sender_result *r)
+{
+	const char *token = cli->token_at ? cli->token_at : cli->token;
+	bool has_token = token && !from_environment("STELE_TOKEN", token);
+	struct buf b;
+
+	buf_init(&b);
+	if (r->bad_line)
+		buf_printf(&b, "correct line %llu of the input, then",
+			   (unsigned long long)r->bad_line);
+	else
+		buf_put_str(&b, "to go on from there, with the same input");
+	if (has_token && !cli->token_at)
+		buf_put_str(&b, " (and the token in STELE_TOKEN)");
+	buf_put_str(&b, ": stele append ");
+	cli_put_word(&b, a->log);
+	buf_put_u8(&b, ' ');
+	cli_put_word(&b, a->file);
+	buf_put_str(&b, " --ndjson");
+	put_option(&b, "key", a->key);
+	buf_printf(&b, " --from %llu", (unsigned long long)r->offset);
+	put_number(&b, "batch-bytes", a->batch_bytes, BATCH_BYTES);
+	put_number(&b, "connections", a->connections, CONNECTIONS);
+	put_number(&b, "retry-for", a->retry_s, RETRY_S);
 	if (a->receipts)
-		fprintf(stderr, " --receipts %s", a->receipts);
-	fputc('\n', stderr);
+		put_option(&b, "receipts", a->receipts);
+	if (!from_environment("STELE_SERVER", cli->server))
+		put_option(&b, "server", cli->server);
+	if (has_token && cli->token_at)
+		put_option(&b, "token", cli->token_at);
+	if (cli->json)
+		buf_put_str(&b, " --json");
+	cli_say("%s", api_cstr(&b));
+	buf_fini(&b);
 }
 
 static void
@@ -216,7 +297,7 @@ report_many(struct cli *cli, const struct append_arguments *a, const struct send
 	}
 	fflush(stdout);
 	if (r->why.n)
-		print_resume(a, r);
+		print_resume(cli, a, r);
 }
 
 /* Runs the sender over an open input and flushes the receipts before saying how it went. */
@@ -330,7 +411,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		.connections = CONNECTIONS, .batch_bytes = BATCH_BYTES, .retry_s = UINT64_MAX};
 	const struct cli_option options[] = {
 		{"ndjson", 0, CLI_FLAG, &a.ndjson, NULL, "each line is a record of JSON"},
-		{"type", 0, CLI_TEXT, &a.type, "TYPE", "media type (default: by the file's name)"},
+		{"type", 0, CLI_TEXT, &a.type, "TYPE",
+		 "media type (default: by name, then by content)"},
 		{"receipts", 0, CLI_TEXT, &a.receipts, "FILE",
 		 "keep the receipts (with --ndjson: adds to FILE)"},
 		{"key", 0, CLI_TEXT, &a.key, "KEY",

@@ -116,6 +116,15 @@ input_stops(struct sender *s, int exit_code, uint64_t line, const char *what)
 	buf_fini(&why);
 }
 
+/* A line that is no record: it failed, without having been sent. */
+static void
+bad_line(struct sender *s, uint64_t line, const char *what)
+{
+	input_stops(s, CLI_REFUSED, line, what);
+	s->r->bad_line = line;
+	s->r->failed++;
+}
+
 /* The first n lines of text. */
 static struct slice
 first_lines(struct slice text, uint64_t n)
@@ -146,7 +155,7 @@ count_records(struct sender *s, struct cutter_batch *b)
 		return n;
 	snprintf(what, sizeof what, "not a record of JSON: %s at byte %llu of the input.",
 		 where.message, (unsigned long long)(b->offset + where.offset));
-	input_stops(s, CLI_REFUSED, b->line + where.line - 1, what);
+	bad_line(s, b->line + where.line - 1, what);
 	b->body = first_lines(b->body, where.line - 1);
 	s->bad_offset = b->offset + b->body.n;
 	CHECK(json_ndjson_split(s->scanner, b->body, s->records, LIMIT_BATCH_RECORDS, &n, NULL) ==
@@ -195,8 +204,8 @@ next_batch(struct sender *s, struct cutter_batch *b)
 {
 	while (!cutter_cut(s->cutter, false, b)) {
 		if (s->cutter->too_long) {
-			input_stops(s, CLI_REFUSED, s->cutter->line,
-				    "longer than the 1 MiB that one record may have.");
+			bad_line(s, s->cutter->line,
+				 "longer than the 1 MiB that one record may have.");
 			return false;
 		}
 		if (s->cutter->eof) {
@@ -516,7 +525,7 @@ sender_run(struct cli *cli, const struct sender_options *o, struct cutter *cutte
 		return rc;
 	sender_init(&s);
 	run(&s);
-	CHECK(r->sent == r->stored + r->duplicates + r->failed);
+	CHECK(r->sent + (r->bad_line ? 1 : 0) == r->stored + r->duplicates + r->failed);
 	r->offset = cutter->offset + cutter->out_bytes;
 	if (s.bad_offset < r->offset)
 		r->offset = s.bad_offset;

@@ -243,6 +243,7 @@ finish(struct transport *t, struct http_call *c, CURLcode code)
 		snprintf(c->trouble, sizeof c->trouble, "%s", curl_easy_strerror(code));
 	if (code != CURLE_OK)
 		c->status = 0;
+	c->unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_slist_free_all(c->headers);
 	if (t->n_pool < POOL_MAX)

@@ -28,6 +28,7 @@ struct http_call {
 	/* the answer */
 	long status; /* HTTP status; 0: none came, and trouble says why */
 	struct buf answer;
+	bool unsent;          /* no connection was made: the server has seen nothing of it */
 	char media_type[128]; /* of the answer, "" when it named none */
 	bool has_retry_after;
 	uint64_t retry_after_s;
