@@ -76,9 +76,10 @@ print_result(const struct fsck *f, const struct fsck_result *r)
 		       r->payload_bytes, r->commits, r->wal_bytes, seconds);
 	else
 		printf("%s: %" PRIu64 " records in %" PRIu64 " logs, %.1f MB of payload, %" PRIu64
-		       " commits; %" PRIu64 " problems; %.2f s\n",
+		       " commits; %" PRIu64 " problem%s; %.2f s\n",
 		       r->problems ? "DAMAGED" : "SOUND", r->records, r->logs,
-		       (double)r->payload_bytes / 1e6, r->commits, r->problems, seconds);
+		       (double)r->payload_bytes / 1e6, r->commits, r->problems,
+		       r->problems == 1 ? "" : "s", seconds);
 }
 
 static int

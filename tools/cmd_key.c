@@ -1,5 +1,6 @@
 /* stele key show: verifier keys, and the statements that tie them together. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
@@ -15,9 +16,22 @@ static const char about[] =
 	"  stele key show payments --statement > payments.keys\n"
 	"  stele verify receipts.ndjson --key @identity.vkey --keys payments.keys";
 
+/* {"statement":…}, or {"name":…,"vkey":…}: a verifier key begins with its name and a '+'. */
+static void
+print_json(const char *text, bool is_key)
+{
+	json_t *doc =
+		is_key ? json_pack("{s:s%, s:s}", "name", text, strcspn(text, "+"), "vkey", text)
+		       : json_pack("{s:s}", "statement", text);
+
+	json_dumpf(doc, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(doc);
+}
+
 /* Prints a string member of the document at target, as it is. */
 static int
-print_member(struct cli *cli, const char *target, const char *member, bool newline)
+print_member(struct cli *cli, const char *target, const char *member, bool is_key)
 {
 	struct http_call c;
 	json_t *doc = NULL;
@@ -26,12 +40,12 @@ print_member(struct cli *cli, const char *target, const char *member, bool newli
 
 	if (rc == CLI_GO && !(doc = api_json(&c, "show the key")))
 		rc = CLI_REFUSED;
-	if (rc == CLI_GO && cli->json) {
-		rc = cli_write_json(buf_slice(&c.answer));
-	} else if (rc == CLI_GO) {
+	if (rc == CLI_GO) {
 		text = json_string_value(json_object_get(doc, member));
-		if (text)
-			printf(newline ? "%s\n" : "%s", text);
+		if (text && cli->json)
+			print_json(text, is_key);
+		else if (text)
+			printf(is_key ? "%s\n" : "%s", text);
 		else
 			cli_say("cannot show the key: the server's answer has none");
 		rc = text ? CLI_GO : CLI_REFUSED;

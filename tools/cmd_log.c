@@ -85,6 +85,13 @@ policy_json(const struct policy_arguments *p)
 	return text;
 }
 
+/* Whether a record of such a log is locked without its producer asking for it. */
+static bool
+locks(const struct policy_arguments *p)
+{
+	return p->retain && !(p->mode && strcmp(p->mode, "none") == 0);
+}
+
 static int
 create(struct cli *cli, const char *log, const struct policy_arguments *p)
 {
@@ -105,6 +112,8 @@ create(struct cli *cli, const char *log, const struct policy_arguments *p)
 		printf("%s\n", c.status == 201 ? "created" : "it exists already, with this policy");
 	if (rc == CLI_GO)
 		rc = show(cli, &c, "create the log");
+	if (rc == CLI_DONE && !cli->json && !locks(p))
+		printf("note     its records are not locked: nothing is retained for a set time\n");
 	free(policy);
 	buf_fini(&target);
 	http_call_fini(&c);
@@ -118,7 +127,8 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	const struct cli_option options[] = {
 		{"mode", 0, CLI_TEXT, &p.mode, "MODE", "none or governance (the default)"},
 		{"retain", 0, CLI_TEXT, &p.retain, "D",
-		 "lock each record for D: 7y, 18mo, 90d, 36h"},
+		 "lock each record for D: 7y, 18mo, 90d, 36h\n"
+		 "                              (default: records are not locked)"},
 		{"min", 0, CLI_TEXT, &p.min, "D", "shortest lock a producer may ask for"},
 		{"max", 0, CLI_TEXT, &p.max, "D", "longest lock a producer may ask for"},
 		{"public", 0, CLI_FLAG, &p.public, NULL,
@@ -137,7 +147,10 @@ const struct cli_command cmd_log_create = {
 	.about = "Makes a log: one append-only sequence with its own key and policy. Asking again\n"
 		 "with the same policy changes nothing; with another it is refused. A log cannot "
 		 "be\n"
-		 "removed or made anew. Names are a-z 0-9 . _ - (up to 63, beginning with a letter "
+		 "removed or made anew. Without --retain its records are not locked: they cannot "
+		 "be\n"
+		 "changed all the same, but no retention is written into them.\n"
+		 "Names are a-z 0-9 . _ - (up to 63, beginning with a letter "
 		 "or digit).\n"
 		 "\n"
 		 "  stele log create payments --retain 7y\n"
@@ -178,6 +191,8 @@ list_page(struct cli *cli, struct buf *after, bool *more)
 		rc = CLI_REFUSED;
 	if (rc == CLI_GO) {
 		logs = json_object_get(doc, "logs");
+		if (!cli->json && !after->n)
+			printf("%-32s %12s  %-10s  %s\n", "LOG", "RECORDS", "MODE", "RETAIN");
 		for (size_t i = 0; i < json_array_size(logs) && !cli->json; i++)
 			print_row(json_array_get(logs, i));
 		if (cli->json)
@@ -202,8 +217,6 @@ run_list(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
 	buf_init(&after);
-	if (rc == CLI_GO && !cli->json)
-		printf("%-32s %12s  %-10s  %s\n", "LOG", "RECORDS", "MODE", "RETAIN");
 	while (rc == CLI_GO && more)
 		rc = list_page(cli, &after, &more);
 	buf_fini(&after);

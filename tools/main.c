@@ -45,7 +45,7 @@ static const char afterword[] =
 	"exit status: 0 done or valid; 1 refused or invalid; 2 a claimed completeness\n"
 	"fails; 3 wrong usage or unreadable input; 4 the server cannot be reached.\n";
 
-/* Prints the commands whose name begins with word; how many there are. */
+/* Prints the commands whose name begins with word, unless f is NULL; how many there are. */
 static size_t
 list_commands(FILE *f, const char *word)
 {
@@ -54,7 +54,8 @@ list_commands(FILE *f, const char *word)
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (strncmp(commands[i]->name, word, strlen(word)) != 0)
 			continue;
-		fprintf(f, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
+		if (f)
+			fprintf(f, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
 		n++;
 	}
 	return n;
@@ -86,14 +87,40 @@ find(int argc, char **argv, int *words)
 	return NULL;
 }
 
+/* Words that belong to stele and that this version does not have. */
+static bool
+is_planned(const char *word)
+{
+	static const char *const words[] = {
+		"put",     "query",     "tail",   "find",    "why",
+		"hold",    "retain",    "purge",  "export",  "approve",
+		"erasure", "principal", "backup", "restore", "release",
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 unknown(const char *word, bool help)
 {
 	char group[32];
 
+	if (is_planned(word)) {
+		cli_say("'%s' is not in this version (" STELE_VERSION "); 'stele --help' lists "
+			"what is",
+			word);
+		return CLI_USAGE;
+	}
 	snprintf(group, sizeof group, "%s ", word);
-	if (help && list_commands(stdout, group))
+	if (help && list_commands(NULL, group)) {
+		printf("usage: stele %s COMMAND ...\n\ncommands:\n", word);
+		list_commands(stdout, group);
+		printf("\n'stele COMMAND --help' explains one with examples.\n");
 		return CLI_DONE;
+	}
 	fprintf(stderr, "stele: there is no command '%s' that goes on like this. There are:\n",
 		word);
 	if (!list_commands(stderr, group))

@@ -90,7 +90,15 @@ class Help(CliTest):
             self.assertTrue(run.stderr or run.stdout, arguments)
 
     def test_a_command_group_lists_its_members(self):
-        self.assertIn("log create", self.run_stele("log", "--help").stdout)
+        text = self.run_stele("log", "--help").stdout
+        self.assertTrue(text.startswith("usage: stele log COMMAND"), text)
+        self.assertIn("log create", text)
+        self.assertTrue(self.run_stele("log", "list", "--help").stdout.startswith("usage: stele log list\n"))
+
+    def test_what_is_planned_is_said_not_to_be_there_yet(self):
+        for word in ("put", "query", "tail", "find", "why", "hold"):
+            run = self.run_stele(word, "x", status=USAGE)
+            self.assertIn(f"'{word}' is not in this version", run.stderr)
 
     def test_options_stand_before_or_after_the_command(self):
         url = f"http://127.0.0.1:{self.server.port}"
@@ -103,12 +111,51 @@ class Help(CliTest):
             json.loads(self.offline(*arguments).stdout)
 
     def test_no_server_is_said_to_be_missing(self):
-        self.assertIn("STELE_SERVER", self.offline("log", "list", status=USAGE).stderr)
+        run = self.offline("log", "list", status=USAGE)
+        self.assertIn("STELE_SERVER", run.stderr)
+        self.assertEqual(run.stdout, "")
 
     def test_an_unreachable_server_is_4(self):
         for command in (["log", "list"], ["get", "x", "1"], ["append", "x", "/dev/null"]):
             run = self.offline("--server", "http://127.0.0.1:1", *command, status=UNREACHABLE)
             self.assertIn("127.0.0.1:1", run.stderr)
+            self.assertNotIn("may or may not", run.stderr)
+            self.assertEqual(run.stdout, "")
+
+    def test_hints_fit_what_is_missing(self):
+        log = self.new_log()
+        for arguments, hint in (
+            (["get", log, 9], None),
+            (["get", "no-such", 1], "stele log list"),
+            (["token", "revoke", "aaaaaaaaaa"], "stele token list"),
+            (["log", "create", "_system"], None),
+        ):
+            run = self.run_stele(*arguments, status=REFUSED)
+            hints = re.findall(r"'(stele [a-z]+ [a-z]+)'", run.stderr)
+            self.assertEqual(hints, [hint] if hint else [], run.stderr)
+
+    def test_what_a_problem_speaks_of_is_printed(self):
+        log = self.new_log("--retain", "7y")
+        run = self.run_stele("log", "create", log, "--retain", "6y", status=REFUSED)
+        self.assertIn('"default":"7y"', run.stderr)
+        for name, text in (("a", "{}"), ("b", "[]")):
+            status = DONE if name == "a" else REFUSED
+            run = self.run_stele("append", log, self.file(name, text), "--key", "k", status=status)
+        self.assertIn("index 1", run.stderr)
+        bad = self.file("bad", '{"a":1,\n"b":x}')
+        run = self.run_stele("append", log, bad, "--type", "application/json", status=REFUSED)
+        self.assertRegex(run.stderr, r"line 2, offset \d+")
+
+    def test_keys_as_json_have_their_names(self):
+        log = self.new_log()
+        key = self.run_stele("key", "show").stdout.strip()
+        document = json.loads(self.run_stele("--json", "key", "show").stdout)
+        self.assertEqual(document, {"name": "ledger.example.com", "vkey": key})
+        document = json.loads(self.run_stele("--json", "key", "show", log).stdout)
+        self.assertEqual(document["name"], f"ledger.example.com/{log}")
+        document = json.loads(self.run_stele("--json", "key", "show", log, "--statement").stdout)
+        text = self.run_stele("key", "show", log, "--statement").stdout
+        self.assertEqual(document, {"statement": text})
 
 
 class Logs(CliTest):
@@ -130,6 +177,13 @@ class Logs(CliTest):
         self.assertEqual(document["size"], 1)
         self.assertRegex(self.run_stele("log", "list").stdout, rf"(?m)^{log} +1 +governance +90d$")
         self.run_stele("log", "show", "none-such", status=REFUSED)
+
+    def test_a_log_without_retention_says_so(self):
+        for n, (options, locked) in enumerate(
+            [([], False), (["--retain", "1d"], True), (["--mode", "none"], False)]
+        ):
+            text = self.run_stele("log", "create", f"lock-{n}", *options).stdout
+            self.assertEqual("records are not locked" in text, not locked, text)
 
     def test_a_long_list_comes_whole(self):
         for n in range(130):
@@ -168,9 +222,42 @@ class Records(CliTest):
                 ("c.txt", "x", ["--type", "application/x-thing"], "application/x-thing"),
             ]
         ):
-            self.run_stele("append", log, self.file(name, content), *options)
+            run = self.run_stele("append", log, self.file(name, content), *options)
+            self.assertTrue(run.stdout.endswith(f" as {expected}\n"), run.stdout)
+            self.assertEqual(run.stderr, "")
             got = json.loads(self.run_stele("--json", "get", log, n + 1).stdout)
             self.assertEqual(got["media_type"], expected)
+
+    def test_what_begins_like_json_and_is_none_is_warned_about(self):
+        log = self.new_log()
+        for text in ('{"x":1', " [1,"):
+            run = self.run_stele("append", log, input=text)
+            self.assertIn("not valid JSON", run.stderr)
+            self.assertIn("as application/octet-stream", run.stdout)
+
+    def test_the_resume_command_can_be_pasted(self):
+        log = self.new_log()
+        source = self.file("it's mine.ndjson", '{"n":1}\n{"n":2}\n{"n":\n{"n":4}\n')
+        token = self.file("a token", self.server.token() + "\n")
+        url = f"http://127.0.0.1:{self.server.port}"
+        receipts = self.file("the receipts")
+        run = self.offline(
+            "append", log, source, "--ndjson", "--connections", 2, "--batch-bytes", "64K",
+            "--receipts", receipts, "--server", url, "--token", f"@{token}", status=REFUSED,
+        )
+        self.assertIn("sent 2, stored 2, duplicates 0, failed 1;", run.stdout)
+        advice, command = re.search(r"(?m)^stele: (correct.*): (stele append .*)$", run.stderr).groups()
+        self.assertEqual(advice, "correct line 3 of the input, then")
+        source.write_text(source.read_text().replace('{"n":\n', '{"n":3}\n'))
+        env = {"PATH": f"{STELE.parent}:{os.environ['PATH']}"}
+        run = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True,
+                             timeout=60, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("stored 2, duplicates 0, failed 0; index 3 to 4", run.stdout)
+        self.assertEqual(len(receipts.read_text().splitlines()), 4)
+        for option in ("--connections 2", "--batch-bytes 65536", f"--server {url}"):
+            self.assertIn(option, command)
+        self.assertNotIn(self.server.token(), command)
 
     def test_standard_input_is_a_record(self):
         log = self.new_log()
