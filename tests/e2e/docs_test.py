@@ -42,8 +42,14 @@ class Docs(unittest.TestCase):
                 if name.split("/")[0] not in ("wal", "keys", "DIR"):
                     self.assertTrue((ROOT / name).exists(), f"{path.name}: {name}")
 
-    def test_the_two_minutes_by_hand_work(self):
-        block = re.search(r"another terminal:\n\n```\n(.*?)```", page("README.md"), re.S).group(1)
+    def test_the_two_minutes_by_hand_and_the_audit_work(self):
+        readme = page("README.md")
+        block = re.search(r"another terminal.*?:\n\n```\n(.*?)```", readme, re.S).group(1)
+        audit = readme.split("## If you audit")[1].split("\n## ")[0]
+        audit = "".join(re.findall(r"```\n(.*?)```", audit, re.S))
+        # Sending is the producer's, whose token is another.
+        audit = audit.replace("stele append", "STELE_TOKEN=@data/admin.token stele append")
+        block += """printf '{"n":1}\\n{"n":2}\\n' > events.ndjson\n""" + audit
         with Server() as server, tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
             block = block.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{server.port}")
             block = block.replace("@data/", f"@{server.data}/")
@@ -53,7 +59,17 @@ class Docs(unittest.TestCase):
                 check=False,
             )
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-        self.assertIn("VALID: 1 checked", run.stdout)
+        self.assertEqual(
+            re.findall(r"(?m)^VALID: .*$", run.stdout),
+            ["VALID: 1 checked", "VALID: 2 checked", "VALID: 1 checked"],
+        )
+
+    def test_dev_run_prints_the_recipe_of_the_readme(self):
+        script = re.search(r"awk '.*?' README.md", page("dev"), re.S).group(0)
+        block = re.search(r"another terminal.*?:\n\n```\n(.*?)```", page("README.md"), re.S).group(1)
+        run = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
+                             timeout=30, check=True)
+        self.assertEqual(run.stdout, "".join(f"  {line}\n" for line in block.splitlines()))
 
     def test_steled_8_has_the_flags_that_there_are(self):
         flags = set(re.findall(r"(?m)^  --([a-z-]+)", steled_prints("--help")))
