@@ -89,12 +89,18 @@ take_file(const char *path, const struct stat *sb, int type, struct FTW *f)
 	return 0;
 }
 
+/* Forgets the last store: its files and what is known of its records. */
 static void
-forget_files(void)
+forget_store(void)
 {
 	for (size_t i = 0; i < g.n_files; i++)
 		free(g.files[i].bytes);
 	g.n_files = 0;
+	for (int i = 0; i < LOGS; i++) {
+		for (int n = 0; n < RECORDS; n++)
+			free(g.logs[i].payload[n]);
+		memset(&g.logs[i], 0, sizeof g.logs[i]);
+	}
 }
 
 static int
@@ -257,7 +263,7 @@ make_store(bool killed)
 	struct buf why;
 
 	buf_init(&why);
-	forget_files();
+	forget_store();
 	CHECK(nftw(g.dir, remove_unknown, 16, FTW_PHYS) == 0); /* all of them */
 	CHECK(store_open(&st, &g.opts, &why) == 0);
 	for (int i = 0; i < LOGS; i++) {
@@ -500,7 +506,7 @@ main(int argc, char **argv)
 				bad += flip_file(&g.files[i], stride, dense);
 		}
 	}
-	forget_files();
+	forget_store();
 	toolbox_free(g.tools);
 	(void)nftw(g.dir, remove_all, 16, FTW_DEPTH | FTW_PHYS);
 	printf("%u wrong\n", bad);
