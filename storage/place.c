@@ -48,6 +48,54 @@ refuse_network(const char *dir, struct buf *why)
 	return 0;
 }
 
+/* What a first start makes, finished or not. */
+static bool
+is_ours(const char *name)
+{
+	static const char *const names[] = {"LOCK", "keys", "wal", "catalog.mdb", "stele.id.tmp"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A store does not begin among somebody else's files: looked at before anything is made. */
+static int
+refuse_foreign(const char *dir, struct buf *why)
+{
+	char foreign[256] = "";
+	bool ours = false;
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	if (!d)
+		return stele_err_from_errno(errno);
+	while ((e = readdir(d))) {
+		if (is_ours(e->d_name))
+			ours = true;
+		else if (e->d_name[0] != '.' && strcmp(e->d_name, "lost+found") != 0)
+			snprintf(foreign, sizeof foreign, "%s", e->d_name);
+	}
+	closedir(d);
+	if (ours || !foreign[0])
+		return 0;
+	buf_printf(why,
+		   "%s holds files that are not stele's (%s): give an empty directory, or one "
+		   "that does not exist yet",
+		   dir, foreign);
+	return STELE_EINVAL;
+}
+
+static bool
+is_born(const char *dir)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/stele.id", dir);
+	return access(path, F_OK) == 0;
+}
+
 int
 place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 {
@@ -61,6 +109,8 @@ place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 		err = stele_err_from_errno(errno);
 	if (err == 0)
 		err = refuse_network(dir, why);
+	if (err == 0 && create && !is_born(dir))
+		err = refuse_foreign(dir, why);
 	if (err == 0 && snprintf(path, sizeof path, "%s/LOCK", dir) >= (int)sizeof path)
 		err = STELE_ELIMIT;
 	if (err == 0) {

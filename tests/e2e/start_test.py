@@ -2,6 +2,7 @@
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -64,6 +65,13 @@ class Start(unittest.TestCase):
             server.start()
             self.assertEqual(server.get("/api/v1/logs").status, 200)
             self.assertFalse((server.data / "admin.token").exists())
+
+    def test_no_store_begins_among_the_files_of_others(self):
+        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            mine = Path(folder) / "thesis.txt"
+            mine.write_text("chapter one")
+            self.refused(steled("--data", folder, "--listen", "127.0.0.1:0"), 1, "thesis.txt")
+            self.assertEqual(list(Path(folder).iterdir()), [mine])
 
     def test_a_data_directory_open_to_others_is_warned_about(self):
         with Server(options=OPTIONS) as server:
