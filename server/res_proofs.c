@@ -38,9 +38,11 @@ static void
 refuse(struct request *r, const struct proving *g)
 {
 	if (g->err == STELE_EINVAL)
-		reply_problem(r, PROBLEM_INVALID_PARAMETER,
-			      "The log has %llu entries; what was asked for lies outside.",
-			      (unsigned long long)g->head->size);
+		reply_problem(
+			r, PROBLEM_INVALID_PARAMETER,
+			"The log's size is %llu. An index must be below the size, from at least 1 "
+			"and not above to, and no size above the log's.",
+			(unsigned long long)g->head->size);
 	else
 		reply_err(r, g->err);
 }

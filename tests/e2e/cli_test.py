@@ -145,6 +145,14 @@ class Help(CliTest):
         run = self.run_stele("append", log, bad, "--type", "application/json", status=REFUSED)
         self.assertRegex(run.stderr, r"line 2, offset \d+")
 
+    def test_a_proof_outside_of_the_log_says_what_lies_inside(self):
+        log = self.new_log()
+        for query in ("inclusion?index=7", "consistency?from=0"):
+            answer = self.server.get(f"/api/v1/logs/{log}/proof/{query}")
+            self.assertEqual(answer.status, 400)
+            self.assertIn("size is 1", answer.json()["detail"])
+            self.assertIn("at least 1", answer.json()["detail"])
+
     def test_keys_as_json_have_their_names(self):
         log = self.new_log()
         key = self.run_stele("key", "show").stdout.strip()
