@@ -219,6 +219,7 @@ fill_log(struct store *st, int i, int from, int to)
 	for (int n = from; n < to; n++) {
 		char key[32];
 		snprintf(key, sizeof key, "key-%d", n);
+		free(k->payload[n]); /* of the store made before */
 		k->payload[n] = make_payload(i, n);
 		CHECK(append(st, log, k->payload[n], n % 3 ? key : NULL) == (uint64_t)n + 1);
 	}
