@@ -116,12 +116,13 @@ input_stops(struct sender *s, int exit_code, uint64_t line, const char *what)
 	buf_fini(&why);
 }
 
-/* A line that is no record: it failed, without having been sent. */
+/* A line that is no record: it is tallied as one that failed. */
 static void
 bad_line(struct sender *s, uint64_t line, const char *what)
 {
 	input_stops(s, CLI_REFUSED, line, what);
 	s->r->bad_line = line;
+	s->r->sent++;
 	s->r->failed++;
 }
 
@@ -525,7 +526,7 @@ sender_run(struct cli *cli, const struct sender_options *o, struct cutter *cutte
 		return rc;
 	sender_init(&s);
 	run(&s);
-	CHECK(r->sent + (r->bad_line ? 1 : 0) == r->stored + r->duplicates + r->failed);
+	CHECK(r->sent == r->stored + r->duplicates + r->failed);
 	r->offset = cutter->offset + cutter->out_bytes;
 	if (s.bad_offset < r->offset)
 		r->offset = s.bad_offset;

@@ -31,12 +31,11 @@ struct sender_options {
 };
 
 struct sender_result {
-	uint64_t sent;       /* records handed to the server */
+	uint64_t sent;       /* records of the input: stored + duplicates + failed */
 	uint64_t stored;     /* by this run, each durable and acknowledged */
 	uint64_t duplicates; /* the server had them already under the same key */
-	uint64_t failed;     /* refused, or of unknown fate when the server went away; and the
-			      * line that is no record, which is not sent. So stored +
-			      * duplicates + failed is sent, and one more with a bad line
+	uint64_t failed;     /* refused, or of unknown fate when the server went away; and
+			      * the line that is no record
 			      */
 	uint64_t bad_line;   /* number of the line that is no record; 0: none */
 	uint64_t bytes;      /* of input, acknowledged */

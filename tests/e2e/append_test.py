@@ -289,7 +289,7 @@ class AppendTest(unittest.TestCase):
         tally = self.tally(run)
         self.assertEqual(run.returncode, 1)
         self.assertIn("input line 1701: not a record of JSON", run.stderr)
-        self.assertEqual(tally["stored"], 1700)
+        self.assertEqual((tally["stored"], tally["failed"]), (1700, 1))
         self.assertEqual(tally["resume_from"], sum(len(x) + 1 for x in LINES[:1700]))
         self.input.write_bytes(b"\n".join(LINES) + b"\n")
         run = self.append(server, "--key", tally["key"], "--from", str(tally["resume_from"]))

@@ -252,7 +252,7 @@ class Records(CliTest):
             "append", log, source, "--ndjson", "--connections", 2, "--batch-bytes", "64K",
             "--receipts", receipts, "--server", url, "--token", f"@{token}", status=REFUSED,
         )
-        self.assertIn("sent 2, stored 2, duplicates 0, failed 1;", run.stdout)
+        self.assertIn("sent 3, stored 2, duplicates 0, failed 1;", run.stdout)
         advice, command = re.search(r"(?m)^stele: (correct.*): (stele append .*)$", run.stderr).groups()
         self.assertEqual(advice, "correct line 3 of the input, then")
         source.write_text(source.read_text().replace('{"n":\n', '{"n":3}\n'))
