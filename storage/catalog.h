@@ -23,7 +23,7 @@ struct catalog;
 enum catalog_table {
 	CATALOG_LOG = 'l',    /* log id */
 	CATALOG_DICT = 'd',   /* log id, dictionary id */
-	CATALOG_EXTENT = 'e', /* log id, first index */
+	CATALOG_EXTENT = 'e', /* log id, number of the part */
 	CATALOG_NODE = 'n',   /* log id, level, tile */
 };
 

@@ -16,8 +16,8 @@
 enum {
 	TRAIN_MIN_BYTES = 256 << 10, /* payload before the first attempt */
 	TRAIN_AGAIN = 64,            /* times as much before the next */
-	TRAIN_SAMPLES = 512,
-	TRAIN_BYTES = 1 << 20,
+	TRAIN_SAMPLES = 256,
+	TRAIN_BYTES = 256 << 10, /* training takes some 0.2 s of a core a MiB */
 };
 
 int

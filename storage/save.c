@@ -12,6 +12,8 @@
 #include "storage/internal.h"
 #include "storage/save.h"
 
+enum { EXTENTS_A_VALUE = 56 }; /* 32 bytes each: LMDB keeps up to 2,038 bytes within a page */
+
 static void
 put_u32(struct buf *b, uint32_t v)
 {
@@ -101,18 +103,30 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	entry_put(snap, CATALOG_LOG, key, v);
 }
 
+/*
+ * Extents by the dozen: a busy log adds thousands a second, and a put costs a
+ * look-up, two hashes and a copy. The last value is written again as it fills.
+ */
 static void
 snap_extents(struct buf *snap, const struct log *log, struct buf *key, struct buf *v)
 {
-	for (size_t i = log->saved_extents; i < log->tail.n; i++) {
-		const struct extent *e = &log->tail.extents[i];
+	size_t part = log->saved_extents / EXTENTS_A_VALUE;
+
+	for (; part * EXTENTS_A_VALUE < log->tail.n; part++) {
+		size_t i = part * EXTENTS_A_VALUE, end = i + EXTENTS_A_VALUE;
+		if (log->saved_extents == log->tail.n)
+			return;
 		key_start(key, log->id);
-		key_add(key, e->first);
+		key_add(key, part);
 		buf_reset(v);
-		put_u32(v, e->count);
-		put_u32(v, e->bytes);
-		put_u32(v, e->leaves_at);
-		put_pos(v, e->at);
+		for (; i < end && i < log->tail.n; i++) {
+			const struct extent *e = &log->tail.extents[i];
+			put_u64(v, e->first);
+			put_u32(v, e->count);
+			put_u32(v, e->bytes);
+			put_u32(v, e->leaves_at);
+			put_pos(v, e->at);
+		}
 		entry_put(snap, CATALOG_EXTENT, key, v);
 	}
 }
@@ -370,32 +384,33 @@ load_log(void *ctx, struct slice key, struct slice value)
 }
 
 static int
-load_extent(void *ctx, struct slice key, struct slice value)
+load_extents(void *ctx, struct slice key, struct slice value)
 {
 	struct loading *l = ctx;
-	struct extent e;
 	struct bytes b;
 	struct log *log;
-	int err;
+	int err = 0;
 
 	if (key.n != 16)
 		return STELE_EDAMAGED;
 	log = log_by_id(l->st, be_get64(key.p));
 	bytes_init(&b, value);
-	e.first = be_get64(key.p + 8);
-	e.count = bytes_u32(&b);
-	e.bytes = bytes_u32(&b);
-	e.leaves_at = bytes_u32(&b);
-	e.at.file = bytes_u32(&b);
-	e.at.offset = bytes_u64(&b);
-	if (!log || bytes_end(&b) != 0)
-		return STELE_EDAMAGED;
-	err = tail_reserve(&log->tail);
-	if (err == 0) {
-		tail_add(&log->tail, &e);
-		log->saved_extents = log->tail.n;
+	while (log && err == 0 && bytes_left(&b)) {
+		struct extent e;
+		e.first = bytes_u64(&b);
+		e.count = bytes_u32(&b);
+		e.bytes = bytes_u32(&b);
+		e.leaves_at = bytes_u32(&b);
+		e.at.file = bytes_u32(&b);
+		e.at.offset = bytes_u64(&b);
+		err = bytes_err(&b) != 0 ? STELE_EDAMAGED : tail_reserve(&log->tail);
+		if (err == 0)
+			tail_add(&log->tail, &e);
 	}
-	return err;
+	if (!log || err != 0)
+		return err ? err : STELE_EDAMAGED;
+	log->saved_extents = log->tail.n;
+	return 0;
 }
 
 static int
@@ -457,7 +472,7 @@ catalog_load(struct store *st, struct toolbox *t, struct buf *why)
 	int err = catalog_each(st->catalog, CATALOG_LOG, load_log, &l);
 
 	if (err == 0)
-		err = catalog_each(st->catalog, CATALOG_EXTENT, load_extent, &l);
+		err = catalog_each(st->catalog, CATALOG_EXTENT, load_extents, &l);
 	if (err == 0)
 		err = catalog_each(st->catalog, CATALOG_NODE, load_nodes, &l);
 	if (err == 0)
