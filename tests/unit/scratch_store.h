@@ -38,8 +38,8 @@ scratch_say(void *ctx, enum store_level level, const char *line)
 {
 	struct scratch *s = ctx;
 
-	s->errors += level == STORE_ERROR;
-	s->warnings += level == STORE_WARN;
+	__atomic_fetch_add(&s->errors, level == STORE_ERROR, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&s->warnings, level == STORE_WARN, __ATOMIC_RELAXED);
 	if (getenv("STELE_TEST_VERBOSE"))
 		fprintf(stderr, "%s\n", line);
 }
