@@ -173,6 +173,18 @@ search_rest(struct wal_scan *s, struct wal_pos at, struct sha256 *h)
 	return 0;
 }
 
+/* Whether nothing was ever written at `at`: the frame looked for begins in the next file. */
+static bool
+is_blank(struct wal_scan *s, struct wal_pos at)
+{
+	static const uint8_t zeros[8];
+	const uint8_t *p;
+	int err = open_file(s, at.file);
+
+	p = err == 0 ? view(s, at.offset, FRAME_HEADER_BYTES, &err) : NULL;
+	return !p ? err == STELE_ESYNTAX : memcmp(p, zeros, sizeof zeros) == 0;
+}
+
 static void
 step_over(struct wal_scan *s, const struct frame_header *head)
 {
@@ -252,6 +264,9 @@ wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head, s
 	}
 	if (err == STELE_ESYNTAX) {
 		err = search_rest(s, s->at, h);
+		if (err == STELE_EDAMAGED && next.file <= wal_files(s->wal, &disk_bytes) &&
+		    is_blank(s, s->at))
+			*at = s->at = next;
 		return err == 0 ? 1 : err;
 	}
 	if (err != 0)

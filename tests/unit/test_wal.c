@@ -113,7 +113,8 @@ walk(struct row *r, uint64_t *n, struct wal_pos *end)
 		ck_assert(body.n == 0 || body.p[body.n - 1] == (uint8_t)((body.n - 1) * 31 + *n));
 		++*n;
 	}
-	*end = s.at;
+	if (err == 1)
+		*end = s.at;
 	wal_scan_fini(&s);
 	return err;
 }
@@ -275,8 +276,19 @@ START_TEST(a_damaged_frame_with_a_readable_one_behind_it_is_damage)
 			damage_frame(&r, i, offsets[k], 0x10);
 		}
 	}
+	/* the place named is the frame's, also where it is the first of its file */
+	put_frame(&r, 10);
+	for (unsigned i = 0; i < 7; i++) {
+		struct wal_pos end;
+		uint64_t n;
+		damage_frame(&r, i, 3, 0x10);
+		ck_assert_int_eq(walk(&r, &n, &end), STELE_EDAMAGED);
+		ck_assert_uint_eq(end.file, r.at[i].file);
+		ck_assert_uint_eq(end.offset, r.at[i].offset);
+		damage_frame(&r, i, 3, 0x10);
+	}
 	damage_frame(&r, 0, 9000 + 128 + 10, 0x10); /* padding belongs to nothing */
-	ends_after(&r, 1, 7);
+	ends_after(&r, 1, 8);
 	row_end(&r);
 }
 END_TEST
