@@ -276,11 +276,12 @@ all_zero(const uint8_t *p, size_t n)
 static int
 check_headers(struct fsck *f)
 {
-	uint32_t n = wal_files(f->st->wal, &f->total_bytes);
+	struct wal_row row = wal_row(f->st->wal);
 	uint8_t block[FRAME_ALIGN];
 	int err = 0;
 
-	for (uint32_t i = 1; err == 0 && i <= n; i++) {
+	f->total_bytes = row.disk_bytes;
+	for (uint32_t i = row.first; err == 0 && i <= row.last; i++) {
 		err = wal_read(f->st->wal, (struct wal_pos){i, 0}, block, sizeof block);
 		if (err == 0 && !all_zero(block + WALFILE_USED, sizeof block - WALFILE_USED))
 			find(f, "bytes that were written as zeros are not; nothing reads them",

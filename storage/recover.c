@@ -227,10 +227,9 @@ static int
 start_over(struct recovery *r, int reason)
 {
 	struct store *st = r->st;
-	uint64_t disk_bytes;
 	int err;
 
-	if (reason != STELE_ENOTFOUND || wal_files(st->wal, &disk_bytes) > 1)
+	if (reason != STELE_ENOTFOUND || wal_row(st->wal).last > 1)
 		store_say(st, STORE_WARN, "catalog.mdb: %s; rebuilding it from the WAL",
 			  stele_strerror(reason));
 	forget_logs(st);

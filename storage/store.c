@@ -333,9 +333,12 @@ store_dir(const struct store *st)
 void
 store_stats_get(struct store *st, struct store_stats *out)
 {
+	struct wal_row row = wal_row(st->wal);
 	uint64_t sequence;
 
 	*out = (struct store_stats){
+		.wal_files = row.last - row.first + 1,
+		.wal_disk_bytes = row.disk_bytes,
 		.commits = atomic_load(&st->commits),
 		.records = atomic_load(&st->records),
 		.duplicates = atomic_load(&st->duplicates),
@@ -351,7 +354,6 @@ store_stats_get(struct store *st, struct store_stats *out)
 		.read_only = atomic_load(&st->read_only),
 		.low_space = atomic_load(&st->low_space),
 	};
-	out->wal_files = wal_files(st->wal, &out->wal_disk_bytes);
 	pthread_rwlock_rdlock(&st->lock);
 	out->logs = st->n_logs;
 	sequence = st->position.sequence;

@@ -25,18 +25,20 @@ enum { MARK_BYTES = 128, MARK_SLOT = 4096, MARK_HASHED = 64 };
 
 static const char mark_magic[8] = "stelerel";
 
+/* Counted: a reader may hold one that the row has let go. */
 struct wal_file {
 	int fd;
 	uint64_t bytes;
+	unsigned refs; /* under mu */
 };
 
 struct wal {
 	char dir[PATH_MAX];
 	uint64_t incarnation, file_bytes;
-	pthread_mutex_t mu;     /* files, n_files, cap_files */
-	pthread_mutex_t making; /* one thread makes a file at a time */
-	struct wal_file *files; /* files[i] is number i + 1 */
-	uint32_t n_files, cap_files;
+	pthread_mutex_t mu;      /* first, files, n_files, cap_files */
+	pthread_mutex_t making;  /* one thread makes a file, or lets some go, at a time */
+	struct wal_file **files; /* files[i] is number first + i */
+	uint32_t first, n_files, cap_files;
 	struct wal_pos end; /* the writer's */
 	int mark_fd;
 	unsigned mark_slot;
@@ -47,35 +49,67 @@ struct wal {
 static int
 add_file(struct wal *w, int fd, uint64_t bytes)
 {
-	int err = 0;
+	struct wal_file *f = calloc(1, sizeof *f);
+	int err = f ? 0 : STELE_ENOMEM;
 
 	pthread_mutex_lock(&w->mu);
-	if (w->n_files == w->cap_files) {
+	if (err == 0 && w->n_files == w->cap_files) {
 		uint32_t cap = w->cap_files ? w->cap_files * 2 : 16;
-		struct wal_file *f = realloc(w->files, cap * sizeof *f);
-		if (f) {
-			w->files = f;
+		struct wal_file **p = realloc(w->files, cap * sizeof(*p));
+		if (p) {
+			w->files = p;
 			w->cap_files = cap;
 		} else {
 			err = STELE_ENOMEM;
 		}
 	}
-	if (err == 0)
-		w->files[w->n_files++] = (struct wal_file){fd, bytes};
+	if (err == 0) {
+		*f = (struct wal_file){fd, bytes, 1};
+		w->files[w->n_files++] = f;
+	} else {
+		free(f);
+	}
 	pthread_mutex_unlock(&w->mu);
 	return err;
 }
 
-static struct wal_file
+/* File `number`, counted for the caller; NULL when the row does not hold it. */
+static struct wal_file *
 get_file(struct wal *w, uint32_t number)
 {
-	struct wal_file f = {-1, 0};
+	struct wal_file *f = NULL;
 
 	pthread_mutex_lock(&w->mu);
-	if (number >= 1 && number <= w->n_files)
-		f = w->files[number - 1];
+	if (number >= w->first && number - w->first < w->n_files) {
+		f = w->files[number - w->first];
+		f->refs++;
+	}
 	pthread_mutex_unlock(&w->mu);
 	return f;
+}
+
+static void
+put_file(struct wal *w, struct wal_file *f)
+{
+	bool last;
+
+	if (!f)
+		return;
+	pthread_mutex_lock(&w->mu);
+	last = --f->refs == 0;
+	pthread_mutex_unlock(&w->mu);
+	if (last) {
+		close(f->fd);
+		free(f);
+	}
+}
+
+static bool
+has_file(struct wal *w, uint32_t number)
+{
+	struct wal_row row = wal_row(w);
+
+	return number >= row.first && number <= row.last;
 }
 
 static int
@@ -84,9 +118,11 @@ make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
 	int fd, err = 0;
 
 	pthread_mutex_lock(&w->making);
-	if (get_file(w, number).fd < 0) {
-		fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, hurry,
-				    w->make_hash);
+	if (!has_file(w, number)) {
+		fd = walfile_reuse(w->dir, number, w->file_bytes, w->incarnation, w->make_hash);
+		if (fd == STELE_ENOTFOUND)
+			fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, hurry,
+					    w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, w->file_bytes);
 		if (err != 0 && fd >= 0)
 			close(fd);
@@ -95,22 +131,26 @@ make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
 	return err;
 }
 
-/* The highest number among files named NNNNNNNN.wal, 0 for none. */
+/* The lowest and the highest number among files named NNNNNNNN.wal, 0 for none. */
 static int
-highest_file(const char *dir, uint32_t *out)
+find_files(const char *dir, uint32_t *lowest, uint32_t *highest)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
 
 	if (!d)
 		return stele_err_from_errno(errno);
-	*out = 0;
+	*lowest = *highest = 0;
 	while ((e = readdir(d))) {
 		unsigned number;
 		char tail;
-		if (strlen(e->d_name) == 12 && sscanf(e->d_name, "%8u.wa%c", &number, &tail) == 2 &&
-		    tail == 'l' && number > *out)
-			*out = number;
+		if (strlen(e->d_name) != 12 || sscanf(e->d_name, "%8u.wa%c", &number, &tail) != 2 ||
+		    tail != 'l' || number == 0)
+			continue;
+		if (number > *highest)
+			*highest = number;
+		if (*lowest == 0 || number < *lowest)
+			*lowest = number;
 	}
 	closedir(d);
 	return 0;
@@ -119,16 +159,18 @@ highest_file(const char *dir, uint32_t *out)
 static int
 open_files(struct wal *w, enum wal_mode mode, struct buf *why)
 {
-	uint32_t highest = 0;
-	int err = highest_file(w->dir, &highest);
+	uint32_t lowest = 0, highest = 0;
+	int err = find_files(w->dir, &lowest, &highest);
 
 	if (err == 0 && highest == 0 && mode != WAL_CREATE) {
-		buf_printf(why, "%s holds no file 00000001.wal: restore it from a copy. ", w->dir);
+		buf_printf(why, "%s holds no file NNNNNNNN.wal: restore them from a copy. ",
+			   w->dir);
 		return STELE_EDAMAGED;
 	}
+	w->first = lowest ? lowest : 1;
 	if (err == 0 && highest == 0)
 		err = make_file(w, 1, NULL);
-	for (uint32_t i = 1; err == 0 && i <= highest; i++) {
+	for (uint32_t i = w->first; err == 0 && i <= highest && highest; i++) {
 		uint64_t bytes;
 		int fd = walfile_open(w->dir, i, w->incarnation, &bytes, w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, bytes);
@@ -180,6 +222,7 @@ wal_open(struct wal **out, const char *data_dir, uint64_t incarnation, uint64_t 
 	w->mark_fd = -1;
 	w->incarnation = incarnation;
 	w->file_bytes = file_bytes / FRAME_ALIGN * FRAME_ALIGN;
+	w->first = 1;
 	w->end = (struct wal_pos){1, WAL_FIRST_OFFSET};
 	w->make_hash = sha256_new();
 	if (!w->make_hash)
@@ -213,7 +256,7 @@ wal_close(struct wal *w)
 	if (!w)
 		return;
 	for (uint32_t i = 0; i < w->n_files; i++)
-		close(w->files[i].fd);
+		put_file(w, w->files[i]);
 	if (w->mark_fd >= 0)
 		close(w->mark_fd);
 	free(w->files);
@@ -246,7 +289,7 @@ wal_prepare_next(struct wal *w)
 {
 	uint32_t number = __atomic_load_n(&w->end.file, __ATOMIC_RELAXED) + 1;
 
-	return get_file(w, number).fd >= 0 ? 0 : make_file(w, number, &w->hurry);
+	return has_file(w, number) ? 0 : make_file(w, number, &w->hurry);
 }
 
 void
@@ -255,21 +298,31 @@ wal_hurry(struct wal *w)
 	atomic_store(&w->hurry, true);
 }
 
+/* Bytes of file `number`, 0 when the row does not hold it. */
+static uint64_t
+bytes_of(struct wal *w, uint32_t number)
+{
+	struct wal_file *f = get_file(w, number);
+	uint64_t bytes = f ? f->bytes : 0;
+
+	put_file(w, f);
+	return bytes;
+}
+
 int
 wal_reserve(struct wal *w, uint64_t n)
 {
-	struct wal_file f = get_file(w, w->end.file);
+	uint64_t bytes = bytes_of(w, w->end.file);
 	int err;
 
-	if (f.fd >= 0 && n <= f.bytes - w->end.offset)
+	if (bytes && n <= bytes - w->end.offset)
 		return 0;
 	atomic_store(&w->hurry, true);
 	err = make_file(w, w->end.file + 1, &w->hurry);
 	atomic_store(&w->hurry, false);
 	if (err != 0)
 		return err;
-	f = get_file(w, w->end.file + 1);
-	if (n > f.bytes - WAL_FIRST_OFFSET)
+	if (n > bytes_of(w, w->end.file + 1) - WAL_FIRST_OFFSET)
 		return STELE_ELIMIT;
 	__atomic_store_n(&w->end.file, w->end.file + 1, __ATOMIC_RELAXED);
 	w->end.offset = WAL_FIRST_OFFSET;
@@ -279,13 +332,14 @@ wal_reserve(struct wal *w, uint64_t n)
 int
 wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
 {
-	struct wal_file f = get_file(w, w->end.file);
+	struct wal_file *f = get_file(w, w->end.file);
 	int err;
 
-	CHECK(n % FRAME_ALIGN == 0 && f.fd >= 0 && n <= f.bytes - w->end.offset);
-	err = file_pwrite(f.fd, p, n, w->end.offset);
-	if (err == 0 && fdatasync(f.fd) != 0)
+	CHECK(n % FRAME_ALIGN == 0 && f && n <= f->bytes - w->end.offset);
+	err = file_pwrite(f->fd, p, n, w->end.offset);
+	if (err == 0 && fdatasync(f->fd) != 0)
 		err = STELE_EIO;
+	put_file(w, f);
 	if (err != 0)
 		return STELE_EIO; /* space was there: a write that fails here is a storage error */
 	*at = w->end;
@@ -370,24 +424,55 @@ wal_check_released(struct wal *w, struct sha256 *h, unsigned *damaged)
 int
 wal_read(struct wal *w, struct wal_pos at, void *p, size_t n)
 {
-	struct wal_file f = get_file(w, at.file);
+	struct wal_file *f = get_file(w, at.file);
+	int err = f ? file_pread(f->fd, p, n, at.offset) : STELE_EDAMAGED;
 
-	if (f.fd < 0)
-		return STELE_EDAMAGED;
-	return file_pread(f.fd, p, n, at.offset);
+	put_file(w, f);
+	return err;
 }
 
-uint32_t
-wal_files(struct wal *w, uint64_t *disk_bytes)
+struct wal_row
+wal_row(struct wal *w)
 {
-	uint64_t sum = 0;
-	uint32_t n;
+	struct wal_row row = {0};
 
 	pthread_mutex_lock(&w->mu);
-	n = w->n_files;
-	for (uint32_t i = 0; i < n; i++)
-		sum += w->files[i].bytes;
+	row.first = w->first;
+	row.last = w->first + w->n_files - 1;
+	for (uint32_t i = 0; i < w->n_files; i++)
+		row.disk_bytes += w->files[i]->bytes;
 	pthread_mutex_unlock(&w->mu);
-	*disk_bytes = sum;
-	return n;
+	row.disk_bytes += walfile_spare_bytes(w->dir);
+	return row;
+}
+
+/* Takes the oldest file out of the row. */
+static void
+shift(struct wal *w)
+{
+	struct wal_file *f;
+
+	pthread_mutex_lock(&w->mu);
+	f = w->files[0];
+	memmove(w->files, w->files + 1, --w->n_files * sizeof(*w->files));
+	w->first++;
+	pthread_mutex_unlock(&w->mu);
+	put_file(w, f);
+}
+
+int
+wal_drop_before(struct wal *w, uint32_t first)
+{
+	uint32_t end = __atomic_load_n(&w->end.file, __ATOMIC_RELAXED);
+	int err = 0;
+
+	first = first < end ? first : end;
+	pthread_mutex_lock(&w->making);
+	while (err == 0 && w->first < first) {
+		err = walfile_spare(w->dir, w->first, w->first + 1 == first);
+		if (err == 0)
+			shift(w);
+	}
+	pthread_mutex_unlock(&w->making);
+	return err;
 }

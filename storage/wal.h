@@ -1,6 +1,7 @@
 /*
  * The write-ahead log: a row of prewritten files DATA/wal/00000001.wal …, and
- * DATA/wal/released.
+ * DATA/wal/released. Files leave at the front once sealed segments hold what
+ * they held, and come back at the end under a new number.
  *
  * The protocol, in the order it runs:
  *   1. The next file is written full of zeros and flushed before it is used, so
@@ -15,6 +16,10 @@
  *      acknowledged, or it is damage: `released`, the catalogue and any later
  *      frame tell which.
  *   5. Nothing is written after a failed write or flush.
+ *   6. A file that is not needed any more becomes DATA/wal/spare.wal by a rename;
+ *      to be used again its header is overwritten and flushed, and it is renamed.
+ *      What it held before stays until it is overwritten: frames with a sequence
+ *      below the expected one are therefore no frames of the row.
  */
 #ifndef STELE_STORAGE_WAL_H
 #define STELE_STORAGE_WAL_H
@@ -95,8 +100,19 @@ int wal_check_released(struct wal *w, struct sha256 *h, unsigned *damaged);
 /* Reads n bytes at a position. Any thread. */
 int wal_read(struct wal *w, struct wal_pos at, void *p, size_t n);
 
-/* Number of the newest file, and bytes of all files. Any thread. */
-uint32_t wal_files(struct wal *w, uint64_t *disk_bytes);
+/* Numbers of the oldest and the newest file. Any thread. */
+struct wal_row {
+	uint32_t first, last;
+	uint64_t disk_bytes; /* of all files, a spare one included */
+};
+struct wal_row wal_row(struct wal *w);
+
+/*
+ * Lets the files before number `first` go, the last of them as a spare one for
+ * wal_prepare_next; the file of wal_end stays. The caller knows that nothing needs
+ * what is in them, now or after a power loss. One thread at a time. STELE_EIO.
+ */
+int wal_drop_before(struct wal *w, uint32_t first);
 
 /*
  * A walk over frames from a position on, reading past the page cache where the
@@ -119,6 +135,11 @@ struct wal_scan {
 /* Starts at `at`; the first frame must have this sequence and predecessor. */
 int wal_scan_init(struct wal_scan *s, struct wal *w, struct wal_pos at, uint64_t sequence,
 		  const uint8_t prev[32]);
+/*
+ * Starts at the oldest file with whatever frame is the first in it. STELE_EDAMAGED
+ * when there is none to be read although the row goes on behind it.
+ */
+int wal_scan_oldest(struct wal_scan *s, struct wal *w, struct sha256 *h);
 void wal_scan_fini(struct wal_scan *s);
 
 /*

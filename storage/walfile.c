@@ -119,6 +119,63 @@ walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarn
 }
 
 static int
+spare_name(char out[PATH_MAX], const char *dir)
+{
+	return snprintf(out, PATH_MAX, "%s/spare.wal", dir) < PATH_MAX ? 0 : STELE_ELIMIT;
+}
+
+uint64_t
+walfile_spare_bytes(const char *dir)
+{
+	char path[PATH_MAX];
+	struct stat sb;
+
+	return spare_name(path, dir) == 0 && stat(path, &sb) == 0 ? (uint64_t)sb.st_size : 0;
+}
+
+int
+walfile_reuse(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
+	      struct sha256 *h)
+{
+	char path[PATH_MAX], spare[PATH_MAX];
+	uint8_t header[FRAME_ALIGN];
+	int fd, err;
+
+	if (walfile_name(path, sizeof path, dir, number) != 0 || spare_name(spare, dir) != 0)
+		return STELE_ELIMIT;
+	if (walfile_spare_bytes(dir) != bytes)
+		return unlink(spare) == 0 || errno == ENOENT ? STELE_ENOTFOUND : STELE_EIO;
+	fd = open(spare, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return stele_err_from_errno(errno);
+	header_write(header, number, bytes, incarnation, h);
+	err = file_pwrite(fd, header, sizeof header, 0);
+	if (err == 0 && fsync(fd) != 0)
+		err = STELE_EIO;
+	if (err == 0 && rename(spare, path) != 0)
+		err = stele_err_from_errno(errno);
+	if (err == 0)
+		err = file_sync_dir(dir);
+	if (err != 0) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int
+walfile_spare(const char *dir, uint32_t number, bool keep)
+{
+	char path[PATH_MAX], spare[PATH_MAX];
+	int rc;
+
+	if (walfile_name(path, sizeof path, dir, number) != 0 || spare_name(spare, dir) != 0)
+		return STELE_ELIMIT;
+	rc = keep ? rename(path, spare) : unlink(path);
+	return rc == 0 ? file_sync_dir(dir) : STELE_EIO;
+}
+
+static int
 header_check(const uint8_t p[FRAME_ALIGN], uint32_t number, uint64_t incarnation, uint64_t size,
 	     struct sha256 *h)
 {

@@ -7,6 +7,7 @@
 #define STELE_STORAGE_WALFILE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "crypto/sha256.h"
@@ -25,6 +26,20 @@ int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
  */
 int walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
 		   const atomic_bool *hurry, struct sha256 *h);
+
+/*
+ * Makes file `number` out of DIR/spare.wal: its header is overwritten and flushed,
+ * then it is renamed. A descriptor, or STELE_ENOTFOUND when there is no spare file
+ * of that size (one of another size is removed), STELE_EIO.
+ */
+int walfile_reuse(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
+		  struct sha256 *h);
+
+/* Renames file `number` to DIR/spare.wal, over one that is there, or removes it. STELE_EIO. */
+int walfile_spare(const char *dir, uint32_t number, bool keep);
+
+/* Bytes of DIR/spare.wal; 0 when there is none. */
+uint64_t walfile_spare_bytes(const char *dir);
 
 /*
  * Opens and checks file `number`: a descriptor, *bytes set; or STELE_ENOTFOUND,

@@ -108,7 +108,10 @@ view(struct wal_scan *s, uint64_t offset, uint64_t n, int *err)
 	return s->window;
 }
 
-/* A whole frame with a right hash at offset: 0, or STELE_ESYNTAX when there is none. */
+/*
+ * A whole frame with a right hash at offset, the expected one or a later one: 0, or
+ * STELE_ESYNTAX when there is none. Earlier ones are what a file held in an earlier life.
+ */
 static int
 frame_at(struct wal_scan *s, uint64_t offset, struct sha256 *h, struct frame_header *head,
 	 struct slice *body)
@@ -121,7 +124,8 @@ frame_at(struct wal_scan *s, uint64_t offset, struct sha256 *h, struct frame_hea
 	if (!p)
 		return err;
 	if (frame_header_read(head, slice_of(p, FRAME_HEADER_BYTES),
-			      s->file_bytes - offset - FRAME_HEADER_BYTES) != 0)
+			      s->file_bytes - offset - FRAME_HEADER_BYTES) != 0 ||
+	    head->sequence < s->sequence)
 		return STELE_ESYNTAX;
 	p = view(s, offset, FRAME_HEADER_BYTES + head->body_bytes, &err);
 	if (!p)
@@ -152,8 +156,7 @@ expected_at(struct wal_scan *s, struct wal_pos at, struct sha256 *h, struct fram
 static int
 search_rest(struct wal_scan *s, struct wal_pos at, struct sha256 *h)
 {
-	uint64_t disk_bytes;
-	uint32_t last = wal_files(s->wal, &disk_bytes);
+	uint32_t last = wal_row(s->wal).last;
 
 	for (uint32_t file = at.file; file <= last; file++) {
 		uint64_t offset = file == at.file ? at.offset : WAL_FIRST_OFFSET;
@@ -173,16 +176,23 @@ search_rest(struct wal_scan *s, struct wal_pos at, struct sha256 *h)
 	return 0;
 }
 
-/* Whether nothing was ever written at `at`: the frame looked for begins in the next file. */
+/*
+ * Whether the row never wrote at `at`, which is then blank or holds what the file
+ * held in an earlier life: the frame looked for begins in the next file.
+ */
 static bool
 is_blank(struct wal_scan *s, struct wal_pos at)
 {
 	static const uint8_t zeros[8];
+	struct frame_header head;
 	const uint8_t *p;
 	int err = open_file(s, at.file);
 
 	p = err == 0 ? view(s, at.offset, FRAME_HEADER_BYTES, &err) : NULL;
-	return !p ? err == STELE_ESYNTAX : memcmp(p, zeros, sizeof zeros) == 0;
+	if (!p || memcmp(p, zeros, sizeof zeros) == 0)
+		return p || err == STELE_ESYNTAX;
+	return frame_header_read(&head, slice_of(p, FRAME_HEADER_BYTES), s->file_bytes) == 0 &&
+	       head.sequence < s->sequence;
 }
 
 static void
@@ -223,8 +233,7 @@ wal_scan_damaged(struct wal_scan *s, struct frame_header *head, struct slice *bo
 int
 wal_scan_skip(struct wal_scan *s, struct sha256 *h)
 {
-	uint64_t disk_bytes;
-	uint32_t last = wal_files(s->wal, &disk_bytes);
+	uint32_t last = wal_row(s->wal).last;
 
 	for (; s->at.file <= last; s->at = (struct wal_pos){s->at.file + 1, WAL_FIRST_OFFSET}) {
 		int err = open_file(s, s->at.file);
@@ -247,25 +256,47 @@ wal_scan_skip(struct wal_scan *s, struct sha256 *h)
 }
 
 int
+wal_scan_oldest(struct wal_scan *s, struct wal *w, struct sha256 *h)
+{
+	static const uint8_t zeros[32];
+	struct wal_row row = wal_row(w);
+	struct frame_header head;
+	struct slice body;
+	int err = wal_scan_init(s, w, (struct wal_pos){row.first, WAL_FIRST_OFFSET}, 1, zeros);
+
+	if (err != 0 || row.first == 1)
+		return err;
+	err = open_file(s, row.first);
+	if (err == 0)
+		err = frame_at(s, WAL_FIRST_OFFSET, h, &head, &body);
+	if (err != 0) {
+		wal_scan_fini(s);
+		return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+	}
+	s->sequence = head.sequence;
+	memcpy(s->prev, head.prev, 32);
+	return 0;
+}
+
+int
 wal_scan_next(struct wal_scan *s, struct sha256 *h, struct frame_header *head, struct slice *body,
 	      struct wal_pos *at)
 {
 	struct wal_pos next = {s->at.file + 1, WAL_FIRST_OFFSET};
-	uint64_t disk_bytes;
+	uint32_t last = wal_row(s->wal).last;
 	int err;
 
 	*at = s->at;
-	err = s->at.file <= wal_files(s->wal, &disk_bytes) ? expected_at(s, s->at, h, head, body)
-							   : STELE_EDAMAGED; /* the file is gone */
-	if (err == STELE_ESYNTAX && next.file <= wal_files(s->wal, &disk_bytes)) {
+	err = s->at.file <= last ? expected_at(s, s->at, h, head, body)
+				 : STELE_EDAMAGED; /* the file is gone */
+	if (err == STELE_ESYNTAX && next.file <= last) {
 		err = expected_at(s, next, h, head, body);
 		if (err == 0)
 			s->at = next;
 	}
 	if (err == STELE_ESYNTAX) {
 		err = search_rest(s, s->at, h);
-		if (err == STELE_EDAMAGED && next.file <= wal_files(s->wal, &disk_bytes) &&
-		    is_blank(s, s->at))
+		if (err == STELE_EDAMAGED && next.file <= last && is_blank(s, s->at))
 			*at = s->at = next;
 		return err == 0 ? 1 : err;
 	}

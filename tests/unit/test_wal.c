@@ -6,164 +6,25 @@
 
 #include "crypto/init.h"
 #include "faulty_disk.h"
-#include "folder.h"
 #include "proto/err.h"
 #include "proto/le.h"
 #include "proto/limits.h"
 #include "storage/wal.h"
 #include "suite.h"
-
-enum { INCARNATION = 99, FILE_BYTES = 1 << 20 };
-
-/* A WAL in a scratch folder, with the chain of what was written to it. */
-struct row {
-	struct folder f;
-	struct wal *w;
-	struct sha256 *h;
-	uint64_t sequence;
-	uint8_t prev[32];
-	struct wal_pos at[64]; /* of frame i + 1 */
-	char why[512];
-};
-
-static int
-row_open(struct row *r, enum wal_mode mode)
-{
-	struct buf why;
-	int err;
-
-	buf_init(&why);
-	err = wal_open(&r->w, r->f.dir, INCARNATION, FILE_BYTES, mode, &why);
-	snprintf(r->why, sizeof r->why, "%.*s", (int)why.n, why.p ? (const char *)why.p : "");
-	buf_fini(&why);
-	if (err != 0)
-		r->w = NULL;
-	return err;
-}
-
-static void
-row_begin(struct row *r)
-{
-	memset(r, 0, sizeof *r);
-	folder_init(&r->f);
-	r->h = sha256_new();
-	ck_assert_int_eq(row_open(r, WAL_CREATE), 0);
-}
-
-static void
-row_end(struct row *r)
-{
-	wal_close(r->w);
-	sha256_free(r->h);
-	folder_fini(&r->f);
-}
-
-/* Frame number sequence + 1 with a body of n bytes, padded, in a new buffer. */
-static void
-make_frame(struct row *r, struct buf *out, size_t n)
-{
-	struct frame_header head = {.incarnation = INCARNATION,
-				    .sequence = r->sequence + 1,
-				    .body_bytes = n,
-				    .n_sections = 1};
-	static const uint8_t zeros[FRAME_ALIGN];
-
-	memcpy(head.prev, r->prev, 32);
-	buf_init(out);
-	buf_put(out, zeros, FRAME_HEADER_BYTES);
-	for (size_t i = 0; i < n; i++)
-		buf_put_u8(out, (uint8_t)(i * 31 + r->sequence));
-	frame_header_write(out->p, &head);
-	const struct slice parts[] = {slice_of(out->p, FRAME_HASHED_BYTES),
-				      slice_of(out->p + FRAME_HEADER_BYTES, n)};
-	sha256_hash_parts(r->h, out->p + FRAME_HASHED_BYTES, parts, 2);
-	memcpy(r->prev, out->p + FRAME_HASHED_BYTES, 32);
-	r->sequence++;
-	buf_put(out, zeros, (FRAME_ALIGN - out->n % FRAME_ALIGN) % FRAME_ALIGN);
-}
-
-static void
-put_frame(struct row *r, size_t n)
-{
-	struct buf b;
-
-	make_frame(r, &b, n);
-	ck_assert_int_eq(wal_reserve(r->w, b.n), 0);
-	ck_assert_int_eq(wal_append(r->w, b.p, b.n, &r->at[r->sequence - 1]), 0);
-	buf_fini(&b);
-}
-
-/* Walks from the start: how it ends, and in *n how many frames came before. */
-static int
-walk(struct row *r, uint64_t *n, struct wal_pos *end)
-{
-	static const uint8_t zeros[32];
-	struct frame_header head;
-	struct wal_scan s;
-	struct slice body;
-	int err;
-
-	ck_assert_int_eq(wal_scan_init(&s, r->w, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, zeros),
-			 0);
-	*n = 0;
-	while ((err = wal_scan_next(&s, r->h, &head, &body, end)) == 0) {
-		ck_assert_uint_eq(head.sequence, *n + 1);
-		ck_assert_uint_eq(end->file, r->at[*n].file);
-		ck_assert_uint_eq(end->offset, r->at[*n].offset);
-		ck_assert(body.n == 0 || body.p[body.n - 1] == (uint8_t)((body.n - 1) * 31 + *n));
-		++*n;
-	}
-	if (err == 1)
-		*end = s.at;
-	wal_scan_fini(&s);
-	return err;
-}
-
-static void
-ends_after(struct row *r, int how, uint64_t frames)
-{
-	struct wal_pos end;
-	uint64_t n;
-
-	ck_assert_int_eq(walk(r, &n, &end), how);
-	ck_assert_uint_eq(n, frames);
-}
-
-/* Changes one byte of a file of the row. */
-static void
-damage(struct row *r, const char *name, uint64_t offset, uint8_t mask)
-{
-	int fd = open(folder_path(&r->f, name), O_RDWR);
-	uint8_t b;
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, &b, 1, (off_t)offset), 1);
-	b ^= mask;
-	ck_assert_int_eq(pwrite(fd, &b, 1, (off_t)offset), 1);
-	close(fd);
-}
-
-static void
-damage_frame(struct row *r, unsigned i, uint64_t offset, uint8_t mask)
-{
-	char name[32];
-
-	snprintf(name, sizeof name, "wal/%08u.wal", r->at[i].file);
-	damage(r, name, r->at[i].offset + offset, mask);
-}
+#include "wal_row.h"
 
 START_TEST(frames_follow_each_other_over_files_and_none_spans_two)
 {
 	struct wal_pos end;
-	uint64_t n, bytes;
+	uint64_t n;
 	struct row r;
 
 	row_begin(&r);
 	ends_after(&r, 1, 0);
 	for (int i = 0; i < 40; i++)
 		put_frame(&r, (size_t)(i % 5) * 40000);
-	ck_assert_uint_ge(wal_files(r.w, &bytes), 3);
-	ck_assert_uint_eq(bytes, (uint64_t)wal_files(r.w, &bytes) * FILE_BYTES);
+	ck_assert_uint_ge(wal_row(r.w).last, 3);
+	ck_assert_uint_eq(wal_row(r.w).disk_bytes, (uint64_t)wal_row(r.w).last * FILE_BYTES);
 	ck_assert_int_eq(walk(&r, &n, &end), 1);
 	ck_assert_uint_eq(n, 40);
 	ck_assert_uint_eq(end.file, wal_end(r.w).file);
@@ -341,11 +202,12 @@ START_TEST(a_row_with_a_missing_or_foreign_file_is_refused_by_name)
 	for (int i = 0; i < 3; i++)
 		put_frame(&r, 900000);
 	wal_close(r.w);
+	/* that the first is missing only the store can know: files leave at the front */
 	for (unsigned i = 1; i <= 3; i++) {
 		snprintf(path, sizeof path, "%s/wal/%08u.wal", r.f.dir, i);
 		snprintf(other, sizeof other, "%s/aside", r.f.dir);
 		ck_assert_int_eq(rename(path, other), 0);
-		if (i < 3) {
+		if (i == 2) {
 			ck_assert_int_eq(row_open(&r, WAL_USE), STELE_EDAMAGED);
 			ck_assert_ptr_nonnull(strstr(r.why, path + strlen(r.f.dir)));
 		}
@@ -390,7 +252,7 @@ START_TEST(a_row_without_files_is_refused_and_another_stores_row_too)
 	wal_close(r.w);
 	ck_assert_int_eq(unlink(folder_path(&r.f, "wal/00000001.wal")), 0);
 	ck_assert_int_eq(row_open(&r, WAL_USE), STELE_EDAMAGED);
-	ck_assert_ptr_nonnull(strstr(r.why, "00000001.wal"));
+	ck_assert_ptr_nonnull(strstr(r.why, "NNNNNNNN.wal"));
 	row_end(&r);
 }
 END_TEST
