@@ -132,27 +132,67 @@ insert_seed(struct keyring *kr, uint64_t log_id, uint32_t epoch, struct slice na
 	return s;
 }
 
+/* Room for one more data key, within the limit. */
+static int
+data_room(struct keyring *kr)
+{
+	if (kr->n_data >= LIMIT_KEYRING_KEYS)
+		return STELE_ELIMIT;
+	return grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data);
+}
+
+/* A new random key at the end; there is room. Its id. */
+static uint64_t
+new_data(struct keyring *kr, uint64_t log_id, enum keyring_kind kind, uint32_t epoch)
+{
+	struct keyring_data *d = &kr->data[kr->n_data++];
+
+	*d = (struct keyring_data){kr->next_key_id++, log_id, kind, epoch, {0}};
+	random_bytes(d->key, sizeof d->key);
+	return d->key_id;
+}
+
 int
 keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint32_t epoch,
 		uint64_t *key_id)
 {
-	struct keyring_data *d;
+	int err;
 
 	if (name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES)
 		return STELE_EINVAL;
 	if (keyring_find_seed(kr, log_id, epoch))
 		return STELE_EEXIST;
-	if (kr->n_data >= LIMIT_KEYRING_KEYS || kr->n_seeds >= LIMIT_KEYRING_KEYS)
-		return STELE_ELIMIT;
-	if (grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data) != 0 ||
-	    grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds) != 0)
-		return STELE_ENOMEM;
-	d = &kr->data[kr->n_data++];
-	*d = (struct keyring_data){kr->next_key_id++, log_id, KEYRING_TAIL, epoch, {0}};
-	random_bytes(d->key, sizeof d->key);
+	err = kr->n_seeds >= LIMIT_KEYRING_KEYS ? STELE_ELIMIT : data_room(kr);
+	if (err == 0)
+		err = grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds);
+	if (err != 0)
+		return err;
+	*key_id = new_data(kr, log_id, KEYRING_TAIL, epoch);
 	random_bytes(insert_seed(kr, log_id, epoch, name)->seed, 32);
-	*key_id = d->key_id;
 	return 0;
+}
+
+int
+keyring_add_segment(struct keyring *kr, uint64_t log_id, uint32_t generation, uint64_t *key_id)
+{
+	int err = data_room(kr);
+
+	if (err == 0)
+		*key_id = new_data(kr, log_id, KEYRING_SEGMENT, generation);
+	return err;
+}
+
+void
+keyring_drop_data(struct keyring *kr, uint64_t key_id)
+{
+	const struct keyring_data *found = keyring_find_data(kr, key_id);
+	size_t i;
+
+	if (!found)
+		return;
+	i = (size_t)(found - kr->data);
+	memmove(kr->data + i, kr->data + i + 1, (kr->n_data - i - 1) * sizeof *kr->data);
+	sodium_memzero(&kr->data[--kr->n_data], sizeof *kr->data);
 }
 
 void
@@ -229,7 +269,7 @@ static int
 take_data(struct keyring *kr, struct bytes *b)
 {
 	uint64_t last = kr->n_data ? kr->data[kr->n_data - 1].key_id : 0;
-	struct keyring_data d = {.kind = KEYRING_TAIL};
+	struct keyring_data d = {0};
 	uint32_t kind;
 	int r;
 
@@ -240,8 +280,9 @@ take_data(struct keyring *kr, struct bytes *b)
 	bytes_copy(b, d.key, sizeof d.key);
 	if (bytes_err(b) || d.key_id <= last || d.key_id >= kr->next_key_id)
 		return STELE_EDAMAGED;
-	if (kind != KEYRING_TAIL)
+	if (kind != KEYRING_TAIL && kind != KEYRING_SEGMENT)
 		return STELE_EVERSION;
+	d.kind = (enum keyring_kind)kind;
 	r = grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data);
 	if (r == 0)
 		kr->data[kr->n_data++] = d;

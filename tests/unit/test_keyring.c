@@ -112,6 +112,36 @@ START_TEST(a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again)
 }
 END_TEST
 
+START_TEST(a_segments_key_outlives_a_restart_and_goes_alone)
+{
+	struct keyring *kr = open_ring(sealed, true);
+	uint64_t tail = add(kr, 7, "payments", 0), first, second;
+	uint8_t key[32];
+	size_t n;
+
+	ck_assert_int_eq(keyring_add_segment(kr, 7, 1, &first), 0);
+	ck_assert_int_eq(keyring_add_segment(kr, 7, 2, &second), 0);
+	ck_assert(tail != first && first != second);
+	memcpy(key, keyring_find_data(kr, second)->key, 32);
+	ck_assert_mem_ne(key, keyring_find_data(kr, first)->key, 32);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_drop_data(kr, first);
+	keyring_drop_data(kr, first);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	keyring_each_data(kr, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_ptr_null(keyring_find_data(kr, first));
+	ck_assert_int_eq(keyring_find_data(kr, tail)->kind, KEYRING_TAIL);
+	ck_assert_int_eq(keyring_find_data(kr, second)->kind, KEYRING_SEGMENT);
+	ck_assert_uint_eq(keyring_find_data(kr, second)->epoch, 2);
+	ck_assert_mem_eq(keyring_find_data(kr, second)->key, key, 32);
+	keyring_free(kr);
+}
+END_TEST
+
 START_TEST(logs_may_come_in_any_order)
 {
 	static const uint64_t ids[] = {50, 3, 99, 1, 51, 2, 98};
@@ -227,7 +257,7 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		{16, 1, STELE_EDAMAGED},        /* one seed fewer */
 		{20 + 56, 1, STELE_EDAMAGED},   /* the same key id twice */
 		{20, 0, STELE_EDAMAGED},        /* key id 0 */
-		{20 + 16, 2, STELE_EVERSION},   /* unknown kind */
+		{20 + 16, 3, STELE_EVERSION},   /* unknown kind */
 		{132 + 46, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
 		{132 + 44, 0, STELE_EDAMAGED},  /* a log without a name */
 		{132 + 44, 64, STELE_EDAMAGED}, /* a name too long */
@@ -261,6 +291,7 @@ cases(void)
 	tcase_add_test(t, committed_keys_are_there_after_a_restart_and_others_are_not);
 	tcase_add_test(t, every_key_is_its_own);
 	tcase_add_test(t, a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again);
+	tcase_add_test(t, a_segments_key_outlives_a_restart_and_goes_alone);
 	tcase_add_test(t, logs_may_come_in_any_order);
 	tcase_add_test(t, ten_thousand_logs_are_written_and_found_quickly);
 	tcase_add_test(t, a_missing_keyring_is_made_only_when_asked);
