@@ -313,21 +313,30 @@ catalog_begin(struct catalog *c)
 	memcpy(c->txn_sum, c->sum, sizeof c->sum);
 }
 
+/* The key with its table's byte, into bytes; false when the transaction has failed or it is too long. */
+static bool
+make_key(struct catalog *c, enum catalog_table table, struct slice key, uint8_t bytes[KEY_MAX],
+	 MDB_val *k)
+{
+	if (c->err == 0 && key.n + 1 > KEY_MAX)
+		c->err = STELE_EINVAL;
+	if (c->err != 0)
+		return false;
+	bytes[0] = (uint8_t)table;
+	memcpy(bytes + 1, key.p, key.n);
+	*k = (MDB_val){key.n + 1, bytes};
+	return true;
+}
+
 void
 catalog_put(struct catalog *c, enum catalog_table table, struct slice key, struct slice value)
 {
 	uint8_t bytes[KEY_MAX];
-	MDB_val k = {key.n + 1, bytes}, v = {value.n, (void *)(uintptr_t)value.p}, old;
+	MDB_val k, v = {value.n, (void *)(uintptr_t)value.p}, old;
 	int rc;
 
-	if (c->err != 0)
+	if (!make_key(c, table, key, bytes, &k))
 		return;
-	if (key.n + 1 > sizeof bytes) {
-		c->err = STELE_EINVAL;
-		return;
-	}
-	bytes[0] = (uint8_t)table;
-	memcpy(bytes + 1, key.p, key.n);
 	rc = mdb_get(c->txn, c->dbi, &k, &old);
 	if (rc == 0)
 		sum_entry(c, c->txn_sum, k, old, false);
@@ -337,6 +346,26 @@ catalog_put(struct catalog *c, enum catalog_table table, struct slice key, struc
 		rc = mdb_put(c->txn, c->dbi, &k, &v, 0);
 	if (rc == 0)
 		sum_entry(c, c->txn_sum, k, v, true);
+	c->err = from_mdb(rc);
+}
+
+void
+catalog_delete(struct catalog *c, enum catalog_table table, struct slice key)
+{
+	uint8_t bytes[KEY_MAX];
+	MDB_val k, old;
+	int rc;
+
+	if (!make_key(c, table, key, bytes, &k))
+		return;
+	rc = mdb_get(c->txn, c->dbi, &k, &old);
+	if (rc == MDB_NOTFOUND)
+		return;
+	if (rc == 0) {
+		sum_entry(c, c->txn_sum, k, old, false);
+		c->txn_count--;
+		rc = mdb_del(c->txn, c->dbi, &k, NULL);
+	}
 	c->err = from_mdb(rc);
 }
 

@@ -21,10 +21,11 @@ struct catalog;
 
 /* Tables are the first byte of a key. */
 enum catalog_table {
-	CATALOG_LOG = 'l',    /* log id */
-	CATALOG_DICT = 'd',   /* log id, dictionary id */
-	CATALOG_EXTENT = 'e', /* log id, number of the part */
-	CATALOG_NODE = 'n',   /* log id, level, tile */
+	CATALOG_LOG = 'l',     /* log id */
+	CATALOG_DICT = 'd',    /* log id, dictionary id */
+	CATALOG_EXTENT = 'e',  /* log id, number of the part */
+	CATALOG_NODE = 'n',    /* log id, level, tile */
+	CATALOG_SEGMENT = 's', /* log id, first index */
 };
 
 /* What the content reflects, written with every commit. */
@@ -63,11 +64,12 @@ int catalog_each(struct catalog *c, enum catalog_table table,
 
 /*
  * A transaction with a sticky error: begin, put in straight lines, and look at
- * what commit returns. A put replaces. Commit flushes; on an error nothing of
- * the transaction is kept.
+ * what commit returns. A put replaces; what is deleted need not be there. Commit
+ * flushes; on an error nothing of the transaction is kept.
  */
 void catalog_begin(struct catalog *c);
 void catalog_put(struct catalog *c, enum catalog_table table, struct slice key, struct slice value);
+void catalog_delete(struct catalog *c, enum catalog_table table, struct slice key);
 int catalog_commit(struct catalog *c, const struct catalog_state *state);
 
 #endif

@@ -2,6 +2,7 @@
 #include "storage/tail.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/check.h"
 #include "proto/err.h"
@@ -41,6 +42,20 @@ tail_add(struct tail *t, const struct extent *e)
 	CHECK(t->n < t->cap);
 	CHECK(t->n == 0 || t->extents[t->n - 1].first + t->extents[t->n - 1].count == e->first);
 	t->extents[t->n++] = *e;
+}
+
+void
+tail_drop(struct tail *t, uint64_t end)
+{
+	size_t n = 0;
+
+	while (n < t->n && t->extents[n].first + t->extents[n].count <= end)
+		n++;
+	if (n == 0)
+		return;
+	memmove(t->extents, t->extents + n, (t->n - n) * sizeof *t->extents);
+	t->n -= n;
+	t->dropped += n;
 }
 
 const struct extent *

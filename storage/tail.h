@@ -1,6 +1,7 @@
 /*
  * Where a log's unsealed records lie: one extent per commit that touched the
- * log, in order. 40 bytes a commit, not a record.
+ * log, in order. 40 bytes a commit, not a record. Extents leave at the front when
+ * a sealed segment holds all of theirs.
  */
 #ifndef STELE_STORAGE_TAIL_H
 #define STELE_STORAGE_TAIL_H
@@ -21,6 +22,7 @@ struct extent {
 struct tail {
 	struct extent *extents;
 	size_t n, cap;
+	uint64_t dropped; /* extents that have left: the ordinal of extents[0] */
 };
 
 /* No extents; allocates nothing. */
@@ -31,6 +33,9 @@ void tail_fini(struct tail *t);
 /* Room for one more extent, so that tail_add cannot fail: 0 or STELE_ENOMEM. */
 int tail_reserve(struct tail *t);
 void tail_add(struct tail *t, const struct extent *e);
+
+/* Lets go of the extents whose records all lie below index `end`. */
+void tail_drop(struct tail *t, uint64_t end);
 
 /* The extent that holds index, or NULL. */
 const struct extent *tail_find(const struct tail *t, uint64_t index);

@@ -81,6 +81,43 @@ holds(struct catalog *c, unsigned generation)
 	       catalog_each(c, CATALOG_DICT, see, &none) == 0 && none.next == 0;
 }
 
+static int
+count_one(void *ctx, struct slice key, struct slice value)
+{
+	(void)key;
+	(void)value;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+START_TEST(what_is_deleted_is_gone_after_a_restart_and_the_rest_is_not)
+{
+	struct catalog_state state = {.incarnation = 5, .sequence = 1};
+	unsigned left = 0;
+	struct catalog *c;
+	struct folder f;
+
+	folder_init(&f);
+	ck_assert_int_eq(catalog_create(&c, f.dir), 0);
+	ck_assert_int_eq(put_all(c, 0), 0);
+	catalog_begin(c);
+	for (uint64_t key = 1; key < KEYS; key += 2) {
+		uint64_t k = be(key);
+		catalog_delete(c, CATALOG_LOG, slice_of(&k, 8));
+		catalog_delete(c, CATALOG_LOG, slice_of(&k, 8)); /* not there any more: no error */
+	}
+	ck_assert_int_eq(catalog_commit(c, &state), 0);
+	catalog_close(c);
+	ck_assert_int_eq(catalog_open(&c, f.dir, &state), 0); /* its sum holds */
+	ck_assert_int_eq(catalog_each(c, CATALOG_LOG, count_one, &left), 0);
+	ck_assert_uint_eq(left, 0);
+	ck_assert_int_eq(catalog_each(c, CATALOG_NODE, count_one, &left), 0);
+	ck_assert_uint_eq(left, KEYS / 2);
+	catalog_close(c);
+	folder_fini(&f);
+}
+END_TEST
+
 START_TEST(what_was_committed_is_there_after_opening_again)
 {
 	struct catalog_state state;
@@ -296,6 +333,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
+		what_is_deleted_is_gone_after_a_restart_and_the_rest_is_not,
 		what_was_committed_is_there_after_opening_again,
 		a_transaction_is_kept_whole_or_not_at_all,
 		no_flipped_bit_changes_what_is_believed_or_what_is_written_next,
