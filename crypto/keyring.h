@@ -20,8 +20,9 @@
 #include "proto/slice.h"
 
 enum keyring_kind {
-	KEYRING_TAIL = 1,    /* what a log's WAL sections are sealed under, for one tail epoch */
-	KEYRING_SEGMENT = 2, /* what one generation of a segment is sealed under; epoch: its number */
+	KEYRING_TAIL = 1, /* what a log's WAL sections are sealed under, for one tail epoch */
+	KEYRING_SEGMENT =
+		2, /* what one generation of a segment is sealed under; epoch: its number */
 };
 
 /* Key ids are never 0 and never used twice, not even for a log that was dropped. */
@@ -68,8 +69,7 @@ int keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint
  * Makes a data key of kind KEYRING_SEGMENT for a log, in memory only: commit before
  * use. *key_id is its id. STELE_ELIMIT; STELE_ENOMEM.
  */
-int keyring_add_segment(struct keyring *kr, uint64_t log_id, uint32_t generation,
-			uint64_t *key_id);
+int keyring_add_segment(struct keyring *kr, uint64_t log_id, uint32_t generation, uint64_t *key_id);
 
 /* Destroys one data key, in memory. Harmless when there is none of that id. */
 void keyring_drop_data(struct keyring *kr, uint64_t key_id);

@@ -313,7 +313,8 @@ catalog_begin(struct catalog *c)
 	memcpy(c->txn_sum, c->sum, sizeof c->sum);
 }
 
-/* The key with its table's byte, into bytes; false when the transaction has failed or it is too long. */
+/* The key with its table's byte, into bytes; false when the transaction has failed or it is too
+ * long. */
 static bool
 make_key(struct catalog *c, enum catalog_table table, struct slice key, uint8_t bytes[KEY_MAX],
 	 MDB_val *k)

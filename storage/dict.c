@@ -36,7 +36,12 @@ dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_bytes,
 	 struct compress_dict *dict)
 {
 	log->dicts[log->n_dicts++] =
-		(struct dict_place){id, box_bytes, at, compress_dict_ref(dict)};
+		(struct dict_place){.id = id,
+				    .box_bytes = box_bytes,
+				    .at = at,
+				    .dict = dict ? compress_dict_ref(dict) : NULL};
+	if (id >= log->next_dict_id)
+		log->next_dict_id = id + 1;
 	if (!dict)
 		return;
 	compress_dict_unref(log->dict);
@@ -107,7 +112,7 @@ keep(struct log *log, struct compress_dict *dict)
 		if (p->id != compress_dict_id(dict) || p->dict)
 			continue;
 		p->dict = compress_dict_ref(dict);
-		if (i + 1 == log->n_dicts) {
+		if (i + 1 == log->n_dicts && !p->retired) {
 			compress_dict_unref(log->dict);
 			log->dict = compress_dict_ref(dict);
 		}
@@ -156,6 +161,28 @@ sample(struct log *log, uint64_t size, struct toolbox *t, struct buf *joined,
 	return joined->err ? 0 : n;
 }
 
+/* A number that no dictionary of the log ever had. */
+static uint32_t
+next_id(struct log *log)
+{
+	uint32_t id;
+
+	pthread_rwlock_wrlock(&log->store->lock);
+	id = log->next_dict_id++;
+	pthread_rwlock_unlock(&log->store->lock);
+	return id;
+}
+
+/* Leaves dict, whose reference it takes, for the log's next commit to write. */
+static void
+leave_pending(struct log *log, struct compress_dict *dict)
+{
+	pthread_rwlock_wrlock(&log->store->lock);
+	compress_dict_unref(log->pending_dict);
+	log->pending_dict = dict;
+	pthread_rwlock_unlock(&log->store->lock);
+}
+
 static int
 train(struct log *log, uint64_t size, struct toolbox *t)
 {
@@ -171,15 +198,11 @@ train(struct log *log, uint64_t size, struct toolbox *t)
 	err = n ? compress_train(bytes, sizeof bytes, &n_bytes, joined.p, sizes, n)
 		: STELE_EUNSUPPORTED;
 	if (err == 0) {
-		dict = compress_dict_new((uint32_t)log->n_dicts + 1, slice_of(bytes, n_bytes));
+		dict = compress_dict_new(next_id(log), slice_of(bytes, n_bytes));
 		err = dict ? 0 : STELE_ENOMEM;
 	}
-	if (dict) {
-		pthread_rwlock_wrlock(&log->store->lock);
-		compress_dict_unref(log->pending_dict);
-		log->pending_dict = dict;
-		pthread_rwlock_unlock(&log->store->lock);
-	}
+	if (dict)
+		leave_pending(log, dict);
 	buf_fini(&joined);
 	return err == STELE_EUNSUPPORTED ? 0 : err; /* data too alike or too random: do without */
 }
@@ -198,7 +221,7 @@ dict_train(struct log *log, struct toolbox *t)
 	pthread_rwlock_rdlock(&log->store->lock);
 	bytes = log->payload_bytes;
 	pending = log->pending_dict != NULL;
-	if (log->n_dicts && !log->dict)
+	if (log->n_dicts && !log->dict && !log->dicts[log->n_dicts - 1].retired)
 		newest = log->dicts[log->n_dicts - 1].id;
 	pthread_rwlock_unlock(&log->store->lock);
 	if (newest) {
@@ -210,4 +233,89 @@ dict_train(struct log *log, struct toolbox *t)
 		return err;
 	log->trained_at_bytes = bytes;
 	return train(log, size, t);
+}
+
+/* --- leaving the WAL ---------------------------------------------------------- */
+
+int
+dict_retire_before(struct log *log, uint32_t file)
+{
+	struct store *st = log->store;
+	struct compress_dict *newest = NULL, *again = NULL;
+	uint32_t id = 0;
+	int err = 0;
+
+	pthread_rwlock_rdlock(&st->lock);
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		const struct dict_place *p = &log->dicts[i];
+		if (i + 1 == log->n_dicts && p->at.file < file && !p->retired && !log->pending_dict)
+			id = p->id;
+	}
+	pthread_rwlock_unlock(&st->lock);
+	if (id)
+		err = dict_get(log, id, &newest);
+	if (err == 0 && id) {
+		again = compress_dict_new(next_id(log), compress_dict_bytes(newest));
+		err = again ? 0 : STELE_ENOMEM;
+	}
+	compress_dict_unref(newest);
+	if (err != 0)
+		return err;
+	if (again)
+		leave_pending(log, again);
+	pthread_rwlock_wrlock(&st->lock);
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		struct dict_place *p = &log->dicts[i];
+		if (p->at.file >= file || p->retired)
+			continue;
+		p->retired = true;
+		p->retired_at = st->position.sequence;
+		if (log->dict && compress_dict_id(log->dict) == p->id) {
+			compress_dict_unref(log->dict);
+			log->dict = NULL;
+		}
+	}
+	pthread_rwlock_unlock(&st->lock);
+	return 0;
+}
+
+/*
+ * A commit under way when a dictionary was retired may still use it; once a later
+ * one was released, the log's size bounds what does. Lock held for writing.
+ */
+static bool
+is_needed(const struct log *log, struct dict_place *p)
+{
+	if (!p->retired)
+		return true;
+	if (!p->bounded && log->store->position.sequence > p->retired_at + 1) {
+		p->bounded = true;
+		p->used_until = log->tree.size;
+	}
+	return !p->bounded || sealed_end(&log->sealed) < p->used_until;
+}
+
+uint32_t
+dict_sweep(struct log *log)
+{
+	uint32_t lowest = UINT32_MAX;
+	size_t kept = 0, saved = log->saved_dicts;
+
+	pthread_rwlock_wrlock(&log->store->lock);
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		struct dict_place *p = &log->dicts[i];
+		if (is_needed(log, p)) {
+			lowest = p->at.file < lowest ? p->at.file : lowest;
+			log->dicts[kept++] = *p;
+			continue;
+		}
+		if (i < saved)
+			log->saved_dicts--;
+		save_forget(log, CATALOG_DICT, p->id);
+		compress_dict_unref(p->dict);
+		log_mark_dirty(log);
+	}
+	log->n_dicts = kept;
+	pthread_rwlock_unlock(&log->store->lock);
+	return lowest;
 }

@@ -17,10 +17,12 @@
 #include "crypto/merkle.h"
 #include "crypto/merkle_batch.h"
 #include "crypto/sign.h"
+#include "storage/catalog.h"
 #include "storage/compress.h"
 #include "storage/keyindex.h"
 #include "storage/log.h"
 #include "storage/place.h"
+#include "storage/sealed.h"
 #include "storage/store.h"
 #include "storage/tail.h"
 #include "storage/tilecache.h"
@@ -28,7 +30,6 @@
 #include "storage/tree.h"
 #include "storage/wal.h"
 
-struct catalog;
 struct commit;
 
 enum { SIGN_PARALLEL_MIN = 16 }; /* heads: below, waking threads costs more than it saves */
@@ -37,12 +38,19 @@ enum {
 }; /* of a frame, payload aside, when no two records share
       a log, a block or a group */
 
-/* Where a dictionary's box lies, and the dictionary once it was loaded. */
+/*
+ * Where a dictionary's box lies, and the dictionary once it was loaded. One that
+ * is retired is used by no commit that begins afterwards; its place in the WAL is
+ * needed until every record that may have been packed with it is sealed.
+ */
 struct dict_place {
 	uint32_t id;
 	uint32_t box_bytes;
 	struct wal_pos at;
 	struct compress_dict *dict; /* locked; NULL until needed */
+	bool retired, bounded;
+	uint64_t retired_at; /* sequence of the last commit released when it was retired */
+	uint64_t used_until; /* when bounded: records from this index on do not need it */
 };
 
 struct log {
@@ -72,15 +80,19 @@ struct log {
 	struct tree tree;
 	struct tail tail;
 	uint64_t payload_bytes;
+	struct sealed_list sealed;
 	struct dict_place *dicts;
 	size_t n_dicts;
+	uint32_t next_dict_id;
 	struct compress_dict *dict;         /* for preparing: the newest one loaded */
 	struct compress_dict *pending_dict; /* trained, not yet in the WAL */
+	struct buf gone;                    /* keys that the catalogue is to forget: save.c */
 	bool dirty;                         /* on store->dirty */
 	struct log *next_dirty;
 
 	/* upkeep's */
-	size_t saved_extents, saved_up[TREE_LEVELS], saved_dicts;
+	uint64_t saved_extents, saved_dropped; /* ordinals, as tail.dropped counts */
+	size_t saved_up[TREE_LEVELS], saved_dicts;
 	uint64_t trained_at_bytes; /* payload_bytes when a dictionary was last tried */
 };
 
@@ -180,6 +192,15 @@ void log_mark_dirty(struct log *log);
 /* A head for size and root, signed with the log's key; NULL when memory is out. */
 struct head *head_sign(struct log *log, uint64_t size, const uint8_t root[32], int64_t time_ns);
 
+/*
+ * Takes a segment in and lets go of what it replaces and of the extents it covers;
+ * room was reserved, lock held for writing.
+ */
+void log_take_segment(struct log *log, const struct sealed *s);
+
+/* save.c: the catalogue's key is to be deleted with the next save; lock held for writing. */
+void save_forget(struct log *log, enum catalog_table table, uint64_t key);
+
 /* dict.c */
 /* The dictionary of that id, referenced for the caller. STELE_EDAMAGED, STELE_EIO. */
 int dict_get(struct log *log, uint32_t id, struct compress_dict **out);
@@ -190,6 +211,14 @@ void dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_byte
 	      struct compress_dict *dict);
 /* Trains on the tail when due; leaves the result as pending. Upkeep's. */
 int dict_train(struct log *log, struct toolbox *t);
+/*
+ * Retires every dictionary that lies in a WAL file before `file`; the newest one is
+ * to be written again with the log's next commit. The sealer's; STELE_ENOMEM, or a
+ * read's error.
+ */
+int dict_retire_before(struct log *log, uint32_t file);
+/* Forgets retired ones that nothing unsealed needs; the lowest file still needed, or UINT32_MAX. */
+uint32_t dict_sweep(struct log *log);
 
 /* apply.c: keeps a section's idempotency keys. STELE_ENOMEM. */
 int apply_keys(struct store *st, const struct frame_section *s);

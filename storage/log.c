@@ -142,6 +142,9 @@ log_new(struct store *st, uint64_t id, struct slice name)
 	merkle_frontier_init(&log->frontier);
 	tree_init(&log->tree);
 	tail_init(&log->tail);
+	sealed_init(&log->sealed);
+	buf_init(&log->gone);
+	log->next_dict_id = 1;
 	return log;
 }
 
@@ -158,6 +161,8 @@ log_free(struct log *log)
 	head_unref(log->head);
 	tree_fini(&log->tree);
 	tail_fini(&log->tail);
+	sealed_fini(&log->sealed);
+	buf_fini(&log->gone);
 	free(log->vkey);
 	free(log->key_statement);
 	signer_free(log->signer);
@@ -334,5 +339,18 @@ log_advance(struct log *log, const struct log_step *s)
 		log->created_ns = s->time_ns;
 		log_publish(log->store, log);
 	}
+	log_mark_dirty(log);
+}
+
+void
+log_take_segment(struct log *log, const struct sealed *s)
+{
+	for (size_t i = 0; i < log->sealed.n; i++) {
+		const struct sealed *old = &log->sealed.s[i];
+		if (old->first > s->first && old->first < s->first + s->count)
+			save_forget(log, CATALOG_SEGMENT, old->first);
+	}
+	sealed_put(&log->sealed, s);
+	tail_drop(&log->tail, sealed_end(&log->sealed));
 	log_mark_dirty(log);
 }

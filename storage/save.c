@@ -1,6 +1,6 @@
 /*
- * Saving to the catalogue and loading from it. A save takes a snapshot of what
- * changed under the lock, as bytes, and commits it without the lock.
+ * Saving to the catalogue. A save takes a snapshot of what changed under the lock,
+ * as bytes, and commits it without the lock. Loading: storage/load.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +33,27 @@ put_sized(struct buf *b, struct slice s)
 	buf_put_slice(b, s);
 }
 
-/* Snapshot entries: table, key length, value length, key, value. */
+/* Snapshot entries: table, sized key, whether it is deleted, sized value. */
 static void
 entry_put(struct buf *snap, enum catalog_table table, const struct buf *key,
 	  const struct buf *value)
 {
 	buf_put_u8(snap, (uint8_t)table);
 	put_sized(snap, buf_slice(key));
+	buf_put_u8(snap, 0);
 	put_sized(snap, buf_slice(value));
 	if (key->err || value->err)
+		snap->err = STELE_ENOMEM;
+}
+
+static void
+entry_delete(struct buf *snap, enum catalog_table table, const struct buf *key)
+{
+	buf_put_u8(snap, (uint8_t)table);
+	put_sized(snap, buf_slice(key));
+	buf_put_u8(snap, 1);
+	put_sized(snap, slice_of(NULL, 0));
+	if (key->err)
 		snap->err = STELE_ENOMEM;
 }
 
@@ -87,6 +99,7 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	put_u64(v, log->payload_bytes);
 	put_u64(v, log->trained_at_bytes);
 	put_u64(v, log->data_key_id);
+	put_u32(v, log->next_dict_id);
 	put_u32(v, log->epoch);
 	buf_put(v, log->last_leaf, 32);
 	put_sized(v, slice_str(log->name));
@@ -105,22 +118,27 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 
 /*
  * Extents by the dozen: a busy log adds thousands a second, and a put costs a
- * look-up, two hashes and a copy. The last value is written again as it fills.
+ * look-up, two hashes and a copy. The last value is written again as it fills. A
+ * value begins with the ordinal of its first extent; those that have left since it was
+ * written are dropped again when it is loaded.
  */
 static void
 snap_extents(struct buf *snap, const struct log *log, struct buf *key, struct buf *v)
 {
-	size_t part = log->saved_extents / EXTENTS_A_VALUE;
+	const struct tail *t = &log->tail;
+	uint64_t end = t->dropped + t->n;
+	uint64_t next = log->saved_extents > t->dropped ? log->saved_extents : t->dropped;
 
-	for (; part * EXTENTS_A_VALUE < log->tail.n; part++) {
-		size_t i = part * EXTENTS_A_VALUE, end = i + EXTENTS_A_VALUE;
-		if (log->saved_extents == log->tail.n)
-			return;
+	for (uint64_t part = next / EXTENTS_A_VALUE; next < end; part++) {
+		uint64_t from = part * EXTENTS_A_VALUE, to = from + EXTENTS_A_VALUE;
+		from = from > t->dropped ? from : t->dropped;
+		next = to < end ? to : end;
 		key_start(key, log->id);
 		key_add(key, part);
 		buf_reset(v);
-		for (; i < end && i < log->tail.n; i++) {
-			const struct extent *e = &log->tail.extents[i];
+		put_u64(v, from);
+		for (uint64_t i = from; i < next; i++) {
+			const struct extent *e = &t->extents[i - t->dropped];
 			put_u64(v, e->first);
 			put_u32(v, e->count);
 			put_u32(v, e->bytes);
@@ -129,6 +147,64 @@ snap_extents(struct buf *snap, const struct log *log, struct buf *key, struct bu
 		}
 		entry_put(snap, CATALOG_EXTENT, key, v);
 	}
+}
+
+/* Values all of whose extents have left. */
+static void
+drop_extents(struct buf *snap, const struct log *log, struct buf *key)
+{
+	uint64_t end = log->tail.dropped / EXTENTS_A_VALUE;
+
+	for (uint64_t part = log->saved_dropped / EXTENTS_A_VALUE; part < end; part++) {
+		key_start(key, log->id);
+		key_add(key, part);
+		entry_delete(snap, CATALOG_EXTENT, key);
+	}
+}
+
+static void
+snap_segments(struct buf *snap, const struct log *log, struct buf *key, struct buf *v)
+{
+	for (size_t i = 0; i < log->sealed.n; i++) {
+		const struct sealed *s = &log->sealed.s[i];
+		if (s->saved)
+			continue;
+		key_start(key, log->id);
+		key_add(key, s->first);
+		buf_reset(v);
+		put_u64(v, s->count);
+		put_u32(v, s->generation);
+		put_u32(v, s->quarantined);
+		put_u64(v, s->data_key_id);
+		put_u64(v, s->payload_bytes);
+		put_u64(v, s->file_bytes);
+		buf_put(v, s->file_hash, 32);
+		entry_put(snap, CATALOG_SEGMENT, key, v);
+	}
+}
+
+void
+save_forget(struct log *log, enum catalog_table table, uint64_t key)
+{
+	buf_put_u8(&log->gone, (uint8_t)table);
+	put_u64(&log->gone, key);
+}
+
+/* What save_forget was told. */
+static void
+drop_gone(struct buf *snap, const struct log *log, struct buf *key)
+{
+	struct bytes b;
+
+	bytes_init(&b, buf_slice(&log->gone));
+	while (bytes_left(&b)) {
+		enum catalog_table table = (enum catalog_table)bytes_u8(&b);
+		key_start(key, log->id);
+		key_add(key, bytes_u64(&b));
+		entry_delete(snap, table, key);
+	}
+	if (log->gone.err)
+		snap->err = log->gone.err;
 }
 
 /* Levels above 0, a tile's worth of hashes a value. */
@@ -164,6 +240,20 @@ snap_dicts(struct buf *snap, const struct log *log, struct buf *key, struct buf 
 	}
 }
 
+static void
+mark_saved(struct log *log)
+{
+	log->dirty = false;
+	log->saved_extents = log->tail.dropped + log->tail.n;
+	log->saved_dropped = log->tail.dropped;
+	log->saved_dicts = log->n_dicts;
+	buf_reset(&log->gone);
+	for (size_t i = 0; i < log->sealed.n; i++)
+		log->sealed.s[i].saved = true;
+	for (unsigned level = 0; level < TREE_LEVELS; level++)
+		log->saved_up[level] = log->tree.up[level].n;
+}
+
 /* Everything that changed, as bytes; marks it saved. Lock held for writing. */
 static void
 snapshot(struct store *st, struct buf *snap)
@@ -174,18 +264,17 @@ snapshot(struct store *st, struct buf *snap)
 	buf_init(&value);
 	while (st->dirty && snap->err == 0) {
 		struct log *log = st->dirty;
+		drop_gone(snap, log, &key); /* first: what is gone may have come again */
+		drop_extents(snap, log, &key);
 		snap_log(snap, log, &key, &value);
 		snap_extents(snap, log, &key, &value);
+		snap_segments(snap, log, &key, &value);
 		snap_nodes(snap, log, &key, &value);
 		snap_dicts(snap, log, &key, &value);
 		if (snap->err != 0)
 			break;
 		st->dirty = log->next_dirty;
-		log->dirty = false;
-		log->saved_extents = log->tail.n;
-		log->saved_dicts = log->n_dicts;
-		for (unsigned level = 0; level < TREE_LEVELS; level++)
-			log->saved_up[level] = log->tree.up[level].n;
+		mark_saved(log);
 	}
 	buf_fini(&key);
 	buf_fini(&value);
@@ -207,8 +296,12 @@ write_snapshot(struct store *st, const struct unsaved *u)
 	while (bytes_left(&b)) {
 		enum catalog_table table = (enum catalog_table)bytes_u8(&b);
 		struct slice key = bytes_take(&b, bytes_u32(&b));
+		bool deleted = bytes_u8(&b);
 		struct slice value = bytes_take(&b, bytes_u32(&b));
-		catalog_put(st->catalog, table, key, value);
+		if (deleted)
+			catalog_delete(st->catalog, table, key);
+		else
+			catalog_put(st->catalog, table, key, value);
 	}
 	return catalog_commit(st->catalog, &u->state);
 }
@@ -275,7 +368,10 @@ catalog_renew(struct store *st)
 	for (size_t i = 0; i < st->n_logs; i++) {
 		struct log *log = st->by_name[i];
 		log->saved_extents = log->saved_dicts = 0;
+		log->saved_dropped = log->tail.dropped;
 		memset(log->saved_up, 0, sizeof log->saved_up);
+		for (size_t k = 0; k < log->sealed.n; k++)
+			log->sealed.s[k].saved = false;
 		log_mark_dirty(log);
 	}
 	pthread_rwlock_unlock(&st->lock);
@@ -283,206 +379,4 @@ catalog_renew(struct store *st)
 	st->catalog = NULL;
 	err = catalog_create(&st->catalog, st->dir);
 	return err == 0 ? catalog_save(st) : err;
-}
-
-/* --- loading ------------------------------------------------------------ */
-
-struct loading {
-	struct store *st;
-	struct toolbox *t;
-	struct buf *why;
-};
-
-static char *
-copy_string(struct slice s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (p) {
-		memcpy(p, s.p, s.n);
-		p[s.n] = '\0';
-	}
-	return p;
-}
-
-static int
-load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t data_key_id,
-		uint32_t epoch)
-{
-	struct slice policy = bytes_take(b, bytes_u32(b));
-	struct slice statement = bytes_take(b, bytes_u32(b));
-	size_t partial = log->frontier.size % TREE_TILE;
-	int err;
-
-	for (unsigned k = 0; k < 64; k++) {
-		if (log->frontier.size >> k & 1)
-			bytes_copy(b, log->frontier.node[k], 32);
-	}
-	log->tree.size = log->frontier.size - partial;
-	err = tree_reserve(&log->tree, partial);
-	if (err != 0)
-		return err;
-	bytes_copy(b, log->tree.partial.hash, partial * 32);
-	log->tree.partial.n = partial;
-	log->tree.size = log->frontier.size;
-	log->key_statement = copy_string(statement);
-	if (bytes_end(b) != 0 || policy_read(&log->policy, policy, l->why) != 0)
-		return STELE_EDAMAGED;
-	if (!log->key_statement)
-		return STELE_ENOMEM;
-	return log_take_keys(log, epoch, data_key_id, l->t->sha);
-}
-
-static int
-load_log(void *ctx, struct slice key, struct slice value)
-{
-	struct loading *l = ctx;
-	uint64_t size, ctl, payload, trained, data_key_id;
-	int64_t time_ns, created_ns;
-	uint8_t last_leaf[32];
-	struct bytes b;
-	uint32_t epoch;
-	struct slice name;
-	struct log *log;
-	int err;
-
-	bytes_init(&b, value);
-	size = bytes_u64(&b);
-	ctl = bytes_u64(&b);
-	time_ns = (int64_t)bytes_u64(&b);
-	created_ns = (int64_t)bytes_u64(&b);
-	payload = bytes_u64(&b);
-	trained = bytes_u64(&b);
-	data_key_id = bytes_u64(&b);
-	epoch = bytes_u32(&b);
-	bytes_copy(&b, last_leaf, 32);
-	name = bytes_take(&b, bytes_u32(&b));
-	if (key.n != 8 || bytes_err(&b) != 0 || name.n > LIMIT_LOG_NAME_BYTES)
-		return STELE_EDAMAGED;
-	log = log_new(l->st, be_get64(key.p), name);
-	if (!log)
-		return STELE_ENOMEM;
-	log->frontier.size = size;
-	log->ctl = ctl;
-	log->time_ns = time_ns;
-	log->created_ns = created_ns;
-	log->payload_bytes = payload;
-	log->trained_at_bytes = trained;
-	memcpy(log->last_leaf, last_leaf, 32);
-	err = load_log_fields(l, log, &b, data_key_id, epoch);
-	if (err == STELE_EKEY)
-		buf_printf(l->why, "log %s: its keys are not in keys/keyring: restore that file. ",
-			   log->name);
-	if (err == 0)
-		err = log_reserve(l->st, log->id);
-	if (err != 0) {
-		log_free(log);
-		return err;
-	}
-	log_publish(l->st, log);
-	return 0;
-}
-
-static int
-load_extents(void *ctx, struct slice key, struct slice value)
-{
-	struct loading *l = ctx;
-	struct bytes b;
-	struct log *log;
-	int err = 0;
-
-	if (key.n != 16)
-		return STELE_EDAMAGED;
-	log = log_by_id(l->st, be_get64(key.p));
-	bytes_init(&b, value);
-	while (log && err == 0 && bytes_left(&b)) {
-		struct extent e;
-		e.first = bytes_u64(&b);
-		e.count = bytes_u32(&b);
-		e.bytes = bytes_u32(&b);
-		e.leaves_at = bytes_u32(&b);
-		e.at.file = bytes_u32(&b);
-		e.at.offset = bytes_u64(&b);
-		err = bytes_err(&b) != 0 ? STELE_EDAMAGED : tail_reserve(&log->tail);
-		if (err == 0)
-			tail_add(&log->tail, &e);
-	}
-	if (!log || err != 0)
-		return err ? err : STELE_EDAMAGED;
-	log->saved_extents = log->tail.n;
-	return 0;
-}
-
-static int
-load_nodes(void *ctx, struct slice key, struct slice value)
-{
-	struct loading *l = ctx;
-	struct tree_level *level;
-	struct log *log;
-	size_t want, have = value.n / 32;
-
-	if (key.n != 17 || value.n % 32 || key.p[8] >= TREE_LEVELS)
-		return STELE_EDAMAGED;
-	log = log_by_id(l->st, be_get64(key.p));
-	if (!log)
-		return STELE_EDAMAGED;
-	level = &log->tree.up[key.p[8]];
-	want = (size_t)(log->frontier.size >> (8 * (key.p[8] + 1)));
-	if (be_get64(key.p + 9) * TREE_TILE != level->n || level->n + have > want)
-		return STELE_EDAMAGED;
-	if (tree_reserve(&log->tree, 0) != 0)
-		return STELE_ENOMEM;
-	memcpy(level->hash + level->n, value.p, value.n);
-	level->n += have;
-	log->saved_up[key.p[8]] = level->n;
-	return 0;
-}
-
-static int
-load_dict(void *ctx, struct slice key, struct slice value)
-{
-	struct loading *l = ctx;
-	struct wal_pos at;
-	struct bytes b;
-	struct log *log;
-	uint32_t box_bytes;
-	int err;
-
-	if (key.n != 16)
-		return STELE_EDAMAGED;
-	log = log_by_id(l->st, be_get64(key.p));
-	bytes_init(&b, value);
-	at.file = bytes_u32(&b);
-	at.offset = bytes_u64(&b);
-	box_bytes = bytes_u32(&b);
-	if (!log || bytes_end(&b) != 0)
-		return STELE_EDAMAGED;
-	err = dict_reserve(log);
-	if (err == 0) {
-		dict_add(log, (uint32_t)be_get64(key.p + 8), at, box_bytes, NULL);
-		log->saved_dicts = log->n_dicts;
-	}
-	return err;
-}
-
-int
-catalog_load(struct store *st, struct toolbox *t, struct buf *why)
-{
-	struct loading l = {st, t, why};
-	int err = catalog_each(st->catalog, CATALOG_LOG, load_log, &l);
-
-	if (err == 0)
-		err = catalog_each(st->catalog, CATALOG_EXTENT, load_extents, &l);
-	if (err == 0)
-		err = catalog_each(st->catalog, CATALOG_NODE, load_nodes, &l);
-	if (err == 0)
-		err = catalog_each(st->catalog, CATALOG_DICT, load_dict, &l);
-	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
-		const struct log *log = st->by_name[i];
-		for (unsigned level = 0; level < TREE_LEVELS; level++) {
-			if (log->tree.up[level].n != log->frontier.size >> (8 * (level + 1)))
-				err = STELE_EDAMAGED;
-		}
-	}
-	return err;
 }
