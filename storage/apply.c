@@ -84,8 +84,15 @@ apply_keys(struct store *st, const struct frame_section *s)
 	return err;
 }
 
+/* Where the section's dictionary lies: its box is the first. */
+static struct wal_pos
+dict_place_at(const struct frame_section *s, struct wal_pos at)
+{
+	return (struct wal_pos){at.file, at.offset + s->meta_bytes};
+}
+
 static struct log_step
-step_of(const struct frame_section *s, struct wal_pos at, const struct log *log,
+step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const struct log *log,
 	const struct merkle_batch *batch)
 {
 	struct log_step step = {
@@ -94,21 +101,52 @@ step_of(const struct frame_section *s, struct wal_pos at, const struct log *log,
 			   .bytes = s->bytes,
 			   .leaves_at = (uint32_t)frame_leaves_at(s),
 			   .at = at},
+		.skip = skip,
 		.leaves = (const void *)s->leaves.p,
 		.batch = batch,
 		.ctl = last_control(s, log->ctl),
 		.time_ns = s->time_ns,
 	};
 
-	for (uint32_t i = 0; i < s->count; i++)
+	for (uint32_t i = skip; i < s->count; i++)
 		step.payload_bytes += frame_size_at(s, i);
 	if (s->n_dicts) {
 		struct frame_block blk = frame_block_at(s, 0);
 		step.dict_id = blk.dict;
 		step.dict_box_bytes = blk.box_bytes;
-		step.dict_at = (struct wal_pos){at.file, at.offset + s->meta_bytes};
+		step.dict_at = dict_place_at(s, at);
 	}
 	return step;
+}
+
+/*
+ * How many of the section's first records the log has already, because segments were
+ * read before the WAL; *all when that is every one of them.
+ */
+static int
+overlap(const struct log *log, const struct frame_section *s, uint32_t *skip, bool *all)
+{
+	uint64_t size = log->frontier.size;
+
+	if (s->first > size || (s->first == size && s->time_ns < log->time_ns))
+		return STELE_EDAMAGED;
+	*all = s->first + s->count <= size && s->first < size;
+	*skip = *all ? s->count : (uint32_t)(size - s->first);
+	return size > sealed_end(&log->sealed) && s->first < size ? STELE_EDAMAGED : 0;
+}
+
+/* Of a section that segments hold, only the dictionary may still be needed. */
+static int
+keep_dict(struct log *log, const struct frame_section *s, struct wal_pos at)
+{
+	struct frame_block blk;
+	int err = s->n_dicts ? dict_reserve(log) : 0;
+
+	if (err != 0 || !s->n_dicts)
+		return err;
+	blk = frame_block_at(s, 0);
+	dict_add(log, blk.dict, dict_place_at(s, at), blk.box_bytes, NULL);
+	return 0;
 }
 
 int
@@ -117,15 +155,20 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 {
 	struct log *log = log_by_id(st, s->log_id);
 	struct log_step step;
+	uint32_t skip = 0;
+	bool all = false;
 	int err = 0;
 
 	if (!log)
 		err = s->first == 0 ? found_log(st, s, t, &log, why) : STELE_EDAMAGED;
-	if (err == 0 && (s->first != log->frontier.size || s->time_ns < log->time_ns))
-		err = STELE_EDAMAGED;
 	if (err == 0)
-		err = merkle_batch_build(t->sha, batch, &log->frontier, (const void *)s->leaves.p,
-					 s->count);
+		err = overlap(log, s, &skip, &all);
+	if (err == 0 && all)
+		return keep_dict(log, s, at);
+	if (err == 0)
+		err = merkle_batch_build(t->sha, batch, &log->frontier,
+					 (const void *)(s->leaves.p + (size_t)skip * 32),
+					 s->count - skip);
 	if (err == 0 && memcmp(merkle_batch_root(batch), s->root, 32) != 0)
 		err = STELE_EDAMAGED;
 	if (err == 0)
@@ -135,7 +178,7 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 			log_free(log);
 		return err;
 	}
-	step = step_of(s, at, log, batch);
+	step = step_of(s, skip, at, log, batch);
 	log_advance(log, &step);
 	return 0;
 }

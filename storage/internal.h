@@ -175,6 +175,7 @@ int log_make_room(struct log *log, uint32_t count, bool dict);
 /* What one commit adds to one log. */
 struct log_step {
 	struct extent extent;
+	uint32_t skip;                    /* of its first records, sealed already: replaying */
 	const uint8_t (*leaves)[32];      /* extent.count entry hashes */
 	const struct merkle_batch *batch; /* built from them upon the log's frontier */
 	uint64_t ctl, payload_bytes;

@@ -320,9 +320,9 @@ log_make_room(struct log *log, uint32_t count, bool dict)
 void
 log_advance(struct log *log, const struct log_step *s)
 {
-	CHECK(s->extent.first == log->frontier.size);
+	CHECK(s->extent.first + s->skip == log->frontier.size && s->skip <= s->extent.count);
 	tail_add(&log->tail, &s->extent);
-	tree_add(&log->tree, s->leaves, s->extent.count, s->batch);
+	tree_add(&log->tree, s->leaves + s->skip, s->extent.count - s->skip, s->batch);
 	if (s->dict_id)
 		dict_add(log, s->dict_id, s->dict_at, s->dict_box_bytes, s->dict);
 	merkle_frontier_copy(&log->frontier, merkle_batch_frontier(s->batch));

@@ -285,10 +285,29 @@ wait_for_packing(struct touched *t, const struct append_item *item)
 	buf_put(&t->run_salts, item->salt, 16);
 }
 
+/*
+ * A dictionary may have been retired since the job was prepared: what it packed is
+ * then packed again, so that retired ones are used by no commit that begins later.
+ */
+static void
+drop_stale_blocks(const struct touched *t, struct append_job *job)
+{
+	uint32_t current = t->dict ? compress_dict_id(t->dict) : 0;
+
+	for (size_t i = 0; i < job->n_blocks; i++) {
+		if (job->blocks[i].dict && job->blocks[i].dict != current) {
+			job->blocks = NULL;
+			job->n_blocks = 0;
+		}
+	}
+}
+
 int
 touched_take(struct commit *c, struct touched *t, struct append_job *job)
 {
 	int err = 0;
+
+	drop_stale_blocks(t, job);
 
 	if (job->want_receipts) {
 		job->receipts = arena_alloc(&job->arena, job->n_items * sizeof *job->receipts);
