@@ -82,7 +82,8 @@ encode_state(struct catalog *c, uint8_t out[STATE_BYTES], const struct catalog_s
 	memcpy(out + 72, s->keys_prev, 32);
 	le_put32(out + 104, s->keys_from.file);
 	le_put64(out + 112, s->keys_from.offset);
-	le_put32(out + 120, s->n_runs);
+	le_put32(out + 120, s->first_run);
+	le_put32(out + 124, s->last_run);
 	le_put64(out + 128, s->next_log_id);
 	le_put64(out + 136, c->txn_count);
 	for (int i = 0; i < 4; i++)
@@ -108,7 +109,8 @@ decode_state(struct catalog *c, MDB_val v, struct catalog_state *s)
 	s->keys_sequence = le_get64(p + 64);
 	memcpy(s->keys_prev, p + 72, 32);
 	s->keys_from = (struct wal_pos){le_get32(p + 104), le_get64(p + 112)};
-	s->n_runs = le_get32(p + 120);
+	s->first_run = le_get32(p + 120);
+	s->last_run = le_get32(p + 124);
 	s->next_log_id = le_get64(p + 128);
 	c->count = le_get64(p + 136);
 	for (int i = 0; i < 4; i++)

@@ -37,7 +37,7 @@ struct catalog_state {
 	uint64_t keys_sequence; /* the first commit whose keys are in no run */
 	uint8_t keys_prev[32];
 	struct wal_pos keys_from;
-	uint32_t n_runs;
+	uint32_t first_run, last_run; /* numbers of the runs of keys */
 	uint64_t next_log_id;
 };
 

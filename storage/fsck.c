@@ -374,14 +374,23 @@ check_catalog(struct fsck *f, const struct position *end)
 	}
 	if (state.sequence > end->sequence)
 		find(f, "knows of commits that the WAL does not hold", "catalog.mdb");
-	for (uint32_t i = 1; i <= state.n_runs; i++) {
+	for (uint32_t first = state.first_run, last; first <= state.last_run; first = last + 1) {
+		const char *dir = wal_dir(f->st->wal);
 		struct keyrun run;
-		if (keyrun_open(&run, wal_dir(f->st->wal), i, f->st->place.incarnation,
-				f->t->sha) == 0)
+		last = keyrun_covering(dir, first, NULL);
+		err = last ? keyrun_open(&run, dir, first, last, f->st->place.incarnation,
+					 f->t->sha)
+			   : STELE_ENOTFOUND;
+		if (err == 0 && !run.verified)
+			err = keyrun_verify(&run, f->t->sha);
+		if (err == 0)
 			keyrun_close(&run);
 		else
-			find(f, "missing or damaged; the next start makes it anew",
-			     "wal/keys-%08u.run", i);
+			find(f,
+			     "missing or damaged: repeated idempotency keys of its commits may not "
+			     "be recognised once these have left the WAL",
+			     "wal/keys-%08u-%08u.run", first, last);
+		last = last ? last : first;
 	}
 	catalog_close(c);
 }

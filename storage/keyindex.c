@@ -18,6 +18,7 @@ keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation)
 	keytable_init(&k->frozen);
 	snprintf(k->dir, sizeof k->dir, "%s", wal_dir);
 	k->incarnation = incarnation;
+	k->first_run = 1;
 	k->fresh_from = (struct wal_pos){1, WAL_FIRST_OFFSET};
 	k->fresh_from_sequence = 1;
 }
@@ -25,11 +26,13 @@ keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation)
 static void
 close_runs(struct keyindex *k)
 {
-	for (uint32_t i = 0; i < k->n_runs; i++)
+	for (size_t i = 0; i < k->n_runs; i++)
 		keyrun_close(&k->runs[i]);
 	free(k->runs);
 	k->runs = NULL;
 	k->n_runs = k->cap_runs = 0;
+	k->first_run = 1;
+	k->last_run = 0;
 }
 
 void
@@ -41,18 +44,15 @@ keyindex_fini(struct keyindex *k)
 	pthread_mutex_destroy(&k->mu);
 }
 
-/* Opens run n_runs + 1 and takes it in; with drop_frozen it replaces the frozen table. */
+/* Takes an open run in at the end; with drop_frozen it replaces the frozen table. */
 static int
-take_run(struct keyindex *k, struct sha256 *h, bool drop_frozen)
+add_run(struct keyindex *k, struct keyrun *run, bool drop_frozen)
 {
-	struct keyrun run;
-	int err = keyrun_open(&run, k->dir, k->n_runs + 1, k->incarnation, h);
+	int err = 0;
 
-	if (err != 0)
-		return err;
 	pthread_mutex_lock(&k->mu);
 	if (k->n_runs == k->cap_runs) {
-		uint32_t cap = k->cap_runs ? k->cap_runs * 2 : 8;
+		size_t cap = k->cap_runs ? k->cap_runs * 2 : 8;
 		struct keyrun *p = realloc(k->runs, cap * sizeof *p);
 		if (p) {
 			k->runs = p;
@@ -62,24 +62,95 @@ take_run(struct keyindex *k, struct sha256 *h, bool drop_frozen)
 		}
 	}
 	if (err == 0) {
-		k->runs[k->n_runs++] = run;
+		k->runs[k->n_runs++] = *run;
+		k->last_run = run->last;
 		if (drop_frozen)
 			keytable_clear(&k->frozen, true);
 	}
 	pthread_mutex_unlock(&k->mu);
 	if (err != 0)
-		keyrun_close(&run);
+		keyrun_close(run);
 	return err;
 }
 
+static bool
+is_open(void *ctx, uint32_t first, uint32_t last)
+{
+	const struct keyindex *k = ctx;
+
+	for (size_t i = 0; i < k->n_runs; i++) {
+		if (k->runs[i].first == first && k->runs[i].last == last)
+			return true;
+	}
+	return false;
+}
+
+/* Opens the run that begins at `first`: its last number into *last, also when it is lost. */
+static int
+open_covering(struct keyindex *k, uint32_t first, uint32_t *last, unsigned *lost, struct sha256 *h)
+{
+	struct keyrun run;
+	int err;
+
+	*last = keyrun_covering(k->dir, first, NULL);
+	err = *last ? keyrun_open(&run, k->dir, first, *last, k->incarnation, h) : STELE_ENOTFOUND;
+	if (err == 0)
+		return add_run(k, &run, false);
+	if (!lost || (err != STELE_ENOTFOUND && err != STELE_EDAMAGED))
+		return err;
+	++*lost;
+	if (*last == 0)
+		*last = first;
+	return 0;
+}
+
 int
-keyindex_open_runs(struct keyindex *k, uint32_t n, struct sha256 *h)
+keyindex_open_runs(struct keyindex *k, uint32_t first, uint32_t last, unsigned *lost,
+		   struct sha256 *h)
 {
 	int err = 0;
 
-	while (err == 0 && k->n_runs < n)
-		err = take_run(k, h, false);
-	return err;
+	while (err == 0 && first <= last) {
+		uint32_t end;
+		err = open_covering(k, first, &end, lost, h);
+		first = end + 1;
+	}
+	if (err != 0)
+		return err;
+	if (k->n_runs)
+		k->first_run = k->runs[0].first;
+	k->last_run = last;
+	err = keyrun_clean(k->dir, is_open, k);
+	return err < 0 ? err : 0;
+}
+
+int
+keyindex_adopt(struct keyindex *k, unsigned *lost, struct sha256 *h)
+{
+	uint32_t first, last = keyrun_covering(k->dir, 0, &first), end;
+	int err = 0;
+
+	close_runs(k);
+	if (!last)
+		return 0;
+	for (; err == 0 && keyrun_covering(k->dir, first, NULL); first = end + 1) {
+		err = open_covering(k, first, &end, lost, h);
+		k->last_run = end;
+	}
+	if (k->n_runs)
+		k->first_run = k->runs[0].first;
+	if (err == 0)
+		err = keyrun_clean(k->dir, is_open, k);
+	return err < 0 ? err : 0;
+}
+
+static bool
+keep_none(void *ctx, uint32_t first, uint32_t last)
+{
+	(void)ctx;
+	(void)first;
+	(void)last;
+	return false;
 }
 
 void
@@ -88,8 +159,7 @@ keyindex_reset(struct keyindex *k)
 	close_runs(k);
 	keytable_clear(&k->fresh, false);
 	keytable_clear(&k->frozen, false);
-	for (uint32_t i = 1; keyrun_remove(k->dir, i) == 0 && i < 4096; i++)
-		continue;
+	(void)keyrun_clean(k->dir, keep_none, NULL); /* one that stays is written over */
 	keyindex_start(k, (struct wal_pos){1, WAL_FIRST_OFFSET}, 1, (const uint8_t[32]){0});
 }
 
@@ -125,7 +195,7 @@ find_locked(struct keyindex *k, uint64_t log_id, const uint8_t digest[16], uint6
 		*index = e->index;
 		return true;
 	}
-	for (uint32_t i = k->n_runs; i-- > 0;) {
+	for (size_t i = k->n_runs; i-- > 0;) {
 		if (keyrun_find(&k->runs[i], log_id, digest, index))
 			return true;
 	}
@@ -152,6 +222,15 @@ keyindex_add(struct keyindex *k, const struct key_entry *e)
 	pthread_mutex_unlock(&k->mu);
 }
 
+void
+keyindex_numbers(struct keyindex *k, uint32_t *first, uint32_t *last)
+{
+	pthread_mutex_lock(&k->mu);
+	*first = k->first_run;
+	*last = k->last_run;
+	pthread_mutex_unlock(&k->mu);
+}
+
 uint64_t
 keyindex_count(struct keyindex *k)
 {
@@ -159,7 +238,7 @@ keyindex_count(struct keyindex *k)
 
 	pthread_mutex_lock(&k->mu);
 	n = k->fresh.n + k->frozen.n;
-	for (uint32_t i = 0; i < k->n_runs; i++)
+	for (size_t i = 0; i < k->n_runs; i++)
 		n += k->runs[i].count;
 	pthread_mutex_unlock(&k->mu);
 	return n;
@@ -198,13 +277,149 @@ keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence, const
 }
 
 int
-keyindex_write_run(struct keyindex *k, struct sha256 *h)
+keyindex_write_run(struct keyindex *k, int64_t newest_ns, struct sha256 *h)
 {
+	uint32_t number = k->last_run + 1;
+	struct keyrun run;
 	int err;
 
 	if (k->frozen.n == 0)
 		return 0;
-	err = keyrun_write(k->dir, k->n_runs + 1, k->incarnation, k->fresh_from_sequence - 1,
+	err = keyrun_write(k->dir, number, k->incarnation, k->fresh_from_sequence - 1, newest_ns,
 			   &k->frozen, h);
-	return err == 0 ? take_run(k, h, true) : err;
+	if (err == 0)
+		err = keyrun_open(&run, k->dir, number, number, k->incarnation, h);
+	return err == 0 ? add_run(k, &run, true) : err;
+}
+
+/* --- fewer, larger runs --------------------------------------------------------- */
+
+/* Powers of KEYRUN_MERGE above the smallest run. */
+static unsigned
+size_class(const struct keyrun *r)
+{
+	unsigned c = 0;
+
+	for (uint64_t n = r->count / LIMIT_KEYRUN_KEYS; n >= KEYRUN_MERGE / 2; n /= KEYRUN_MERGE)
+		c++;
+	return c;
+}
+
+/* Copies neighbours of one size class, the newest such: whether there are enough. */
+static bool
+pick(struct keyindex *k, struct keyrun out[KEYRUN_MERGE])
+{
+	bool found = false;
+
+	pthread_mutex_lock(&k->mu);
+	for (size_t i = k->n_runs; !found && i >= KEYRUN_MERGE; i--) {
+		const struct keyrun *r = &k->runs[i - KEYRUN_MERGE];
+		found = true;
+		for (size_t n = 1; n < KEYRUN_MERGE; n++)
+			found &= size_class(&r[n]) == size_class(&r[0]);
+		if (found)
+			memcpy(out, r, KEYRUN_MERGE * sizeof *out);
+	}
+	pthread_mutex_unlock(&k->mu);
+	return found;
+}
+
+/* Where the run that begins at number `first` stands; mu is held. */
+static size_t
+place_of(const struct keyindex *k, uint32_t first)
+{
+	size_t i = 0;
+
+	while (i < k->n_runs && k->runs[i].first != first)
+		i++;
+	CHECK(i < k->n_runs);
+	return i;
+}
+
+/* Takes n runs from place `at` out of the list, in favour of one or of none. mu is held. */
+static void
+replace(struct keyindex *k, size_t at, size_t n, const struct keyrun *by)
+{
+	size_t rest = k->n_runs - at - n;
+
+	memmove(k->runs + at + (by ? 1 : 0), k->runs + at + n, rest * sizeof *k->runs);
+	if (by)
+		k->runs[at] = *by;
+	k->n_runs = at + (by ? 1 : 0) + rest;
+}
+
+int
+keyindex_merge(struct keyindex *k, struct sha256 *h)
+{
+	struct keyrun old[KEYRUN_MERGE], run;
+	int err;
+
+	if (!pick(k, old))
+		return 0;
+	err = keyrun_merge(k->dir, k->incarnation, old, KEYRUN_MERGE, h);
+	if (err == 0)
+		err = keyrun_open(&run, k->dir, old[0].first, old[KEYRUN_MERGE - 1].last,
+				  k->incarnation, h);
+	if (err != 0)
+		return err;
+	run.verified = true; /* its hash was made of what is mapped */
+	for (size_t i = 0; i < KEYRUN_MERGE; i++)
+		run.verified &= old[i].verified;
+	pthread_mutex_lock(&k->mu);
+	replace(k, place_of(k, old[0].first), KEYRUN_MERGE, &run);
+	pthread_mutex_unlock(&k->mu);
+	for (size_t i = 0; i < KEYRUN_MERGE; i++) {
+		int e = keyrun_remove(k->dir, old[i].first, old[i].last);
+		err = err ? err : e;
+		keyrun_close(&old[i]);
+	}
+	return err == 0 ? 1 : err;
+}
+
+int
+keyindex_expire(struct keyindex *k, int64_t before_ns)
+{
+	int err = 0;
+
+	while (err == 0) {
+		struct keyrun old = {0};
+		pthread_mutex_lock(&k->mu);
+		if (k->n_runs && k->runs[0].newest_ns < before_ns) {
+			old = k->runs[0];
+			replace(k, 0, 1, NULL);
+			k->first_run = old.last + 1;
+		}
+		pthread_mutex_unlock(&k->mu);
+		if (!old.map)
+			break;
+		err = keyrun_remove(k->dir, old.first, old.last);
+		keyrun_close(&old);
+	}
+	return err;
+}
+
+int
+keyindex_verify(struct keyindex *k, struct sha256 *h)
+{
+	struct keyrun r = {0};
+	int err;
+
+	pthread_mutex_lock(&k->mu);
+	for (size_t i = 0; i < k->n_runs && !r.map; i++) {
+		if (!k->runs[i].verified)
+			r = k->runs[i];
+	}
+	pthread_mutex_unlock(&k->mu);
+	if (!r.map)
+		return 0;
+	err = keyrun_verify(&r, h);
+	pthread_mutex_lock(&k->mu);
+	if (err == 0)
+		k->runs[place_of(k, r.first)].verified = true;
+	else
+		replace(k, place_of(k, r.first), 1, NULL);
+	pthread_mutex_unlock(&k->mu);
+	if (err != 0)
+		keyrun_close(&r);
+	return err == 0 ? 1 : err;
 }

@@ -1,7 +1,8 @@
 /*
  * Which idempotency keys are known: a table in memory for the newest, runs on
  * disk for the rest, so that memory stays flat. The writer looks up and adds;
- * the maintaining thread turns a full table into a run.
+ * the maintaining thread turns a full table into a run, and the sealing thread
+ * merges runs.
  */
 #ifndef STELE_STORAGE_KEYINDEX_H
 #define STELE_STORAGE_KEYINDEX_H
@@ -19,9 +20,10 @@ struct keyindex {
 	struct keytable fresh;  /* keys of the newest commits */
 	struct keytable frozen; /* being written as a run; looked up until it is one */
 	size_t reserved;        /* keys that fresh was promised to have room for */
-	struct keyrun *runs;    /* runs[i] is number i + 1 */
-	uint32_t n_runs, cap_runs;
-	struct wal_pos fresh_from; /* the first frame whose keys are not in a run */
+	struct keyrun *runs;    /* in order of their numbers */
+	size_t n_runs, cap_runs;
+	uint32_t first_run, last_run; /* numbers covered: [first_run, last_run] */
+	struct wal_pos fresh_from;    /* the first frame whose keys are not in a run */
 	uint64_t fresh_from_sequence;
 	uint8_t fresh_from_prev[32]; /* hash of the frame before it */
 	char dir[4096];
@@ -33,8 +35,17 @@ void keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation
 /* Frees and unmaps everything; files stay. */
 void keyindex_fini(struct keyindex *k);
 
-/* Opens runs 1..n. On an error the caller starts over with keyindex_reset. */
-int keyindex_open_runs(struct keyindex *k, uint32_t n, struct sha256 *h);
+/*
+ * Opens the runs that cover numbers first to last; other files of runs, left by a
+ * merge or a spill that no catalogue knows, are removed. With lost NULL a missing or
+ * damaged run is the error returned, and the caller starts over with keyindex_reset;
+ * else it is passed over and counted.
+ */
+int keyindex_open_runs(struct keyindex *k, uint32_t first, uint32_t last, unsigned *lost,
+		       struct sha256 *h);
+
+/* Opens what runs there are, for a store without a catalogue; damaged ones are counted. */
+int keyindex_adopt(struct keyindex *k, unsigned *lost, struct sha256 *h);
 
 /* Forgets everything, run files included. */
 void keyindex_reset(struct keyindex *k);
@@ -51,6 +62,9 @@ bool keyindex_find(struct keyindex *k, uint64_t log_id, const uint8_t digest[16]
 
 /* Remembers a key; room was reserved. One that is there already is left as it is. */
 void keyindex_add(struct keyindex *k, const struct key_entry *e);
+
+/* The numbers that the runs cover, as a catalogue remembers them. */
+void keyindex_numbers(struct keyindex *k, uint32_t *first, uint32_t *last);
 
 /* How many keys are remembered. */
 uint64_t keyindex_count(struct keyindex *k);
@@ -70,7 +84,26 @@ bool keyindex_due(struct keyindex *k, struct wal_pos end);
 int keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence,
 		    const uint8_t prev[32]);
 
-/* Writes what is frozen as the next run and opens it. Errors leave it frozen. */
-int keyindex_write_run(struct keyindex *k, struct sha256 *h);
+/*
+ * Writes what is frozen as the next run and opens it; newest_ns is the time of its
+ * newest key. Errors leave it frozen.
+ */
+int keyindex_write_run(struct keyindex *k, int64_t newest_ns, struct sha256 *h);
+
+/*
+ * Merges neighbours of one size when there are KEYRUN_MERGE of them: 1 when it did, 0
+ * when nothing was due. One thread's, beside the one that writes runs. STELE_ENOSPACE,
+ * STELE_EIO, STELE_ENOMEM.
+ */
+int keyindex_merge(struct keyindex *k, struct sha256 *h);
+
+/* Forgets runs whose newest key is older than before_ns, oldest first. The merging thread's. */
+int keyindex_expire(struct keyindex *k, int64_t before_ns);
+
+/*
+ * Checks the hash of one run that was opened without: 1 when there was one, 0 when all
+ * are checked, STELE_EDAMAGED when it was damaged and is now forgotten. The merging thread's.
+ */
+int keyindex_verify(struct keyindex *k, struct sha256 *h);
 
 #endif

@@ -41,7 +41,7 @@ spill_keys(struct store *st)
 		err = keyindex_freeze(&st->keys, at.end, at.sequence + 1, at.hash);
 	pthread_rwlock_unlock(&st->lock);
 	if (err == 0)
-		err = keyindex_write_run(&st->keys, st->upkeep->sha);
+		err = keyindex_write_run(&st->keys, store_now_ns(st), st->upkeep->sha);
 	if (err != 0)
 		return err;
 	st->keys_from.sequence = st->keys.fresh_from_sequence - 1;

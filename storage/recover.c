@@ -204,11 +204,26 @@ forget_logs(struct store *st)
 	st->next_log_id = 1;
 }
 
+/* Their keys have left the WAL: nothing can make them again. */
+static void
+say_lost_runs(struct store *st, unsigned lost)
+{
+	if (!lost)
+		return;
+	atomic_fetch_add(&st->damaged_reads, lost);
+	store_say(
+		st, STORE_ERROR,
+		"%u files wal/keys-*.run are missing or damaged: records that are sent again with "
+		"an idempotency key from them are stored again. Restore them from a copy",
+		lost);
+}
+
 /* Step 1: 0 with the state of a whole catalogue, else an error and an empty store. */
 static int
 load_catalog(struct recovery *r, struct catalog_state *state)
 {
 	struct store *st = r->st;
+	unsigned lost = 0, *count = wal_row(st->wal).first > 1 ? &lost : NULL;
 	int err = catalog_open(&st->catalog, st->dir, state);
 
 	if (err == 0 && state->incarnation != st->place.incarnation)
@@ -216,7 +231,10 @@ load_catalog(struct recovery *r, struct catalog_state *state)
 	if (err == 0)
 		err = catalog_load(st, r->t, r->why);
 	if (err == 0)
-		err = keyindex_open_runs(&st->keys, state->n_runs, r->t->sha);
+		err = keyindex_open_runs(&st->keys, state->first_run, state->last_run, count,
+					 r->t->sha);
+	if (err == 0)
+		say_lost_runs(st, lost);
 	if (err == 0 && state->next_log_id > st->next_log_id)
 		st->next_log_id = state->next_log_id;
 	return err;
@@ -227,6 +245,7 @@ static int
 start_over(struct recovery *r, int reason)
 {
 	struct store *st = r->st;
+	unsigned lost = 0;
 	int err;
 
 	if (reason != STELE_ENOTFOUND || wal_row(st->wal).last > 1)
@@ -235,8 +254,15 @@ start_over(struct recovery *r, int reason)
 	forget_logs(st);
 	catalog_close(st->catalog);
 	st->catalog = NULL;
-	keyindex_reset(&st->keys);
 	buf_reset(r->why);
+	if (wal_row(st->wal).first == 1) {
+		keyindex_reset(&st->keys);
+	} else {
+		err = keyindex_adopt(&st->keys, &lost, r->t->sha);
+		if (err != 0)
+			return err;
+		say_lost_runs(st, lost);
+	}
 	err = catalog_create(&st->catalog, st->dir);
 	return err == STELE_ENOSPACE ? 0 : err;
 }

@@ -322,7 +322,7 @@ take_snapshot(struct store *st, struct unsaved *u)
 	s->keys_sequence = st->keys_from.sequence + 1;
 	memcpy(s->keys_prev, st->keys_from.hash, 32);
 	s->keys_from = st->keys_from.end;
-	s->n_runs = st->keys.n_runs;
+	keyindex_numbers(&st->keys, &s->first_run, &s->last_run);
 }
 
 void

@@ -35,7 +35,7 @@ be(uint64_t key)
 static int
 put_all(struct catalog *c, unsigned generation)
 {
-	struct catalog_state state = {.incarnation = 5, .sequence = generation, .n_runs = 3};
+	struct catalog_state state = {.incarnation = 5, .sequence = generation, .last_run = 3};
 
 	catalog_begin(c);
 	for (uint64_t key = 0; key < KEYS; key++) {
@@ -136,7 +136,7 @@ START_TEST(what_was_committed_is_there_after_opening_again)
 		ck_assert_int_eq(catalog_open(&c, f.dir, &state), 0);
 		ck_assert_uint_eq(state.sequence, generation);
 		ck_assert_uint_eq(state.incarnation, 5);
-		ck_assert_uint_eq(state.n_runs, 3);
+		ck_assert_uint_eq(state.last_run, 3);
 		ck_assert(holds(c, generation));
 	}
 	catalog_close(c);

@@ -1,6 +1,7 @@
 /* Known keys in memory and in runs, as the writer and the maintaining thread use them. */
 #include "scratch_store.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 #include "crypto/init.h"
@@ -58,22 +59,22 @@ START_TEST(a_key_is_known_while_fresh_while_frozen_in_a_run_and_after_a_restart)
 	holds(&k, 0, 100, true);
 	add(&k, 100, 150);
 	holds(&k, 0, 150, true);
-	ck_assert_int_eq(keyindex_write_run(&k, h), 0);
+	ck_assert_int_eq(keyindex_write_run(&k, 5, h), 0);
 	holds(&k, 0, 150, true);
 	holds(&k, 150, 200, false);
 	ck_assert_uint_eq(keyindex_count(&k), 150);
 	ck_assert_int_eq(keyindex_freeze(&k, end, 11, prev), 0);
-	ck_assert_int_eq(keyindex_write_run(&k, h), 0);
+	ck_assert_int_eq(keyindex_write_run(&k, 5, h), 0);
 	ck_assert_uint_eq(k.n_runs, 2);
 	keyindex_fini(&k);
 
 	keyindex_init(&k, f.dir, 7);
-	ck_assert_int_eq(keyindex_open_runs(&k, 2, h), 0);
+	ck_assert_int_eq(keyindex_open_runs(&k, 1, 2, NULL, h), 0);
 	holds(&k, 0, 150, true);
-	ck_assert_int_eq(keyindex_open_runs(&k, 3, h), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyindex_open_runs(&k, 1, 3, NULL, h), STELE_ENOTFOUND);
 	keyindex_reset(&k);
 	holds(&k, 0, 150, false);
-	ck_assert_int_eq(keyindex_open_runs(&k, 1, h), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyindex_open_runs(&k, 1, 1, NULL, h), STELE_ENOTFOUND);
 	keyindex_fini(&k);
 	folder_fini(&f);
 	sha256_free(h);
@@ -120,6 +121,200 @@ START_TEST(a_run_is_due_when_the_table_is_full_or_reaches_far_back)
 	ck_assert(!keyindex_due(&k, (struct wal_pos){9, 4096})); /* one at a time */
 	keyindex_fini(&k);
 	folder_fini(&f);
+}
+END_TEST
+
+/* A run of the keys [from, to), the newest at newest_ns. */
+static void
+spill(struct keyindex *k, uint64_t from, uint64_t to, int64_t newest_ns, struct sha256 *h)
+{
+	const uint8_t prev[32] = {0};
+
+	add(k, from, to);
+	ck_assert_int_eq(keyindex_freeze(k, (struct wal_pos){1, 4096}, to, prev), 0);
+	ck_assert_int_eq(keyindex_write_run(k, newest_ns, h), 0);
+}
+
+static unsigned
+count_files(const char *dir)
+{
+	unsigned n = 0;
+	DIR *d = opendir(dir);
+
+	ck_assert_ptr_nonnull(d);
+	for (struct dirent *e; (e = readdir(d));)
+		n += strncmp(e->d_name, "keys-", 5) == 0;
+	closedir(d);
+	return n;
+}
+
+START_TEST(merged_runs_know_what_their_parts_knew_and_stay_few)
+{
+	struct sha256 *h = sha256_new();
+	uint32_t first, last;
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < 64; i++) {
+		int r;
+		spill(&k, i * 50, i * 50 + 50 + (i == 3), 5, h); /* one key replayed in two runs */
+		while ((r = keyindex_merge(&k, h)) == 1)
+			continue;
+		ck_assert_int_eq(r, 0);
+	}
+	holds(&k, 0, 64 * 50, true);
+	holds(&k, 64 * 50, 64 * 50 + 100, false);
+	ck_assert_uint_lt(k.n_runs, KEYRUN_MERGE);
+	ck_assert_uint_eq(count_files(f.dir), k.n_runs);
+	ck_assert_uint_eq(keyindex_count(&k), 64 * 50);
+	keyindex_numbers(&k, &first, &last);
+	ck_assert(first == 1 && last == 64);
+	keyindex_fini(&k);
+
+	keyindex_init(&k, f.dir, 7);
+	ck_assert_int_eq(keyindex_open_runs(&k, first, last, NULL, h), 0);
+	holds(&k, 0, 64 * 50, true);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
+/* Killed between the merged file and the removal of its parts, or in the middle of writing it. */
+START_TEST(what_a_merge_left_over_is_removed_at_the_next_start)
+{
+	struct sha256 *h = sha256_new();
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < KEYRUN_MERGE; i++)
+		spill(&k, i * 50, i * 50 + 50, 5, h);
+	ck_assert_int_eq(keyrun_merge(f.dir, 7, k.runs, KEYRUN_MERGE, h), 0);
+	keyindex_fini(&k);
+	fclose(fopen(folder_path(&f, "keys-00000001-00000009.run.tmp"), "w"));
+	ck_assert_uint_eq(count_files(f.dir), KEYRUN_MERGE + 2);
+	keyindex_init(&k, f.dir, 7);
+	ck_assert_int_eq(keyindex_open_runs(&k, 1, KEYRUN_MERGE, NULL, h), 0);
+	ck_assert_uint_eq(k.n_runs, 1);
+	ck_assert_uint_eq(count_files(f.dir), 1);
+	holds(&k, 0, KEYRUN_MERGE * 50, true);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
+START_TEST(runs_whose_newest_key_is_old_are_forgotten_oldest_first)
+{
+	struct sha256 *h = sha256_new();
+	uint32_t first, last;
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < 3; i++)
+		spill(&k, i * 50, i * 50 + 50, (int64_t)(100 + i), h);
+	ck_assert_int_eq(keyindex_expire(&k, 100), 0);
+	holds(&k, 0, 150, true);
+	ck_assert_int_eq(keyindex_expire(&k, 102), 0);
+	holds(&k, 0, 100, false);
+	holds(&k, 100, 150, true);
+	ck_assert_uint_eq(count_files(f.dir), 1);
+	keyindex_numbers(&k, &first, &last);
+	ck_assert(first == 3 && last == 3);
+	spill(&k, 150, 200, 103, h);
+	keyindex_numbers(&k, &first, &last);
+	keyindex_fini(&k);
+	keyindex_init(&k, f.dir, 7);
+	ck_assert_int_eq(keyindex_open_runs(&k, first, last, NULL, h), 0);
+	holds(&k, 100, 200, true);
+	ck_assert_int_eq(keyindex_expire(&k, INT64_MAX), 0);
+	keyindex_numbers(&k, &first, &last);
+	ck_assert(first == 5 && last == 4); /* none: the next is number 5 */
+	spill(&k, 200, 250, 104, h);
+	holds(&k, 200, 250, true);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
+static void
+flip(const char *path, long at)
+{
+	FILE *f = fopen(path, "r+");
+	int c;
+
+	ck_assert_ptr_nonnull(f);
+	fseek(f, at, SEEK_SET);
+	c = fgetc(f);
+	fseek(f, at, SEEK_SET);
+	fputc(c ^ 4, f);
+	fclose(f);
+}
+
+START_TEST(where_the_wal_is_gone_a_damaged_run_is_counted_and_the_others_serve)
+{
+	struct sha256 *h = sha256_new();
+	unsigned lost = 0;
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < 3; i++)
+		spill(&k, i * 50, i * 50 + 50, 5, h);
+	keyindex_fini(&k);
+	flip(folder_path(&f, "keys-00000002-00000002.run"), 200);
+	for (int adopt = 0; adopt < 2; adopt++) {
+		keyindex_init(&k, f.dir, 7);
+		if (adopt)
+			fclose(fopen(folder_path(&f, "keys-00000002-00000002.run"), "w"));
+		if (adopt)
+			ck_assert_int_eq(keyindex_adopt(&k, &lost, h), 0);
+		else
+			ck_assert_int_eq(keyindex_open_runs(&k, 1, 3, &lost, h), 0);
+		ck_assert_uint_eq(lost, 1 + (unsigned)adopt);
+		holds(&k, 0, 50, true);
+		holds(&k, 50, 100, false);
+		holds(&k, 100, 150, true);
+		spill(&k, 1000 + (uint64_t)adopt, 1010, 5, h); /* goes on behind them */
+		ck_assert_uint_eq(k.last_run, 4 + (unsigned)adopt);
+		keyindex_fini(&k);
+	}
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
+START_TEST(a_large_run_is_checked_behind_the_start_and_forgotten_when_damaged)
+{
+	const uint64_t n = KEYRUN_LAZY_BYTES / 34 + 5000;
+	struct sha256 *h = sha256_new();
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	spill(&k, 0, n, 5, h);
+	keyindex_fini(&k);
+	for (int damaged = 0; damaged < 2; damaged++) {
+		keyindex_init(&k, f.dir, 7);
+		ck_assert_int_eq(keyindex_open_runs(&k, 1, 1, NULL, h), 0);
+		ck_assert(!k.runs[0].verified);
+		ck_assert_int_eq(keyindex_verify(&k, h), damaged ? STELE_EDAMAGED : 1);
+		ck_assert_int_eq(keyindex_verify(&k, h), 0);
+		ck_assert_uint_eq(k.n_runs, damaged ? 0 : 1);
+		keyindex_fini(&k);
+		flip(folder_path(&f, "keys-00000001-00000001.run"), 300000);
+	}
+	folder_fini(&f);
+	sha256_free(h);
 }
 END_TEST
 
@@ -214,7 +409,7 @@ START_TEST(a_damaged_or_missing_run_is_made_again_from_the_wal)
 	log = scratch_log(&s, "l", "{}");
 	append_keyed(&s, log, 0, 40);
 	ck_assert_int_eq(store_maintain(s.st), 0);
-	snprintf(path, sizeof path, "%s/wal/keys-00000001.run", s.dir);
+	snprintf(path, sizeof path, "%s/wal/keys-00000001-00000001.run", s.dir);
 	for (int missing = 0; missing < 2; missing++) {
 		FILE *f;
 		scratch_close(&s);
@@ -248,7 +443,7 @@ START_TEST(a_run_that_no_catalogue_knows_is_written_again)
 	ck_assert_int_eq(keyindex_freeze(&s.st->keys, s.st->position.end,
 					 s.st->position.sequence + 1, s.st->position.hash),
 			 0);
-	ck_assert_int_eq(keyindex_write_run(&s.st->keys, s.st->upkeep->sha), 0);
+	ck_assert_int_eq(keyindex_write_run(&s.st->keys, 5, s.st->upkeep->sha), 0);
 	atomic_store(&s.st->read_only, true); /* closes as a killed process does: nothing saved */
 	log = reopen(&s);
 	ck_assert_uint_eq(s.st->keys.n_runs, 0);
@@ -268,6 +463,11 @@ main(void)
 		a_key_is_known_while_fresh_while_frozen_in_a_run_and_after_a_restart,
 		room_that_a_commit_reserved_outlives_a_freeze,
 		a_run_is_due_when_the_table_is_full_or_reaches_far_back,
+		merged_runs_know_what_their_parts_knew_and_stay_few,
+		what_a_merge_left_over_is_removed_at_the_next_start,
+		runs_whose_newest_key_is_old_are_forgotten_oldest_first,
+		where_the_wal_is_gone_a_damaged_run_is_counted_and_the_others_serve,
+		a_large_run_is_checked_behind_the_start_and_forgotten_when_damaged,
 		a_store_spills_its_keys_and_goes_on_from_there_after_a_restart,
 		a_damaged_or_missing_run_is_made_again_from_the_wal,
 		a_run_that_no_catalogue_knows_is_written_again,

@@ -39,7 +39,7 @@ write_run(struct folder *f, struct sha256 *h, uint64_t n, bool twice)
 		if (twice)
 			keytable_add(&t, &e);
 	}
-	ck_assert_int_eq(keyrun_write(f->dir, RUN, INCARNATION, 42, &t, h), 0);
+	ck_assert_int_eq(keyrun_write(f->dir, RUN, INCARNATION, 42, 1000, &t, h), 0);
 	keytable_fini(&t);
 }
 
@@ -53,7 +53,7 @@ START_TEST(a_run_holds_every_key_of_its_table_by_log)
 	for (int twice = 0; twice < 2; twice++) {
 		uint64_t index;
 		write_run(&f, h, KEYS, twice);
-		ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, INCARNATION, h), 0);
+		ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, RUN, INCARNATION, h), 0);
 		ck_assert_uint_eq(r.count, (uint64_t)KEYS << twice);
 		ck_assert_uint_eq(r.last_sequence, 42);
 		for (uint64_t i = 0; i < 2 * KEYS; i++) {
@@ -80,7 +80,7 @@ START_TEST(an_empty_table_makes_a_run_that_knows_nothing)
 
 	folder_init(&f);
 	write_run(&f, h, 0, false);
-	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, INCARNATION, h), 0);
+	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, RUN, INCARNATION, h), 0);
 	ck_assert(!keyrun_find(&r, 1, key(h, 1).digest, &index));
 	keyrun_close(&r);
 	folder_fini(&f);
@@ -97,7 +97,7 @@ START_TEST(the_filter_spares_most_searches)
 
 	folder_init(&f);
 	write_run(&f, h, KEYS, false);
-	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, INCARNATION, h), 0);
+	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, RUN, INCARNATION, h), 0);
 	for (uint64_t i = KEYS; i < KEYS + 20000; i++) {
 		struct key_entry e = key(h, i);
 		uint64_t a, b;
@@ -126,7 +126,7 @@ open_changed(struct folder *f, struct sha256 *h, const uint8_t *bytes, size_t n,
 	uint8_t *copy = malloc(n ? n : 1);
 	int fd, err;
 
-	snprintf(path, sizeof path, "%s/keys-%08u.run", f->dir, RUN);
+	snprintf(path, sizeof path, "%s/keys-%08u-%08u.run", f->dir, RUN, RUN);
 	memcpy(copy, bytes, n);
 	if (bit < n * 8)
 		copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -134,7 +134,7 @@ open_changed(struct folder *f, struct sha256 *h, const uint8_t *bytes, size_t n,
 	ck_assert_int_eq(write(fd, copy, n), (ssize_t)n);
 	close(fd);
 	free(copy);
-	err = keyrun_open(&r, f->dir, RUN, INCARNATION, h);
+	err = keyrun_open(&r, f->dir, RUN, RUN, INCARNATION, h);
 	if (err == 0)
 		keyrun_close(&r);
 	return err;
@@ -151,7 +151,7 @@ START_TEST(no_flipped_bit_and_no_cut_run_is_believed)
 
 	folder_init(&f);
 	write_run(&f, h, 10, false);
-	snprintf(path, sizeof path, "%s/keys-%08u.run", f.dir, RUN);
+	snprintf(path, sizeof path, "%s/keys-%08u-%08u.run", f.dir, RUN, RUN);
 	fd = open(path, O_RDONLY);
 	n = read(fd, bytes, sizeof bytes);
 	close(fd);
@@ -176,14 +176,14 @@ START_TEST(a_run_of_another_store_or_number_is_refused)
 
 	folder_init(&f);
 	write_run(&f, h, KEYS, false);
-	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, INCARNATION + 1, h), STELE_EDAMAGED);
-	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN + 1, INCARNATION, h), STELE_ENOTFOUND);
-	snprintf(a, sizeof a, "%s/keys-%08u.run", f.dir, RUN);
-	snprintf(b, sizeof b, "%s/keys-%08u.run", f.dir, RUN + 1);
+	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN, RUN, INCARNATION + 1, h), STELE_EDAMAGED);
+	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN + 1, RUN + 1, INCARNATION, h), STELE_ENOTFOUND);
+	snprintf(a, sizeof a, "%s/keys-%08u-%08u.run", f.dir, RUN, RUN);
+	snprintf(b, sizeof b, "%s/keys-%08u-%08u.run", f.dir, RUN + 1, RUN + 1);
 	ck_assert_int_eq(rename(a, b), 0);
-	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN + 1, INCARNATION, h), STELE_EDAMAGED);
-	ck_assert_int_eq(keyrun_remove(f.dir, RUN + 1), 0);
-	ck_assert_int_eq(keyrun_remove(f.dir, RUN + 1), 0);
+	ck_assert_int_eq(keyrun_open(&r, f.dir, RUN + 1, RUN + 1, INCARNATION, h), STELE_EDAMAGED);
+	ck_assert_int_eq(keyrun_remove(f.dir, RUN + 1, RUN + 1), 0);
+	ck_assert_int_eq(keyrun_remove(f.dir, RUN + 1, RUN + 1), 0);
 	ck_assert_int_ne(access(b, F_OK), 0);
 	folder_fini(&f);
 	sha256_free(h);
