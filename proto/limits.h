@@ -60,12 +60,18 @@
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
 #define LIMIT_BLOCK_BYTES (64u << 10)       /* payload bytes compressed and sealed together */
-#define LIMIT_FREE_BYTES (512ull << 20)     /* default soft limit below which appends get 507 */
-#define LIMIT_LOGS 100000u                  /* logs on one server */
-#define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */
-#define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
-#define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
-#define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
+#define LIMIT_DERIVED_BYTES (16u << 10)  /* payload whose commitment segments do not store: 10 us  \
+					  */
+#define LIMIT_DESCRIPTOR_BYTES 4096u     /* what a segment keeps of an object */
+#define LIMIT_SEGMENT_RECORDS (1u << 28) /* 32-bit ordinals with room; sealing makes far fewer */
+#define LIMIT_SEGMENT_DICT_BYTES (112u << 10) /* more gains nothing on event JSON */
+#define LIMIT_SEGMENT_REPLACES 1024u    /* segments merged into one: the manifest fits a note */
+#define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
+#define LIMIT_LOGS 100000u              /* logs on one server */
+#define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
+#define LIMIT_DICT_BYTES (16u << 10)    /* a trained dictionary */
+#define LIMIT_KEYRUN_KEYS (128u << 10)  /* idempotency digests in memory before a run is written */
+#define LIMIT_TREE_SIZE (1ull << 40)    /* largest tree the arithmetic is tested for */
 
 /* --- keys ---------------------------------------------------------------- */
 #define LIMIT_PASSPHRASE_BYTES 1023u      /* of the key files */
