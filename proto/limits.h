@@ -60,12 +60,20 @@
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
 #define LIMIT_BLOCK_BYTES (64u << 10)       /* payload bytes compressed and sealed together */
-#define LIMIT_DERIVED_BYTES (16u << 10)  /* payload whose commitment segments do not store: 10 us  \
+#define LIMIT_DERIVED_BYTES                                                                        \
+	(16u << 10)                      /* payload whose commitment segments do not store: 10 us  \
 					  */
 #define LIMIT_DESCRIPTOR_BYTES 4096u     /* what a segment keeps of an object */
 #define LIMIT_SEGMENT_RECORDS (1u << 28) /* 32-bit ordinals with room; sealing makes far fewer */
 #define LIMIT_SEGMENT_DICT_BYTES (112u << 10) /* more gains nothing on event JSON */
-#define LIMIT_SEGMENT_REPLACES 1024u    /* segments merged into one: the manifest fits a note */
+#define LIMIT_SEGMENT_REPLACES 1024u      /* segments merged into one: the manifest fits a note */
+#define LIMIT_WAL_FILES 2u                /* default: full ones that may wait to be sealed */
+#define LIMIT_SEAL_WAL_BYTES (32u << 20)  /* a log's unsealed bytes: some seconds to seal */
+#define LIMIT_SEAL_SPLIT_BYTES (1u << 20) /* a ragged tail below is rewritten as it is */
+#define LIMIT_SEAL_RETRY_NS 60000000000ll /* after a seal that failed */
+#define LIMIT_SEAL_AFTER_S 3600u          /* default: age at which a small tail is sealed */
+#define LIMIT_SEGMENT_FILE_BYTES (16u << 20) /* neighbours are merged up to this: 10 ms to hash */
+#define LIMIT_KEY_LIFE_NS (7ll * 86400 * 1000000000) /* idempotency keys are known that long */
 #define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
 #define LIMIT_LOGS 100000u              /* logs on one server */
 #define LIMIT_TOKENS 10000u             /* bearer tokens on one server */

@@ -295,17 +295,14 @@ is_needed(const struct log *log, struct dict_place *p)
 	return !p->bounded || sealed_end(&log->sealed) < p->used_until;
 }
 
-uint32_t
-dict_sweep(struct log *log)
+static void
+sweep_log(struct log *log)
 {
-	uint32_t lowest = UINT32_MAX;
 	size_t kept = 0, saved = log->saved_dicts;
 
-	pthread_rwlock_wrlock(&log->store->lock);
 	for (size_t i = 0; i < log->n_dicts; i++) {
 		struct dict_place *p = &log->dicts[i];
 		if (is_needed(log, p)) {
-			lowest = p->at.file < lowest ? p->at.file : lowest;
 			log->dicts[kept++] = *p;
 			continue;
 		}
@@ -316,6 +313,24 @@ dict_sweep(struct log *log)
 		log_mark_dirty(log);
 	}
 	log->n_dicts = kept;
-	pthread_rwlock_unlock(&log->store->lock);
-	return lowest;
+}
+
+void
+dict_sweep(struct store *st)
+{
+	bool retired = false;
+
+	pthread_rwlock_rdlock(&st->lock);
+	for (size_t i = 0; i < st->n_logs && !retired; i++) {
+		const struct log *log = st->by_name[i];
+		for (size_t k = 0; k < log->n_dicts; k++)
+			retired |= log->dicts[k].retired;
+	}
+	pthread_rwlock_unlock(&st->lock);
+	if (!retired)
+		return;
+	pthread_rwlock_wrlock(&st->lock);
+	for (size_t i = 0; i < st->n_logs; i++)
+		sweep_log(st->by_name[i]);
+	pthread_rwlock_unlock(&st->lock);
 }

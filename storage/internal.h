@@ -31,6 +31,8 @@
 #include "storage/wal.h"
 
 struct commit;
+struct segcache;
+struct sealer;
 
 enum { SIGN_PARALLEL_MIN = 16 }; /* heads: below, waking threads costs more than it saves */
 enum {
@@ -86,14 +88,18 @@ struct log {
 	uint32_t next_dict_id;
 	struct compress_dict *dict;         /* for preparing: the newest one loaded */
 	struct compress_dict *pending_dict; /* trained, not yet in the WAL */
-	struct buf gone;                    /* keys that the catalogue is to forget: save.c */
-	bool dirty;                         /* on store->dirty */
+	int64_t tail_since_ns; /* evidence or wall time since which records wait to be sealed */
+	struct buf gone;       /* keys that the catalogue is to forget: save.c */
+	bool dirty;            /* on store->dirty */
 	struct log *next_dirty;
 
 	/* upkeep's */
 	uint64_t saved_extents, saved_dropped; /* ordinals, as tail.dropped counts */
 	size_t saved_up[TREE_LEVELS], saved_dicts;
 	uint64_t trained_at_bytes; /* payload_bytes when a dictionary was last tried */
+
+	/* the sealer's */
+	int64_t seal_again_ns; /* not before: a seal failed */
 };
 
 /* A place between two commits. */
@@ -116,6 +122,8 @@ struct store {
 	struct catalog *catalog;
 	struct keyindex keys;
 	struct tilecache *tiles;
+	struct segcache *segments;
+	struct sealer *sealer;
 
 	/* writer's */
 	struct commit *commit;
@@ -135,6 +143,7 @@ struct store {
 	size_t n_logs, cap_logs, cap_ids;
 	struct log *dirty;
 	struct position position;
+	uint64_t saves_begun; /* snapshots taken for the catalogue */
 
 	pthread_mutex_t creating; /* keyring, next_log_id */
 	struct keyring *keyring;
@@ -144,13 +153,15 @@ struct store {
 	struct toolbox *upkeep;
 	struct unsaved *unsaved;      /* a snapshot that the catalogue did not take yet */
 	atomic_ullong saved_sequence; /* what the catalogue reflects */
+	atomic_ullong saves_done;     /* the last snapshot that it took */
 	uint64_t marked_sequence;     /* what wal/released was flushed for */
 	struct position keys_from;    /* the first commit whose keys are in no run follows it */
 
 	atomic_bool read_only, low_space;
 	/* counters for store_stats */
 	atomic_ullong commits, records, duplicates, payload_bytes, wal_bytes, flush_ns_total,
-		flush_ns_max, sign_ns_total, damaged_reads, free_disk_bytes, catalog_commits;
+		flush_ns_max, sign_ns_total, segments_sealed, sealed_payload_bytes, damaged_reads,
+		free_disk_bytes, catalog_commits;
 };
 
 /* store.c: one line to the operator, printf-like. */
@@ -218,8 +229,8 @@ int dict_train(struct log *log, struct toolbox *t);
  * read's error.
  */
 int dict_retire_before(struct log *log, uint32_t file);
-/* Forgets retired ones that nothing unsealed needs; the lowest file still needed, or UINT32_MAX. */
-uint32_t dict_sweep(struct log *log);
+/* Forgets the retired ones, of all logs, that nothing unsealed needs. */
+void dict_sweep(struct store *st);
 
 /* apply.c: keeps a section's idempotency keys. STELE_ENOMEM. */
 int apply_keys(struct store *st, const struct frame_section *s);

@@ -321,6 +321,8 @@ void
 log_advance(struct log *log, const struct log_step *s)
 {
 	CHECK(s->extent.first + s->skip == log->frontier.size && s->skip <= s->extent.count);
+	if (log->tail.n == 0)
+		log->tail_since_ns = s->time_ns;
 	tail_add(&log->tail, &s->extent);
 	tree_add(&log->tree, s->leaves + s->skip, s->extent.count - s->skip, s->batch);
 	if (s->dict_id)

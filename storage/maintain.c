@@ -72,12 +72,14 @@ static int
 save(struct store *st)
 {
 	uint64_t sequence;
+	bool dirty;
 	int err;
 
 	pthread_rwlock_rdlock(&st->lock);
 	sequence = st->position.sequence;
+	dirty = st->dirty != NULL; /* a seal makes no commit */
 	pthread_rwlock_unlock(&st->lock);
-	if (sequence == atomic_load(&st->saved_sequence) && !st->unsaved)
+	if (sequence == atomic_load(&st->saved_sequence) && !dirty && !st->unsaved)
 		return 0;
 	err = catalog_save(st);
 	if (err == STELE_EDAMAGED)

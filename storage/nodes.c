@@ -1,6 +1,6 @@
 /*
- * Nodes of a log's tree, from memory or, for the entry hashes of full tiles,
- * from the WAL; checked against the level above before anyone sees them.
+ * Nodes of a log's tree, from memory or, for the entry hashes of full tiles, from
+ * segments and WAL; checked against the level above before anyone sees them.
  */
 #include <string.h>
 
@@ -9,30 +9,48 @@
 #include "proto/err.h"
 #include "proto/limits.h"
 #include "storage/internal.h"
+#include "storage/locate.h"
 #include "storage/read.h"
 
-/* Entry hashes [first, first + TREE_TILE) out of the sections that hold them. */
+/* Entry hashes from index `at` on, up to `end`, that lie together; *n is their number. */
 static int
-read_leaves(struct log *log, uint64_t first, uint8_t out[TREE_TILE][32])
+read_some(struct log *log, uint64_t at, uint64_t end, const struct location *l, struct toolbox *t,
+	  uint8_t out[][32], uint64_t *n)
 {
-	uint64_t at = first, end = first + TREE_TILE;
+	uint64_t first = l->sealed ? l->segment.first : l->extent.first;
+	uint64_t count = l->sealed ? l->segment.count : l->extent.count;
+	struct wal_pos pos = l->extent.at;
+	struct segment *segment;
+	int err;
+
+	*n = first + count < end ? first + count - at : end - at;
+	if (!l->sealed) {
+		pos.offset += l->extent.leaves_at + (at - first) * 32;
+		return wal_read(log->store->wal, pos, out, *n * 32);
+	}
+	err = location_open(log, l, t, &segment);
+	if (err != 0)
+		return err;
+	err = segment_leaves(segment, at, (uint32_t)*n, out);
+	segment_unref(segment);
+	return err;
+}
+
+/* Entry hashes [first, first + TREE_TILE), from wherever they lie; *moved: some moved meanwhile. */
+static int
+read_leaves(struct log *log, uint64_t first, struct toolbox *t, uint8_t out[TREE_TILE][32],
+	    bool *moved)
+{
+	uint64_t at = first, end = first + TREE_TILE, n = 0;
 	int err = 0;
 
-	while (err == 0 && at < end) {
-		struct extent e = {0};
-		const struct extent *found;
-		uint64_t n;
-		pthread_rwlock_rdlock(&log->store->lock);
-		found = tail_find(&log->tail, at);
-		if (found)
-			e = *found;
-		pthread_rwlock_unlock(&log->store->lock);
-		if (!found)
-			return STELE_EDAMAGED;
-		n = e.first + e.count < end ? e.first + e.count - at : end - at;
-		e.at.offset += e.leaves_at + (at - e.first) * 32;
-		err = wal_read(log->store->wal, e.at, out[at - first], n * 32);
-		at += n;
+	*moved = false;
+	for (; err == 0 && at < end; at += n) {
+		struct location l;
+		locate(log, at, &l);
+		err = l.found ? read_some(log, at, end, &l, t, out + (at - first), &n)
+			      : STELE_EDAMAGED;
+		*moved |= location_moved(log, at, &l);
 	}
 	return err;
 }
@@ -67,7 +85,7 @@ static int
 load_tile(struct node_source *s, unsigned level, uint64_t n)
 {
 	uint8_t hashes[TREE_TILE][32], root[32];
-	bool full;
+	bool full, moved;
 	unsigned have = memory_hashes(s->log, level, n, hashes, &full, root);
 	int err;
 
@@ -80,10 +98,12 @@ load_tile(struct node_source *s, unsigned level, uint64_t n)
 		return STELE_EINVAL;
 	if (s->cached)
 		return STELE_EBUSY;
-	err = read_leaves(s->log, n * TREE_TILE, hashes);
-	if (err == 0)
-		err = tilecache_put_full(s->st->tiles, s->log->id, level, n,
-					 (const uint8_t(*)[32])hashes, root, s->tools->sha);
+	do {
+		err = read_leaves(s->log, n * TREE_TILE, s->tools, hashes, &moved);
+		if (err == 0)
+			err = tilecache_put_full(s->st->tiles, s->log->id, level, n,
+						 (const uint8_t(*)[32])hashes, root, s->tools->sha);
+	} while (err != 0 && moved);
 	if (err == STELE_EVERIFY || err == STELE_EDAMAGED)
 		return read_damaged(s->log, n * TREE_TILE, "the entry hashes of a tile");
 	return err;

@@ -11,6 +11,7 @@
 #include "proto/check.h"
 #include "proto/err.h"
 #include "storage/internal.h"
+#include "storage/locate.h"
 
 enum { META_GUESS_BYTES = 8192 };
 
@@ -152,53 +153,96 @@ build_entry(struct log *log, const struct section_memo *m, uint32_t ordinal, str
 	return 0;
 }
 
+/* The text and hash of an entry, and the entry read back from it, into the arena. */
 static int
-fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *t, struct arena *a,
-     struct record *out)
+put_entry(const struct entry *e, struct toolbox *t, struct arena *a, struct record *out)
 {
-	const struct section_memo *m = &t->memo;
 	char text[LIMIT_ENTRY_BYTES], *scratch = arena_alloc(a, LIMIT_ENTRY_BYTES);
-	const uint8_t *payload = m->payloads.p;
-	struct entry e;
-	int n, err = build_entry(log, m, ordinal, &e);
+	int n = entry_write(text, sizeof text, e);
 
-	if (err != 0 || !scratch)
-		return err ? err : STELE_ENOMEM;
-	for (uint32_t i = m->block_ordinal; i < ordinal; i++)
-		payload += frame_size_at(&m->section, i);
-	memcpy(e.prev, prev, 32);
-	memcpy(out->salt, m->salts.p + (size_t)(ordinal - m->block_ordinal) * 16, 16);
-	sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, e.size));
-	n = entry_write(text, sizeof text, &e);
 	if (n < 0)
 		return STELE_EDAMAGED;
 	sha256_leaf(t->sha, out->leaf, slice_of(text, (size_t)n));
 	out->text = slice_of(arena_dup(a, text, (size_t)n), (size_t)n);
-	out->payload = slice_of(arena_dup(a, payload, e.size), e.size);
-	if (!out->text.p || !out->payload.p)
+	if (!out->text.p || !scratch)
 		return STELE_ENOMEM;
 	return entry_read(&out->entry, out->text, scratch) == 0 ? 0 : STELE_EDAMAGED;
 }
 
 static int
-read_verified(struct store *st, struct log *log, uint64_t index, const struct extent *e,
-	      struct toolbox *t, struct arena *a, struct record *out)
+fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *t, struct arena *a,
+     struct record *out)
 {
-	struct node_source s = {st, log, t, false};
-	uint32_t ordinal = (uint32_t)(index - e->first);
+	const struct section_memo *m = &t->memo;
+	const uint8_t *payload = m->payloads.p;
+	struct entry e;
+	int err = build_entry(log, m, ordinal, &e);
+
+	if (err != 0)
+		return err;
+	for (uint32_t i = m->block_ordinal; i < ordinal; i++)
+		payload += frame_size_at(&m->section, i);
+	memcpy(e.prev, prev, 32);
+	memcpy(out->salt, m->salts.p + (size_t)(ordinal - m->block_ordinal) * 16, 16);
+	sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, e.size));
+	out->payload = slice_of(arena_dup(a, payload, e.size), e.size);
+	if (!out->payload.p)
+		return STELE_ENOMEM;
+	return put_entry(&e, t, a, out);
+}
+
+static int
+read_tail(struct log *log, uint64_t index, const struct extent *extent, const uint8_t prev[32],
+	  struct toolbox *t, struct arena *a, struct record *out)
+{
+	uint32_t ordinal = (uint32_t)(index - extent->first);
+	int err = load_meta(log, extent, &t->memo);
+
+	if (err == 0)
+		err = load_block(log, ordinal, t);
+	if (err == 0)
+		err = fill(log, ordinal, prev, t, a, out);
+	if (err != 0)
+		t->memo.log_id = 0;
+	return err;
+}
+
+static int
+read_sealed(struct log *log, uint64_t index, const struct location *l, const uint8_t prev[32],
+	    struct toolbox *t, struct arena *a, struct record *out)
+{
+	struct segment_record r;
+	struct segment *segment;
+	struct entry e;
+	int err = location_open(log, l, t, &segment);
+
+	if (err != 0)
+		return err;
+	err = segment_read(segment, index, t, a, &r);
+	segment_unref(segment);
+	if (err != 0)
+		return err;
+	segment_entry(&e, slice_str(log->origin), index, prev, &r);
+	memcpy(out->salt, r.salt, sizeof out->salt);
+	out->payload = r.payload;
+	return put_entry(&e, t, a, out);
+}
+
+static int
+read_verified(struct log *log, uint64_t index, const struct location *l, struct toolbox *t,
+	      struct arena *a, struct record *out)
+{
+	struct node_source s = {log->store, log, t, false};
 	uint8_t prev[32], leaf[32];
-	int err = node_get(&s, 0, index, leaf);
+	int err = l->found ? node_get(&s, 0, index, leaf) : STELE_EDAMAGED;
 
 	if (err == 0 && index)
 		err = node_get(&s, 0, index - 1, prev);
 	else
 		sha256_hash(t->sha, prev, slice_of(NULL, 0)); /* root of the empty tree */
 	if (err == 0)
-		err = load_meta(log, e, &t->memo);
-	if (err == 0)
-		err = load_block(log, ordinal, t);
-	if (err == 0)
-		err = fill(log, ordinal, prev, t, a, out);
+		err = l->sealed ? read_sealed(log, index, l, prev, t, a, out)
+				: read_tail(log, index, &l->extent, prev, t, a, out);
 	if (err == 0 && memcmp(out->leaf, leaf, 32) != 0)
 		err = STELE_EDAMAGED;
 	return err;
@@ -208,21 +252,17 @@ int
 read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t, struct arena *a,
 	    struct record *out)
 {
-	const struct extent *found;
+	struct location l;
 	struct record got;
-	struct extent e;
-	bool released;
 	int err;
 
-	pthread_rwlock_rdlock(&st->lock);
-	released = log->head && index < log->head->size;
-	found = released ? tail_find(&log->tail, index) : NULL;
-	if (found)
-		e = *found;
-	pthread_rwlock_unlock(&st->lock);
-	if (!released)
-		return STELE_ENOTFOUND;
-	err = found ? read_verified(st, log, index, &e, t, a, &got) : STELE_EDAMAGED;
+	(void)st;
+	do {
+		locate(log, index, &l);
+		if (!l.released)
+			return STELE_ENOTFOUND;
+		err = read_verified(log, index, &l, t, a, &got);
+	} while (err != 0 && err != STELE_ENOMEM && location_moved(log, index, &l));
 	if (err == STELE_EDAMAGED || err == STELE_EVERIFY) {
 		t->memo.log_id = 0;
 		return read_damaged(log, index, "what is stored of it");

@@ -1,6 +1,6 @@
 /*
  * From disk to memory at start:
- *   1. the catalogue, if it is whole; else an empty store, to be rebuilt
+ *   1. the catalogue, if it is whole; else what the segments hold, to be rebuilt upon
  *   2. the WAL between the last run of keys and the catalogue's position: only keys
  *   3. the WAL from the catalogue's position on, read past the page cache: everything
  *   4. what `released` says was acknowledged must be there
@@ -15,6 +15,7 @@
 #include "storage/catalog.h"
 #include "storage/internal.h"
 #include "storage/read.h"
+#include "storage/rebuild.h"
 #include "storage/save.h"
 
 struct recovery {
@@ -114,7 +115,7 @@ scan_rest(struct recovery *r)
 	struct wal_scan s;
 	struct frame_header head;
 	struct slice body;
-	struct wal_pos at;
+	struct wal_pos at = p->end;
 	int err = wal_scan_init(&s, r->st->wal, p->end, p->sequence + 1, p->hash);
 
 	while (err == 0) {
@@ -240,6 +241,48 @@ load_catalog(struct recovery *r, struct catalog_state *state)
 	return err;
 }
 
+/* A WAL file that the catalogue still needs is no reason to forget the catalogue. */
+static int
+check_row(struct recovery *r)
+{
+	struct store *st = r->st;
+	uint32_t first = wal_row(st->wal).first;
+
+	for (size_t i = 0; i < st->n_logs; i++) {
+		const struct tail *t = &st->by_name[i]->tail;
+		if (t->n == 0 || t->extents[0].at.file >= first)
+			continue;
+		buf_printf(r->why, "%s/wal/%08u.wal is missing: restore it from a copy", st->dir,
+			   t->extents[0].at.file);
+		return STELE_EDAMAGED;
+	}
+	return 0;
+}
+
+/* Where the oldest WAL file begins: the position before its first frame. */
+static int
+start_at_oldest(struct recovery *r)
+{
+	struct position *p = &r->st->position;
+	struct wal_scan s;
+	int err = wal_scan_oldest(&s, r->st->wal, r->t->sha);
+
+	if (err != 0) {
+		buf_printf(r->why,
+			   "%s/wal/%08u.wal: its first commit is damaged: restore the file from a "
+			   "copy",
+			   r->st->dir, wal_row(r->st->wal).first);
+		return err;
+	}
+	p->sequence = s.sequence - 1;
+	memcpy(p->hash, s.prev, 32);
+	p->end = s.at;
+	wal_scan_fini(&s);
+	r->st->keys_from = *p;
+	keyindex_start(&r->st->keys, p->end, p->sequence + 1, p->hash);
+	return 0;
+}
+
 /* A catalogue that finds no room yet is made by the first save that does. */
 static int
 start_over(struct recovery *r, int reason)
@@ -249,7 +292,8 @@ start_over(struct recovery *r, int reason)
 	int err;
 
 	if (reason != STELE_ENOTFOUND || wal_row(st->wal).last > 1)
-		store_say(st, STORE_WARN, "catalog.mdb: %s; rebuilding it from the WAL",
+		store_say(st, STORE_WARN,
+			  "catalog.mdb: %s; rebuilding it from the segments and the WAL",
 			  stele_strerror(reason));
 	forget_logs(st);
 	catalog_close(st->catalog);
@@ -264,7 +308,9 @@ start_over(struct recovery *r, int reason)
 		say_lost_runs(st, lost);
 	}
 	err = catalog_create(&st->catalog, st->dir);
-	return err == STELE_ENOSPACE ? 0 : err;
+	if (err == 0 || err == STELE_ENOSPACE)
+		err = rebuild_sealed(st, r->t, r->why);
+	return err == 0 ? start_at_oldest(r) : err;
 }
 
 /*
@@ -308,7 +354,9 @@ recover(struct recovery *r, bool rebuild)
 		memcpy(st->keys_from.hash, state.keys_prev, 32);
 		st->keys_from.end = state.keys_from;
 		keyindex_start(&st->keys, state.keys_from, state.keys_sequence, state.keys_prev);
-		err = scan_keys(r, &state);
+		err = check_row(r);
+		if (err == 0)
+			err = scan_keys(r, &state);
 	}
 	if (err == 0)
 		err = scan_rest(r);

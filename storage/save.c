@@ -284,6 +284,8 @@ snapshot(struct store *st, struct buf *snap)
 struct unsaved {
 	struct buf snap;
 	struct catalog_state state;
+	uint64_t number;   /* of the snapshot */
+	uint32_t low_file; /* WAL files before it are needed by nothing in the snapshot */
 };
 
 static int
@@ -306,6 +308,26 @@ write_snapshot(struct store *st, const struct unsaved *u)
 	return catalog_commit(st->catalog, &u->state);
 }
 
+/* The oldest WAL file that a record, a dictionary or a key not yet in a run lies in. */
+static uint32_t
+lowest_file(const struct store *st)
+{
+	uint32_t low = st->position.end.file;
+
+	if (st->keys_from.end.file < low)
+		low = st->keys_from.end.file;
+	for (size_t i = 0; i < st->n_logs; i++) {
+		const struct log *log = st->by_name[i];
+		if (log->tail.n && log->tail.extents[0].at.file < low)
+			low = log->tail.extents[0].at.file;
+		for (size_t k = 0; k < log->n_dicts; k++) {
+			if (log->dicts[k].at.file < low)
+				low = log->dicts[k].at.file;
+		}
+	}
+	return low;
+}
+
 static void
 take_snapshot(struct store *st, struct unsaved *u)
 {
@@ -317,6 +339,8 @@ take_snapshot(struct store *st, struct unsaved *u)
 	memcpy(s->hash, st->position.hash, 32);
 	s->end = st->position.end;
 	s->next_log_id = st->next_log_id;
+	u->number = ++st->saves_begun;
+	u->low_file = lowest_file(st);
 	pthread_rwlock_unlock(&st->lock);
 	s->incarnation = st->place.incarnation;
 	s->keys_sequence = st->keys_from.sequence + 1;
@@ -336,6 +360,7 @@ unsaved_free(struct unsaved *u)
 int
 catalog_save(struct store *st)
 {
+	uint32_t low_file;
 	int err;
 
 	if (!st->catalog)
@@ -350,10 +375,12 @@ catalog_save(struct store *st)
 	if (err != 0)
 		return err;
 	st->saved_sequence = st->unsaved->state.sequence;
+	atomic_store(&st->saves_done, st->unsaved->number);
+	low_file = st->unsaved->low_file;
 	unsaved_free(st->unsaved);
 	st->unsaved = NULL;
 	atomic_fetch_add(&st->catalog_commits, 1);
-	return 0;
+	return wal_drop_before(st->wal, low_file);
 }
 
 int

@@ -17,6 +17,8 @@
 #include "storage/file.h"
 #include "storage/read.h"
 #include "storage/save.h"
+#include "storage/seal.h"
+#include "storage/segcache.h"
 
 void
 store_say(struct store *st, enum store_level level, const char *fmt, ...)
@@ -170,6 +172,10 @@ store_new(struct store **out, const struct store_options *opts)
 	st->opts = *opts;
 	if (st->opts.wal_file_bytes == 0)
 		st->opts.wal_file_bytes = LIMIT_WAL_FILE_BYTES;
+	if (st->opts.wal_files == 0)
+		st->opts.wal_files = LIMIT_WAL_FILES;
+	if (st->opts.seal_after_ns == 0)
+		st->opts.seal_after_ns = LIMIT_SEAL_AFTER_S * 1000000000ll;
 	if (st->opts.free_bytes == UINT64_MAX)
 		st->opts.free_bytes = LIMIT_FREE_BYTES;
 	st->place.lock_fd = -1;
@@ -180,7 +186,11 @@ store_new(struct store **out, const struct store_options *opts)
 	if (err == 0) {
 		st->upkeep = toolbox_new();
 		st->tiles = tilecache_new();
-		err = st->upkeep && st->tiles ? commit_new(&st->commit) : STELE_ENOMEM;
+		st->segments = segcache_new();
+		st->sealer = sealer_new();
+		err = st->upkeep && st->tiles && st->segments && st->sealer
+			      ? commit_new(&st->commit)
+			      : STELE_ENOMEM;
 	}
 	if (err == 0 && snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
 		err = STELE_ELIMIT;
@@ -207,6 +217,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 	if (err == 0) {
 		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 		err = store_recover(st, rebuild, why);
+		if (err == 0)
+			err = seal_clean(st);
 	}
 	if (err != 0) {
 		if (why->n == 0)
@@ -298,6 +310,8 @@ store_close(struct store *st)
 	free(st->identity_vkey);
 	keyfile_seal_free(st->seal);
 	tilecache_free(st->tiles);
+	segcache_free(st->segments);
+	sealer_free(st->sealer);
 	commit_free(st->commit);
 	toolbox_free(st->upkeep);
 	place_unlock(&st->place);
@@ -330,6 +344,16 @@ store_dir(const struct store *st)
 	return st->dir;
 }
 
+static void
+count_segments(const struct sealed_list *l, struct store_stats *out)
+{
+	out->segments += l->n;
+	for (size_t i = 0; i < l->n; i++) {
+		out->segment_bytes += l->s[i].file_bytes;
+		out->segments_quarantined += l->s[i].quarantined;
+	}
+}
+
 void
 store_stats_get(struct store *st, struct store_stats *out)
 {
@@ -351,11 +375,15 @@ store_stats_get(struct store *st, struct store_stats *out)
 		.free_disk_bytes = atomic_load(&st->free_disk_bytes),
 		.catalog_commits = atomic_load(&st->catalog_commits),
 		.key_digests = keyindex_count(&st->keys),
+		.segments_sealed = atomic_load(&st->segments_sealed),
+		.sealed_payload_bytes = atomic_load(&st->sealed_payload_bytes),
 		.read_only = atomic_load(&st->read_only),
 		.low_space = atomic_load(&st->low_space),
 	};
 	pthread_rwlock_rdlock(&st->lock);
 	out->logs = st->n_logs;
+	for (size_t i = 0; i < st->n_logs; i++)
+		count_segments(&st->by_name[i]->sealed, out);
 	sequence = st->position.sequence;
 	pthread_rwlock_unlock(&st->lock);
 	out->catalog_lag_commits = sequence - atomic_load(&st->saved_sequence);

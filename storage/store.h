@@ -24,6 +24,8 @@ struct store_options {
 	const char *server_name; /* at first start: the origin's first part; NULL: demo-<random> */
 	const char *passphrase;  /* seals the key files; NULL: not sealed */
 	uint64_t wal_file_bytes; /* 0: LIMIT_WAL_FILE_BYTES */
+	uint32_t wal_files;      /* full files that may wait for a seal; 0: LIMIT_WAL_FILES */
+	int64_t seal_after_ns;   /* age at which a tail is sealed; 0: LIMIT_SEAL_AFTER_S */
 	uint64_t free_bytes;     /* soft limit; UINT64_MAX: LIMIT_FREE_BYTES; 0: none */
 	bool create;             /* a first start is allowed */
 	bool moved;              /* the operator vouches that the directory was moved, not copied */
@@ -47,8 +49,11 @@ struct store_stats {
 	uint64_t catalog_commits, catalog_lag_commits; /* lag: now */
 	uint64_t key_digests;                          /* idempotency keys remembered, now */
 	uint64_t logs;                                 /* now */
-	bool read_only;                                /* a write or flush failed */
-	bool low_space;                                /* below the soft limit */
+	uint64_t segments, segment_bytes;              /* now: sealed ones, their files */
+	uint64_t segments_quarantined;                 /* now */
+	uint64_t segments_sealed, sealed_payload_bytes;
+	bool read_only; /* a write or flush failed */
+	bool low_space; /* below the soft limit */
 };
 
 /*
@@ -114,6 +119,22 @@ int store_log_born(struct store *st, struct append_job *job);
  */
 int store_prepare(struct store *st);
 int store_maintain(struct store *st);
+
+/*
+ * Seals what is due by size, age or the number of WAL files, one segment at most, and
+ * tends what is behind: replaced segments, runs of keys. 1 when it did something and
+ * there may be more, 0 when nothing is due, or an error, already said. A thread of its own.
+ */
+int store_seal_due(struct store *st);
+
+/* A seal under way ends early, with nothing of it kept: for shutting down. Any thread. */
+void store_seal_stop(struct store *st);
+
+/*
+ * Seals everything that is released of a log, now: 0, STELE_EREADONLY, STELE_ENOSPACE,
+ * STELE_EDAMAGED, STELE_EIO, STELE_ENOMEM, with why. Blocks: a worker thread.
+ */
+int store_seal_log(struct store *st, struct log *log, struct buf *why);
 
 /*
  * Makes the next WAL file before it is needed, slowly, so that commits hardly

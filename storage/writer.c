@@ -1,12 +1,13 @@
 /*
- * Threads: the writer takes everything queued as one batch and answers it; the
- * upkeep thread runs behind; helpers sign when a commit touched many logs.
+ * Threads: the writer takes everything queued as one batch and answers it; upkeep,
+ * prewriting and sealing run behind; helpers sign when a commit touched many logs.
  */
 #include "storage/writer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@
 #include "proto/err.h"
 #include "storage/internal.h"
 
-enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10 };
+enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10, SEAL_MS = 200, SEAL_NICE = 10 };
 
 /* Work shared out to helpers: part numbers are taken from next until parts. */
 struct shared_work {
@@ -38,9 +39,9 @@ struct writer {
 	uint64_t queued_bytes;
 	bool closing;
 
-	pthread_t writer, upkeep, prewriter;
-	bool writer_runs, upkeep_runs, prewriter_runs;
-	pthread_cond_t upkeep_wake; /* also the prewriter's: they wait for time or the end */
+	pthread_t writer, upkeep, prewriter, sealer;
+	bool writer_runs, upkeep_runs, prewriter_runs, sealer_runs;
+	pthread_cond_t upkeep_wake; /* the others' too: they wait for time or the end */
 	struct shared_work shared;
 };
 
@@ -236,6 +237,27 @@ prewriter_main(void *arg)
 	return NULL;
 }
 
+/* Sealing takes a core for seconds: the writer and the loops go first. */
+static void *
+sealer_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-sealer");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SEAL_NICE);
+	pthread_mutex_lock(&w->mu);
+	while (!w->closing) {
+		int did;
+		pthread_mutex_unlock(&w->mu);
+		did = store_seal_due(w->st); /* an error is said there */
+		pthread_mutex_lock(&w->mu);
+		if (!w->closing && did != 1)
+			wait_ms(w, SEAL_MS);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
 static bool
 start(pthread_t *thread, void *(*main)(void *), struct writer *w)
 {
@@ -264,7 +286,8 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 		w->writer_runs = start(&w->writer, writer_main, w);
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
-		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs)
+		w->sealer_runs = start(&w->sealer, sealer_main, w);
+		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs || !w->sealer_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -286,12 +309,15 @@ writer_free(struct writer *w)
 	pthread_cond_broadcast(&w->upkeep_wake);
 	pthread_mutex_unlock(&w->mu);
 	wal_hurry(w->st->wal);
+	store_seal_stop(w->st);
 	if (w->writer_runs)
 		pthread_join(w->writer, NULL);
 	if (w->upkeep_runs)
 		pthread_join(w->upkeep, NULL);
 	if (w->prewriter_runs)
 		pthread_join(w->prewriter, NULL);
+	if (w->sealer_runs)
+		pthread_join(w->sealer, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
 	pthread_cond_destroy(&w->wake);

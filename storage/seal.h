@@ -1,0 +1,34 @@
+/*
+ * Sealing: a log's unsealed records become segments, and the WAL files they were in
+ * are let go. Beside the writer, in a thread of its own; nothing here delays a commit
+ * but a moment under the store's lock.
+ *
+ * The protocol, in the order it runs:
+ *   1. a data key for the new segment is made and flushed with the keyring
+ *   2. the segment is built, flushed, read back and verified (storage/segbuild.h)
+ *   3. the list in memory switches: readers find the new segment from here on
+ *   4. the catalogue is saved with the new list: from here on a start finds it too
+ *   5. the files and data keys of what was replaced are destroyed
+ *   6. WAL files that no unsealed record, dictionary or idempotency key needs, and that
+ *      the saved catalogue does not need either, leave the row (storage/wal.h)
+ * A crash before 4 leaves a segment that no catalogue knows, a crash before the end of 5
+ * one that was replaced: seal_clean removes both at start, with a line.
+ */
+#ifndef STELE_STORAGE_SEAL_H
+#define STELE_STORAGE_SEAL_H
+
+#include "storage/store.h"
+
+struct sealer;
+
+/* What a store owns of it; NULL when memory is out. NULL is fine to free. */
+struct sealer *sealer_new(void);
+void sealer_free(struct sealer *s);
+
+/*
+ * At start, after recovery: removes segment files and data keys that no log's list
+ * names, each with a line. STELE_EIO; STELE_ENOMEM; errors of keyring_commit.
+ */
+int seal_clean(struct store *st);
+
+#endif

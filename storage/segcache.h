@@ -1,0 +1,38 @@
+/*
+ * The segments that are open: a bounded number, the one used longest ago closed
+ * first. Opening reads the manifest under the log's key and hashes the whole file,
+ * so a segment that is read is one that was checked in this process.
+ */
+#ifndef STELE_STORAGE_SEGCACHE_H
+#define STELE_STORAGE_SEGCACHE_H
+
+#include <stdint.h>
+
+#include "storage/log.h"
+#include "storage/sealed.h"
+#include "storage/segment.h"
+
+struct segcache;
+struct toolbox;
+
+enum { SEGCACHE_OPEN = 64 }; /* descriptors and address space; memory is the page cache's */
+
+/* An empty cache, or NULL when memory is out. NULL is fine to free. */
+struct segcache *segcache_new(void);
+void segcache_free(struct segcache *c);
+
+/*
+ * The segment s of the log, open, with a reference for the caller. STELE_ENOTFOUND
+ * when its files are gone, STELE_EDAMAGED when they are not what the list says, with
+ * why; STELE_EKEY when the keyring has not its key; STELE_EIO; STELE_ENOMEM. Any thread.
+ */
+int segcache_get(struct segcache *c, struct log *log, const struct sealed *s, struct toolbox *t,
+		 struct segment **out, struct buf *why);
+
+/* Closes what is open of the log's segments that begin in [from, to): they were replaced. */
+void segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to);
+
+/* DATA/segments/LOG into out, cap bytes: 0 or STELE_ELIMIT. */
+int segcache_dir(char *out, size_t cap, const struct log *log);
+
+#endif
