@@ -202,6 +202,8 @@ open_and_serve(struct config *c, struct buf *why)
 		.server_name = c->origin,
 		.passphrase = c->passphrase,
 		.wal_file_bytes = c->wal_file_bytes,
+		.wal_files = (uint32_t)c->wal_files,
+		.seal_after_ns = (int64_t)c->seal_after_ms * 1000000,
 		.free_bytes = c->min_free_bytes,
 		.create = true,
 		.moved = c->moved,

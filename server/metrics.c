@@ -206,6 +206,14 @@ put_store(struct buf *b, struct server *s)
 	    st.catalog_lag_commits);
 	put(b, "key_digests", "gauge", "Idempotency keys remembered.", st.key_digests);
 	put(b, "logs", "gauge", "Logs.", st.logs);
+	put(b, "segments", "gauge", "Sealed segments.", st.segments);
+	put(b, "segment_bytes", "gauge", "Their size on disk.", st.segment_bytes);
+	put(b, "segments_quarantined", "gauge",
+	    "Segments found damaged, not read until they are restored. Alert above 0.",
+	    st.segments_quarantined);
+	put(b, "segments_sealed_total", "counter", "Segments built.", st.segments_sealed);
+	put(b, "sealed_payload_bytes_total", "counter", "Payload bytes in them.",
+	    st.sealed_payload_bytes);
 	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",
 	    st.read_only);
 	put(b, "low_space", "gauge", "1 while free space is below the limit. Alert above 0.",

@@ -1,4 +1,4 @@
-/* Logs: list those one may see, create with a policy, describe. */
+/* Logs: list those one may see, create with a policy, describe, seal. */
 #include <string.h>
 
 #include "proto/base64.h"
@@ -56,6 +56,20 @@ put_server(struct request *r, struct buf *b)
 }
 
 static void
+put_storage(struct buf *b, struct log *log)
+{
+	struct log_storage s;
+
+	log_storage_get(log, &s);
+	buf_printf(b,
+		   ",\"storage\":{\"payload_bytes\":%llu,\"sealed\":%llu,\"segments\":%llu,"
+		   "\"segment_bytes\":%llu,\"quarantined\":%llu}",
+		   (unsigned long long)s.payload_bytes, (unsigned long long)s.sealed,
+		   (unsigned long long)s.segments, (unsigned long long)s.segment_bytes,
+		   (unsigned long long)s.quarantined);
+}
+
+static void
 put_description(struct request *r, struct buf *b, struct log *log)
 {
 	struct head *head = log_head(log);
@@ -65,6 +79,7 @@ put_description(struct request *r, struct buf *b, struct log *log)
 	buf_put_base64(b, head->root, sizeof head->root);
 	buf_put_str(b, "\",\"vkey\":");
 	buf_put_json_str(b, slice_str(log_vkey(log)));
+	put_storage(b, log);
 	put_server(r, b);
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, slice_str(log_key_statement(log)));
@@ -248,5 +263,55 @@ res_logs_put(struct request *r)
 	r->state = c;
 	r->work = create_work;
 	r->then = create_then;
+	loop_work(r);
+}
+
+/* --- seal --------------------------------------------------------------------------- */
+
+struct sealing {
+	int err;
+	struct buf why;
+};
+
+static void
+seal_work(struct request *r, struct kit *kit)
+{
+	struct sealing *s = r->state;
+
+	(void)kit;
+	buf_init(&s->why);
+	s->err = store_seal_log(r->server->store, r->log, &s->why);
+}
+
+static void
+seal_then(struct request *r)
+{
+	struct sealing *s = r->state;
+
+	if (s->err == STELE_EDAMAGED) {
+		reply_problem(r, PROBLEM_DAMAGED,
+			      "What is to be sealed is damaged and stays where it is: %.*s. Run "
+			      "`stele fsck` and restore it from a copy.",
+			      (int)s->why.n, s->why.n ? (const char *)s->why.p : "");
+	} else if (s->err) {
+		reply_err(r, s->err);
+	} else {
+		reply_begin(r, 200, "application/json");
+		put_description(r, reply_body(r), r->log);
+		reply_end(r);
+	}
+	buf_fini(&s->why);
+}
+
+void
+res_logs_seal(struct request *r)
+{
+	r->state = arena_alloc(&r->arena, sizeof(struct sealing));
+	if (!r->state) {
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	r->work = seal_work;
+	r->then = seal_then;
 	loop_work(r);
 }

@@ -18,6 +18,7 @@ void metrics_get(struct request *r);
 void res_logs_list(struct request *r);
 void res_logs_put(struct request *r);
 void res_logs_get(struct request *r);
+void res_logs_seal(struct request *r);
 
 /* res_append.c */
 void res_append_post(struct request *r);

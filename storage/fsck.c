@@ -3,7 +3,7 @@
  * each record's commitment and entry hash, each log's chain, tree and keys. A
  * damaged frame is still taken apart, so that the finding names the records.
  */
-#include "storage/fsck.h"
+#include "storage/fsckwork.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,22 +17,8 @@
 #include "storage/read.h"
 #include "storage/walfile.h"
 
-struct fsck {
-	const struct fsck_options *opts;
-	struct fsck_result *result;
-	struct store *st;
-	struct toolbox *t;
-	struct merkle_batch batch;
-	struct buf why;
-	uint64_t total_bytes;
-	struct buf broken; /* u64 ids of logs with missing commits: reported once */
-};
-
-static void find(struct fsck *f, const char *what, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void
-find(struct fsck *f, const char *what, const char *fmt, ...)
+void
+fsck_find(struct fsck *f, const char *what, const char *fmt, ...)
 {
 	char where[512];
 	va_list ap;
@@ -40,8 +26,10 @@ find(struct fsck *f, const char *what, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(where, sizeof where, fmt, ap);
 	va_end(ap);
+	pthread_mutex_lock(&f->mu);
 	f->result->problems++;
 	f->opts->finding(f->opts->ctx, where, what);
+	pthread_mutex_unlock(&f->mu);
 }
 
 /* One record of an opened block: commitment, entry, entry hash; *prev advances. */
@@ -69,16 +57,16 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 	int n;
 
 	if (g->ctl != ctl)
-		find(f, "its entry does not point to the control entry before it",
-		     "log %s, record %llu", log->name, index);
+		fsck_find(f, "its entry does not point to the control entry before it",
+			  "log %s, record %llu", log->name, index);
 	memcpy(e.prev, prev, 32);
 	sha256_commitment(f->t->sha, e.commitment, salt, payload);
 	n = entry_write(text, sizeof text, &e);
 	if (n > 0)
 		sha256_leaf(f->t->sha, leaf, slice_of(text, (size_t)n));
 	if (n < 0 || memcmp(leaf, s->leaves.p + (size_t)ordinal * 32, 32) != 0)
-		find(f, "payload, salt or columns are not what the entry hash commits to",
-		     "log %s, record %llu", log->name, index);
+		fsck_find(f, "payload, salt or columns are not what the entry hash commits to",
+			  "log %s, record %llu", log->name, index);
 	f->result->records++;
 	f->result->payload_bytes += payload.n;
 }
@@ -89,6 +77,7 @@ struct group_walk {
 	struct frame_group g;
 	uint32_t left;
 	uint64_t ctl;
+	uint32_t from; /* records before it are sealed, and were checked there */
 };
 
 static void
@@ -113,19 +102,18 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 	const uint8_t *payload = opened ? payloads.p : NULL;
 
 	if (!opened)
-		find(f, "their payloads cannot be decrypted or decompressed",
-		     "log %s, records %llu to %llu", log->name,
-		     (unsigned long long)(s->first + ordinal),
-		     (unsigned long long)(s->first + ordinal + blk.count - 1));
+		fsck_find(f, "their payloads cannot be decrypted or decompressed",
+			  "log %s, records %llu to %llu", log->name,
+			  (unsigned long long)(s->first + ordinal),
+			  (unsigned long long)(s->first + ordinal + blk.count - 1));
 	for (uint32_t i = 0; i < blk.count; i++) {
 		uint32_t size = frame_size_at(s, ordinal + i);
 		uint64_t index = s->first + ordinal + i;
 		group_step(w);
-		if (opened) {
+		if (opened && ordinal + i >= w->from)
 			check_record(f, log, s, ordinal + i, &w->g, w->ctl, salts.p + i * 16,
 				     slice_of(payload, size), prev);
-			payload += size;
-		}
+		payload += opened ? size : 0;
 		if (w->g.kind != ENTRY_RECORD)
 			w->ctl = index;
 		memcpy(prev, s->leaves.p + (size_t)(ordinal + i) * 32, 32);
@@ -133,14 +121,14 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 }
 
 static void
-check_section(struct fsck *f, struct log *log, const struct frame_section *s)
+check_section(struct fsck *f, struct log *log, const struct frame_section *s, uint32_t from)
 {
-	struct group_walk w = {.ctl = log->ctl};
+	struct group_walk w = {.ctl = log->ctl, .from = from};
 	uint32_t ordinal = 0;
 	uint8_t prev[32];
 
 	bytes_init(&w.b, s->groups);
-	if (s->first)
+	if (s->first && from == 0)
 		memcpy(prev, log->last_leaf, 32);
 	else
 		sha256_hash(f->t->sha, prev, slice_of(NULL, 0)); /* root of the empty tree */
@@ -164,8 +152,9 @@ check_statement(struct fsck *f, struct log *log)
 
 	if (err != 0 || !slice_eq(k.key.name, own->name) ||
 	    memcmp(k.key.public_key, own->public_key, sizeof own->public_key) != 0)
-		find(f, "its key statement is not by this server's identity for this log's key",
-		     "log %s, record 0", log->name);
+		fsck_find(f,
+			  "its key statement is not by this server's identity for this log's key",
+			  "log %s, record 0", log->name);
 }
 
 static void
@@ -176,8 +165,8 @@ report_gap(struct fsck *f, const struct log *log, const struct frame_section *s)
 			return;
 	}
 	buf_put(&f->broken, &s->log_id, 8);
-	find(f, "commits before it are missing: from here on nothing can be tied to the tree",
-	     "log %s, record %llu", log->name, (unsigned long long)s->first);
+	fsck_find(f, "commits before it are missing: from here on nothing can be tied to the tree",
+		  "log %s, record %llu", log->name, (unsigned long long)s->first);
 }
 
 /*
@@ -192,18 +181,21 @@ take_section(struct fsck *f, const struct frame_section *s, struct wal_pos at)
 	int err;
 
 	if (log) {
-		if (s->first != log->frontier.size) {
+		uint64_t size = log->frontier.size;
+		if (s->first > size || (s->first < size && size > sealed_end(&log->sealed))) {
 			report_gap(f, log, s);
 			return;
 		}
-		check_section(f, log, s);
+		if (s->first + s->count > size)
+			check_section(f, log, s, (uint32_t)(size - s->first));
 	}
 	buf_reset(&f->why);
 	err = apply_section(f->st, s, at, f->t, &f->batch, &f->why);
 	if (err != 0) {
-		find(f, f->why.n ? "its log cannot be opened" : "tree, time or order do not hold",
-		     "log %s, records %llu and on", log ? log->name : "that begins here",
-		     (unsigned long long)s->first);
+		fsck_find(f,
+			  f->why.n ? "its log cannot be opened" : "tree, time or order do not hold",
+			  "log %s, records %llu and on", log ? log->name : "that begins here",
+			  (unsigned long long)s->first);
 		return;
 	}
 	if (log)
@@ -213,7 +205,7 @@ take_section(struct fsck *f, const struct frame_section *s, struct wal_pos at)
 	memcpy(before.name, log->name, sizeof before.name);
 	memcpy(before.origin, log->origin, sizeof before.origin);
 	memcpy(before.data_key, log->data_key, sizeof before.data_key);
-	check_section(f, &before, s);
+	check_section(f, &before, s, 0);
 	check_statement(f, log);
 }
 
@@ -225,8 +217,8 @@ take_frame(struct fsck *f, const struct frame_header *head, struct slice body, s
 	for (uint32_t i = 0; i < head->n_sections; i++) {
 		struct frame_section s;
 		if (frame_section_read(&s, body) != 0) {
-			find(f, "a section of this commit cannot be read",
-			     "wal/%08u.wal, byte %llu", at.file, (unsigned long long)offset);
+			fsck_find(f, "a section of this commit cannot be read",
+				  "wal/%08u.wal, byte %llu", at.file, (unsigned long long)offset);
 			return;
 		}
 		take_section(f, &s, (struct wal_pos){at.file, offset});
@@ -244,8 +236,8 @@ take_damaged(struct fsck *f, struct wal_scan *s)
 	struct slice body;
 	struct wal_pos at = s->at;
 
-	find(f, "the commit here is damaged", "wal/%08u.wal, byte %llu, commit %llu", at.file,
-	     (unsigned long long)at.offset, (unsigned long long)s->sequence);
+	fsck_find(f, "the commit here is damaged", "wal/%08u.wal, byte %llu, commit %llu", at.file,
+		  (unsigned long long)at.offset, (unsigned long long)s->sequence);
 	if (wal_scan_damaged(s, &head, &body, &at) == 0) {
 		take_frame(f, &head, body, at);
 		return 0;
@@ -256,10 +248,10 @@ take_damaged(struct fsck *f, struct wal_scan *s)
 static void
 report_progress(struct fsck *f, struct wal_pos at)
 {
-	if (f->opts->progress)
-		f->opts->progress(f->opts->ctx,
-				  (at.file - 1) * f->st->opts.wal_file_bytes + at.offset,
-				  f->total_bytes);
+	uint32_t first = wal_row(f->st->wal).first;
+
+	fsck_progress(f, f->segment_bytes + (at.file - first) * f->st->opts.wal_file_bytes +
+				 at.offset);
 }
 
 static bool
@@ -280,12 +272,12 @@ check_headers(struct fsck *f)
 	uint8_t block[FRAME_ALIGN];
 	int err = 0;
 
-	f->total_bytes = row.disk_bytes;
+	f->total_bytes = f->segment_bytes + row.disk_bytes;
 	for (uint32_t i = row.first; err == 0 && i <= row.last; i++) {
 		err = wal_read(f->st->wal, (struct wal_pos){i, 0}, block, sizeof block);
 		if (err == 0 && !all_zero(block + WALFILE_USED, sizeof block - WALFILE_USED))
-			find(f, "bytes that were written as zeros are not; nothing reads them",
-			     "wal/%08u.wal, its first block", i);
+			fsck_find(f, "bytes that were written as zeros are not; nothing reads them",
+				  "wal/%08u.wal, its first block", i);
 	}
 	return err;
 }
@@ -297,19 +289,26 @@ check_padding(struct fsck *f, struct slice body, struct wal_pos at)
 	size_t pad = (FRAME_ALIGN - (FRAME_HEADER_BYTES + body.n) % FRAME_ALIGN) % FRAME_ALIGN;
 
 	if (!all_zero(body.p + body.n, pad))
-		find(f, "bytes that were written as zeros are not; nothing reads them",
-		     "wal/%08u.wal, byte %llu and on", at.file,
-		     (unsigned long long)(at.offset + FRAME_HEADER_BYTES + body.n));
+		fsck_find(f, "bytes that were written as zeros are not; nothing reads them",
+			  "wal/%08u.wal, byte %llu and on", at.file,
+			  (unsigned long long)(at.offset + FRAME_HEADER_BYTES + body.n));
 }
 
 static int
 check_wal(struct fsck *f, struct position *end)
 {
-	static const uint8_t zeros[32];
-	struct wal_pos at = {1, WAL_FIRST_OFFSET};
+	struct wal_pos at = {wal_row(f->st->wal).first, WAL_FIRST_OFFSET};
 	struct wal_scan s;
-	int err = wal_scan_init(&s, f->st->wal, at, 1, zeros);
+	int err = wal_scan_oldest(&s, f->st->wal, f->t->sha);
 
+	if (err == STELE_EDAMAGED) {
+		fsck_find(f, "the first commit of the oldest file is damaged",
+			  "wal/%08u.wal, byte %llu", at.file, (unsigned long long)at.offset);
+		err = wal_scan_init(&s, f->st->wal, at, 1, (const uint8_t[32]){0});
+		if (err == 0)
+			err = wal_scan_skip(&s, f->t->sha);
+		err = err == 1 ? 0 : err;
+	}
 	if (err == 0)
 		err = check_headers(f);
 	while (err == 0) {
@@ -327,7 +326,7 @@ check_wal(struct fsck *f, struct position *end)
 	end->sequence = s.sequence - 1;
 	memcpy(end->hash, s.prev, 32);
 	end->end = s.at;
-	f->result->wal_bytes = f->total_bytes;
+	f->result->wal_bytes = wal_row(f->st->wal).disk_bytes;
 	wal_scan_fini(&s);
 	return err == 1 ? 0 : err;
 }
@@ -342,17 +341,18 @@ check_released(struct fsck *f, const struct position *end)
 	int err = wal_check_released(f->st->wal, f->t->sha, &damaged);
 
 	if (err == 0 && damaged)
-		find(f, "one of its two marks is damaged; the next start makes it anew",
-		     "wal/released");
+		fsck_find(f, "one of its two marks is damaged; the next start makes it anew",
+			  "wal/released");
 	if (err == 0)
 		err = wal_read_released(f->st->wal, &sequence, hash, f->t->sha);
 	if (err == 0 && sequence == 0 && end->sequence)
-		find(f, "missing or damaged; the next start makes it anew", "wal/released");
+		fsck_find(f, "missing or damaged; the next start makes it anew", "wal/released");
 	if (err == 0 && (sequence > end->sequence || (sequence == end->sequence && sequence &&
 						      memcmp(hash, end->hash, 32) != 0)))
-		find(f, "a commit that was acknowledged is missing or damaged",
-		     "wal/%08u.wal, byte %llu, commit %llu", end->end.file,
-		     (unsigned long long)end->end.offset, (unsigned long long)end->sequence + 1);
+		fsck_find(f, "a commit that was acknowledged is missing or damaged",
+			  "wal/%08u.wal, byte %llu, commit %llu", end->end.file,
+			  (unsigned long long)end->end.offset,
+			  (unsigned long long)end->sequence + 1);
 	return err;
 }
 
@@ -365,15 +365,17 @@ check_catalog(struct fsck *f, const struct position *end)
 
 	if (err == STELE_ENOTFOUND) {
 		if (f->result->commits)
-			find(f, "missing; the next start makes it anew", "catalog.mdb");
+			fsck_find(f, "missing; the next start makes it anew", "catalog.mdb");
 		return;
 	}
 	if (err != 0) {
-		find(f, "damaged; the next start makes it anew", "catalog.mdb");
+		fsck_find(f, "damaged; the next start makes it anew", "catalog.mdb");
 		return;
 	}
+	if (catalog_each(c, CATALOG_SEGMENT, fsck_listed, f) != 0)
+		fsck_find(f, "a list of segments in it cannot be read", "catalog.mdb");
 	if (state.sequence > end->sequence)
-		find(f, "knows of commits that the WAL does not hold", "catalog.mdb");
+		fsck_find(f, "knows of commits that the WAL does not hold", "catalog.mdb");
 	for (uint32_t first = state.first_run, last; first <= state.last_run; first = last + 1) {
 		const char *dir = wal_dir(f->st->wal);
 		struct keyrun run;
@@ -386,10 +388,11 @@ check_catalog(struct fsck *f, const struct position *end)
 		if (err == 0)
 			keyrun_close(&run);
 		else
-			find(f,
-			     "missing or damaged: repeated idempotency keys of its commits may not "
-			     "be recognised once these have left the WAL",
-			     "wal/keys-%08u-%08u.run", first, last);
+			fsck_find(
+				f,
+				"missing or damaged: repeated idempotency keys of its commits may not "
+				"be recognised once these have left the WAL",
+				"wal/keys-%08u-%08u.run", first, last);
 		last = last ? last : first;
 	}
 	catalog_close(c);
@@ -410,10 +413,11 @@ check_tokens(struct fsck *f)
 	if (err == STELE_ENOMEM)
 		return err;
 	if (err != 0 && err != STELE_ENOTFOUND)
-		find(f,
-		     "steled cannot read its tokens and will not start: restore the file from a "
-		     "copy, or remove it and take the new admin.token",
-		     "keys/tokens");
+		fsck_find(
+			f,
+			"steled cannot read its tokens and will not start: restore the file from a "
+			"copy, or remove it and take the new admin.token",
+			"keys/tokens");
 	return 0;
 }
 
@@ -448,9 +452,12 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	merkle_batch_init(&f.batch);
 	buf_init(&f.why);
 	buf_init(&f.broken);
+	pthread_mutex_init(&f.mu, NULL);
 	if (opts->identity_vkey && strcmp(opts->identity_vkey, f.st->identity_vkey) != 0)
-		find(&f, "is not the identity this directory belongs to", "the key given");
-	err = check_wal(&f, &end);
+		fsck_find(&f, "is not the identity this directory belongs to", "the key given");
+	err = fsck_segments(&f);
+	if (err == 0)
+		err = check_wal(&f, &end);
 	if (err == 0)
 		err = check_released(&f, &end);
 	if (err == 0)
@@ -460,6 +467,7 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	result->logs = f.st->n_logs;
 	buf_fini(&f.why);
 	buf_fini(&f.broken);
+	pthread_mutex_destroy(&f.mu);
 	merkle_batch_fini(&f.batch);
 	store_close(f.st);
 	if (err != 0) {

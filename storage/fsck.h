@@ -16,18 +16,20 @@ struct fsck_options {
 	bool rebuild;              /* afterwards make the catalogue anew */
 	/* One thing that is wrong: where (file and byte, or log and record) and what. */
 	void (*finding)(void *ctx, const char *where, const char *what);
-	/* Now and then: WAL bytes done and in all. NULL: not wanted. */
+	unsigned threads; /* that check segments; 0: one a core */
+	/* Now and then: bytes of segments and WAL done and in all. NULL: not wanted. */
 	void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 	void *ctx;
 };
 
 struct fsck_result {
 	uint64_t commits, logs, records, payload_bytes, wal_bytes;
+	uint64_t segments, segment_bytes;
 	uint64_t problems; /* findings reported */
 };
 
 /*
- * Checks keys, WAL, every record's entry, commitment, chain and tree, every
+ * Checks keys, segments, WAL, every record's entry, commitment, chain and tree, every
  * log's key statement, the key runs and the catalogue. Returns 0 when it could
  * look (result->problems says what it found); STELE_EBUSY when a server runs;
  * STELE_EKEY, STELE_EDAMAGED (stele.id or a key file), STELE_EIO, with why.

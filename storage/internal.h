@@ -251,6 +251,8 @@ struct node_source {
 	bool cached;
 };
 int node_get(void *source, unsigned height, uint64_t index, uint8_t out[32]);
+/* The frontier of the first `size` entries; errors as node_get. */
+int node_frontier(struct node_source *s, uint64_t size, struct merkle_frontier *f);
 
 /* read.c: counts and says that stored bytes failed verification; returns STELE_EDAMAGED. */
 int read_damaged(struct log *log, uint64_t index, const char *what);

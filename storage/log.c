@@ -109,6 +109,20 @@ log_key_statement(const struct log *log)
 }
 
 void
+log_storage_get(struct log *log, struct log_storage *out)
+{
+	pthread_rwlock_rdlock(&log->store->lock);
+	*out = (struct log_storage){.sealed = sealed_end(&log->sealed),
+				    .segments = log->sealed.n,
+				    .payload_bytes = log->payload_bytes};
+	for (size_t i = 0; i < log->sealed.n; i++) {
+		out->segment_bytes += log->sealed.s[i].file_bytes;
+		out->quarantined += log->sealed.s[i].quarantined;
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+}
+
+void
 log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
 	       size_t n_parts)
 {

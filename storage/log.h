@@ -45,6 +45,15 @@ int64_t log_created_ns(const struct log *log);        /* time of entry 0 */
 const char *log_vkey(const struct log *log);          /* the current epoch's verifier key */
 const char *log_key_statement(const struct log *log); /* signed note by the server identity */
 
+/* How a log lies on disk, now. */
+struct log_storage {
+	uint64_t sealed; /* entries in segments; the rest is in the WAL */
+	uint64_t segments, segment_bytes;
+	uint64_t quarantined;   /* segments found damaged: not read until they are restored */
+	uint64_t payload_bytes; /* of all its records, as they came */
+};
+void log_storage_get(struct log *log, struct log_storage *out);
+
 /*
  * The 16-byte keyed digest under which an idempotency key is remembered:
  * kind separates the header ("k"), a batch line ("b") and CloudEvents ("c")

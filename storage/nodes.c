@@ -128,6 +128,20 @@ node_get(void *source, unsigned height, uint64_t index, uint8_t out[32])
 	return STELE_EBUSY;
 }
 
+int
+node_frontier(struct node_source *s, uint64_t size, struct merkle_frontier *f)
+{
+	int err = 0;
+
+	merkle_frontier_init(f);
+	f->size = size;
+	for (unsigned k = 0; err == 0 && k < 64; k++) {
+		if (size >> k & 1)
+			err = node_get(s, k, (size >> k) - 1, f->node[k]);
+	}
+	return err;
+}
+
 static uint64_t
 released_size(struct log *log)
 {

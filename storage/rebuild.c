@@ -131,7 +131,7 @@ take_segment(struct rebuild *r)
 
 /* All segments of one log; it is published with the first of them, or freed. */
 static int
-take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_id)
+take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_id, struct log **out)
 {
 	struct log *log = log_new(r->st, seed->log_id, slice_str(seed->name));
 	int err = log ? log_take_keys(log, seed->epoch, data_key_id, r->t->sha) : STELE_ENOMEM;
@@ -154,10 +154,13 @@ take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_i
 				(unsigned long long)r->best.count, r->best.generation,
 				stele_strerror(err));
 	}
-	if (log && log->frontier.size == 0)
+	if (log && log->frontier.size == 0) {
 		log_free(log);
-	else if (log)
+		log = NULL;
+	}
+	if (log)
 		log_mark_dirty(log);
+	*out = log;
 	return err == STELE_ENOTFOUND ? 0 : err; /* no folder: nothing was sealed yet */
 }
 
@@ -178,23 +181,35 @@ tail_key(const struct store *st, const struct keyring_seed *seed)
 }
 
 int
-rebuild_sealed(struct store *st, struct toolbox *t, struct buf *why)
+rebuild_log(struct store *st, const struct keyring_seed *seed, struct toolbox *t, struct log **log,
+	    struct buf *why)
 {
 	struct rebuild r = {.st = st, .t = t, .why = why};
-	const struct keyring_seed *seeds;
-	size_t n;
-	int err;
+	uint64_t key = tail_key(st, seed);
+	int err = 0;
 
+	*log = NULL;
+	if (!key)
+		return 0; /* an earlier epoch's */
 	merkle_batch_init(&r.batch);
 	r.leaves = malloc(LEAVES_AT_ONCE * sizeof *r.leaves);
-	err = r.leaves ? 0 : STELE_ENOMEM;
-	seeds = keyring_each_seed(st->keyring, &n);
-	for (size_t i = 0; err == 0 && i < n; i++) {
-		uint64_t key = tail_key(st, &seeds[i]);
-		if (key)
-			err = take_log(&r, &seeds[i], key);
-	}
+	err = r.leaves ? take_log(&r, seed, key, log) : STELE_ENOMEM;
 	free(r.leaves);
 	merkle_batch_fini(&r.batch);
+	return err;
+}
+
+int
+rebuild_sealed(struct store *st, struct toolbox *t, struct buf *why)
+{
+	const struct keyring_seed *seeds;
+	size_t n;
+	int err = 0;
+
+	seeds = keyring_each_seed(st->keyring, &n);
+	for (size_t i = 0; err == 0 && i < n; i++) {
+		struct log *log;
+		err = rebuild_log(st, &seeds[i], t, &log, why);
+	}
 	return err;
 }

@@ -115,28 +115,13 @@ make_dir(struct log *log, char *dir, size_t cap)
 	return err == 0 ? file_sync_dir(parent) : err;
 }
 
-/* The tree of the first `size` entries, a multiple of TREE_TILE: memory holds its nodes. */
-static int
-frontier_at(struct node_source *nodes, uint64_t size, struct merkle_frontier *f)
-{
-	int err = 0;
-
-	merkle_frontier_init(f);
-	f->size = size;
-	for (unsigned k = 0; err == 0 && k < 64; k++) {
-		if (size >> k & 1)
-			err = node_get(nodes, k, (size >> k) - 1, f->node[k]);
-	}
-	return err;
-}
-
 /* What the plan says beside its range: chain and tree before and after. */
 static int
 state_facts(struct sealer *s, struct log *log, struct segment_facts *f,
 	    struct merkle_frontier *before)
 {
 	struct node_source nodes = {log->store, log, s->feed, false};
-	int err = frontier_at(&nodes, f->first, before);
+	int err = node_frontier(&nodes, f->first, before);
 
 	sha256_hash(s->feed->sha, f->prev, slice_of(NULL, 0)); /* root of the empty tree */
 	if (err == 0 && f->first)

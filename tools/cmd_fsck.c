@@ -11,9 +11,10 @@
 #include "tools/progress.h"
 
 static const char about[] =
-	"Verifies a data directory that no server has open: the flushed commits and their\n"
-	"chain, every record's entry, payload and commitment, every log's hash chain and tree\n"
-	"against its signed checkpoint, key statements, and the catalogue. Nothing is changed.\n"
+	"Verifies a data directory that no server has open: sealed segments, on all cores, and\n"
+	"their manifests, the flushed commits and their chain, every record's entry, payload and\n"
+	"commitment, every log's hash chain and tree, key statements, and the catalogue.\n"
+	"Nothing is changed.\n"
 	"Each finding is one line: where, and what is wrong there.\n"
 	"\n"
 	"Without --key it is checked that the directory agrees with itself; with the identity's\n"
@@ -71,15 +72,18 @@ print_result(const struct fsck *f, const struct fsck_result *r)
 	if (f->cli->json)
 		printf("{\"verdict\":\"%s\",\"problems\":%" PRIu64 ",\"logs\":%" PRIu64
 		       ",\"records\":%" PRIu64 ",\"payload_bytes\":%" PRIu64 ",\"commits\":%" PRIu64
-		       ",\"wal_bytes\":%" PRIu64 ",\"seconds\":%.3f}\n",
+		       ",\"wal_bytes\":%" PRIu64 ",\"segments\":%" PRIu64
+		       ",\"segment_bytes\":%" PRIu64 ",\"seconds\":%.3f}\n",
 		       r->problems ? "damaged" : "sound", r->problems, r->logs, r->records,
-		       r->payload_bytes, r->commits, r->wal_bytes, seconds);
+		       r->payload_bytes, r->commits, r->wal_bytes, r->segments, r->segment_bytes,
+		       seconds);
 	else
-		printf("%s: %" PRIu64 " records in %" PRIu64 " logs, %.1f MB of payload, %" PRIu64
-		       " commits; %" PRIu64 " problem%s; %.2f s\n",
+		printf("%s: %" PRIu64 " records in %" PRIu64 " logs, %.1f MB of payload; %" PRIu64
+		       " segments, %" PRIu64 " commits; %" PRIu64 " problem%s; %.2f s, %.0f MB/s\n",
 		       r->problems ? "DAMAGED" : "SOUND", r->records, r->logs,
-		       (double)r->payload_bytes / 1e6, r->commits, r->problems,
-		       r->problems == 1 ? "" : "s", seconds);
+		       (double)r->payload_bytes / 1e6, r->segments, r->commits, r->problems,
+		       r->problems == 1 ? "" : "s", seconds,
+		       (double)r->payload_bytes / 1e6 / (seconds > 0 ? seconds : 1));
 }
 
 static int
@@ -125,12 +129,15 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const char *key = NULL, *passphrase_file = NULL;
+	uint64_t threads = 0;
 	struct fsck_options o = {0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE",
 		 "the server identity's key, got elsewhere"},
 		{"passphrase-file", 0, CLI_TEXT, &passphrase_file, "FILE",
 		 "what seals the key files, as steled has it"},
+		{"threads", 0, CLI_NUMBER, &threads, "N",
+		 "check segments on N threads (one a core)"},
 		{"rebuild", 0, CLI_FLAG, &o.rebuild, NULL, "then make the catalogue anew"},
 		{NULL},
 	};
@@ -153,7 +160,10 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 			       api_cstr(&vkey));
 	if (rc == CLI_GO && passphrase_file)
 		rc = read_line(&passphrase, passphrase_file);
+	if (rc == CLI_GO && threads > 64)
+		rc = cli_usage(self, "--threads: at most 64");
 	if (rc == CLI_GO) {
+		o.threads = (unsigned)threads;
 		o.identity_vkey = key ? api_cstr(&vkey) : NULL;
 		o.passphrase = passphrase_file ? api_cstr(&passphrase) : NULL;
 		rc = check(cli, &o);

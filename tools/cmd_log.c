@@ -1,4 +1,4 @@
-/* stele log create, log list, log show. */
+/* stele log create, log list, log show, log seal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,7 @@ print_log(const json_t *doc)
 {
 	const json_t *policy = json_object_get(doc, "policy");
 	const json_t *retain = json_object_get(policy, "retain");
+	const json_t *storage = json_object_get(doc, "storage");
 	const char *warning = json_string_value(json_object_get(doc, "warning"));
 
 	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", text_of(doc, "log"),
@@ -34,6 +35,10 @@ print_log(const json_t *doc)
 	       text_of(retain, "max"),
 	       json_is_true(json_object_get(policy, "public")) ? "yes" : "no");
 	printf("created  %s\nkey      %s\n", text_of(doc, "created"), text_of(doc, "vkey"));
+	printf("sealed   %lld records in %lld segments, %lld bytes on disk for %lld of payload%s\n",
+	       number_of(storage, "sealed"), number_of(storage, "segments"),
+	       number_of(storage, "segment_bytes"), number_of(storage, "payload_bytes"),
+	       number_of(storage, "quarantined") ? "; SOME ARE DAMAGED" : "");
 	if (warning)
 		printf("warning  %s\n", warning);
 }
@@ -262,4 +267,41 @@ const struct cli_command cmd_log_show = {
 		 "entries\n"
 		 "it holds, its policy, and the key that signs its checkpoints.",
 	.run = run_show,
+};
+
+/* --- log seal -------------------------------------------------------------- */
+
+static int
+run_seal(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const struct cli_option options[] = {{NULL}};
+	struct http_call c;
+	struct buf target;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+
+	if (rc != CLI_GO)
+		return rc;
+	http_call_init(&c);
+	buf_init(&target);
+	api_log_target(&target, argv[0], "%s", "/seal");
+	c.method = "POST";
+	c.target = api_cstr(&target);
+	rc = api_call(cli, &c, "seal the log");
+	if (rc == CLI_GO)
+		rc = show(cli, &c, "seal the log");
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+const struct cli_command cmd_log_seal = {
+	.name = "log seal",
+	.operands = "LOG",
+	.summary = "move a log's newest records into sealed segments now",
+	.about = "Records are sealed by themselves when there are many of them, when they are an "
+		 "hour\n"
+		 "old, or when the write-ahead log needs their room. This does it now: before a "
+		 "copy\n"
+		 "is taken, or to see what they take on disk. Needs the scope operate.",
+	.run = run_seal,
 };

@@ -8,6 +8,7 @@
 extern const struct cli_command cmd_log_create;
 extern const struct cli_command cmd_log_list;
 extern const struct cli_command cmd_log_show;
+extern const struct cli_command cmd_log_seal;
 
 /* a file each */
 extern const struct cli_command cmd_append;
