@@ -23,6 +23,7 @@ struct compress_dict {
 
 struct compressor {
 	ZSTD_CCtx *c;
+	ZSTD_CCtx *seal; /* made by the first compress_seal */
 	ZSTD_DCtx *d;
 };
 
@@ -30,24 +31,45 @@ struct compress_stream {
 	ZSTD_DCtx *d;
 };
 
-struct compress_dict *
-compress_dict_new(uint32_t id, struct slice bytes)
+/* Level 0: for decompression alone. */
+static struct compress_dict *
+dict_new(uint32_t id, struct slice bytes, int level)
 {
-	struct compress_dict *d = calloc(1, sizeof *d + bytes.n);
+	size_t kept = level ? bytes.n : 0;
+	struct compress_dict *d = calloc(1, sizeof *d + kept);
 
 	if (!d)
 		return NULL;
 	atomic_init(&d->refs, 1);
 	d->id = id;
-	d->n = bytes.n;
-	memcpy(d->bytes, bytes.p, bytes.n);
-	d->c = ZSTD_createCDict(d->bytes, d->n, COMPRESS_LEVEL);
-	d->d = ZSTD_createDDict(d->bytes, d->n);
-	if (!d->c || !d->d) {
+	d->n = kept;
+	if (kept)
+		memcpy(d->bytes, bytes.p, kept);
+	d->c = level ? ZSTD_createCDict(bytes.p, bytes.n, level) : NULL;
+	d->d = ZSTD_createDDict(bytes.p, bytes.n);
+	if ((level && !d->c) || !d->d) {
 		compress_dict_unref(d);
 		return NULL;
 	}
 	return d;
+}
+
+struct compress_dict *
+compress_dict_new(uint32_t id, struct slice bytes)
+{
+	return dict_new(id, bytes, COMPRESS_LEVEL);
+}
+
+struct compress_dict *
+compress_dict_new_seal(struct slice bytes)
+{
+	return dict_new(0, bytes, COMPRESS_SEAL_LEVEL);
+}
+
+struct compress_dict *
+compress_dict_new_reading(struct slice bytes)
+{
+	return dict_new(0, bytes, 0);
 }
 
 struct compress_dict *
@@ -118,6 +140,7 @@ compressor_free(struct compressor *c)
 	if (!c)
 		return;
 	ZSTD_freeCCtx(c->c);
+	ZSTD_freeCCtx(c->seal);
 	ZSTD_freeDCtx(c->d);
 	free(c);
 }
@@ -138,6 +161,46 @@ compress_block(struct compressor *c, const struct compress_dict *dict, struct sl
 		r = ZSTD_compress_usingCDict(c->c, out, cap, plain.p, plain.n, dict->c);
 	else
 		r = ZSTD_compressCCtx(c->c, out, cap, plain.p, plain.n, COMPRESS_LEVEL);
+	if (ZSTD_isError(r)) {
+		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? STELE_ENOMEM
+									    : STELE_ELIMIT;
+	}
+	*n = r;
+	return 0;
+}
+
+static int
+seal_context(struct compressor *c)
+{
+	if (c->seal)
+		return 0;
+	c->seal = ZSTD_createCCtx();
+	if (!c->seal)
+		return STELE_ENOMEM;
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(c->seal, ZSTD_c_dictIDFlag, 0)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(c->seal, ZSTD_c_compressionLevel,
+						COMPRESS_SEAL_LEVEL))) {
+		ZSTD_freeCCtx(c->seal);
+		c->seal = NULL;
+		return STELE_ENOMEM;
+	}
+	return 0;
+}
+
+int
+compress_seal(struct compressor *c, const struct compress_dict *dict, struct slice plain,
+	      uint8_t *out, size_t cap, size_t *n)
+{
+	int err = seal_context(c);
+	size_t r;
+
+	if (err != 0)
+		return err;
+	r = ZSTD_CCtx_refCDict(c->seal, dict ? dict->c : NULL);
+	if (!ZSTD_isError(r))
+		r = ZSTD_compress2(c->seal, out, cap, plain.p, plain.n);
+	/* The context is used by one dictionary after another, none of which it may outlive. */
+	(void)ZSTD_CCtx_refCDict(c->seal, NULL);
 	if (ZSTD_isError(r)) {
 		return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? STELE_ENOMEM
 									    : STELE_ELIMIT;

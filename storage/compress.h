@@ -16,6 +16,13 @@
  * and writes 1.4 times its bytes on event JSON. */
 enum { COMPRESS_LEVEL = -3 };
 
+/*
+ * A segment's level, written once and kept for years. Measured on 20,000 Windows events in frames
+ * of 32 KiB with a dictionary of 110 KiB, bytes a record and MB/s of one core: level 3 80 and 410,
+ * 9 65 and 205, 12 63 and 64, 15 61 and 15. Reading is as fast at any of them.
+ */
+enum { COMPRESS_SEAL_LEVEL = 9 };
+
 /* A dictionary ready for both directions; immutable and counted, shared by threads. */
 struct compress_dict;
 
@@ -24,6 +31,9 @@ struct compress_dict;
  * out. Holds one reference for the caller.
  */
 struct compress_dict *compress_dict_new(uint32_t id, struct slice bytes);
+/* The same for compress_seal, or (reading) for decompression alone, its bytes not kept; id 0. */
+struct compress_dict *compress_dict_new_seal(struct slice bytes);
+struct compress_dict *compress_dict_new_reading(struct slice bytes);
 struct compress_dict *compress_dict_ref(struct compress_dict *d);
 /* Drops a reference; the last one wipes and frees. NULL is fine. */
 void compress_dict_unref(struct compress_dict *d);
@@ -53,6 +63,10 @@ size_t compress_bound(size_t n);
  */
 int compress_block(struct compressor *c, const struct compress_dict *dict, struct slice plain,
 		   uint8_t *out, size_t cap, size_t *n);
+
+/* The same at a segment's level; dict is of compress_dict_new_seal, and no id of it is written. */
+int compress_seal(struct compressor *c, const struct compress_dict *dict, struct slice plain,
+		  uint8_t *out, size_t cap, size_t *n);
 
 /*
  * Decompresses packed, which must give exactly n bytes at out, with dict or

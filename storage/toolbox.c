@@ -35,5 +35,10 @@ toolbox_free(struct toolbox *t)
 	buf_fini(&t->memo.meta);
 	buf_fini(&t->memo.salts);
 	buf_fini(&t->memo.payloads);
+	buf_fini(&t->segment.column_bytes);
+	buf_fini(&t->segment.box);
+	buf_fini(&t->segment.joined);
+	buf_fini(&t->segment.payloads);
+	segtile_fini(&t->segment.columns);
 	free(t);
 }

@@ -10,6 +10,8 @@
 #include "proto/buf.h"
 #include "storage/compress.h"
 #include "storage/frame.h"
+#include "storage/segblock.h"
+#include "storage/segtile.h"
 #include "storage/wal.h"
 
 struct toolbox {
@@ -29,6 +31,21 @@ struct toolbox {
 		uint32_t block, block_ordinal; /* and the ordinal of its first record */
 		struct buf salts, payloads;
 	} memo;
+
+	/* The same of the segment read last, each part only within the part before. */
+	struct segment_memo {
+		bool has_tile, has_block, has_frame;
+		uint8_t file_hash[32]; /* which segment */
+		uint64_t tile;         /* within it, from 0 */
+		uint32_t block,
+			first;  /* of the tile; and the ordinal in the tile of its first record */
+		uint32_t frame; /* of the block */
+		uint64_t blocks_at; /* of the tile, in the stream */
+		struct buf column_bytes, box, joined, payloads;
+		struct segtile columns;
+		struct segblock opened;    /* points into box */
+		uint32_t at[SEGMENT_TILE]; /* of each record of the tile in its frame's payloads */
+	} segment;
 };
 
 #endif

@@ -1,0 +1,332 @@
+/* One fact a line. */
+#include "storage/manifest.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "proto/base64.h"
+#include "proto/err.h"
+#include "proto/lines.h"
+#include "proto/timestamp.h"
+#include "storage/file.h"
+#include "storage/segseal.h"
+
+static const char *const parts[SEGMENT_PARTS] = {"blocks ", "columns ", "index ",
+						 "tiles ",  "dict ",    "keys "};
+
+/* A version: printable ASCII without spaces. */
+static bool
+software_valid(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] <= ' ' || s.p[i] > '~')
+			return false;
+	}
+	return s.n && s.n <= SEGMENT_SOFTWARE_BYTES;
+}
+
+static bool
+valid(const struct segment_facts *f)
+{
+	return entry_origin_valid(slice_str(f->origin)) && f->log_id <= LIMIT_INTEGER &&
+	       f->first % SEGMENT_TILE == 0 && f->first <= LIMIT_TREE_SIZE && f->count &&
+	       f->count <= LIMIT_SEGMENT_RECORDS && f->generation && f->data_key_id &&
+	       f->data_key_id <= LIMIT_INTEGER && f->ctl < f->first + f->count &&
+	       f->payload_bytes <= LIMIT_INTEGER && f->file_bytes &&
+	       f->file_bytes <= LIMIT_INTEGER && f->first_time_ns >= 0 &&
+	       f->first_time_ns <= f->last_time_ns && f->last_time_ns <= TIMESTAMP_MAX_NS &&
+	       software_valid(slice_str(f->software));
+}
+
+/* The next name of a row of them; STELE_ESYNTAX when it is none. */
+static int
+next_name(struct slice *row, struct slice *name)
+{
+	const uint8_t *end = memchr(row->p, '\n', row->n);
+	struct segment_name got;
+
+	if (!end)
+		return STELE_ESYNTAX;
+	*name = slice_of(row->p, (size_t)(end - row->p));
+	*row = slice_of(end + 1, row->n - name->n - 1);
+	return segment_name_parse(&got, *name);
+}
+
+static int
+put_replaces(struct buf *out, struct slice row)
+{
+	struct slice name;
+
+	for (uint32_t n = 0; row.n; n++) {
+		if (n == LIMIT_SEGMENT_REPLACES || next_name(&row, &name) != 0)
+			return STELE_EINVAL;
+		buf_put_str(out, "replaces ");
+		buf_put_slice(out, name);
+		buf_put_u8(out, '\n');
+	}
+	return 0;
+}
+
+static void
+put_hash(struct buf *out, const char *word, const uint8_t hash[32])
+{
+	buf_put_str(out, word);
+	buf_put_base64(out, hash, 32);
+	buf_put_u8(out, '\n');
+}
+
+static void
+put_number(struct buf *out, const char *word, uint64_t v)
+{
+	buf_put_str(out, word);
+	buf_put_dec(out, v);
+	buf_put_u8(out, '\n');
+}
+
+static void
+put_time(struct buf *out, const char *word, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	buf_put_str(out, word);
+	buf_put(out, text, sizeof text);
+	buf_put_u8(out, '\n');
+}
+
+int
+manifest_put(struct buf *out, const struct segment_facts *f, struct slice replaces)
+{
+	size_t before = out->n;
+
+	if (!valid(f))
+		return STELE_EINVAL;
+	buf_printf(out, "stele segment v1\n%s\n", f->origin);
+	put_number(out, "log ", f->log_id);
+	put_number(out, "first ", f->first);
+	put_number(out, "count ", f->count);
+	put_number(out, "generation ", f->generation);
+	if (put_replaces(out, replaces) != 0) {
+		out->n = before;
+		return STELE_EINVAL;
+	}
+	put_hash(out, "prev ", f->prev);
+	put_hash(out, "last ", f->last);
+	put_number(out, "size ", f->first + f->count);
+	put_hash(out, "root ", f->root);
+	put_number(out, "ctl ", f->ctl);
+	put_time(out, "from ", f->first_time_ns);
+	put_time(out, "to ", f->last_time_ns);
+	put_number(out, "payload_bytes ", f->payload_bytes);
+	put_number(out, "data_key ", f->data_key_id);
+	put_number(out, "file_bytes ", f->file_bytes);
+	put_hash(out, "file ", f->file_hash);
+	for (int i = 0; i < SEGMENT_PARTS; i++)
+		put_hash(out, parts[i], f->part[i]);
+	buf_printf(out, "software %s\n", f->software);
+	return out->err;
+}
+
+static void
+take_hash(struct lines *l, const char *word, uint8_t hash[32])
+{
+	if (base64_decode_exact(hash, 32, lines_take_after(l, word)) != 0)
+		lines_fail(l);
+}
+
+static int64_t
+take_time(struct lines *l, const char *word)
+{
+	struct slice s = lines_take_after(l, word);
+	int64_t ns = 0;
+
+	if (lines_err(l) || timestamp_parse(&ns, s) != 0)
+		lines_fail(l);
+	return ns;
+}
+
+/* A line's text into a field of cap bytes with its NUL. */
+static void
+take_text(struct lines *l, struct slice s, char *field, size_t cap)
+{
+	if (lines_err(l) || s.n >= cap || memchr(s.p, 0, s.n)) {
+		lines_fail(l);
+		return;
+	}
+	memcpy(field, s.p, s.n);
+	field[s.n] = '\0';
+}
+
+/* Lines that begin with "replaces ", as long as there are any. */
+static struct slice
+take_replaces(struct lines *l)
+{
+	static const char word[] = "replaces ";
+	const uint8_t *start = l->rest.p;
+
+	while (lines_err(l) == 0 && l->rest.n >= sizeof word - 1 &&
+	       memcmp(l->rest.p, word, sizeof word - 1) == 0)
+		(void)lines_take(l);
+	return slice_of(start, lines_err(l) ? 0 : (size_t)(l->rest.p - start));
+}
+
+static void
+take_rest(struct segment_facts *f, struct lines *l)
+{
+	uint64_t size;
+
+	take_hash(l, "prev ", f->prev);
+	take_hash(l, "last ", f->last);
+	size = lines_take_integer_after(l, "size ");
+	take_hash(l, "root ", f->root);
+	f->ctl = lines_take_integer_after(l, "ctl ");
+	f->first_time_ns = take_time(l, "from ");
+	f->last_time_ns = take_time(l, "to ");
+	f->payload_bytes = lines_take_integer_after(l, "payload_bytes ");
+	f->data_key_id = lines_take_integer_after(l, "data_key ");
+	f->file_bytes = lines_take_integer_after(l, "file_bytes ");
+	take_hash(l, "file ", f->file_hash);
+	for (int i = 0; i < SEGMENT_PARTS; i++)
+		take_hash(l, parts[i], f->part[i]);
+	take_text(l, lines_take_after(l, "software "), f->software, sizeof f->software);
+	if (size != f->first + f->count)
+		lines_fail(l);
+}
+
+/* The names of the lines in section, without the word before each, appended to out. */
+static void
+names_of(struct buf *out, struct slice section)
+{
+	struct lines l;
+
+	lines_init(&l, section);
+	while (l.rest.n && lines_err(&l) == 0) {
+		buf_put_slice(out, lines_take_after(&l, "replaces "));
+		buf_put_u8(out, '\n');
+	}
+}
+
+int
+manifest_parse(struct segment_facts *facts, struct slice *replaces, struct slice text)
+{
+	struct segment_facts f = {0};
+	struct slice version, section;
+	struct buf names, again;
+	uint64_t generation;
+	struct lines l;
+	int err;
+
+	lines_init(&l, text);
+	version = lines_take_after(&l, "stele segment v");
+	if (!lines_err(&l) && !slice_eq_str(version, "1"))
+		return STELE_EVERSION;
+	take_text(&l, lines_take(&l), f.origin, sizeof f.origin);
+	f.log_id = lines_take_integer_after(&l, "log ");
+	f.first = lines_take_integer_after(&l, "first ");
+	f.count = lines_take_integer_after(&l, "count ");
+	generation = lines_take_integer_after(&l, "generation ");
+	f.generation = generation <= UINT32_MAX ? (uint32_t)generation : 0;
+	section = take_replaces(&l);
+	take_rest(&f, &l);
+	if (lines_end(&l) != 0)
+		return STELE_ESYNTAX;
+	/* One spelling, and one place that knows what is in range: what writes it. */
+	buf_init(&names);
+	buf_init(&again);
+	names_of(&names, section);
+	err = manifest_put(&again, &f, buf_slice(&names));
+	if (err == 0 && !slice_eq(buf_slice(&again), text))
+		err = STELE_ESYNTAX;
+	err = names.err || again.err ? STELE_ENOMEM : err;
+	buf_fini(&names);
+	buf_fini(&again);
+	if (err != 0)
+		return err == STELE_EINVAL ? STELE_ESYNTAX : err;
+	*facts = f;
+	if (replaces)
+		*replaces = section;
+	return 0;
+}
+
+int
+manifest_write(const char *dir, const struct segment_facts *facts, struct slice replaces,
+	       const struct signer *signer)
+{
+	char path[PATH_MAX];
+	struct buf text, note;
+	int err;
+
+	buf_init(&text);
+	buf_init(&note);
+	err = manifest_put(&text, facts, replaces);
+	if (err == 0) {
+		sign_note(&note, buf_slice(&text), &signer, 1);
+		err = note.err;
+	}
+	if (err == 0)
+		err = segment_path(path, dir, facts, ".manifest");
+	if (err == 0)
+		err = file_replace(path, note.p, note.n, 0444);
+	buf_fini(&text);
+	buf_fini(&note);
+	return err;
+}
+
+/* What a note says, when it is signed and says it of this segment; *wrong is what is not so. */
+static int
+check(struct segment_facts *facts, struct buf *replaces, const struct segment_facts *want,
+      struct slice bytes, const struct note_vkey *keys, size_t n, const char **wrong)
+{
+	struct segment_facts f;
+	struct slice section;
+	struct note note;
+	int err = sign_verify_note(keys, n, bytes, &note, NULL);
+
+	*wrong = "it is not signed with the log's key";
+	if (err != 0)
+		return STELE_EDAMAGED;
+	*wrong = "it is no segment manifest";
+	err = manifest_parse(&f, &section, note.text);
+	if (err != 0)
+		return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+	*wrong = "it is another segment's";
+	if (f.log_id != want->log_id || strcmp(f.origin, want->origin) != 0 ||
+	    f.first != want->first || f.count != want->count || f.generation != want->generation)
+		return STELE_EDAMAGED;
+	if (replaces)
+		names_of(replaces, section);
+	*facts = f;
+	return replaces ? replaces->err : 0;
+}
+
+int
+manifest_read(struct segment_facts *facts, struct buf *replaces, const char *dir,
+	      const struct segment_name *name, struct slice origin, uint64_t log_id,
+	      const struct note_vkey *keys, size_t n, struct buf *why)
+{
+	struct segment_facts want = {.log_id = log_id,
+				     .first = name->first,
+				     .count = name->count,
+				     .generation = name->generation};
+	const char *wrong = "it cannot be read";
+	char path[PATH_MAX];
+	struct buf bytes;
+	int err;
+
+	if (origin.n > LIMIT_ORIGIN_BYTES)
+		return STELE_EINVAL;
+	memcpy(want.origin, origin.p, origin.n);
+	buf_init(&bytes);
+	err = segment_path(path, dir, &want, ".manifest");
+	if (err != 0)
+		return err;
+	err = file_read_all(path, &bytes, LIMIT_NOTE_BYTES);
+	if (err == STELE_ELIMIT)
+		err = STELE_EDAMAGED;
+	if (err == 0)
+		err = check(facts, replaces, &want, buf_slice(&bytes), keys, n, &wrong);
+	if (err != 0)
+		buf_printf(why, "%s: %s (%s)", path, wrong, stele_strerror(err));
+	buf_fini(&bytes);
+	return err;
+}
