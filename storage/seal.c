@@ -13,6 +13,7 @@
 #include "storage/file.h"
 #include "storage/internal.h"
 #include "storage/locate.h"
+#include "storage/manifest.h"
 #include "storage/read.h"
 #include "storage/sealfeed.h"
 #include "storage/sealplan.h"
@@ -115,17 +116,46 @@ make_dir(struct log *log, char *dir, size_t cap)
 	return err == 0 ? file_sync_dir(parent) : err;
 }
 
+/*
+ * The entry hash before the segment: out of the tree, or, when what holds it is
+ * damaged, as the signed manifest of the segment before says. The builder holds the first
+ * record's entry against it either way.
+ */
+static int
+hash_before(struct node_source *nodes, uint64_t first, uint8_t out[32], struct buf *why)
+{
+	struct log *log = nodes->log;
+	struct segment_facts facts;
+	struct segment_name name;
+	struct location l;
+	char dir[4096];
+	int err;
+
+	sha256_hash(nodes->tools->sha, out, slice_of(NULL, 0)); /* root of the empty tree */
+	err = first ? node_get(nodes, 0, first - 1, out) : 0;
+	if (err != STELE_EDAMAGED)
+		return err;
+	locate(log, first - 1, &l);
+	if (!l.sealed || segcache_dir(dir, sizeof dir, log) != 0)
+		return err;
+	name = (struct segment_name){l.segment.first, l.segment.count, l.segment.generation};
+	err = manifest_read(&facts, NULL, dir, &name, slice_str(log->origin), log->id,
+			    signer_vkey(log->signer), 1, why);
+	if (err == 0)
+		memcpy(out, facts.last, 32);
+	return err;
+}
+
 /* What the plan says beside its range: chain and tree before and after. */
 static int
 state_facts(struct sealer *s, struct log *log, struct segment_facts *f,
-	    struct merkle_frontier *before)
+	    struct merkle_frontier *before, struct buf *why)
 {
 	struct node_source nodes = {log->store, log, s->feed, false};
 	int err = node_frontier(&nodes, f->first, before);
 
-	sha256_hash(s->feed->sha, f->prev, slice_of(NULL, 0)); /* root of the empty tree */
-	if (err == 0 && f->first)
-		err = node_get(&nodes, 0, f->first - 1, f->prev);
+	if (err == 0)
+		err = hash_before(&nodes, f->first, f->prev, why);
 	if (err == 0)
 		err = merkle_root_at(s->feed->sha, node_get, &nodes, f->first + f->count, f->root);
 	return err;
@@ -155,7 +185,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 
 	memcpy(p.facts.origin, log->origin, sizeof p.facts.origin);
 	if (err == 0)
-		err = state_facts(s, log, &p.facts, &before);
+		err = state_facts(s, log, &p.facts, &before, why);
 	if (err != 0)
 		return err;
 	sealfeed_init(&feed, log, plan->first, plan->end, s->feed, &s->stop);
