@@ -191,58 +191,76 @@ fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *
 	return put_entry(&e, t, a, out);
 }
 
+/* The entry hash before index, which its entry chains to. */
 static int
-read_tail(struct log *log, uint64_t index, const struct extent *extent, const uint8_t prev[32],
-	  struct toolbox *t, struct arena *a, struct record *out)
+hash_before(struct node_source *nodes, uint64_t index, uint8_t out[32])
+{
+	if (index)
+		return node_get(nodes, 0, index - 1, out);
+	sha256_hash(nodes->tools->sha, out, slice_of(NULL, 0)); /* root of the empty tree */
+	return 0;
+}
+
+static int
+read_tail(struct node_source *nodes, uint64_t index, const struct extent *extent, struct arena *a,
+	  struct record *out)
 {
 	uint32_t ordinal = (uint32_t)(index - extent->first);
-	int err = load_meta(log, extent, &t->memo);
+	struct toolbox *t = nodes->tools;
+	uint8_t prev[32];
+	int err = hash_before(nodes, index, prev);
 
 	if (err == 0)
-		err = load_block(log, ordinal, t);
+		err = load_meta(nodes->log, extent, &t->memo);
 	if (err == 0)
-		err = fill(log, ordinal, prev, t, a, out);
+		err = load_block(nodes->log, ordinal, t);
+	if (err == 0)
+		err = fill(nodes->log, ordinal, prev, t, a, out);
 	if (err != 0)
 		t->memo.log_id = 0;
 	return err;
 }
 
+/* The first record of a segment chains to what the manifest says, should the one before be lost. */
 static int
-read_sealed(struct log *log, uint64_t index, const struct location *l, const uint8_t prev[32],
-	    struct toolbox *t, struct arena *a, struct record *out)
+read_sealed(struct node_source *nodes, uint64_t index, const struct location *l, struct arena *a,
+	    struct record *out)
 {
+	struct log *log = nodes->log;
 	struct segment_record r;
 	struct segment *segment;
+	uint8_t prev[32];
 	struct entry e;
-	int err = location_open(log, l, t, &segment);
+	int err = location_open(log, l, nodes->tools, &segment);
 
 	if (err != 0)
 		return err;
-	err = segment_read(segment, index, t, a, &r);
+	if (index == l->segment.first)
+		memcpy(prev, segment_facts(segment)->prev, 32);
+	else
+		err = hash_before(nodes, index, prev);
+	if (err == 0)
+		err = segment_read(segment, index, nodes->tools, a, &r);
 	segment_unref(segment);
 	if (err != 0)
 		return err;
 	segment_entry(&e, slice_str(log->origin), index, prev, &r);
 	memcpy(out->salt, r.salt, sizeof out->salt);
 	out->payload = r.payload;
-	return put_entry(&e, t, a, out);
+	return put_entry(&e, nodes->tools, a, out);
 }
 
 static int
 read_verified(struct log *log, uint64_t index, const struct location *l, struct toolbox *t,
 	      struct arena *a, struct record *out)
 {
-	struct node_source s = {log->store, log, t, false};
-	uint8_t prev[32], leaf[32];
-	int err = l->found ? node_get(&s, 0, index, leaf) : STELE_EDAMAGED;
+	struct node_source nodes = {log->store, log, t, false};
+	uint8_t leaf[32];
+	int err = l->found ? node_get(&nodes, 0, index, leaf) : STELE_EDAMAGED;
 
-	if (err == 0 && index)
-		err = node_get(&s, 0, index - 1, prev);
-	else
-		sha256_hash(t->sha, prev, slice_of(NULL, 0)); /* root of the empty tree */
 	if (err == 0)
-		err = l->sealed ? read_sealed(log, index, l, prev, t, a, out)
-				: read_tail(log, index, &l->extent, prev, t, a, out);
+		err = l->sealed ? read_sealed(&nodes, index, l, a, out)
+				: read_tail(&nodes, index, &l->extent, a, out);
 	if (err == 0 && memcmp(out->leaf, leaf, 32) != 0)
 		err = STELE_EDAMAGED;
 	return err;
