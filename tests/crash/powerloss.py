@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -121,17 +122,27 @@ class PowerLoss(unittest.TestCase):
         """A recording of a first start, work, a kill, work, and a stop."""
         data, trace = os.path.join(folder, "data"), os.path.join(folder, "trace")
         env = {"LD_PRELOAD": RECORDER, "STELE_TRACE": trace, "STELE_TRACE_ROOT": data}
-        options = ["--wal-file-size", str(WAL_FILE_BYTES)]
+        options = ["--wal-file-size", str(WAL_FILE_BYTES), "--wal-files", "1"]
         with Server(data, options, env) as server:
             mark(trace, f"token {server.token()}")
             for log in LOGS:
                 server.create_log(log)
             self.work(server, trace, 20)
+            self.seal(server)
+            self.work(server, trace, 5)
+            self.seal(server)  # ragged tails are rewritten: segments replace others
             server.kill()
             server.start()
             self.work(server, trace, 12)
+            self.seal(server)
+            time.sleep(2)  # the catalogue is saved, what was replaced is removed
+            self.work(server, trace, 3)
             self.assertEqual(server.stop(), 0)
         return trace
+
+    def seal(self, server):
+        for log in LOGS:
+            self.assertEqual(server.post(f"/api/v1/logs/{log}/seal", b"").status, 200)
 
     def assert_none(self, found, states):
         for violation in found[:5]:

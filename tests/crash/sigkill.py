@@ -36,6 +36,7 @@ KILLS = int(os.environ.get("STELE_SIGKILLS", 200))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
 LOGS = ("alpha", "beta")
 LONGEST_RUN = 0.12  # seconds between a start and its kill
+LONG_RUN = 6.0
 SAMPLE = 20
 TILE = 256
 
@@ -276,10 +277,21 @@ class SigKill(unittest.TestCase):
             if w.error:
                 raise w.error
 
+    def assert_sealed(self):
+        """The kills fell into a life with seals and recycled WAL files, or they show little."""
+        for log in LOGS:
+            found = self.server.request("GET", f"/api/v1/logs/{log}").json()["storage"]
+            self.assertGreater(found["sealed"], 0, log)
+            self.assertEqual(found["quarantined"], 0, log)
+        names = sorted(os.listdir(os.path.join(self.server.data, "wal")))
+        self.assertNotIn("00000001.wal", names)
+
     def test_what_is_acknowledged_survives_every_kill(self):
         print(f"{KILLS} kills, STELE_SEED={SEED}", flush=True)
         dice = random.Random(SEED)
-        self.server = Server(options=["--wal-file-size", "1M"])  # turned over now and then
+        # files are turned over, sealed and recycled now and then
+        self.server = Server(options=["--wal-file-size", "1M", "--wal-files", "1",
+                                      "--seal-after", "1"])
         self.addCleanup(self.server.remove)
         with self.server:
             for log in LOGS:
@@ -292,13 +304,16 @@ class SigKill(unittest.TestCase):
                 for batch, proofs in ((0, True), (0, True), (40, False), (7, True))
             ]
             for _ in range(KILLS):
-                self.run_writers(dice.random() * LONGEST_RUN)
+                # a seal and the save behind it take a second or two: some lives are that long
+                long = LONG_RUN if dice.random() < 0.08 else LONGEST_RUN
+                self.run_writers(dice.random() * long)
                 if dice.random() < 0.1:
                     self.start_and_kill(dice)
                 self.server.start()
                 auditor.audit()
             self.run_writers()
             auditor.audit()
+            self.assert_sealed()
             sizes = [auditor.audit_all(log) for log in LOGS]
             self.assertEqual(self.server.stop(), 0)
         print(f"{sum(sizes)} records, {len(ledger.opened)} checkpoints", flush=True)

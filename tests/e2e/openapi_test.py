@@ -188,6 +188,8 @@ class Live(unittest.TestCase):
         self.call("createLog", 413, {"log": "l2"}, body=b" " * 70000, headers=JSON)
         self.call("getLog", 200, log)
         self.call("getLog", 404, {"log": "none"})
+        self.call("sealLog", 200, log)
+        self.call("sealLog", 404, {"log": "none"})
         self.call("listLogs", 200)
         self.call("listLogs", 200, query="?limit=1&after=a")
 
