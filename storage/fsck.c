@@ -107,10 +107,10 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 	    uint32_t ordinal, struct group_walk *w, uint8_t prev[32])
 {
 	struct frame_block blk = frame_block_at(s, block);
-	struct slice salts, payloads;
+	struct opened_block b;
 	bool opened = block_open(log, s, block, s->first + ordinal, frame_box_at(s, block, NULL),
-				 f->t, &salts, &payloads) == 0;
-	const uint8_t *payload = opened ? payloads.p : NULL;
+				 f->t, &b) == 0;
+	const uint8_t *payload = opened ? b.payloads.p : NULL;
 
 	if (!opened)
 		find(f, "their payloads cannot be decrypted or decompressed",
@@ -122,7 +122,7 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 		uint64_t index = s->first + ordinal + i;
 		group_step(w);
 		if (opened) {
-			check_record(f, log, s, ordinal + i, &w->g, w->ctl, salts.p + i * 16,
+			check_record(f, log, s, ordinal + i, &w->g, w->ctl, b.salts.p + i * 16,
 				     slice_of(payload, size), prev);
 			payload += size;
 		}
