@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/salt.h"
 #include "proto/err.h"
 #include "storage/internal.h"
 #include "storage/toolbox.h"
@@ -110,7 +111,34 @@ next_block(const struct append_job *job, size_t from, size_t *raw)
 	return n;
 }
 
-/* Salts and compressed payloads of n items into one piece of the job's arena. */
+/* What an item's salt says of its payload. */
+static void
+commit_item(struct append_item *item, struct toolbox *tools)
+{
+	sha256_commitment(tools->sha, item->commitment, item->salt, item->payload);
+}
+
+/* Salts of the n items from a seed, which is the first of the block's bytes. */
+static int
+salt_block(struct append_job *job, size_t from, size_t n, struct toolbox *tools)
+{
+	struct buf *packed = &tools->packed, *salts = &tools->salts;
+	uint8_t seed[SALT_SEED_BYTES];
+
+	random_stream_take(&tools->random, seed, sizeof seed);
+	buf_put(packed, seed, sizeof seed);
+	buf_reset(salts);
+	if (buf_reserve(salts, n * SALT_BYTES) != 0)
+		return STELE_ENOMEM;
+	salt_expand(seed, 0, (uint32_t)n, (uint8_t(*)[SALT_BYTES])salts->p);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(job->items[from + i].salt, salts->p + i * SALT_BYTES, SALT_BYTES);
+		commit_item(&job->items[from + i], tools);
+	}
+	return 0;
+}
+
+/* Seed and compressed payloads of n items into one piece of the job's arena. */
 static int
 pack_block(struct append_job *job, size_t from, size_t n, size_t raw, struct compress_dict *dict,
 	   struct toolbox *tools, struct append_block *out)
@@ -122,11 +150,10 @@ pack_block(struct append_job *job, size_t from, size_t n, size_t raw, struct com
 
 	buf_reset(plain);
 	buf_reset(packed);
-	for (size_t i = from; i < from + n; i++) {
+	err = salt_block(job, from, n, tools);
+	for (size_t i = from; i < from + n; i++)
 		buf_put_slice(plain, job->items[i].payload);
-		buf_put(packed, job->items[i].salt, 16);
-	}
-	if (plain->err || buf_reserve(packed, bound) != 0)
+	if (err != 0 || plain->err || buf_reserve(packed, bound) != 0)
 		return STELE_ENOMEM;
 	err = compress_block(tools->zip, dict, buf_slice(plain), packed->p + packed->n, bound,
 			     &zipped);
@@ -178,12 +205,12 @@ append_prepare(struct append_job *job, struct toolbox *tools)
 		err = find_twins(job, &twins);
 	if (err != 0)
 		return err;
+	if (!twins && job->bytes >= LIMIT_BLOCK_BYTES / 2)
+		return pack_job(job, tools);
 	for (size_t i = 0; i < job->n_items; i++) {
 		struct append_item *item = &job->items[i];
 		random_stream_take(&tools->random, item->salt, sizeof item->salt);
-		sha256_commitment(tools->sha, item->commitment, item->salt, item->payload);
+		commit_item(item, tools);
 	}
-	if (twins || job->bytes < LIMIT_BLOCK_BYTES / 2)
-		return 0;
-	return pack_job(job, tools);
+	return 0;
 }

@@ -55,7 +55,8 @@ struct append_block {
 	uint32_t count;      /* items it holds */
 	uint32_t dict;       /* dictionary it was compressed with, 0 for none */
 	uint32_t raw_bytes;  /* sum of their payload sizes */
-	struct slice packed; /* 16 * count salts, then the compressed bytes; in the job's arena */
+	struct slice packed; /* 32 bytes that its items' salts expand from, then the compressed
+				bytes; in the job's arena */
 };
 
 struct append_job {
@@ -94,11 +95,10 @@ void append_job_fini(struct append_job *job);
 
 /*
  * Salts, commitments and, for jobs of LIMIT_BLOCK_BYTES / 2 and more, packed
- * blocks. Checks every size: STELE_EINVAL, STELE_ELIMIT, STELE_ENOMEM. Also
- * STELE_ECONFLICT when two items of the job have one key and different
- * payloads; with equal payloads the later one becomes an APPEND_TWIN.
- * Touches no shared state but the log's dictionary. Any thread; tools is the
- * calling thread's.
+ * blocks, the salts of each expanding from one seed. Checks every size: STELE_EINVAL, STELE_ELIMIT,
+ * STELE_ENOMEM. Also STELE_ECONFLICT when two items of the job have one key and different payloads;
+ * with equal payloads the later one becomes an APPEND_TWIN. Touches no shared state but the log's
+ * dictionary. Any thread; tools is the calling thread's.
  */
 int append_prepare(struct append_job *job, struct toolbox *tools);
 

@@ -16,15 +16,15 @@ static int
 founding_payload(struct log *log, const struct frame_section *s, struct toolbox *t,
 		 struct slice *payload)
 {
-	struct slice salts, payloads;
+	struct opened_block opened;
 	int err;
 
 	if (s->n_blocks == 0 || s->count == 0)
 		return STELE_EDAMAGED;
-	err = block_open(log, s, 0, 0, frame_box_at(s, 0, NULL), t, &salts, &payloads);
+	err = block_open(log, s, 0, 0, frame_box_at(s, 0, NULL), t, &opened);
 	if (err != 0)
 		return err;
-	*payload = slice_of(payloads.p, frame_size_at(s, 0));
+	*payload = slice_of(opened.payloads.p, frame_size_at(s, 0));
 	return 0;
 }
 

@@ -2,17 +2,34 @@
 #include <string.h>
 
 #include "crypto/aead.h"
+#include "crypto/salt.h"
 #include "proto/err.h"
 #include "storage/frame.h"
 #include "storage/internal.h"
 
+/* The seed becomes the salts it stands for. */
+static int
+expand(struct toolbox *t, uint32_t count, struct opened_block *out)
+{
+	size_t n = (size_t)count * SALT_BYTES;
+
+	buf_reset(&t->salts);
+	if (buf_reserve(&t->salts, n) != 0)
+		return STELE_ENOMEM;
+	salt_expand(out->salts.p, 0, count, (uint8_t(*)[SALT_BYTES])t->salts.p);
+	t->salts.n = n;
+	out->seed = out->salts.p;
+	out->salts = buf_slice(&t->salts);
+	return 0;
+}
+
 int
 block_open(struct log *log, const struct frame_section *s, uint32_t block, uint64_t first,
-	   struct slice box, struct toolbox *t, struct slice *salts, struct slice *payloads)
+	   struct slice box, struct toolbox *t, struct opened_block *out)
 {
 	struct frame_block blk = frame_block_at(s, block);
 	struct compress_dict *dict = NULL;
-	size_t n_salts = (size_t)blk.count * 16;
+	size_t n_salts = frame_salts_bytes(&blk);
 	uint8_t ad[FRAME_AD_BYTES];
 	int err;
 
@@ -35,7 +52,7 @@ block_open(struct log *log, const struct frame_section *s, uint32_t block, uint6
 	if (err != 0)
 		return err;
 	t->plain.n = blk.raw_bytes;
-	*salts = slice_of(t->packed.p, n_salts);
-	*payloads = buf_slice(&t->plain);
-	return 0;
+	*out = (struct opened_block){.salts = slice_of(t->packed.p, n_salts),
+				     .payloads = buf_slice(&t->plain)};
+	return blk.salts == FRAME_SALTS_SEED ? expand(t, blk.count, out) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "crypto/salt.h"
 #include "proto/err.h"
 #include "proto/le.h"
 #include "proto/limits.h"
@@ -103,6 +104,7 @@ frame_block_write(struct buf *out, const struct frame_block *blk)
 	le_put32(p + 4, blk->dict);
 	le_put32(p + 8, blk->raw_bytes);
 	le_put32(p + 12, blk->box_bytes);
+	le_put32(p + 16, blk->salts);
 	buf_put(out, p, sizeof p);
 }
 
@@ -111,8 +113,14 @@ frame_block_at(const struct frame_section *s, uint32_t i)
 {
 	const uint8_t *p = s->blocks.p + (size_t)i * SECTION_BLOCK_BYTES;
 
-	return (struct frame_block){le_get32(p), le_get32(p + 4), le_get32(p + 8),
-				    le_get32(p + 12)};
+	return (struct frame_block){le_get32(p), le_get32(p + 4), le_get32(p + 8), le_get32(p + 12),
+				    (enum frame_salts)le_get32(p + 16)};
+}
+
+size_t
+frame_salts_bytes(const struct frame_block *blk)
+{
+	return blk->salts == FRAME_SALTS_SEED ? SALT_SEED_BYTES : (size_t)blk->count * SALT_BYTES;
 }
 
 uint32_t
@@ -172,6 +180,8 @@ check_blocks(const struct frame_section *s)
 			return STELE_ESYNTAX;
 		for (uint32_t k = 0; k < blk.count; k++)
 			raw += frame_size_at(s, (uint32_t)next++);
+		if (blk.salts > FRAME_SALTS_SEED || (blk.salts && blk.count == 0))
+			return STELE_ESYNTAX;
 		if (raw != blk.raw_bytes || (blk.count == 0) != (i < s->n_dicts))
 			return STELE_ESYNTAX;
 		boxes += blk.box_bytes;
@@ -272,4 +282,5 @@ frame_box_ad(uint8_t ad[FRAME_AD_BYTES], uint64_t log_id, uint64_t first,
 	le_put32(ad + 16, blk->count);
 	le_put32(ad + 20, blk->dict);
 	le_put32(ad + 24, blk->raw_bytes);
+	le_put32(ad + 28, blk->salts);
 }

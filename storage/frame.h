@@ -35,10 +35,10 @@ enum {
 	FRAME_HASHED_BYTES = 96, /* of the header, before its own hash */
 	FRAME_ALIGN = 4096,      /* frames begin at multiples of it: no acknowledged byte shares a
 				    sector with a write in flight */
-	FRAME_VERSION = 1,
+	FRAME_VERSION = 2,
 	SECTION_HEADER_BYTES = 112,
 	SECTION_KEY_BYTES = 20,
-	SECTION_BLOCK_BYTES = 16,
+	SECTION_BLOCK_BYTES = 20,
 };
 
 struct frame_header {
@@ -60,10 +60,20 @@ struct frame_group {
 	struct slice media_type, writer, event;
 };
 
-/* Payloads compressed together, then sealed with their salts: 16*count salts || packed. */
+/* How a block carries its records' salts. */
+enum frame_salts {
+	FRAME_SALTS_EXPLICIT = 0, /* 16 bytes for each: of records that came one by one */
+	FRAME_SALTS_SEED = 1,     /* 32 bytes from which all expand (crypto/salt.h): of a batch */
+};
+
+/* Payloads compressed together, then sealed with their salts: salts or seed || packed. */
 struct frame_block {
 	uint32_t count, dict, raw_bytes, box_bytes;
+	enum frame_salts salts; /* of a dictionary's block: explicit, since it has none */
 };
+
+/* Bytes of salts or seed before the packed payloads of a block. */
+size_t frame_salts_bytes(const struct frame_block *blk);
 
 /* A section as it lies in memory; slices point into the bytes it was read from. */
 struct frame_section {
@@ -120,9 +130,9 @@ struct slice frame_box_at(const struct frame_section *s, uint32_t i, uint64_t *o
 
 /*
  * Associated data that ties a block's box to its place: log id, first index,
- * count, dictionary, raw bytes. For a dictionary's box count is 0.
+ * count, dictionary, raw bytes, form of its salts. For a dictionary's box count is 0.
  */
-enum { FRAME_AD_BYTES = 28 };
+enum { FRAME_AD_BYTES = 32 };
 void frame_box_ad(uint8_t ad[FRAME_AD_BYTES], uint64_t log_id, uint64_t first,
 		  const struct frame_block *blk);
 

@@ -96,10 +96,10 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 	    uint32_t ordinal, struct group_walk *w, uint8_t prev[32])
 {
 	struct frame_block blk = frame_block_at(s, block);
-	struct slice salts, payloads;
+	struct opened_block b;
 	bool opened = block_open(log, s, block, s->first + ordinal, frame_box_at(s, block, NULL),
-				 f->t, &salts, &payloads) == 0;
-	const uint8_t *payload = opened ? payloads.p : NULL;
+				 f->t, &b) == 0;
+	const uint8_t *payload = opened ? b.payloads.p : NULL;
 
 	if (!opened)
 		fsck_find(f, "their payloads cannot be decrypted or decompressed",
@@ -111,7 +111,7 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 		uint64_t index = s->first + ordinal + i;
 		group_step(w);
 		if (opened && ordinal + i >= w->from)
-			check_record(f, log, s, ordinal + i, &w->g, w->ctl, salts.p + i * 16,
+			check_record(f, log, s, ordinal + i, &w->g, w->ctl, b.salts.p + i * 16,
 				     slice_of(payload, size), prev);
 		payload += opened ? size : 0;
 		if (w->g.kind != ENTRY_RECORD)

@@ -239,9 +239,16 @@ int apply_section(struct store *st, const struct frame_section *s, struct wal_po
 		  struct toolbox *t, struct merkle_batch *batch, struct buf *why);
 
 /* block.c */
-/* The plain bytes of a box: salts, then packed payloads; unpacked into t->plain. */
+/* What a box held; all of it lies in the toolbox until its next use. */
+struct opened_block {
+	struct slice salts;  /* 16 bytes for each record, whatever form they came in */
+	const uint8_t *seed; /* from which they expand, the first record's being salt 0; or NULL */
+	struct slice payloads;
+};
+/* Opens the box of a block whose first record has index first: STELE_EDAMAGED, STELE_EIO,
+   STELE_ENOMEM. */
 int block_open(struct log *log, const struct frame_section *s, uint32_t block, uint64_t first,
-	       struct slice box, struct toolbox *t, struct slice *salts, struct slice *payloads);
+	       struct slice box, struct toolbox *t, struct opened_block *out);
 
 /* nodes.c: the hash of a perfect subtree, verified; cached: STELE_EBUSY instead of file I/O. */
 struct node_source {

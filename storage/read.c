@@ -72,7 +72,7 @@ load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
 {
 	struct section_memo *m = &t->memo;
 	uint32_t block = 0, first = 0;
-	struct slice salts, payloads;
+	struct opened_block opened;
 	struct wal_pos at = m->at;
 	uint64_t offset;
 	uint8_t *box;
@@ -94,14 +94,14 @@ load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
 	err = box ? wal_read(log->store->wal, at, box, blk.box_bytes) : STELE_ENOMEM;
 	if (err == 0)
 		err = block_open(log, &m->section, block, m->section.first + first,
-				 slice_of(box, blk.box_bytes), t, &salts, &payloads);
+				 slice_of(box, blk.box_bytes), t, &opened);
 	free(box);
 	if (err != 0)
 		return err;
 	buf_reset(&m->salts);
 	buf_reset(&m->payloads);
-	buf_put_slice(&m->salts, salts);
-	buf_put_slice(&m->payloads, payloads);
+	buf_put_slice(&m->salts, opened.salts);
+	buf_put_slice(&m->payloads, opened.payloads);
 	if (m->salts.err || m->payloads.err)
 		return STELE_ENOMEM;
 	m->has_block = true;

@@ -63,7 +63,6 @@ step_group(struct sealfeed *f)
 static int
 step_block(struct sealfeed *f)
 {
-	struct slice payloads;
 	struct frame_block b;
 	int err;
 
@@ -73,8 +72,8 @@ step_block(struct sealfeed *f)
 		b = frame_block_at(&f->section, f->block++);
 	} while (b.count == 0);
 	err = block_open(f->log, &f->section, f->block - 1, f->section.first + f->ordinal,
-			 frame_box_at(&f->section, f->block - 1, NULL), f->t, &f->salts, &payloads);
-	f->payload = payloads.p;
+			 frame_box_at(&f->section, f->block - 1, NULL), f->t, &f->opened);
+	f->payload = err == 0 ? f->opened.payloads.p : NULL;
 	f->in_block = 0;
 	f->block_end = f->ordinal + b.count;
 	return err;
@@ -101,9 +100,11 @@ from_section(struct sealfeed *f, struct segment_record *r)
 		.writer = f->group.writer,
 		.event = f->group.event,
 		.payload = slice_of(f->payload, size),
+		.seed = f->opened.seed,
+		.seed_ordinal = f->in_block,
 	};
 	memcpy(r->leaf, f->section.leaves.p + (size_t)f->ordinal * 32, 32);
-	memcpy(r->salt, f->salts.p + (size_t)f->in_block * 16, 16);
+	memcpy(r->salt, f->opened.salts.p + (size_t)f->in_block * 16, 16);
 	if (size > LIMIT_DERIVED_BYTES)
 		sha256_commitment(f->t->sha, r->commitment, r->salt, r->payload);
 	f->payload += size;

@@ -25,7 +25,7 @@ struct sealfeed {
 	struct frame_section section;
 	uint32_t ordinal; /* of the next record, in the section */
 	uint32_t block, block_end;
-	struct slice salts;
+	struct opened_block opened;
 	const uint8_t *payload;
 	uint32_t in_block; /* ordinal of the next record, in its block */
 	struct bytes groups;

@@ -32,7 +32,7 @@ struct build {
 	char tmp[PATH_MAX], seg[PATH_MAX], manifest[PATH_MAX];
 	struct segfile_writer *file;
 	struct compress_dict *dict;
-	uint32_t frame_bytes;
+	uint64_t raw, packed; /* of the sample and all blocks so far: what lengths follow */
 	struct keysort *keys;
 	struct segtile tile;
 	uint32_t blocked; /* records of the tile that are in blocks already */
@@ -57,7 +57,7 @@ sample(struct build *b)
 			err = segdict_sample_add(&s, r.payload);
 	}
 	if (err == 1)
-		err = segdict_choose(&s, b->t->zip, &b->dict, &b->frame_bytes);
+		err = segdict_choose(&s, b->t->zip, &b->dict, &b->raw, &b->packed);
 	segdict_sample_fini(&s);
 	return err;
 }
@@ -114,7 +114,10 @@ end_block(struct build *b)
 	if (count == 0)
 		return 0;
 	buf_reset(&b->plain);
-	err = segblock_write(&b->block, b->t->zip, b->dict, b->frame_bytes, &b->plain);
+	b->raw += b->block.raw.n;
+	err = segblock_write(&b->block, b->t->zip, b->dict, segdict_frame_bytes(b->raw, b->packed),
+			     &b->plain);
+	b->packed += b->plain.n;
 	if (err == 0)
 		err = seal(b, first, count, SEGMENT_BOX_BLOCK, SEGMENT_BLOCKS);
 	if (err != 0)
@@ -179,7 +182,8 @@ take_record(struct build *b, const struct segment_record *r)
 
 	if (b->n == b->facts.count || (b->n && r->time_ns < b->facts.last_time_ns))
 		return STELE_EINVAL;
-	if (b->block.count && b->block.raw.n + r->payload.n > LIMIT_BLOCK_BYTES) {
+	if (b->block.count &&
+	    b->block.raw.n + r->payload.n > segdict_block_bytes(b->raw, b->packed)) {
 		err = end_block(b);
 		if (err != 0)
 			return err;

@@ -11,19 +11,23 @@
 #include "proto/limits.h"
 
 enum {
-	SAMPLE_BYTES =
-		1 << 20, /* 3 MiB make Windows events 0.8 % smaller and take three times as long */
+	/*
+	 * Thinning leaves half of it at worst. Of Windows events 0.7 MiB make a dictionary of
+	 * 112 KiB so poor that the segment grows by a quarter; 1.5 and 3 MiB do as well as 8.
+	 */
+	SAMPLE_BYTES = 3 << 20,
 	SAMPLE_MAX = 8192,       /* of one payload */
 	TRIAL_BYTES = 512 << 10, /* of the sample are packed per candidate */
 	TRIAL_FRAME = 16 << 10,
 	/*
-	 * A frame is as long as packs into about this. Longer ones pack better and cost each
-	 * cold read more: about 5 us where events pack 36-fold (Windows, frames of 32 KiB) and
-	 * 3 us where they pack 7- to 13-fold (CloudTrail, 8 KiB), for 8 % more bytes than one
-	 * frame a block.
+	 * A cold read opens one block and unpacks one of its frames. Longer ones pack better;
+	 * these make it some 3 us and 5 us where events pack 7-fold (8 KiB of CloudTrail) as
+	 * where they pack 36-fold (32 KiB of Windows events).
 	 */
 	FRAME_PACKED = 1 << 10,
 	FRAME_MIN = 8 << 10,
+	BLOCK_PACKED = 4 << 10,
+	BLOCK_MIN = 16 << 10,
 };
 
 void
@@ -152,30 +156,43 @@ train(const struct segdict_sample *s, size_t cap, struct compress_dict **out)
 	return err;
 }
 
+/* The raw bytes that become want packed ones; from min to LIMIT_BLOCK_BYTES. */
 static uint32_t
-frame_for(uint64_t raw, uint64_t packed)
+length_for(uint64_t raw, uint64_t packed, uint32_t want, uint32_t min)
 {
-	uint64_t want = packed ? raw * FRAME_PACKED / packed : LIMIT_BLOCK_BYTES;
+	uint64_t n = packed ? raw * want / packed : LIMIT_BLOCK_BYTES;
 
-	return want < FRAME_MIN           ? FRAME_MIN
-	       : want > LIMIT_BLOCK_BYTES ? LIMIT_BLOCK_BYTES
-					  : (uint32_t)want;
+	if (n > LIMIT_BLOCK_BYTES)
+		return LIMIT_BLOCK_BYTES;
+	return n < min ? min : (uint32_t)n;
+}
+
+uint32_t
+segdict_frame_bytes(uint64_t raw, uint64_t packed)
+{
+	return length_for(raw, packed, FRAME_PACKED, FRAME_MIN);
+}
+
+uint32_t
+segdict_block_bytes(uint64_t raw, uint64_t packed)
+{
+	return length_for(raw, packed, BLOCK_PACKED, BLOCK_MIN);
 }
 
 int
 segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct compress_dict **dict,
-	       uint32_t *frame_bytes)
+	       uint64_t *best_raw, uint64_t *best_packed)
 {
 	struct compress_dict *best = NULL, *next = NULL;
-	uint64_t packed, raw, best_bytes, own = 0, frame_raw, frame_packed;
+	uint64_t packed, raw, best_bytes, own = 0;
 	int err = trial(s, zip, NULL, &packed, &raw);
 
 	if (err != 0)
 		return err;
 	best_bytes = raw ? packed * s->bytes / raw : 0;
-	frame_raw = raw;
-	frame_packed = packed;
-	for (size_t cap = LIMIT_SEGMENT_DICT_BYTES; err == 0 && raw && cap >= 2048; cap /= 4) {
+	*best_raw = raw;
+	*best_packed = packed;
+	for (size_t cap = LIMIT_SEGMENT_DICT_BYTES; err == 0 && raw && cap >= 2048; cap /= 2) {
 		if (cap > s->joined.n / 4)
 			continue; /* it would be the sample itself */
 		err = train(s, cap, &next);
@@ -189,8 +206,8 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 			best = next;
 			next = worse;
 			best_bytes = packed * s->bytes / raw + own;
-			frame_raw = raw;
-			frame_packed = packed;
+			*best_raw = raw;
+			*best_packed = packed;
 		}
 		compress_dict_unref(next);
 		next = NULL;
@@ -203,6 +220,5 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 		return err;
 	}
 	*dict = best;
-	*frame_bytes = frame_for(frame_raw, frame_packed);
 	return 0;
 }

@@ -29,9 +29,13 @@ int segdict_sample_add(struct segdict_sample *s, struct slice payload);
 
 /*
  * Chooses: *dict is a dictionary for compress_seal, counted for the caller, or NULL when the
- * segment is smaller without; *frame_bytes how long its frames should be. STELE_ENOMEM.
+ * segment is smaller without. *packed is what *raw bytes of the sample became. STELE_ENOMEM.
  */
 int segdict_choose(const struct segdict_sample *s, struct compressor *zip,
-		   struct compress_dict **dict, uint32_t *frame_bytes);
+		   struct compress_dict **dict, uint64_t *raw, uint64_t *packed);
+
+/* How long frames and blocks should be, in raw bytes, where raw bytes have become packed. */
+uint32_t segdict_frame_bytes(uint64_t raw, uint64_t packed);
+uint32_t segdict_block_bytes(uint64_t raw, uint64_t packed);
 
 #endif

@@ -348,7 +348,9 @@ read_sizes(struct segtile *t, struct bytes *b)
 {
 	int16_t n_stored = 0;
 
-	for (uint32_t i = 0; i < t->count && bytes_err(b) == 0; i++) {
+	if (bytes_err(b))
+		return;
+	for (uint32_t i = 0; i < t->count; i++) {
 		bool object = t->groups[t->group_of[i]].object;
 		t->size[i] = varint_take(b, object ? LIMIT_INTEGER : LIMIT_RECORD_BYTES);
 		t->inline_bytes[i] = object ? (uint32_t)varint_take(b, LIMIT_DESCRIPTOR_BYTES)

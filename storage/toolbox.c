@@ -32,6 +32,7 @@ toolbox_free(struct toolbox *t)
 	random_stream_fini(&t->random);
 	buf_fini(&t->packed);
 	buf_fini(&t->plain);
+	buf_fini(&t->salts);
 	buf_fini(&t->memo.meta);
 	buf_fini(&t->memo.salts);
 	buf_fini(&t->memo.payloads);

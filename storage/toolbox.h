@@ -20,6 +20,7 @@ struct toolbox {
 	struct random_stream random;
 	struct buf packed; /* compressed bytes on their way in or out */
 	struct buf plain;  /* decrypted or joined payloads */
+	struct buf salts;  /* expanded from a seed */
 
 	/* The section and block read last: neighbours are likely wanted next. */
 	struct section_memo {

@@ -223,8 +223,10 @@ take_blocks(struct commit *c, struct touched *t, const struct append_job *job)
 
 	for (size_t i = 0; err == 0 && i < job->n_blocks; i++) {
 		const struct append_block *b = &job->blocks[i];
-		struct frame_block blk = {
-			.count = b->count, .dict = b->dict, .raw_bytes = b->raw_bytes};
+		struct frame_block blk = {.count = b->count,
+					  .dict = b->dict,
+					  .raw_bytes = b->raw_bytes,
+					  .salts = FRAME_SALTS_SEED};
 		err = seal_block(c, t, &blk, b->packed);
 	}
 	return err;

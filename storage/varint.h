@@ -30,6 +30,18 @@ varint_take(struct bytes *b, uint64_t max)
 {
 	uint64_t v = 0;
 
+	/* one or two bytes, as nearly all are: a tile has hundreds */
+	if (b->left >= 2 && (b->p[0] < 0x80 || (b->p[1] < 0x80 && b->p[1]))) {
+		size_t n = b->p[0] < 0x80 ? 1 : 2;
+		v = n == 1 ? b->p[0] : (uint64_t)(b->p[0] & 0x7f) | (uint64_t)b->p[1] << 7;
+		b->p += n;
+		b->left -= n;
+		if (v > max) {
+			bytes_fail(b);
+			return 0;
+		}
+		return v;
+	}
 	for (unsigned shift = 0; shift < 64 && b->left; shift += 7) {
 		uint8_t c = *b->p++;
 		b->left--;

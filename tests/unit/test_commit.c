@@ -5,6 +5,7 @@
 
 #include "crypto/init.h"
 #include "crypto/merkle.h"
+#include "crypto/salt.h"
 #include "faulty_disk.h"
 #include "storage/internal.h"
 #include "suite.h"
@@ -416,6 +417,49 @@ START_TEST(a_failed_write_or_flush_makes_the_store_read_only_until_restart)
 }
 END_TEST
 
+START_TEST(each_block_of_a_large_batch_has_one_seed_that_all_its_salts_expand_from)
+{
+	enum { N = 150, BYTES = 1000 };
+	const char *payloads[N];
+	struct append_job job;
+	struct scratch s;
+	struct log *log;
+	char *text = malloc(BYTES + 1);
+	size_t next = 0;
+
+	memset(text, 'x', BYTES);
+	text[BYTES] = '\0';
+	for (int i = 0; i < N; i++)
+		payloads[i] = text;
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	ck_assert_int_eq(make_job(&s, &job, log, N, payloads, NULL), 0);
+	ck_assert_uint_gt(job.n_blocks, 1);
+	for (size_t b = 0; b < job.n_blocks; b++) {
+		const uint8_t *seed = job.blocks[b].packed.p;
+		for (uint32_t i = 0; i < job.blocks[b].count; i++) {
+			uint8_t salt[1][SALT_BYTES];
+			salt_expand(seed, i, 1, salt);
+			ck_assert_mem_eq(job.items[next++].salt, salt, sizeof salt);
+		}
+		ck_assert(b == 0 || memcmp(seed, job.blocks[b - 1].packed.p, 32) != 0);
+	}
+	ck_assert_uint_eq(next, N);
+	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
+	for (int i = 0; i < N; i++) {
+		struct record r;
+		struct arena a;
+		arena_init(&a);
+		ck_assert_int_eq(read_record(s.st, log, job.items[i].index, s.tools, &a, &r), 0);
+		ck_assert_mem_eq(r.salt, job.items[i].salt, sizeof r.salt);
+		arena_fini(&a);
+	}
+	append_job_fini(&job);
+	scratch_end(&s);
+	free(text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -431,6 +475,7 @@ main(void)
 		time_never_decreases_when_the_clock_does,
 		a_full_disk_fails_the_batch_and_what_it_would_have_repeated,
 		a_failed_write_or_flush_makes_the_store_read_only_until_restart,
+		each_block_of_a_large_batch_has_one_seed_that_all_its_salts_expand_from,
 	};
 
 	if (crypto_init() != 0)
