@@ -275,9 +275,8 @@ seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf 
 	if (err == 0)
 		err = switch_list(s, log, plan, &facts);
 	if (err != 0) {
-		if (key_id)
-			(void)drop_keys(st, &key_id, 1); /* else the next start drops it */
-		return err;
+		int e = key_id ? drop_keys(st, &key_id, 1) : 0; /* else the next start does */
+		return e == STELE_EIO ? e : err;
 	}
 	atomic_fetch_add(&st->segments_sealed, 1);
 	atomic_fetch_add(&st->sealed_payload_bytes, facts.payload_bytes);
@@ -408,6 +407,17 @@ tend_keys(struct sealer *s, struct store *st)
 	return err;
 }
 
+/* What an error of writing means for the store. */
+static int
+judge(struct store *st, int err)
+{
+	if (err == STELE_EIO && !atomic_exchange(&st->read_only, true))
+		store_say(st, STORE_ERROR,
+			  "a write or flush while sealing failed: the store is read-only until "
+			  "restart; check the disk");
+	return err;
+}
+
 int
 store_seal_due(struct store *st)
 {
@@ -423,11 +433,7 @@ store_seal_due(struct store *st)
 	if (did == 0)
 		did = tend_keys(s, st);
 	pthread_mutex_unlock(&s->mu);
-	if (did == STELE_EIO && !atomic_exchange(&st->read_only, true))
-		store_say(st, STORE_ERROR,
-			  "a write or flush while sealing failed: the store is read-only until "
-			  "restart; check the disk");
-	return did;
+	return judge(st, did);
 }
 
 void
@@ -451,7 +457,7 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 		err = seal_one(s, log, true, why);
 		pthread_mutex_unlock(&s->mu);
 	}
-	return err;
+	return judge(st, err);
 }
 
 /* --- at start ---------------------------------------------------------------------- */
