@@ -2,7 +2,7 @@
  * One flipped bit, anywhere in a data directory: bitflip [STRIDE [DENSE [FILE]]].
  *
  * A small store is made: several logs, full tiles, keys in a run, a dictionary,
- * a catalogue, two WAL files; once closed in order and once killed with the
+ * sealed segments, a catalogue, two WAL files; once closed in order and once killed with the
  * catalogue behind. Then one bit of one file is flipped, the store opened in a
  * child, and the answer must be one of:
  *
@@ -33,7 +33,7 @@
 #include "storage/internal.h"
 #include "storage/read.h"
 
-enum { MAX_FILES = 32, LOGS = 3, RECORDS = 300, SMALL_BYTES = 2048, CHILD_SECONDS = 120 };
+enum { MAX_FILES = 64, LOGS = 3, RECORDS = 300, SMALL_BYTES = 2048, CHILD_SECONDS = 120 };
 enum outcome { REFUSED = 10, WHOLE = 11, PARTLY = 12, WRONG = 13 };
 
 struct file {
@@ -257,6 +257,19 @@ spill_keys(struct store *st)
 			      st->position.hash) == 0);
 }
 
+/* Everything of a log so far into segments. */
+static void
+seal_log(struct store *st, int i)
+{
+	struct buf why;
+	struct log *log;
+
+	buf_init(&why);
+	CHECK(store_log_find(st, slice_str(g.logs[i].name), &log) == 0);
+	CHECK(store_seal_log(st, log, &why) == 0);
+	buf_fini(&why);
+}
+
 static void
 make_store(bool killed)
 {
@@ -276,6 +289,8 @@ make_store(bool killed)
 	spill_keys(st);
 	CHECK(store_maintain(st) == 0);
 	CHECK(st->keys.n_runs == 1);
+	seal_log(st, 0);
+	seal_log(st, 1);
 	fill_log(st, 0, RECORDS - 20, RECORDS); /* the first brings the dictionary */
 	fill_log(st, 2, 0, 5);
 	CHECK(store_maintain(st) == 0);
