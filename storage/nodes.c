@@ -109,6 +109,77 @@ load_tile(struct node_source *s, unsigned level, uint64_t n)
 	return err;
 }
 
+/* Root of a full level-0 tile, from memory; false when it is not full. */
+static bool
+full_root(struct log *log, uint64_t n, uint8_t root[32])
+{
+	bool full;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	full = n < log->tree.up[0].n;
+	if (full)
+		memcpy(root, log->tree.up[0].hash[n], 32);
+	pthread_rwlock_unlock(&log->store->lock);
+	return full;
+}
+
+/* What the toolbox's part lacks for a node of tile n, out of the segment that holds the tile. */
+static int
+fill_part(struct node_source *s, struct segment *segment, uint64_t n, unsigned h, unsigned i,
+	  const uint8_t root[32])
+{
+	struct tilepart *p = &s->tools->part;
+	uint8_t hashes[TILEPART_GROUP][32];
+	unsigned group;
+	int err = 0;
+
+	if (!tilepart_is(p, s->log->id, n, root)) {
+		err = segment_nodes(segment, n, hashes);
+		if (err == 0)
+			err = tilepart_take_nodes(p, s->log->id, n, (const uint8_t(*)[32])hashes,
+						  root, s->tools->sha);
+	}
+	if (err != 0 || h >= 4)
+		return err;
+	group = tilepart_group(h, i);
+	err = segment_leaves(segment, n * TREE_TILE + group * TILEPART_GROUP, TILEPART_GROUP,
+			     hashes);
+	if (err == 0)
+		err = tilepart_take_group(p, group, (const uint8_t(*)[32])hashes, s->tools->sha);
+	return err;
+}
+
+/*
+ * A node of a full tile that a segment holds whole, from a sixteenth of the tile:
+ * STELE_ENOTFOUND when there is no such segment; else errors as node_get.
+ */
+static int
+part_get(struct node_source *s, uint64_t n, unsigned h, unsigned i, uint8_t out[32])
+{
+	struct tilepart *p = &s->tools->part;
+	struct segment *segment;
+	struct location l;
+	uint8_t root[32];
+	int err;
+
+	if (!full_root(s->log, n, root))
+		return STELE_ENOTFOUND;
+	if (tilepart_is(p, s->log->id, n, root) && tilepart_node(p, h, i, out))
+		return 0;
+	locate(s->log, n * TREE_TILE, &l);
+	if (s->cached || !l.sealed || l.segment.first + l.segment.count < (n + 1) * TREE_TILE)
+		return STELE_ENOTFOUND;
+	err = location_open(s->log, &l, s->tools, &segment);
+	if (err != 0)
+		return location_moved(s->log, n * TREE_TILE, &l) ? STELE_ENOTFOUND : err;
+	err = fill_part(s, segment, n, h, i, root);
+	segment_unref(segment);
+	if (err != 0)
+		return read_damaged(s->log, n * TREE_TILE, "the entry hashes of a tile");
+	CHECK(tilepart_node(p, h, i, out));
+	return 0;
+}
+
 int
 node_get(void *source, unsigned height, uint64_t index, uint8_t out[32])
 {
@@ -121,7 +192,11 @@ node_get(void *source, unsigned height, uint64_t index, uint8_t out[32])
 		int err;
 		if (tilecache_get(s->st->tiles, s->log->id, level, n, h, i, out))
 			return 0;
-		err = load_tile(s, level, n);
+		err = level == 0 ? part_get(s, n, h, i, out) : STELE_ENOTFOUND;
+		if (err == 0)
+			return 0;
+		if (err == STELE_ENOTFOUND)
+			err = load_tile(s, level, n);
 		if (err != 0)
 			return err;
 	}

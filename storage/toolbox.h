@@ -12,6 +12,7 @@
 #include "storage/frame.h"
 #include "storage/segblock.h"
 #include "storage/segtile.h"
+#include "storage/tilepart.h"
 #include "storage/wal.h"
 
 struct toolbox {
@@ -32,6 +33,8 @@ struct toolbox {
 		uint32_t block, block_ordinal; /* and the ordinal of its first record */
 		struct buf salts, payloads;
 	} memo;
+
+	struct tilepart part; /* of a sealed tile: hashes verified last */
 
 	/* The same of the segment read last, each part only within the part before. */
 	struct segment_memo {
