@@ -145,7 +145,7 @@ def memory(bench):
 
 
 def read(bench):
-    """One inclusion proof and one record per GET, of records drawn at random."""
+    """One inclusion proof and one record per GET, drawn at random, unsealed and sealed."""
     n = min(READ_RECORDS, bench.memory_records)
 
     def measure(stele):
@@ -157,14 +157,18 @@ def read(bench):
         paths = [f"/api/v1/logs/{stele.LOG}/proof/inclusion?index={{}}&size={size}",
                  f"/api/v1/logs/{stele.LOG}/records/{{}}"]
         gets = ["--get", 16384, "--indexes", f"1:{size - 1}", "--path"]
-        pairs = [[], []]
-        for _ in range(bench.rounds):
-            for path, got in zip(paths, pairs):
-                got.append(beside_echo(bench, stele, 64, *gets, path))
-        return pairs
+        found = {}
+        for state in ("unsealed", "sealed"):
+            if state == "sealed":
+                stele.ask("POST", f"/api/v1/logs/{stele.LOG}/seal", b"")
+            for _ in range(bench.rounds):
+                for name, path in zip(("inclusion proof", "record"), paths):
+                    found.setdefault(f"{name}, {state}", []).append(
+                        beside_echo(bench, stele, 64, *gets, path))
+        return found
 
-    for name, got in zip(("inclusion proof", "record"), with_stele(bench, measure)):
-        yield row_of(f"GET {name}, 64 connections", "answers/s", got, 0.5, "requests_per_s")
+    for name, got in with_stele(bench, measure).items():
+        yield row_of(f"GET {name}", "answers/s", got, 0.5, "requests_per_s")
 
 
 WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read)}

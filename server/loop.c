@@ -85,18 +85,6 @@ submit_pending(struct loop *l)
 }
 
 static void
-on_check(uv_check_t *h)
-{
-	submit_pending(h->data);
-}
-
-static void
-on_prepare(uv_prepare_t *h)
-{
-	submit_pending(h->data);
-}
-
-static void
 take_done(struct loop *l)
 {
 	struct request *r, *next;
@@ -147,6 +135,103 @@ loop_work(struct request *r)
 
 	c->work.data = c;
 	CHECK(uv_queue_work(&r->loop->uv, &c->work, on_work, on_work_done) == 0);
+}
+
+/* --- brief work: an iteration's worth of it together ------------------------------ */
+
+/* Requests for one worker, in order. */
+struct brief {
+	uv_work_t work;
+	struct loop *l;
+	struct request *first;
+	bool worked;
+};
+
+static void
+on_brief(uv_work_t *w)
+{
+	struct brief *b = w->data;
+	struct kit_pool *kits = &b->l->server->kits;
+	struct kit *kit = kit_take(kits);
+
+	b->worked = kit != NULL;
+	if (!kit)
+		return;
+	for (struct request *r = b->first; r; r = r->next)
+		r->work(r, kit);
+	kit_put(kits, kit);
+}
+
+static void
+on_brief_done(uv_work_t *w, int status)
+{
+	struct brief *b = w->data;
+	struct request *r, *next;
+
+	CHECK(status == 0);
+	for (r = b->first; r; r = next) {
+		next = r->next;
+		if (b->worked)
+			r->then(r);
+		else
+			reply_err(r, STELE_ENOMEM);
+	}
+	free(b);
+}
+
+/* The first n of what waits become one worker's. */
+static void
+queue_brief(struct loop *l, size_t n)
+{
+	struct brief *b = calloc(1, sizeof *b);
+	struct request *last = l->brief;
+
+	CHECK(b); /* some 150 bytes: a loop without them cannot go on */
+	b->work.data = b;
+	b->l = l;
+	b->first = l->brief;
+	for (size_t i = 1; i < n; i++)
+		last = last->next;
+	l->brief = last->next;
+	last->next = NULL;
+	l->n_brief -= n;
+	CHECK(uv_queue_work(&l->uv, &b->work, on_brief, on_brief_done) == 0);
+}
+
+static void
+submit_brief(struct loop *l)
+{
+	size_t parts = l->n_brief > LOOP_BRIEF_ALONE ? LOOP_BRIEF_PARTS : 1;
+
+	for (; l->n_brief; parts--)
+		queue_brief(l, (l->n_brief + parts - 1) / parts);
+	l->brief = NULL;
+	l->brief_end = &l->brief;
+}
+
+void
+loop_work_briefly(struct request *r)
+{
+	struct loop *l = r->loop;
+
+	r->next = NULL;
+	*l->brief_end = r;
+	l->brief_end = &r->next;
+	l->n_brief++;
+}
+
+static void
+on_check(uv_check_t *h)
+{
+	submit_pending(h->data);
+	submit_brief(h->data);
+}
+
+static void
+on_prepare(uv_prepare_t *h)
+{
+	submit_pending(h->data);
+	submit_brief(h->data);
 }
 
 /* --- requests ------------------------------------------------------------------ */
@@ -288,6 +373,7 @@ loop_new(struct loop **out, struct server *server, int fd)
 	l->server = server;
 	l->pending_end = &l->pending;
 	l->done_end = &l->done;
+	l->brief_end = &l->brief;
 	pthread_mutex_init(&l->lock, NULL);
 	set_date(l);
 	l->kit = kit_new();

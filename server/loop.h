@@ -25,6 +25,8 @@ enum {
 	LOOP_TICK_MS = 250,       /* how late a deadline may be noticed */
 	LOOP_POOL_REQUESTS = 512, /* idle requests kept for reuse */
 	LOOP_SCRATCH_BYTES = 65536,
+	LOOP_BRIEF_PARTS = 2, /* of an iteration's brief work: side by side on two cores */
+	LOOP_BRIEF_ALONE = 4, /* so few are not worth dividing */
 };
 
 struct loop {
@@ -42,7 +44,9 @@ struct loop {
 	struct request *pool;
 	size_t n_pool;
 	struct append_job *pending, **pending_end; /* to be submitted this iteration */
-	struct kit *kit;                           /* the loop thread's own */
+	struct request *brief, **brief_end;        /* for workers, this iteration */
+	size_t n_brief;
+	struct kit *kit; /* the loop thread's own */
 
 	pthread_mutex_t lock;
 	struct request *done, **done_end; /* answered by the writer; under lock */
@@ -80,5 +84,11 @@ void loop_submit(struct request *r);
 
 /* Runs r->work(r, kit) on a worker thread; r->then(r) follows on this loop. */
 void loop_work(struct request *r);
+
+/*
+ * The same for work of microseconds, such as one read: what an iteration gathers of it
+ * goes to the workers in a few parts, because waking one costs as much as the work.
+ */
+void loop_work_briefly(struct request *r);
 
 #endif

@@ -198,7 +198,7 @@ res_proofs_inclusion(struct request *r)
 			return;
 		}
 	}
-	loop_work(r);
+	loop_work_briefly(r);
 }
 
 /* --- consistency ---------------------------------------------------------------------- */
@@ -290,5 +290,5 @@ res_proofs_consistency(struct request *r)
 	}
 	r->work = consistency_work;
 	r->then = consistency_then;
-	loop_work(r);
+	loop_work_briefly(r);
 }

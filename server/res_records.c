@@ -202,5 +202,5 @@ res_records_get(struct request *r)
 	r->state = g;
 	r->work = work;
 	r->then = then_drop;
-	loop_work(r);
+	loop_work_briefly(r);
 }

@@ -89,5 +89,5 @@ res_tiles_get(struct request *r)
 	r->state = g;
 	r->work = work;
 	r->then = then;
-	loop_work(r);
+	loop_work_briefly(r);
 }
