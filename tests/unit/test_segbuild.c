@@ -248,7 +248,7 @@ spoiler_next(void *ctx, struct segment_record *r)
 		r->time_ns++;
 		break;
 	case 3:
-		r->ctl--;
+		r->ctl++;
 		break;
 	case 4:
 		r->writer = slice_str("someone");
