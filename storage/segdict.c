@@ -24,9 +24,9 @@ enum {
 	 * these make it some 3 us and 5 us where events pack 7-fold (8 KiB of CloudTrail) as
 	 * where they pack 36-fold (32 KiB of Windows events).
 	 */
-	FRAME_PACKED = 1 << 10,
-	FRAME_MIN = 8 << 10,
-	BLOCK_PACKED = 4 << 10,
+	FRAME_PACKED = 768,
+	FRAME_MIN = 4 << 10,
+	BLOCK_PACKED = 3 << 10,
 	BLOCK_MIN = 16 << 10,
 };
 
