@@ -73,11 +73,11 @@ START_TEST(a_seed_takes_the_place_of_salts_that_follow_each_other_and_of_no_othe
 	memset(other, 2, 32);
 	salt_expand(seed, 0, 30, salts);
 	buf_init(&plain);
-	/* 0..9 of one seed, a gap, 20..29 of it, two of another, three without */
+	/* 0..9 of one seed, a gap, 20..29 of it, two of another, eight without */
 	for (uint32_t i = 0; i < 30; i++) {
 		bool first_seed = i < 20;
 		r.seed = first_seed ? seed : i < 22 ? other : NULL;
-		r.seed_ordinal = i < 10 ? i : i < 20 ? i + 10 : i;
+		r.seed_ordinal = i < 10 ? i : i + 10; /* the other's go on where these end */
 		if (r.seed)
 			salt_expand(r.seed, r.seed_ordinal, 1, &r.salt);
 		else

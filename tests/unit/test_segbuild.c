@@ -181,6 +181,13 @@ other_leaf(struct fixture *f, struct segment_plan *p)
 	f->leaves[600][7] ^= 1;
 }
 
+static void
+other_last_leaf(struct fixture *f, struct segment_plan *p)
+{
+	(void)p;
+	f->leaves[890][7] ^= 1; /* in a tile that is not full: no node tells */
+}
+
 START_TEST(a_plan_or_a_source_that_is_wrong_leaves_nothing)
 {
 	struct fixture f;
@@ -209,6 +216,8 @@ START_TEST(records_that_are_not_those_of_the_tree_are_never_published)
 	ck_assert_int_eq(build_wrong(&f, other_tree), STELE_EDAMAGED);
 	ck_assert_int_eq(build_wrong(&f, other_leaf), STELE_EDAMAGED);
 	f.leaves[600][7] ^= 1;
+	ck_assert_int_eq(build_wrong(&f, other_last_leaf), STELE_EDAMAGED);
+	f.leaves[890][7] ^= 1;
 	fixture_fini(&f);
 }
 END_TEST
@@ -288,6 +297,27 @@ START_TEST(one_wrong_field_of_one_record_is_found)
 }
 END_TEST
 
+/*
+ * Entries that were hashed with a wrong ctl: leaves, chain and root agree, and only the rule that
+ * each entry points to the control entry before it tells.
+ */
+START_TEST(entries_that_point_past_a_control_entry_are_refused)
+{
+	struct segment_facts facts;
+	struct merkle_frontier before;
+	struct segment_plan plan;
+	struct fixture f;
+
+	fixture_init(&f, 1000);
+	f.ctl[700] = 0;
+	fixture_hash(&f);
+	fixture_plan(&f, 256, 1000, &before, &plan);
+	ck_assert_int_eq(fixture_build_plan(&f, &plan, &facts), STELE_EDAMAGED);
+	ck_assert_uint_eq(files_in(f.folder.dir), 0);
+	fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(a_segment_verifies_again_and_a_frontier_of_another_size_is_refused)
 {
 	struct segment_facts facts;
@@ -362,6 +392,7 @@ main(void)
 		a_plan_or_a_source_that_is_wrong_leaves_nothing,
 		records_that_are_not_those_of_the_tree_are_never_published,
 		one_wrong_field_of_one_record_is_found,
+		entries_that_point_past_a_control_entry_are_refused,
 		a_segment_verifies_again_and_a_frontier_of_another_size_is_refused,
 		a_full_disk_or_a_file_too_long_leaves_nothing,
 		memory_does_not_grow_with_the_segment,

@@ -177,6 +177,32 @@ START_TEST(a_record_that_no_entry_can_have_is_refused)
 }
 END_TEST
 
+START_TEST(blocks_that_hold_more_or_fewer_records_than_the_tile_are_refused)
+{
+	struct segtile t = {0}, read = {0};
+	struct segment_record r;
+	struct buf b;
+
+	buf_init(&b);
+	for (uint32_t n = 0; n < 4; n++) {
+		buf_reset(&b);
+		segtile_reset(&t);
+		for (uint64_t i = 0; i < 2; i++) {
+			fixture_record(&f, i, &r);
+			ck_assert_int_eq(segtile_add(&t, &r), 0);
+		}
+		if (n)
+			segtile_add_block(&t, n, 99);
+		ck_assert_int_eq(segtile_write(&t, f.t->zip, &b), 0);
+		ck_assert_int_eq(segtile_read(&read, 2, f.t->zip, buf_slice(&b)),
+				 n == 2 ? 0 : STELE_ESYNTAX);
+	}
+	segtile_fini(&t);
+	segtile_fini(&read);
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(cut_or_changed_columns_are_refused_or_read_as_what_they_now_say)
 {
 	uint8_t *fence = fence_new();
@@ -231,6 +257,7 @@ main(void)
 	tcase_add_test(c, columns_give_back_every_field);
 	tcase_add_test(c, alternating_writers_are_packed_and_a_quiet_tile_is_a_few_bytes);
 	tcase_add_test(c, a_record_that_no_entry_can_have_is_refused);
+	tcase_add_test(c, blocks_that_hold_more_or_fewer_records_than_the_tile_are_refused);
 	tcase_add_test(c, cut_or_changed_columns_are_refused_or_read_as_what_they_now_say);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
