@@ -1,6 +1,8 @@
 /*
  * The sample is packed with each candidate as the segment would be, and the result
- * scaled up to the whole segment: the dictionary counts as it will lie in the file.
+ * scaled up to the whole segment: the dictionary counts as it will lie in the file. Where the
+ * sample is not everything, its last eighth is kept from training and is what is packed: a
+ * dictionary packs what it was made of ever so well. What was chosen is trained again on all.
  */
 #include "storage/segdict.h"
 
@@ -13,20 +15,20 @@
 enum {
 	/*
 	 * Thinning leaves half of it at worst. Of Windows events 0.7 MiB make a dictionary of
-	 * 112 KiB so poor that the segment grows by a quarter; 1.5 and 3 MiB do as well as 8.
+	 * 112 KiB so poor that the segment grows by a quarter; 1.5 and 3 MiB do nearly as well
+	 * as 8.
 	 */
-	SAMPLE_BYTES = 3 << 20,
-	SAMPLE_MAX = 8192,       /* of one payload */
-	TRIAL_BYTES = 512 << 10, /* of the sample are packed per candidate */
+	SAMPLE_BYTES = 4 << 20,
+	SAMPLE_MAX = 8192, /* of one payload */
 	TRIAL_FRAME = 16 << 10,
 	/*
 	 * A cold read opens one block and unpacks one of its frames. Longer ones pack better;
 	 * these make it some 3 us and 5 us where events pack 7-fold (8 KiB of CloudTrail) as
 	 * where they pack 36-fold (32 KiB of Windows events).
 	 */
-	FRAME_PACKED = 1 << 10,
-	FRAME_MIN = 8 << 10,
-	BLOCK_PACKED = 4 << 10,
+	FRAME_PACKED = 896,
+	FRAME_MIN = 4 << 10,
+	BLOCK_PACKED = 3 << 10,
 	BLOCK_MIN = 16 << 10,
 };
 
@@ -92,32 +94,47 @@ segdict_sample_add(struct segdict_sample *s, struct slice payload)
 	return s->joined.err;
 }
 
-/* Bytes that the sample's first TRIAL_BYTES pack into; *raw are what they were. */
+/* How many payloads are trained on, from the first; and the first of those that are packed. */
+static size_t
+training(const struct segdict_sample *s)
+{
+	return s->stride == 1 ? s->n : s->n - s->n / 8;
+}
+
+static size_t
+trial_from(const struct segdict_sample *s)
+{
+	return s->stride == 1 ? 0 : training(s);
+}
+
+/* What the trial's payloads pack into; *raw are what they were. */
 static int
 trial(const struct segdict_sample *s, struct compressor *zip, const struct compress_dict *dict,
       uint64_t *packed, uint64_t *raw)
 {
-	size_t cap = compress_bound(TRIAL_FRAME + SAMPLE_MAX), n;
+	size_t cap = compress_bound(TRIAL_FRAME + SAMPLE_MAX), n, from = 0, to;
 	uint8_t *out = malloc(cap);
-	uint64_t got = 0;
-	size_t from = 0, to = 0;
+	uint64_t got = 0, taken = 0;
 	int err = out ? 0 : STELE_ENOMEM;
 
-	for (size_t i = 0; err == 0 && i < s->n && from < TRIAL_BYTES; i++) {
+	for (size_t i = 0; i < trial_from(s); i++)
+		from += s->sizes[i];
+	to = from;
+	for (size_t i = trial_from(s); err == 0 && i < s->n; i++) {
 		to += s->sizes[i];
 		if (to - from < TRIAL_FRAME && i + 1 < s->n)
 			continue;
 		err = compress_seal(zip, dict, slice_of(s->joined.p + from, to - from), out, cap,
 				    &n);
-		if (err == 0)
-			got += n;
+		got += err == 0 ? n : 0;
+		taken += to - from;
 		from = to;
 	}
 	free(out);
 	if (err != 0)
 		return err;
 	*packed = got;
-	*raw = from;
+	*raw = taken;
 	return 0;
 }
 
@@ -136,14 +153,16 @@ cost(struct compressor *zip, const struct compress_dict *dict, uint64_t *out)
 	return err;
 }
 
-/* A dictionary of at most cap bytes; NULL when the sample is too small or too alike for one. */
+/* A dictionary of at most cap bytes from the first n payloads; NULL when they are too few or too
+ * alike for one. */
 static int
-train(const struct segdict_sample *s, size_t cap, struct compress_dict **out)
+train(const struct segdict_sample *s, size_t n_payloads, size_t cap, struct compress_dict **out)
 {
 	uint8_t *bytes = malloc(cap);
 	size_t n;
-	int err = bytes ? compress_train(bytes, cap, &n, s->joined.p, s->sizes, (unsigned)s->n)
-			: STELE_ENOMEM;
+	int err =
+		bytes ? compress_train(bytes, cap, &n, s->joined.p, s->sizes, (unsigned)n_payloads)
+		      : STELE_ENOMEM;
 
 	*out = NULL;
 	if (err == 0) {
@@ -185,6 +204,7 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 {
 	struct compress_dict *best = NULL, *next = NULL;
 	uint64_t packed, raw, best_bytes, own = 0;
+	size_t best_cap = 0;
 	int err = trial(s, zip, NULL, &packed, &raw);
 
 	if (err != 0)
@@ -195,7 +215,7 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 	for (size_t cap = LIMIT_SEGMENT_DICT_BYTES; err == 0 && raw && cap >= 2048; cap /= 2) {
 		if (cap > s->joined.n / 4)
 			continue; /* it would be the sample itself */
-		err = train(s, cap, &next);
+		err = train(s, training(s), cap, &next);
 		if (err != 0 || !next)
 			break;
 		err = trial(s, zip, next, &packed, &raw);
@@ -206,6 +226,7 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 			best = next;
 			next = worse;
 			best_bytes = packed * s->bytes / raw + own;
+			best_cap = cap;
 			*best_raw = raw;
 			*best_packed = packed;
 		}
@@ -213,6 +234,14 @@ segdict_choose(const struct segdict_sample *s, struct compressor *zip, struct co
 		next = NULL;
 		if (best && own < best_bytes / 50)
 			break; /* a smaller one cannot save much */
+	}
+	if (err == 0 && best && training(s) < s->n) {
+		err = train(s, s->n, best_cap, &next);
+		if (next) {
+			compress_dict_unref(best);
+			best = next;
+			next = NULL;
+		}
 	}
 	if (err != 0) {
 		compress_dict_unref(next);

@@ -343,21 +343,38 @@ read_times(struct segtile *t, struct bytes *b)
 		bytes_fail(b);
 }
 
+/* An object's size and the length of its descriptor, in turn. */
+static void
+read_object_sizes(struct segtile *t, struct bytes *b, uint32_t from, uint32_t n)
+{
+	for (uint32_t i = from; i < from + n; i++) {
+		t->size[i] = varint_take(b, LIMIT_INTEGER);
+		t->inline_bytes[i] = (uint32_t)varint_take(b, LIMIT_DESCRIPTOR_BYTES);
+		if (t->inline_bytes[i] == 0)
+			bytes_fail(b);
+	}
+}
+
 static void
 read_sizes(struct segtile *t, struct bytes *b)
 {
 	int16_t n_stored = 0;
+	uint32_t i = 0;
 
 	if (bytes_err(b))
 		return;
-	for (uint32_t i = 0; i < t->count; i++) {
-		bool object = t->groups[t->group_of[i]].object;
-		t->size[i] = varint_take(b, object ? LIMIT_INTEGER : LIMIT_RECORD_BYTES);
-		t->inline_bytes[i] = object ? (uint32_t)varint_take(b, LIMIT_DESCRIPTOR_BYTES)
-					    : (uint32_t)t->size[i];
-		if (object && t->inline_bytes[i] == 0)
-			bytes_fail(b);
-		t->stored[i] = segtile_stores(object, t->size[i]) ? n_stored++ : -1;
+	for (uint32_t k = 0; k < t->n_groups; k++) {
+		const struct segtile_group *g = &t->groups[k];
+		uint32_t end = i + g->count;
+		if (g->object) {
+			read_object_sizes(t, b, i, g->count);
+		} else {
+			varint_take_many(b, LIMIT_RECORD_BYTES, g->count, t->size + i);
+			for (uint32_t n = i; n < end; n++)
+				t->inline_bytes[n] = (uint32_t)t->size[n];
+		}
+		for (; i < end; i++)
+			t->stored[i] = segtile_stores(g->object, t->size[i]) ? n_stored++ : -1;
 	}
 	buf_put_slice(&t->commitments, bytes_take(b, (size_t)n_stored * 32));
 }

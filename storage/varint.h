@@ -30,18 +30,6 @@ varint_take(struct bytes *b, uint64_t max)
 {
 	uint64_t v = 0;
 
-	/* one or two bytes, as nearly all are: a tile has hundreds */
-	if (b->left >= 2 && (b->p[0] < 0x80 || (b->p[1] < 0x80 && b->p[1]))) {
-		size_t n = b->p[0] < 0x80 ? 1 : 2;
-		v = n == 1 ? b->p[0] : (uint64_t)(b->p[0] & 0x7f) | (uint64_t)b->p[1] << 7;
-		b->p += n;
-		b->left -= n;
-		if (v > max) {
-			bytes_fail(b);
-			return 0;
-		}
-		return v;
-	}
 	for (unsigned shift = 0; shift < 64 && b->left; shift += 7) {
 		uint8_t c = *b->p++;
 		b->left--;
@@ -56,6 +44,33 @@ varint_take(struct bytes *b, uint64_t max)
 	}
 	bytes_fail(b);
 	return 0;
+}
+
+/* Takes n of them: hundreds a tile, of one or two bytes nearly all. */
+static inline void
+varint_take_many(struct bytes *b, uint64_t max, uint32_t n, uint64_t *out)
+{
+	for (uint32_t i = 0; i < n;) {
+		const uint8_t *p = b->p, *end = p + b->left;
+		for (; i < n && end - p >= 2; i++) {
+			uint64_t v = p[0];
+			size_t length = 1;
+			if (v >= 0x80) {
+				v = (v & 0x7f) | (uint64_t)p[1] << 7;
+				length = 2;
+				if (p[1] >= 0x80 || p[1] == 0)
+					break;
+			}
+			if (v > max)
+				break;
+			out[i] = v;
+			p += length;
+		}
+		b->left = (size_t)(end - p);
+		b->p = p;
+		if (i < n)
+			out[i++] = varint_take(b, max);
+	}
 }
 
 /* Signed ones, small whatever their sign: 0, -1, 1, -2, … as 0, 1, 2, 3, … */

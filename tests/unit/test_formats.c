@@ -15,6 +15,7 @@
 #include "proto/keystatement.h"
 #include "proto/policy.h"
 #include "proto/proof.h"
+#include "storage/manifest.h"
 
 #ifndef STELE_SOURCE_ROOT /* meson gives the absolute path */
 #define STELE_SOURCE_ROOT "."
@@ -314,6 +315,42 @@ START_TEST(proofs_are_as_documented_and_hold)
 }
 END_TEST
 
+START_TEST(a_segment_manifest_is_as_documented)
+{
+	struct segment_facts f = {.log_id = 1,
+				  .origin = ORIGIN,
+				  .count = LEAVES,
+				  .generation = 2,
+				  .data_key_id = 7,
+				  .file_bytes = 24576,
+				  .first_time_ns = BORN_NS,
+				  .last_time_ns = BORN_NS + INT64_C(1500000000) * (LEAVES - 1),
+				  .software = "steled/0.1.0"},
+			     got;
+	const struct signer *s = key;
+	struct buf text = {0}, manifest = {0};
+	struct note parsed;
+
+	for (size_t i = 0; i < LEAVES; i++)
+		f.payload_bytes += payload_of(i).n;
+	sha256_hash(h, f.prev, slice_of("", 0));
+	memcpy(f.last, leaf[LEAVES - 1], sizeof f.last);
+	ck_assert_int_eq(merkle_root_at(h, node, NULL, LEAVES, f.root), 0);
+	memset(f.file_hash, 0x11, sizeof f.file_hash);
+	for (int i = 0; i < SEGMENT_PARTS; i++)
+		memset(f.part[i], 0x21 + i, sizeof f.part[i]);
+	ck_assert_int_eq(manifest_put(&text, &f, slice_str("0-4.1\n")), 0);
+	sign_note(&manifest, buf_slice(&text), &s, 1);
+	expect("segment manifest", buf_slice(&manifest));
+	ck_assert_int_eq(sign_verify_note(signer_vkey(key), 1, buf_slice(&manifest), &parsed, NULL),
+			 0);
+	ck_assert_int_eq(manifest_parse(&got, NULL, parsed.text), 0);
+	ck_assert_mem_eq(&got, &f, sizeof f);
+	buf_fini(&text);
+	buf_fini(&manifest);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -329,6 +366,7 @@ main(void)
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);
+	tcase_add_test(t, a_segment_manifest_is_as_documented);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
