@@ -20,6 +20,7 @@ enum {
 	PREWRITE_BYTES = 1 << 20,
 	PACED_BYTES = 128 << 10, /* a flush of these delays another by some 0.2 ms */
 	PACED_PAUSE_NS = 2000000,
+	PACED_LEAD = 4, /* a quarter more than what is used meanwhile is ahead of it */
 	HEADER_HASHED = 64,
 };
 
@@ -51,24 +52,32 @@ flush_error(void)
 	return errno == ENOSPC || errno == EDQUOT ? STELE_ENOSPACE : STELE_EIO;
 }
 
-/* After a paced step: flushed, then a pause for the commits that share the disk. */
+/*
+ * After a paced step that ends at `done`: flushed, then a pause for the commits
+ * that share the disk. Commits that come faster than that would find no file at
+ * the end of theirs, and wait for all that is missing at once.
+ */
 static int
-pause_after_step(int fd, const atomic_bool *hurry)
+pause_after_step(int fd, const struct walfile_pace *pace, uint64_t done)
 {
 	const struct timespec pause = {0, PACED_PAUSE_NS};
+	uint64_t used;
 
-	if (!hurry || atomic_load(hurry))
+	if (!pace || atomic_load(&pace->hurry))
 		return 0;
 	if (fdatasync(fd) != 0)
 		return flush_error();
-	nanosleep(&pause, NULL);
+	used = atomic_load_explicit(&pace->bytes, memory_order_relaxed);
+	if (done >= used + used / PACED_LEAD)
+		nanosleep(&pause, NULL);
 	return 0;
 }
 
 static int
-prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic_bool *hurry)
+prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN],
+	 const struct walfile_pace *pace)
 {
-	uint64_t step = hurry ? PACED_BYTES : PREWRITE_BYTES;
+	uint64_t step = pace ? PACED_BYTES : PREWRITE_BYTES;
 	uint8_t *zeros = calloc(1, PREWRITE_BYTES);
 	int err = 0, e;
 
@@ -80,7 +89,7 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic
 	for (uint64_t at = 0; err == 0 && at < bytes; at += step) {
 		err = file_pwrite(fd, zeros, bytes - at < step ? bytes - at : step, at);
 		if (err == 0)
-			err = pause_after_step(fd, hurry);
+			err = pause_after_step(fd, pace, at + step);
 	}
 	free(zeros);
 	if (err == 0)
@@ -92,7 +101,7 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic
 
 int
 walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
-	       const atomic_bool *hurry, struct sha256 *h)
+	       const struct walfile_pace *pace, struct sha256 *h)
 {
 	char path[PATH_MAX], tmp[PATH_MAX + 8];
 	uint8_t header[FRAME_ALIGN];
@@ -105,7 +114,7 @@ walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarn
 	if (fd < 0)
 		return stele_err_from_errno(errno);
 	header_write(header, number, bytes, incarnation, h);
-	err = prewrite(fd, bytes, header, hurry);
+	err = prewrite(fd, bytes, header, pace);
 	if (err == 0 && rename(tmp, path) != 0)
 		err = stele_err_from_errno(errno);
 	if (err == 0)
