@@ -180,7 +180,7 @@ store_new(struct store **out, const struct store_options *opts)
 	if (err == 0) {
 		st->upkeep = toolbox_new();
 		st->tiles = tilecache_new();
-		err = st->upkeep && st->tiles ? commit_new(&st->commit) : STELE_ENOMEM;
+		err = st->upkeep && st->tiles ? commit_new(&st->commit, st) : STELE_ENOMEM;
 	}
 	if (err == 0 && snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)
 		err = STELE_ELIMIT;

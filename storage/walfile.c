@@ -74,8 +74,7 @@ pause_after_step(int fd, const struct walfile_pace *pace, uint64_t done)
 }
 
 static int
-prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN],
-	 const struct walfile_pace *pace)
+prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const struct walfile_pace *pace)
 {
 	uint64_t step = pace ? PACED_BYTES : PREWRITE_BYTES;
 	uint8_t *zeros = calloc(1, PREWRITE_BYTES);

@@ -26,8 +26,8 @@ int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
  * Makes file `number` of `bytes` bytes, all written and flushed, under a
  * temporary name first. With pace not NULL it writes in small flushed steps so
  * that commits to the file before it hardly wait, with pauses while it is well
- * ahead of them, and with neither once there is hurry. Returns its descriptor (read and write), or an error:
- * STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
+ * ahead of them, and with neither once there is hurry. Returns its descriptor (read and write), or
+ * an error: STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
  */
 int walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
 		   const struct walfile_pace *pace, struct sha256 *h);

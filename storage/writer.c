@@ -1,6 +1,8 @@
 /*
  * Threads: the writer takes everything queued as one batch and answers it; the
- * upkeep thread runs behind; helpers sign when a commit touched many logs.
+ * flusher writes what is large, so that the writer can take the next batch
+ * meanwhile; the upkeep thread runs behind; helpers sign when a commit touched
+ * many logs.
  */
 #include "storage/writer.h"
 
@@ -12,9 +14,15 @@
 
 #include "proto/check.h"
 #include "proto/err.h"
+#include "storage/commit.h"
 #include "storage/internal.h"
 
-enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10 };
+enum {
+	HELPERS_MAX = 3,
+	PREPARE_MS = 100,
+	MAINTAIN_EVERY = 10,
+	ASIDE_BYTES = 128 << 10, /* a smaller frame is written before another thread is awake */
+};
 
 /* Work shared out to helpers: part numbers are taken from next until parts. */
 struct shared_work {
@@ -38,8 +46,13 @@ struct writer {
 	uint64_t queued_bytes;
 	bool closing;
 
-	pthread_t writer, upkeep, prewriter;
-	bool writer_runs, upkeep_runs, prewriter_runs;
+	pthread_cond_t flush;
+	struct commit *to_flush; /* what the flusher writes: NULL when it has none, or is done */
+	struct commit *spare; /* the writer's: one takes jobs while st->commit is being written */
+	bool flushed_all;     /* the writer has ended */
+
+	pthread_t writer, flusher, upkeep, prewriter;
+	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs;
 	pthread_cond_t upkeep_wake; /* also the prewriter's: they wait for time or the end */
 	struct shared_work shared;
 };
@@ -135,12 +148,12 @@ held_bytes(const struct append_job *j)
 	return j->bytes + j->n_items * sizeof *j->items;
 }
 
-/* Cuts a commit's worth off the queue; mu is held. */
+/* Cuts off the queue what fits into the commit beside what it has taken; mu is held. */
 static struct append_job *
-take_batch(struct writer *w)
+take_batch(struct writer *w, const struct commit *c)
 {
 	struct append_job *batch = w->head, **end = &w->head;
-	uint64_t bytes = 0, records = 0;
+	uint64_t bytes = c->bytes, records = c->records;
 
 	while (*end) {
 		struct append_job *j = *end;
@@ -151,6 +164,8 @@ take_batch(struct writer *w)
 		w->queued_bytes -= held_bytes(j);
 		end = &j->next;
 	}
+	if (end == &w->head)
+		return NULL;
 	w->head = *end;
 	if (!w->head)
 		w->tail = &w->head;
@@ -158,28 +173,100 @@ take_batch(struct writer *w)
 	return batch;
 }
 
+static void
+settle(struct commit *c)
+{
+	struct append_job *job, *next;
+
+	(void)commit_settle(c, &job); /* every job has its own answer */
+	for (; job; job = next) {
+		next = job->next;
+		job->next = NULL;
+		job->done(job);
+	}
+}
+
+static void
+write_aside(struct writer *w, struct commit *c)
+{
+	pthread_mutex_lock(&w->mu);
+	w->to_flush = c;
+	pthread_cond_signal(&w->flush);
+	pthread_mutex_unlock(&w->mu);
+}
+
+/*
+ * Waits for something to do; mu is held. What was queued is cut off into
+ * *batch, *flushed says that the commit on its way has been written. False at
+ * the end.
+ */
+static bool
+wait_for_work(struct writer *w, const struct commit *open, bool on_its_way,
+	      struct append_job **batch, bool *flushed)
+{
+	for (;;) {
+		*batch = take_batch(w, open);
+		*flushed = on_its_way && !w->to_flush;
+		if (*batch || *flushed)
+			return true;
+		if (w->closing && !on_its_way)
+			return false;
+		pthread_cond_wait(&w->wake, &w->mu);
+	}
+}
+
 static void *
 writer_main(void *arg)
 {
 	struct writer *w = arg;
+	struct commit *open = w->st->commit, *written = NULL;
+	struct append_job *batch;
+	bool flushed;
 
 	pthread_setname_np(pthread_self(), "stele-writer");
 	pthread_mutex_lock(&w->mu);
-	for (;;) {
-		struct append_job *batch, *next;
-		while (!w->head && !w->closing)
-			pthread_cond_wait(&w->wake, &w->mu);
-		if (!w->head)
-			break;
-		batch = take_batch(w);
+	while (wait_for_work(w, open, written != NULL, &batch, &flushed)) {
 		pthread_mutex_unlock(&w->mu);
-		(void)store_append_batch(w->st, batch); /* every job has its own answer */
-		for (; batch; batch = next) {
-			next = batch->next;
-			batch->next = NULL;
-			batch->done(batch);
+		if (batch)
+			commit_take(open, batch, written);
+		if (flushed) {
+			settle(written);
+			written = NULL;
+		}
+		if (!written && open->jobs) {
+			if (commit_close(open) < ASIDE_BYTES) {
+				(void)commit_write(open); /* settling tells the jobs */
+				settle(open);
+			} else {
+				write_aside(w, open);
+				written = open;
+				open = open == w->spare ? w->st->commit : w->spare;
+			}
 		}
 		pthread_mutex_lock(&w->mu);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
+static void *
+flusher_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-flusher");
+	pthread_mutex_lock(&w->mu);
+	while (!w->flushed_all) {
+		if (w->to_flush) {
+			struct commit *c = w->to_flush;
+			pthread_mutex_unlock(&w->mu);
+			(void)commit_write(c); /* settling tells the jobs */
+			pthread_mutex_lock(&w->mu);
+			w->to_flush = NULL;
+			pthread_cond_signal(&w->wake);
+		} else {
+			pthread_cond_wait(&w->flush, &w->mu);
+		}
 	}
 	pthread_mutex_unlock(&w->mu);
 	return NULL;
@@ -256,15 +343,19 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 	pthread_mutex_init(&w->mu, NULL);
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->upkeep_wake, NULL);
+	pthread_cond_init(&w->flush, NULL);
 	err = helpers_start(&w->shared);
+	if (err == 0)
+		err = commit_new(&w->spare, st);
 	st->parallel_ctx = &w->shared;
 	st->parallel_parts = w->shared.n_threads + 1;
 	st->parallel = w->shared.n_threads ? run_shared : NULL;
 	if (err == 0) {
 		w->writer_runs = start(&w->writer, writer_main, w);
+		w->flusher_runs = start(&w->flusher, flusher_main, w);
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
-		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs)
+		if (!w->writer_runs || !w->flusher_runs || !w->upkeep_runs || !w->prewriter_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -288,12 +379,20 @@ writer_free(struct writer *w)
 	wal_hurry(w->st->wal);
 	if (w->writer_runs)
 		pthread_join(w->writer, NULL);
+	pthread_mutex_lock(&w->mu);
+	w->flushed_all = true;
+	pthread_cond_signal(&w->flush);
+	pthread_mutex_unlock(&w->mu);
+	if (w->flusher_runs)
+		pthread_join(w->flusher, NULL);
 	if (w->upkeep_runs)
 		pthread_join(w->upkeep, NULL);
 	if (w->prewriter_runs)
 		pthread_join(w->prewriter, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
+	commit_free(w->spare);
+	pthread_cond_destroy(&w->flush);
 	pthread_cond_destroy(&w->wake);
 	pthread_cond_destroy(&w->upkeep_wake);
 	pthread_mutex_destroy(&w->mu);
