@@ -191,8 +191,8 @@ write_aside(struct writer *w, struct commit *c)
 {
 	pthread_mutex_lock(&w->mu);
 	w->to_flush = c;
-	pthread_cond_signal(&w->flush);
 	pthread_mutex_unlock(&w->mu);
+	pthread_cond_signal(&w->flush);
 }
 
 /*
@@ -404,6 +404,7 @@ writer_submit(struct writer *w, struct append_job *jobs)
 {
 	struct append_job *last = NULL;
 	uint64_t bytes = 0;
+	bool wake = false;
 	int err = 0;
 
 	for (struct append_job *j = jobs; j; j = j->next) {
@@ -422,13 +423,14 @@ writer_submit(struct writer *w, struct append_job *jobs)
 	} else if (w->head && w->queued_bytes + bytes > w->queue_bytes) {
 		err = STELE_EBUSY;
 	} else {
-		if (!w->head)
-			pthread_cond_signal(&w->wake);
+		wake = !w->head;
 		*w->tail = jobs;
 		w->tail = &last->next;
 		w->queued_bytes += bytes;
 	}
 	pthread_mutex_unlock(&w->mu);
+	if (wake) /* not under the lock, or it wakes only to wait for that */
+		pthread_cond_signal(&w->wake);
 	return err;
 }
 
