@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,22 +54,36 @@ flush_error(void)
 }
 
 /*
- * After a paced step that ends at `done`: flushed, then a pause for the commits
- * that share the disk. Commits that come faster than that would find no file at
- * the end of theirs, and wait for all that is missing at once.
+ * Whether what is written so far is well ahead of the commits. When it is not,
+ * they would find no file at the end of theirs and wait for all that is missing
+ * at once; then larger steps and no pauses are the lesser evil.
  */
+static bool
+is_ahead(const struct walfile_pace *pace, uint64_t done)
+{
+	uint64_t used = atomic_load_explicit(&pace->bytes, memory_order_relaxed);
+
+	return done >= used + used / PACED_LEAD;
+}
+
+/* How much to write next. */
+static uint64_t
+next_step(const struct walfile_pace *pace, uint64_t done)
+{
+	return pace && is_ahead(pace, done) ? PACED_BYTES : PREWRITE_BYTES;
+}
+
+/* After a step: flushed, then a pause for the commits that share the disk. */
 static int
 pause_after_step(int fd, const struct walfile_pace *pace, uint64_t done)
 {
 	const struct timespec pause = {0, PACED_PAUSE_NS};
-	uint64_t used;
 
 	if (!pace || atomic_load(&pace->hurry))
 		return 0;
 	if (fdatasync(fd) != 0)
 		return flush_error();
-	used = atomic_load_explicit(&pace->bytes, memory_order_relaxed);
-	if (done >= used + used / PACED_LEAD)
+	if (is_ahead(pace, done))
 		nanosleep(&pause, NULL);
 	return 0;
 }
@@ -76,7 +91,7 @@ pause_after_step(int fd, const struct walfile_pace *pace, uint64_t done)
 static int
 prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const struct walfile_pace *pace)
 {
-	uint64_t step = pace ? PACED_BYTES : PREWRITE_BYTES;
+	uint64_t step;
 	uint8_t *zeros = calloc(1, PREWRITE_BYTES);
 	int err = 0, e;
 
@@ -86,7 +101,10 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const struct
 	if (e != 0 && e != EOPNOTSUPP && e != EINVAL)
 		err = stele_err_from_errno(e);
 	for (uint64_t at = 0; err == 0 && at < bytes; at += step) {
-		err = file_pwrite(fd, zeros, bytes - at < step ? bytes - at : step, at);
+		step = next_step(pace, at);
+		if (step > bytes - at)
+			step = bytes - at;
+		err = file_pwrite(fd, zeros, step, at);
 		if (err == 0)
 			err = pause_after_step(fd, pace, at + step);
 	}
