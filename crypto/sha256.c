@@ -1,59 +1,52 @@
-/* One fetched EVP_MD and one EVP_MD_CTX per hasher; init resets, nothing is allocated per hash. */
+/*
+ * OpenSSL's own SHA256_* functions, which it would rather see called through
+ * EVP: there, OpenSSL 3.0 frees and allocates its state for every hash, 40 ns
+ * of the 110 that an inner node takes. The code that computes is the same.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/sha256.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "proto/check.h"
 
+enum { BLOCK_BYTES = SHA256_CBLOCK };
+
 struct sha256 {
-	EVP_MD *md;
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
 
 struct sha256 *
 sha256_new(void)
 {
-	struct sha256 *h = calloc(1, sizeof *h);
-
-	if (!h)
-		return NULL;
-	h->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	h->ctx = EVP_MD_CTX_new();
-	if (!h->md || !h->ctx || EVP_DigestInit_ex2(h->ctx, h->md, NULL) != 1) {
-		sha256_free(h);
-		return NULL;
-	}
-	return h;
+	return calloc(1, sizeof(struct sha256));
 }
 
 void
 sha256_free(struct sha256 *h)
 {
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->ctx);
-	EVP_MD_free(h->md);
 	free(h);
 }
 
 void
 sha256_begin(struct sha256 *h)
 {
-	CHECK(EVP_DigestInit_ex2(h->ctx, NULL, NULL) == 1);
+	CHECK(SHA256_Init(&h->ctx) == 1);
 }
 
 void
 sha256_update(struct sha256 *h, struct slice data)
 {
-	CHECK(EVP_DigestUpdate(h->ctx, data.p, data.n) == 1);
+	CHECK(SHA256_Update(&h->ctx, data.p, data.n) == 1);
 }
 
 void
 sha256_end(struct sha256 *h, uint8_t out[SHA256_BYTES])
 {
-	CHECK(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
+	CHECK(SHA256_Final(out, &h->ctx) == 1);
 }
 
 void
@@ -72,12 +65,32 @@ sha256_hash(struct sha256 *h, uint8_t out[SHA256_BYTES], struct slice data)
 	sha256_hash_parts(h, out, &data, 1);
 }
 
+/*
+ * Hashes a short prefix and data. What precedes data goes into the first block
+ * with data's beginning, so that the rest is hashed where it lies.
+ */
+static void
+hash_behind(struct sha256 *h, uint8_t out[SHA256_BYTES], uint8_t block[BLOCK_BYTES], size_t used,
+	    struct slice data)
+{
+	size_t n = data.n < BLOCK_BYTES - used ? data.n : BLOCK_BYTES - used;
+
+	if (n)
+		memcpy(block + used, data.p, n);
+	sha256_begin(h);
+	sha256_update(h, slice_of(block, used + n));
+	if (n < data.n)
+		sha256_update(h, slice_of(data.p + n, data.n - n));
+	sha256_end(h, out);
+}
+
 void
 sha256_leaf(struct sha256 *h, uint8_t out[SHA256_BYTES], struct slice entry)
 {
-	const struct slice parts[] = {slice_of("\x00", 1), entry};
+	uint8_t block[BLOCK_BYTES];
 
-	sha256_hash_parts(h, out, parts, 2);
+	block[0] = 0;
+	hash_behind(h, out, block, 1, entry);
 }
 
 void
@@ -96,8 +109,9 @@ void
 sha256_commitment(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t salt[16],
 		  struct slice payload)
 {
-	const struct slice parts[] = {slice_of("stele-payload-1\n", 16), slice_of(salt, 16),
-				      payload};
+	uint8_t block[BLOCK_BYTES];
 
-	sha256_hash_parts(h, out, parts, 3);
+	memcpy(block, "stele-payload-1\n", 16);
+	memcpy(block + 16, salt, 16);
+	hash_behind(h, out, block, 32, payload);
 }

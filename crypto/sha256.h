@@ -1,6 +1,6 @@
 /*
- * SHA-256 (FIPS 180-4) through OpenSSL's fetched EVP digest with one reused
- * context per thread of work, and the two tree hashes of RFC 6962 section 2.1.
+ * SHA-256 (FIPS 180-4) by OpenSSL, with one state for each thread of work, and
+ * the two tree hashes of RFC 6962 section 2.1.
  */
 #ifndef STELE_CRYPTO_SHA256_H
 #define STELE_CRYPTO_SHA256_H
@@ -15,11 +15,11 @@ enum { SHA256_BYTES = 32 };
 /* A hasher: not shared between threads; new and free at a thread's start and end. */
 struct sha256;
 
-/* A new hasher, or NULL when memory is out or the provider is missing. */
+/* A new hasher, or NULL when memory is out. */
 struct sha256 *sha256_new(void);
 void sha256_free(struct sha256 *h);
 
-/* out = SHA-256(data). Aborts if the provider fails, which it cannot for SHA-256. */
+/* out = SHA-256(data). */
 void sha256_hash(struct sha256 *h, uint8_t out[SHA256_BYTES], struct slice data);
 
 /* out = SHA-256(parts[0] || parts[1] || ...), n_parts of them. */

@@ -345,6 +345,7 @@ on_wake(uv_async_t *h)
 {
 	struct loop *l = h->data;
 
+	submit_pending(l);
 	take_done(l);
 	if (!atomic_load(&l->server->draining))
 		return;

@@ -1,15 +1,21 @@
 /*
- * Group commit: store_append_batch. In the order it runs:
- *   1. take the jobs: indexes, entries, chain, columns      (nothing shared changes)
- *   2. room for what publishing will add                    (so that step 6 cannot fail)
+ * Group commit. In the order it runs:
+ *   1. commit_take: indexes, entries, chain, columns        (nothing shared changes)
+ *   2. commit_close: room for what publishing will add,     (so that step 6 cannot fail)
+ *      in memory and in the WAL
  *   3. the frame: sections, hash
- *   4. one write, one flush; from here on the commit exists
- *   5. mark it released, sign the heads
+ *   4. commit_write: one write, one flush; from here on the commit exists
+ *   5. mark it released; commit_settle: sign the heads
  *   6. publish under the lock: trees, tails, heads, keys
  *   7. results for the jobs
  * A failure in 1 to 3 fails the jobs and changes nothing, and so does a disk without
  * room for the next file. A write or flush that fails in 4 or 5 makes the store read-only
  * until restart: what reached the disk is then unknown.
+ *
+ * While step 4 of one commit runs on a thread of its own, step 1 of the next may run
+ * here: it continues from what the first one will have made of its logs. The next
+ * one's step 2 waits for the first one's step 7, and finds the store read-only if
+ * that one failed; so there is never more than one frame on its way to the disk.
  */
 #include "storage/commit.h"
 
@@ -22,12 +28,13 @@
 #include "storage/read.h"
 
 int
-commit_new(struct commit **out)
+commit_new(struct commit **out, struct store *st)
 {
 	struct commit *c = calloc(1, sizeof *c);
 
 	if (!c)
 		return STELE_ENOMEM;
+	c->st = st;
 	c->tools = toolbox_new();
 	if (!c->tools) {
 		free(c);
@@ -52,15 +59,17 @@ commit_free(struct commit *c)
 }
 
 static void
-commit_reset(struct commit *c, struct store *st)
+commit_reset(struct commit *c)
 {
 	for (size_t i = 0; i < c->n; i++)
 		touched_reset(c->touched[i]);
 	keytable_clear(&c->pending, true);
 	buf_reset(&c->frame);
-	c->st = st;
 	c->n = 0;
 	c->records = c->bytes = 0;
+	c->jobs = NULL;
+	c->before = NULL;
+	c->err = 0;
 }
 
 static uint64_t
@@ -85,6 +94,8 @@ check_keys(struct commit *c, struct append_job *job, size_t *n_new)
 		if (!item->has_key || item->state != APPEND_NEW)
 			continue;
 		e = keytable_find(&c->pending, log_id(job->log), item->key);
+		if (!e && c->before)
+			e = keytable_find(&c->before->pending, log_id(job->log), item->key);
 		if (e)
 			item->index = e->index;
 		if (e || keyindex_find(&c->st->keys, log_id(job->log), item->key, &item->index)) {
@@ -205,29 +216,32 @@ count_max(atomic_ullong *max, uint64_t v)
 		atomic_store_explicit(max, v, memory_order_relaxed);
 }
 
-/* Step 4 and the mark of 5. */
-static int
-write_frame(struct commit *c)
+static void
+write_failed(struct store *st)
+{
+	atomic_store(&st->read_only, true);
+	store_say(st, STORE_ERROR,
+		  "writing commit %llu failed: the store is read-only until restart; "
+		  "check the disk, then restart",
+		  (unsigned long long)st->position.sequence + 1);
+}
+
+int
+commit_write(struct commit *c)
 {
 	struct store *st = c->st;
-	uint64_t start, took;
-	int err = wal_reserve(st->wal, c->frame.n);
+	uint64_t start = monotonic_ns(), took;
+	int err;
 
-	if (err != 0 && err != STELE_EIO)
-		return err;
-	start = monotonic_ns();
-	if (err == 0)
-		err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
+	if (c->err != 0 || c->records == 0)
+		return c->err;
+	err = wal_append(st->wal, c->frame.p, c->frame.n, &c->at);
 	took = monotonic_ns() - start;
 	if (err == 0)
 		err = wal_mark_released(st->wal, st->position.sequence + 1, c->hash, c->tools->sha);
 	if (err != 0) {
-		atomic_store(&st->read_only, true);
-		store_say(st, STORE_ERROR,
-			  "writing commit %llu failed: the store is read-only until restart; "
-			  "check the disk, then restart",
-			  (unsigned long long)st->position.sequence + 1);
-		return STELE_EREADONLY;
+		write_failed(st);
+		return c->err = STELE_EREADONLY;
 	}
 	atomic_fetch_add(&st->flush_ns_total, took);
 	count_max(&st->flush_ns_max, took);
@@ -323,7 +337,7 @@ publish(struct commit *c)
 static int
 answer(struct commit *c, struct append_job *job)
 {
-	struct touched *t = job->log->touched;
+	struct touched *t = job->log->flushing;
 	uint64_t written = 0;
 
 	job->first = UINT64_MAX;
@@ -370,18 +384,59 @@ give_back(struct append_job *job, int err)
 	job->err = err;
 }
 
-static int
-commit_taken(struct commit *c)
+void
+commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 {
-	int err = reserve(c);
+	struct append_job *j;
 
-	if (err == 0)
-		err = build_frame(c);
-	if (err == 0)
-		err = write_frame(c);
-	if (err != 0)
-		return err;
-	err = sign_heads(c);
+	if (!c->jobs) {
+		c->err = atomic_load(&c->st->read_only) ? STELE_EREADONLY : 0;
+		c->wall_ns = store_now_ns(c->st);
+		c->jobs_end = &c->jobs;
+	}
+	c->before = before;
+	*c->jobs_end = jobs;
+	for (j = jobs; j; j = j->next) {
+		j->err = c->err == 0 ? take_job(c, j) : c->err;
+		if (j->err == STELE_ENOMEM)
+			c->err = STELE_ENOMEM;
+		c->jobs_end = &j->next;
+	}
+}
+
+uint64_t
+commit_close(struct commit *c)
+{
+	struct store *st = c->st;
+
+	if (c->err == 0 && atomic_load(&st->read_only))
+		c->err = STELE_EREADONLY;
+	if (c->err != 0 || c->records == 0)
+		return 0;
+	c->err = reserve(c);
+	if (c->err == 0)
+		c->err = build_frame(c);
+	if (c->err == 0)
+		c->err = wal_reserve(st->wal, c->frame.n);
+	if (c->err == STELE_EIO) {
+		write_failed(st);
+		c->err = STELE_EREADONLY;
+	}
+	if (c->err != 0)
+		return 0;
+	for (size_t i = 0; i < c->n; i++) {
+		c->touched[i]->log->touched = NULL;
+		c->touched[i]->log->flushing = c->touched[i];
+	}
+	return c->frame.n;
+}
+
+/* Steps 5 to 6 of a commit that was written. */
+static int
+release(struct commit *c)
+{
+	int err = sign_heads(c);
+
 	if (err != 0) {
 		atomic_store(&c->st->read_only, true);
 		store_say(c->st, STORE_ERROR,
@@ -394,27 +449,30 @@ commit_taken(struct commit *c)
 }
 
 int
-store_append_batch(struct store *st, struct append_job *jobs)
+commit_settle(struct commit *c, struct append_job **jobs)
 {
-	struct commit *c = st->commit;
-	bool read_only = atomic_load(&st->read_only);
-	int err = read_only ? STELE_EREADONLY : 0;
+	int err = c->err;
 
-	commit_reset(c, st);
-	c->wall_ns = store_now_ns(st);
-	for (struct append_job *j = jobs; j; j = j->next) {
-		j->err = err == 0 ? take_job(c, j) : err;
-		if (j->err == STELE_ENOMEM)
-			err = STELE_ENOMEM;
-	}
 	if (err == 0 && c->records)
-		err = commit_taken(c);
-	for (struct append_job *j = jobs; j; j = j->next) {
+		err = release(c);
+	for (struct append_job *j = c->jobs; j; j = j->next) {
 		if (err != 0)
 			give_back(j, err);
 		else if (j->err == 0)
 			j->err = answer(c, j);
 	}
-	commit_reset(c, st);
+	*jobs = c->jobs;
+	commit_reset(c);
 	return err;
+}
+
+int
+store_append_batch(struct store *st, struct append_job *jobs)
+{
+	struct commit *c = st->commit;
+
+	commit_take(c, jobs, NULL);
+	(void)commit_close(c);
+	(void)commit_write(c); /* every failure so far is remembered for all jobs */
+	return commit_settle(c, &jobs);
 }

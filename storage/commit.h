@@ -41,6 +41,9 @@ struct commit {
 	struct toolbox *tools;
 	struct touched **touched; /* the first n are in use */
 	size_t n, cap;
+	struct append_job *jobs, **jobs_end; /* taken, in order; NULL when there is none */
+	const struct commit *before;         /* not settled yet, or NULL */
+	int err;                             /* what failed so far, for all jobs */
 	uint64_t records, bytes;
 	int64_t wall_ns;
 	struct keytable pending; /* keys of this commit's jobs */
@@ -48,6 +51,32 @@ struct commit {
 	uint8_t hash[32];
 	struct wal_pos at;
 };
+
+/* The next is empty, and taking can begin. */
+int commit_new(struct commit **out, struct store *st);
+void commit_free(struct commit *c);
+
+/*
+ * Takes jobs (linked by next) in order into the commit. before is the commit
+ * that is being written meanwhile, or NULL. What fails is said when it settles.
+ */
+void commit_take(struct commit *c, struct append_job *jobs, struct commit *before);
+
+/*
+ * Ends taking, makes the frame and room for it. The commit before it has
+ * settled. How many bytes commit_write will write: 0 when there is nothing to
+ * write, or on a failure. Only commit_write and commit_settle may follow.
+ */
+uint64_t commit_close(struct commit *c);
+
+/* Writes and flushes the frame and marks it. Any thread, and no other store call needs to wait. */
+int commit_write(struct commit *c);
+
+/*
+ * Signs, publishes, fills in the jobs' results. *jobs is the list, to be
+ * answered; the commit is empty again. 0, or the error that every job has.
+ */
+int commit_settle(struct commit *c, struct append_job **jobs);
 
 /* touched.c: starts the log's part, or returns the one begun. STELE_ENOMEM, STELE_ELIMIT. */
 int touched_begin(struct commit *c, struct log *log, struct touched **out);

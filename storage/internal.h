@@ -75,7 +75,8 @@ struct log {
 	uint8_t last_leaf[32];
 	uint64_t ctl;
 	int64_t time_ns;
-	struct touched *touched; /* this commit's part, NULL between commits */
+	struct touched *touched;  /* its part of the commit that takes jobs, or NULL */
+	struct touched *flushing; /* of the one that is closed and not settled, or NULL */
 
 	/* locked */
 	struct head *head;
@@ -264,11 +265,8 @@ int node_frontier(struct node_source *s, uint64_t size, struct merkle_frontier *
 /* read.c: counts and says that stored bytes failed verification; returns STELE_EDAMAGED. */
 int read_damaged(struct log *log, uint64_t index, const char *what);
 
-/* commit.c */
-int commit_new(struct commit **out);
-void commit_free(struct commit *c);
 /*
- * Whether so many records with so many payload bytes may share a commit: within
+ * commit.c: whether so many records with so many payload bytes may share a commit: within
  * the limits, and a WAL file holds them even when nothing compresses. A job that
  * is alone in its commit is not asked.
  */

@@ -189,7 +189,7 @@ store_new(struct store **out, const struct store_options *opts)
 		st->segments = segcache_new();
 		st->sealer = sealer_new();
 		err = st->upkeep && st->tiles && st->segments && st->sealer
-			      ? commit_new(&st->commit)
+			      ? commit_new(&st->commit, st)
 			      : STELE_ENOMEM;
 	}
 	if (err == 0 && snprintf(st->dir, sizeof st->dir, "%s", opts->dir) >= (int)sizeof st->dir)

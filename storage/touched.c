@@ -42,8 +42,10 @@ touched_reset(struct touched *t)
 
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
 		buf_reset(bufs[i]);
-	if (t->log)
+	if (t->log && t->log->touched == t)
 		t->log->touched = NULL;
+	if (t->log && t->log->flushing == t)
+		t->log->flushing = NULL;
 	compress_dict_unref(t->dict);
 	compress_dict_unref(t->new_dict);
 	head_unref(t->head);
@@ -106,7 +108,8 @@ begin_dict(struct commit *c, struct touched *t)
 
 	pthread_rwlock_rdlock(&c->st->lock);
 	t->dict = compress_dict_ref(t->log->dict);
-	t->new_dict = compress_dict_ref(t->log->pending_dict);
+	if (!t->log->flushing || !t->log->flushing->new_dict) /* else it is on its way */
+		t->new_dict = compress_dict_ref(t->log->pending_dict);
 	pthread_rwlock_unlock(&c->st->lock);
 	if (!t->new_dict)
 		return 0;
@@ -115,6 +118,16 @@ begin_dict(struct commit *c, struct touched *t)
 	t->new_dict_box_bytes = blk.box_bytes;
 	t->n_dicts = 1;
 	return err;
+}
+
+/* Where the log stands, or will when the commit before this one has settled. */
+static void
+continue_from(struct touched *t, const struct log *log, const struct touched *before)
+{
+	t->first = before ? before->first + before->count : log->frontier.size;
+	memcpy(t->last_leaf, before ? before->last_leaf : log->last_leaf, 32);
+	t->ctl = before ? before->ctl : log->ctl;
+	t->time_ns = before ? before->time_ns : log->time_ns;
 }
 
 int
@@ -133,10 +146,9 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 		return err;
 	t->log = log;
 	log->touched = t;
-	t->first = log->frontier.size;
-	memcpy(t->last_leaf, log->last_leaf, 32);
-	t->ctl = log->ctl;
-	t->time_ns = c->wall_ns > log->time_ns ? c->wall_ns : log->time_ns;
+	continue_from(t, log, log->flushing);
+	if (c->wall_ns > t->time_ns)
+		t->time_ns = c->wall_ns;
 	err = policy_lock(&log->policy, t->time_ns, &locked, &t->retain_until_ns);
 	t->mode = err == 0 && locked ? log->policy.mode : ENTRY_MODE_NONE;
 	if (err == 0)

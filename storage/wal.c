@@ -43,7 +43,7 @@ struct wal {
 	int mark_fd;
 	unsigned mark_slot;
 	struct sha256 *make_hash; /* under making */
-	atomic_bool hurry;        /* the writer waits for a file */
+	struct walfile_pace pace; /* the writer's, for whoever makes the next file */
 };
 
 static int
@@ -113,7 +113,7 @@ has_file(struct wal *w, uint32_t number)
 }
 
 static int
-make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
+make_file(struct wal *w, uint32_t number, const struct walfile_pace *pace)
 {
 	int fd, err = 0;
 
@@ -121,7 +121,7 @@ make_file(struct wal *w, uint32_t number, const atomic_bool *hurry)
 	if (!has_file(w, number)) {
 		fd = walfile_reuse(w->dir, number, w->file_bytes, w->incarnation, w->make_hash);
 		if (fd == STELE_ENOTFOUND)
-			fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, hurry,
+			fd = walfile_create(w->dir, number, w->file_bytes, w->incarnation, pace,
 					    w->make_hash);
 		err = fd < 0 ? fd : add_file(w, fd, w->file_bytes);
 		if (err != 0 && fd >= 0)
@@ -289,13 +289,13 @@ wal_prepare_next(struct wal *w)
 {
 	uint32_t number = __atomic_load_n(&w->end.file, __ATOMIC_RELAXED) + 1;
 
-	return has_file(w, number) ? 0 : make_file(w, number, &w->hurry);
+	return has_file(w, number) ? 0 : make_file(w, number, &w->pace);
 }
 
 void
 wal_hurry(struct wal *w)
 {
-	atomic_store(&w->hurry, true);
+	atomic_store(&w->pace.hurry, true);
 }
 
 /* Bytes of file `number`, 0 when the row does not hold it. */
@@ -317,15 +317,16 @@ wal_reserve(struct wal *w, uint64_t n)
 
 	if (bytes && n <= bytes - w->end.offset)
 		return 0;
-	atomic_store(&w->hurry, true);
-	err = make_file(w, w->end.file + 1, &w->hurry);
-	atomic_store(&w->hurry, false);
+	atomic_store(&w->pace.hurry, true);
+	err = make_file(w, w->end.file + 1, &w->pace);
+	atomic_store(&w->pace.hurry, false);
 	if (err != 0)
 		return err;
 	if (n > bytes_of(w, w->end.file + 1) - WAL_FIRST_OFFSET)
 		return STELE_ELIMIT;
 	__atomic_store_n(&w->end.file, w->end.file + 1, __ATOMIC_RELAXED);
 	w->end.offset = WAL_FIRST_OFFSET;
+	atomic_store_explicit(&w->pace.bytes, w->end.offset, memory_order_relaxed);
 	return 0;
 }
 
@@ -344,6 +345,7 @@ wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
 		return STELE_EIO; /* space was there: a write that fails here is a storage error */
 	*at = w->end;
 	w->end.offset += n;
+	atomic_store_explicit(&w->pace.bytes, w->end.offset, memory_order_relaxed);
 	return 0;
 }
 

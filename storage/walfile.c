@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
 	PREWRITE_BYTES = 1 << 20,
 	PACED_BYTES = 128 << 10, /* a flush of these delays another by some 0.2 ms */
 	PACED_PAUSE_NS = 2000000,
+	PACED_LEAD = 4, /* a quarter more than what is used meanwhile is ahead of it */
 	HEADER_HASHED = 64,
 };
 
@@ -51,24 +53,45 @@ flush_error(void)
 	return errno == ENOSPC || errno == EDQUOT ? STELE_ENOSPACE : STELE_EIO;
 }
 
-/* After a paced step: flushed, then a pause for the commits that share the disk. */
+/*
+ * Whether what is written so far is well ahead of the commits. When it is not,
+ * they would find no file at the end of theirs and wait for all that is missing
+ * at once; then larger steps and no pauses are the lesser evil.
+ */
+static bool
+is_ahead(const struct walfile_pace *pace, uint64_t done)
+{
+	uint64_t used = atomic_load_explicit(&pace->bytes, memory_order_relaxed);
+
+	return done >= used + used / PACED_LEAD;
+}
+
+/* How much to write next. */
+static uint64_t
+next_step(const struct walfile_pace *pace, uint64_t done)
+{
+	return pace && is_ahead(pace, done) ? PACED_BYTES : PREWRITE_BYTES;
+}
+
+/* After a step: flushed, then a pause for the commits that share the disk. */
 static int
-pause_after_step(int fd, const atomic_bool *hurry)
+pause_after_step(int fd, const struct walfile_pace *pace, uint64_t done)
 {
 	const struct timespec pause = {0, PACED_PAUSE_NS};
 
-	if (!hurry || atomic_load(hurry))
+	if (!pace || atomic_load(&pace->hurry))
 		return 0;
 	if (fdatasync(fd) != 0)
 		return flush_error();
-	nanosleep(&pause, NULL);
+	if (is_ahead(pace, done))
+		nanosleep(&pause, NULL);
 	return 0;
 }
 
 static int
-prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic_bool *hurry)
+prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const struct walfile_pace *pace)
 {
-	uint64_t step = hurry ? PACED_BYTES : PREWRITE_BYTES;
+	uint64_t step;
 	uint8_t *zeros = calloc(1, PREWRITE_BYTES);
 	int err = 0, e;
 
@@ -78,9 +101,12 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic
 	if (e != 0 && e != EOPNOTSUPP && e != EINVAL)
 		err = stele_err_from_errno(e);
 	for (uint64_t at = 0; err == 0 && at < bytes; at += step) {
-		err = file_pwrite(fd, zeros, bytes - at < step ? bytes - at : step, at);
+		step = next_step(pace, at);
+		if (step > bytes - at)
+			step = bytes - at;
+		err = file_pwrite(fd, zeros, step, at);
 		if (err == 0)
-			err = pause_after_step(fd, hurry);
+			err = pause_after_step(fd, pace, at + step);
 	}
 	free(zeros);
 	if (err == 0)
@@ -92,7 +118,7 @@ prewrite(int fd, uint64_t bytes, const uint8_t header[FRAME_ALIGN], const atomic
 
 int
 walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
-	       const atomic_bool *hurry, struct sha256 *h)
+	       const struct walfile_pace *pace, struct sha256 *h)
 {
 	char path[PATH_MAX], tmp[PATH_MAX + 8];
 	uint8_t header[FRAME_ALIGN];
@@ -105,7 +131,7 @@ walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarn
 	if (fd < 0)
 		return stele_err_from_errno(errno);
 	header_write(header, number, bytes, incarnation, h);
-	err = prewrite(fd, bytes, header, hurry);
+	err = prewrite(fd, bytes, header, pace);
 	if (err == 0 && rename(tmp, path) != 0)
 		err = stele_err_from_errno(errno);
 	if (err == 0)

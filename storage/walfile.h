@@ -14,18 +14,24 @@
 
 enum { WALFILE_USED = 96 }; /* bytes of the header block; the rest is zero */
 
+/* What the one who prewrites a file should know of the writer, whose thread changes it. */
+struct walfile_pace {
+	atomic_bool hurry;   /* it waits for this file, or the program ends */
+	atomic_ullong bytes; /* used of the file before this one */
+};
+
 /* Writes "DIR/00000001.wal" into out, cap bytes; STELE_ELIMIT when it does not fit. */
 int walfile_name(char *out, size_t cap, const char *dir, uint32_t number);
 
 /*
  * Makes file `number` of `bytes` bytes, all written and flushed, under a
- * temporary name first. With hurry not NULL it writes in small flushed steps
- * with pauses, so that commits to the file before it hardly wait, until *hurry
- * becomes true. Returns its descriptor (read and write), or an error:
- * STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
+ * temporary name first. With pace not NULL it writes in small flushed steps so
+ * that commits to the file before it hardly wait, with pauses while it is well
+ * ahead of them, and with neither once there is hurry. Returns its descriptor (read and write), or
+ * an error: STELE_ENOSPACE, STELE_EIO. Nothing is left behind on failure.
  */
 int walfile_create(const char *dir, uint32_t number, uint64_t bytes, uint64_t incarnation,
-		   const atomic_bool *hurry, struct sha256 *h);
+		   const struct walfile_pace *pace, struct sha256 *h);
 
 /*
  * Makes file `number` out of DIR/spare.wal: its header is overwritten and flushed,

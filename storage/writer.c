@@ -1,6 +1,8 @@
 /*
- * Threads: the writer takes everything queued as one batch and answers it; upkeep,
- * prewriting and sealing run behind; helpers sign when a commit touched many logs.
+ * Threads: the writer takes everything queued as one batch and answers it; the
+ * flusher writes what is large, so that the writer can take the next batch
+ * meanwhile; upkeep, prewriting and sealing run behind; helpers sign when a commit
+ * touched many logs.
  */
 #include "storage/writer.h"
 
@@ -13,9 +15,17 @@
 
 #include "proto/check.h"
 #include "proto/err.h"
+#include "storage/commit.h"
 #include "storage/internal.h"
 
-enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10, SEAL_MS = 200, SEAL_NICE = 10 };
+enum {
+	HELPERS_MAX = 3,
+	PREPARE_MS = 100,
+	MAINTAIN_EVERY = 10,
+	SEAL_MS = 200,
+	SEAL_NICE = 10,
+	ASIDE_BYTES = 128 << 10, /* a smaller frame is written before another thread is awake */
+};
 
 /* Work shared out to helpers: part numbers are taken from next until parts. */
 struct shared_work {
@@ -39,8 +49,13 @@ struct writer {
 	uint64_t queued_bytes;
 	bool closing;
 
-	pthread_t writer, upkeep, prewriter, sealer;
-	bool writer_runs, upkeep_runs, prewriter_runs, sealer_runs;
+	pthread_cond_t flush;
+	struct commit *to_flush; /* what the flusher writes: NULL when it has none, or is done */
+	struct commit *spare; /* the writer's: one takes jobs while st->commit is being written */
+	bool flushed_all;     /* the writer has ended */
+
+	pthread_t writer, flusher, upkeep, prewriter, sealer;
+	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs, sealer_runs;
 	pthread_cond_t upkeep_wake; /* the others' too: they wait for time or the end */
 	struct shared_work shared;
 };
@@ -136,12 +151,12 @@ held_bytes(const struct append_job *j)
 	return j->bytes + j->n_items * sizeof *j->items;
 }
 
-/* Cuts a commit's worth off the queue; mu is held. */
+/* Cuts off the queue what fits into the commit beside what it has taken; mu is held. */
 static struct append_job *
-take_batch(struct writer *w)
+take_batch(struct writer *w, const struct commit *c)
 {
 	struct append_job *batch = w->head, **end = &w->head;
-	uint64_t bytes = 0, records = 0;
+	uint64_t bytes = c->bytes, records = c->records;
 
 	while (*end) {
 		struct append_job *j = *end;
@@ -152,6 +167,8 @@ take_batch(struct writer *w)
 		w->queued_bytes -= held_bytes(j);
 		end = &j->next;
 	}
+	if (end == &w->head)
+		return NULL;
 	w->head = *end;
 	if (!w->head)
 		w->tail = &w->head;
@@ -159,28 +176,100 @@ take_batch(struct writer *w)
 	return batch;
 }
 
+static void
+settle(struct commit *c)
+{
+	struct append_job *job, *next;
+
+	(void)commit_settle(c, &job); /* every job has its own answer */
+	for (; job; job = next) {
+		next = job->next;
+		job->next = NULL;
+		job->done(job);
+	}
+}
+
+static void
+write_aside(struct writer *w, struct commit *c)
+{
+	pthread_mutex_lock(&w->mu);
+	w->to_flush = c;
+	pthread_mutex_unlock(&w->mu);
+	pthread_cond_signal(&w->flush);
+}
+
+/*
+ * Waits for something to do; mu is held. What was queued is cut off into
+ * *batch, *flushed says that the commit on its way has been written. False at
+ * the end.
+ */
+static bool
+wait_for_work(struct writer *w, const struct commit *open, bool on_its_way,
+	      struct append_job **batch, bool *flushed)
+{
+	for (;;) {
+		*batch = take_batch(w, open);
+		*flushed = on_its_way && !w->to_flush;
+		if (*batch || *flushed)
+			return true;
+		if (w->closing && !on_its_way)
+			return false;
+		pthread_cond_wait(&w->wake, &w->mu);
+	}
+}
+
 static void *
 writer_main(void *arg)
 {
 	struct writer *w = arg;
+	struct commit *open = w->st->commit, *written = NULL;
+	struct append_job *batch;
+	bool flushed;
 
 	pthread_setname_np(pthread_self(), "stele-writer");
 	pthread_mutex_lock(&w->mu);
-	for (;;) {
-		struct append_job *batch, *next;
-		while (!w->head && !w->closing)
-			pthread_cond_wait(&w->wake, &w->mu);
-		if (!w->head)
-			break;
-		batch = take_batch(w);
+	while (wait_for_work(w, open, written != NULL, &batch, &flushed)) {
 		pthread_mutex_unlock(&w->mu);
-		(void)store_append_batch(w->st, batch); /* every job has its own answer */
-		for (; batch; batch = next) {
-			next = batch->next;
-			batch->next = NULL;
-			batch->done(batch);
+		if (batch)
+			commit_take(open, batch, written);
+		if (flushed) {
+			settle(written);
+			written = NULL;
+		}
+		if (!written && open->jobs) {
+			if (commit_close(open) < ASIDE_BYTES) {
+				(void)commit_write(open); /* settling tells the jobs */
+				settle(open);
+			} else {
+				write_aside(w, open);
+				written = open;
+				open = open == w->spare ? w->st->commit : w->spare;
+			}
 		}
 		pthread_mutex_lock(&w->mu);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
+static void *
+flusher_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-flusher");
+	pthread_mutex_lock(&w->mu);
+	while (!w->flushed_all) {
+		if (w->to_flush) {
+			struct commit *c = w->to_flush;
+			pthread_mutex_unlock(&w->mu);
+			(void)commit_write(c); /* settling tells the jobs */
+			pthread_mutex_lock(&w->mu);
+			w->to_flush = NULL;
+			pthread_cond_signal(&w->wake);
+		} else {
+			pthread_cond_wait(&w->flush, &w->mu);
+		}
 	}
 	pthread_mutex_unlock(&w->mu);
 	return NULL;
@@ -278,16 +367,21 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 	pthread_mutex_init(&w->mu, NULL);
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->upkeep_wake, NULL);
+	pthread_cond_init(&w->flush, NULL);
 	err = helpers_start(&w->shared);
+	if (err == 0)
+		err = commit_new(&w->spare, st);
 	st->parallel_ctx = &w->shared;
 	st->parallel_parts = w->shared.n_threads + 1;
 	st->parallel = w->shared.n_threads ? run_shared : NULL;
 	if (err == 0) {
 		w->writer_runs = start(&w->writer, writer_main, w);
+		w->flusher_runs = start(&w->flusher, flusher_main, w);
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
 		w->sealer_runs = start(&w->sealer, sealer_main, w);
-		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs || !w->sealer_runs)
+		if (!w->writer_runs || !w->flusher_runs || !w->upkeep_runs || !w->prewriter_runs ||
+		    !w->sealer_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -312,6 +406,12 @@ writer_free(struct writer *w)
 	store_seal_stop(w->st);
 	if (w->writer_runs)
 		pthread_join(w->writer, NULL);
+	pthread_mutex_lock(&w->mu);
+	w->flushed_all = true;
+	pthread_cond_signal(&w->flush);
+	pthread_mutex_unlock(&w->mu);
+	if (w->flusher_runs)
+		pthread_join(w->flusher, NULL);
 	if (w->upkeep_runs)
 		pthread_join(w->upkeep, NULL);
 	if (w->prewriter_runs)
@@ -320,6 +420,8 @@ writer_free(struct writer *w)
 		pthread_join(w->sealer, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
+	commit_free(w->spare);
+	pthread_cond_destroy(&w->flush);
 	pthread_cond_destroy(&w->wake);
 	pthread_cond_destroy(&w->upkeep_wake);
 	pthread_mutex_destroy(&w->mu);
@@ -331,6 +433,7 @@ writer_submit(struct writer *w, struct append_job *jobs)
 {
 	struct append_job *last = NULL;
 	uint64_t bytes = 0;
+	bool wake = false;
 	int err = 0;
 
 	for (struct append_job *j = jobs; j; j = j->next) {
@@ -349,13 +452,14 @@ writer_submit(struct writer *w, struct append_job *jobs)
 	} else if (w->head && w->queued_bytes + bytes > w->queue_bytes) {
 		err = STELE_EBUSY;
 	} else {
-		if (!w->head)
-			pthread_cond_signal(&w->wake);
+		wake = !w->head;
 		*w->tail = jobs;
 		w->tail = &last->next;
 		w->queued_bytes += bytes;
 	}
 	pthread_mutex_unlock(&w->mu);
+	if (wake) /* not under the lock, or it wakes only to wait for that */
+		pthread_cond_signal(&w->wake);
 	return err;
 }
 

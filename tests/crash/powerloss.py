@@ -36,10 +36,11 @@ IGNORE = ["*-lock", "lock.mdb"]  # LMDB's reader table: not data
 class Client(threading.Thread):
     """Appends to a log, and marks in the recording what it was answered."""
 
-    def __init__(self, server, trace, log, requests, batch):
+    def __init__(self, server, trace, log, requests, batch, fill_bytes=300):
         super().__init__()
         self.client = server.connect()
         self.trace, self.log, self.requests, self.batch = trace, log, requests, batch
+        self.fill_bytes = fill_bytes
         self.error = None
 
     def run(self):
@@ -52,8 +53,11 @@ class Client(threading.Thread):
             self.client.close()
 
     def append(self, n):
-        payloads = [b'{"request":%d,"line":%d,"fill":"%s"}' % (n, i, os.urandom(300).hex().encode())
-                    for i in range(self.batch or 1)]
+        payloads = [
+            b'{"request":%d,"line":%d,"fill":"%s"}'
+            % (n, i, os.urandom(self.fill_bytes).hex().encode())
+            for i in range(self.batch or 1)
+        ]
         path = f"/api/v1/logs/{self.log}/records"
         if self.batch:
             answer = self.client.post(path + "?proof=all", b"\n".join(payloads) + b"\n", NDJSON)
@@ -110,6 +114,8 @@ class PowerLoss(unittest.TestCase):
         clients = [
             Client(server, trace, log, requests, batch) for log in LOGS for batch in (0, 0, 30)
         ]
+        # A commit this large is written while the next one is being taken.
+        clients.append(Client(server, trace, LOGS[0], requests // 4, 30, 5000))
         for c in clients:
             c.start()
         for c in clients:

@@ -88,16 +88,17 @@ class Ledger:
 class Writer:
     """Appends until the connection breaks; keeps the request that had no answer for the next run."""
 
-    def __init__(self, name, log, batch, want_proofs, ledger):
-        self.name, self.log, self.ledger = name, log, ledger
+    def __init__(self, name, log, batch, want_proofs, ledger, fill_bytes=0):
+        self.name, self.log, self.ledger, self.fill_bytes = name, log, ledger, fill_bytes
         self.batch, self.want_proofs = batch, want_proofs
         self.sent = 0  # requests answered
         self.error = None
 
     def payloads(self):
         """Those of the current request: the same each time it is sent."""
+        fill = random.Random(self.sent).randbytes(self.fill_bytes).hex()
         return [
-            json.dumps({"writer": self.name, "request": self.sent, "line": i}).encode()
+            json.dumps({"writer": self.name, "request": self.sent, "line": i, "fill": fill}).encode()
             for i in range(self.batch or 1)
         ]
 
@@ -303,6 +304,8 @@ class SigKill(unittest.TestCase):
                 for log in LOGS
                 for batch, proofs in ((0, True), (0, True), (40, False), (7, True))
             ]
+            # Commits that are written while the next ones are being taken.
+            self.writers.append(Writer("large", LOGS[0], 0, True, ledger, 300_000))
             for _ in range(KILLS):
                 # a seal and the save behind it take a second or two: some lives are that long
                 long = LONG_RUN if dice.random() < 0.08 else LONGEST_RUN

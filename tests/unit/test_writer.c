@@ -14,11 +14,15 @@
 
 enum { SUBMITTERS = 6, JOBS = 150, LOGS = 24 };
 
+/* Some jobs are large, so that their commits are written beside the writer. */
+enum { LARGE_EVERY = 16, LARGE_BYTES = 200 << 10 };
+
 struct submitter {
 	struct scratch *s;
 	struct writer *w;
 	struct log **logs;
 	unsigned number;
+	bool all_small; /* stays within two WAL files, so that upkeep spills no keys */
 	pthread_t thread;
 	struct toolbox *tools;
 
@@ -35,6 +39,7 @@ struct task {
 	struct append_item item;
 	struct submitter *by;
 	unsigned number, answers;
+	char *large; /* the payload of some, or NULL: text */
 	char text[64];
 };
 
@@ -75,6 +80,22 @@ answered(struct append_job *job)
 	pthread_mutex_unlock(&by->mu);
 }
 
+/* Letters that do not compress well, behind the text; the caller frees. */
+static char *
+enlarge(const char *text, unsigned seed)
+{
+	char *p = malloc(LARGE_BYTES + 1);
+	size_t n = strlen(text);
+
+	memcpy(p, text, n);
+	for (; n < LARGE_BYTES; n++) {
+		seed = seed * 1664525 + 1013904223;
+		p[n] = (char)('!' + (seed >> 16) % 90);
+	}
+	p[n] = '\0';
+	return p;
+}
+
 /* A prepared task; number n of its submitter. */
 static struct task *
 new_task(struct submitter *by, unsigned n)
@@ -85,7 +106,9 @@ new_task(struct submitter *by, unsigned n)
 	t->number = n;
 	snprintf(t->text, sizeof t->text, "{\"by\":%u,\"n\":%u}", by->number, n);
 	append_job_init(&t->job);
-	t->item.payload = slice_str(t->text);
+	if (!by->all_small && n % LARGE_EVERY == LARGE_EVERY - 1)
+		t->large = enlarge(t->text, n);
+	t->item.payload = slice_str(t->large ? t->large : t->text);
 	t->item.media_type = slice_str("application/json");
 	t->job.log = by->logs[(by->number + n) % LOGS];
 	if (n % 2) {
@@ -107,6 +130,7 @@ static void
 free_task(struct task *t)
 {
 	append_job_fini(&t->job);
+	free(t->large);
 	free(t);
 }
 
@@ -282,6 +306,7 @@ START_TEST(keys_may_be_spilled_at_any_moment_of_a_commit)
 	ck_assert_int_eq(writer_new(&w, s.st, 0), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		submitter_init(&by[i], &s, w, logs, i);
+		by[i].all_small = true;
 		pthread_create(&by[i].thread, NULL, submitter_main, &by[i]);
 	}
 	while (running) {

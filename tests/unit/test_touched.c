@@ -1,0 +1,226 @@
+/* A log's part of a commit that is taken while the commit before it is being written. */
+#include "scratch_store.h"
+
+#include "crypto/init.h"
+#include "crypto/merkle.h"
+#include "faulty_disk.h"
+#include "storage/commit.h"
+#include "suite.h"
+
+static void
+reads_as(struct scratch *s, struct log *log, uint64_t index, const char *payload)
+{
+	struct record r;
+	struct arena a;
+
+	arena_init(&a);
+	ck_assert_int_eq(read_record(s->st, log, index, s->tools, &a, &r), 0);
+	ck_assert(slice_eq_str(r.payload, payload));
+	arena_fini(&a);
+}
+
+static uint64_t
+size_of(struct log *log)
+{
+	struct head *h = log_head(log);
+	uint64_t size = h->size;
+
+	head_unref(h);
+	return size;
+}
+
+/* Settles and expects err for the commit; its jobs were taken as lists of one. */
+static void
+settles(struct commit *c, int err)
+{
+	struct append_job *jobs;
+
+	ck_assert_int_eq(commit_settle(c, &jobs), err);
+}
+
+/* In the middle of a commit: closed, not written; and the second one, which takes upon it. */
+struct overlap {
+	struct scratch s;
+	struct log *log;
+	struct commit *first, *second;
+	struct append_job a, b;
+};
+
+static void
+overlap_begin(struct overlap *o, enum entry_kind kind, const char *a, const char *a_key,
+	      const char *b, const char *b_key)
+{
+	scratch_begin(&o->s);
+	o->log = scratch_log(&o->s, "l",
+			     "{\"mode\":\"governance\",\"retain\":{\"default\":\"1d\"}}");
+	o->first = o->s.st->commit;
+	ck_assert_int_eq(commit_new(&o->second, o->s.st), 0);
+	scratch_job(&o->s, &o->a, o->log, a, a_key);
+	scratch_job(&o->s, &o->b, o->log, b, b_key);
+	o->a.kind = kind;
+	commit_take(o->first, &o->a, NULL);
+	ck_assert_uint_gt(commit_close(o->first), 0);
+	o->s.now_ns -= 5000000000; /* the clock goes back meanwhile */
+	commit_take(o->second, &o->b, o->first);
+}
+
+static void
+overlap_end(struct overlap *o)
+{
+	append_job_fini(&o->a);
+	append_job_fini(&o->b);
+	commit_free(o->second);
+	scratch_end(&o->s);
+}
+
+static void
+receipt_holds(struct append_job *job)
+{
+	struct append_receipt *r = &job->receipts[0];
+	struct sha256 *h = sha256_new();
+	uint8_t leaf[32];
+
+	sha256_leaf(h, leaf, r->entry);
+	ck_assert_int_eq(merkle_verify_inclusion(h, job->head->root, job->first, job->head->size,
+						 leaf, r->proof, r->n_proof),
+			 0);
+	sha256_free(h);
+}
+
+START_TEST(a_commit_taken_while_another_is_written_goes_on_where_that_one_ends)
+{
+	struct overlap o;
+
+	overlap_begin(&o, ENTRY_RECORD, "one", NULL, "two", NULL);
+	ck_assert_int_eq(commit_write(o.first), 0);
+	ck_assert_uint_eq(size_of(o.log), 1); /* written is not released */
+	settles(o.first, 0);
+	ck_assert_uint_eq(size_of(o.log), 2);
+	ck_assert_uint_gt(commit_close(o.second), 0);
+	ck_assert_int_eq(commit_write(o.second), 0);
+	settles(o.second, 0);
+	ck_assert_int_eq(o.a.err, 0);
+	ck_assert_int_eq(o.b.err, 0);
+	ck_assert_uint_eq(o.a.first, 1);
+	ck_assert_uint_eq(o.b.first, 2);
+	ck_assert_int_ge(o.b.time_ns, o.a.time_ns);
+	receipt_holds(&o.a);
+	receipt_holds(&o.b);
+	scratch_close(&o.s); /* the chain, too, is checked by reading it back */
+	ck_assert_int_eq(scratch_open(&o.s), 0);
+	ck_assert_int_eq(store_log_find(o.s.st, slice_str("l"), &o.log), 0);
+	reads_as(&o.s, o.log, 1, "one");
+	reads_as(&o.s, o.log, 2, "two");
+	overlap_end(&o);
+}
+END_TEST
+
+START_TEST(a_control_entry_being_written_is_what_the_next_commit_points_to)
+{
+	struct overlap o;
+	struct entry e;
+	char scratch[LIMIT_ENTRY_BYTES];
+
+	overlap_begin(&o, ENTRY_EVENT, "one", NULL, "two", NULL);
+	ck_assert_int_eq(entry_read(&e, o.b.receipts[0].entry, scratch), 0);
+	ck_assert_uint_eq(e.ctl, 1);
+	ck_assert_int_eq(commit_write(o.first), 0);
+	settles(o.first, 0);
+	overlap_end(&o);
+}
+END_TEST
+
+START_TEST(a_key_in_a_commit_being_written_is_known_to_the_next_one)
+{
+	struct overlap o;
+	size_t bad;
+
+	overlap_begin(&o, ENTRY_RECORD, "one", "k", "one", "k");
+	ck_assert_int_eq(o.b.err, STELE_EDUPLICATE);
+	ck_assert_int_eq(commit_write(o.first), 0);
+	settles(o.first, 0);
+	ck_assert_uint_eq(commit_close(o.second), 0); /* nothing is left to write */
+	ck_assert_int_eq(commit_write(o.second), 0);
+	settles(o.second, 0);
+	ck_assert_int_eq(o.b.err, STELE_EDUPLICATE);
+	ck_assert_int_eq(append_resolve(o.s.st, &o.b, o.s.tools, &bad), 1);
+	ck_assert_uint_eq(o.b.first, 1);
+	ck_assert_uint_eq(size_of(o.log), 2);
+	overlap_end(&o);
+}
+END_TEST
+
+START_TEST(what_was_taken_upon_a_commit_that_failed_fails_with_it)
+{
+	for (int repeats = 0; repeats < 2; repeats++) {
+		struct overlap o;
+		struct wal_pos end;
+		overlap_begin(&o, ENTRY_RECORD, "one", "k", "two", repeats ? "k" : "other");
+		end = wal_end(o.s.st->wal);
+		disk_fail_at(DISK_FLUSH, 1, 1, EIO, false);
+		ck_assert_int_eq(commit_write(o.first), STELE_EREADONLY);
+		ck_assert(disk_repair(NULL));
+		settles(o.first, STELE_EREADONLY);
+		ck_assert_uint_eq(commit_close(o.second), 0);
+		ck_assert_int_eq(commit_write(o.second), STELE_EREADONLY);
+		settles(o.second, STELE_EREADONLY);
+		ck_assert_int_eq(o.a.err, STELE_EREADONLY);
+		ck_assert_int_eq(o.b.err, STELE_EREADONLY);
+		ck_assert_int_eq(o.b.items[0].state, APPEND_NEW);
+		ck_assert_uint_eq(wal_end(o.s.st->wal).offset, end.offset);
+		ck_assert_uint_eq(size_of(o.log), 1);
+		ck_assert_uint_eq(o.s.errors, 1);
+		overlap_end(&o);
+	}
+}
+END_TEST
+
+/* A dictionary is in one commit, however many are made while it is on its way. */
+START_TEST(a_dictionary_goes_into_one_commit_only)
+{
+	struct overlap o;
+	static uint8_t bytes[512];
+
+	overlap_begin(&o, ENTRY_RECORD, "one", NULL, "two", NULL);
+	ck_assert_int_eq(commit_write(o.first), 0);
+	settles(o.first, 0);
+	o.log->pending_dict = compress_dict_new(7, slice_of(bytes, sizeof bytes));
+	ck_assert_ptr_nonnull(o.log->pending_dict);
+	ck_assert_uint_gt(commit_close(o.second), 0);
+	ck_assert_int_eq(commit_write(o.second), 0);
+	settles(o.second, 0);
+	append_job_fini(&o.a);
+	append_job_fini(&o.b);
+	scratch_job(&o.s, &o.a, o.log, "three", NULL);
+	scratch_job(&o.s, &o.b, o.log, "four", NULL);
+	commit_take(o.first, &o.a, NULL);
+	ck_assert_uint_gt(commit_close(o.first), 0);
+	commit_take(o.second, &o.b, o.first);
+	ck_assert_int_eq(commit_write(o.first), 0);
+	settles(o.first, 0);
+	ck_assert_uint_gt(commit_close(o.second), 0);
+	ck_assert_int_eq(commit_write(o.second), 0);
+	settles(o.second, 0);
+	ck_assert_uint_eq(o.log->n_dicts, 1);
+	ck_assert_ptr_null(o.log->pending_dict);
+	reads_as(&o.s, o.log, 3, "three");
+	reads_as(&o.s, o.log, 4, "four");
+	overlap_end(&o);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		a_commit_taken_while_another_is_written_goes_on_where_that_one_ends,
+		a_control_entry_being_written_is_what_the_next_commit_points_to,
+		a_key_in_a_commit_being_written_is_known_to_the_next_one,
+		what_was_taken_upon_a_commit_that_failed_fails_with_it,
+		a_dictionary_goes_into_one_commit_only,
+	};
+
+	if (crypto_init() != 0)
+		return 1;
+	return suite_run("touched", tests, sizeof tests / sizeof *tests, 60);
+}
