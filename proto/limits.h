@@ -60,7 +60,8 @@
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
 #define LIMIT_BLOCK_BYTES (64u << 10)       /* payload bytes compressed and sealed together */
-#define LIMIT_DERIVED_BYTES (16u << 10)  /* payload whose commitment segments do not store: 10 us  \
+#define LIMIT_DERIVED_BYTES                                                                        \
+	(16u << 10)                      /* payload whose commitment segments do not store: 10 us  \
 					  */
 #define LIMIT_DESCRIPTOR_BYTES 4096u     /* what a segment keeps of an object */
 #define LIMIT_SEGMENT_RECORDS (1u << 28) /* 32-bit ordinals with room; sealing makes far fewer */
