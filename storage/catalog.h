@@ -1,7 +1,7 @@
 /*
  * The catalogue: DATA/catalog.mdb, one LMDB file with what start-up must know
  * without reading the WAL. It follows the WAL, never leads it, and can be made
- * again from it. The only file that knows <lmdb.h>.
+ * again from it. Beside segfile.h the only file that knows <lmdb.h>.
  *
  * LMDB trusts its pages; we do not. Every value goes into a sum of SHA-256
  * hashes over the whole content, and before the file is opened a child

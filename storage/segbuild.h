@@ -44,11 +44,12 @@ struct segment_plan {
  *      the tree from plan->before to facts.root, every key.
  *   3. The manifest is written, flushed, renamed; the folder is flushed; it is read back.
  * A crash leaves *.tmp, or a .seg without manifest. A failure leaves nothing of the two.
- * *out is what the manifest says. Memory is bounded (about 8 MiB), whatever the segment's
- * size. STELE_EINVAL when the plan or a record is out of its range, or the source
- * does not give exactly count records; STELE_EEXIST when one of the files is there;
- * STELE_EDAMAGED when what was read back disagrees; STELE_ENOSPACE, STELE_EIO,
- * STELE_ENOMEM; the source's errors. why says what was tried and what is wrong.
+ * *out is what the manifest says. Memory is bounded, whatever the
+ * segment's size: some 10 MiB, most of it while the dictionary is trained. STELE_EINVAL when the
+ * plan or a record is out of its range, or the source does not give exactly count records;
+ * STELE_EEXIST when one of the files is there; STELE_EDAMAGED when what was read back disagrees;
+ * STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; the source's errors. why says what was tried and what is
+ * wrong.
  */
 int segment_build(const struct segment_plan *plan, const struct segment_source *src,
 		  struct toolbox *t, struct segment_facts *out, struct buf *why);

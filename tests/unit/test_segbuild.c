@@ -366,6 +366,13 @@ START_TEST(a_full_disk_or_a_file_too_long_leaves_nothing)
 }
 END_TEST
 
+/* A sanitizer keeps what was freed: there the figures mean nothing. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { MEMORY_IS_OURS = 0 };
+#else
+enum { MEMORY_IS_OURS = 1 };
+#endif
+
 START_TEST(memory_does_not_grow_with_the_segment)
 {
 	struct segment_facts facts;
@@ -378,7 +385,8 @@ START_TEST(memory_does_not_grow_with_the_segment)
 	fixture_build(&f, 0, 60000, &facts);
 	getrusage(RUSAGE_SELF, &large);
 	ck_assert_uint_gt(facts.payload_bytes, 10 << 20);
-	ck_assert_int_lt(large.ru_maxrss - small.ru_maxrss, 6 << 10); /* KiB */
+	if (MEMORY_IS_OURS)
+		ck_assert_int_lt(large.ru_maxrss - small.ru_maxrss, 6 << 10); /* KiB */
 	fixture_fini(&f);
 }
 END_TEST
