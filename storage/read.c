@@ -159,6 +159,8 @@ fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *
 	const struct section_memo *m = &t->memo;
 	char text[LIMIT_ENTRY_BYTES], *scratch = arena_alloc(a, LIMIT_ENTRY_BYTES);
 	const uint8_t *payload = m->payloads.p;
+	uint32_t bytes = frame_size_at(&m->section, ordinal); /* of payload, or descriptor */
+	struct frame_object o;
 	struct entry e;
 	int n, err = build_entry(log, m, ordinal, &e);
 
@@ -168,13 +170,19 @@ fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *
 		payload += frame_size_at(&m->section, i);
 	memcpy(e.prev, prev, 32);
 	memcpy(out->salt, m->salts.p + (size_t)(ordinal - m->block_ordinal) * 16, 16);
-	sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, e.size));
+	out->object = frame_object_find(&m->section, ordinal, &o);
+	if (out->object) {
+		e.size = o.size;
+		memcpy(e.commitment, o.commitment, 32);
+	} else {
+		sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, bytes));
+	}
 	n = entry_write(text, sizeof text, &e);
 	if (n < 0)
 		return STELE_EDAMAGED;
 	sha256_leaf(t->sha, out->leaf, slice_of(text, (size_t)n));
 	out->text = slice_of(arena_dup(a, text, (size_t)n), (size_t)n);
-	out->payload = slice_of(arena_dup(a, payload, e.size), e.size);
+	out->payload = slice_of(arena_dup(a, payload, bytes), bytes);
 	if (!out->text.p || !out->payload.p)
 		return STELE_ENOMEM;
 	return entry_read(&out->entry, out->text, scratch) == 0 ? 0 : STELE_EDAMAGED;

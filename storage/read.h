@@ -6,6 +6,7 @@
 #ifndef STELE_STORAGE_READ_H
 #define STELE_STORAGE_READ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/arena.h"
@@ -24,7 +25,8 @@ void toolbox_free(struct toolbox *t);
 struct record {
 	struct slice text;  /* exact entry bytes */
 	struct entry entry; /* the same, parsed; its slices lie in the arena */
-	struct slice payload;
+	struct slice payload; /* of an object: its descriptor, for object_open */
+	bool object;          /* its payload is in a file of its own: storage/object.h */
 	uint8_t salt[16];
 	uint8_t leaf[32]; /* entry hash */
 };

@@ -125,6 +125,7 @@ snap_extents(struct buf *snap, const struct log *log, struct buf *key, struct bu
 			put_u32(v, e->count);
 			put_u32(v, e->bytes);
 			put_u32(v, e->leaves_at);
+			put_u32(v, e->objects);
 			put_pos(v, e->at);
 		}
 		entry_put(snap, CATALOG_EXTENT, key, v);
@@ -401,6 +402,7 @@ load_extents(void *ctx, struct slice key, struct slice value)
 		e.count = bytes_u32(&b);
 		e.bytes = bytes_u32(&b);
 		e.leaves_at = bytes_u32(&b);
+		e.objects = bytes_u32(&b);
 		e.at.file = bytes_u32(&b);
 		e.at.offset = bytes_u64(&b);
 		err = bytes_err(&b) != 0 ? STELE_EDAMAGED : tail_reserve(&log->tail);

@@ -9,7 +9,7 @@
 #include "proto/limits.h"
 #include "suite.h"
 
-/* A section of 7 records in 2 groups and 3 blocks, one of them a dictionary's. */
+/* A section of 7 records, two of them objects, in 2 groups and 3 blocks, one a dictionary's. */
 static void
 make_section(struct buf *out, bool founding)
 {
@@ -34,6 +34,7 @@ make_section(struct buf *out, bool founding)
 				  .n_blocks = 3,
 				  .n_keys = 2,
 				  .n_dicts = 1,
+				  .n_objects = 2,
 				  .epoch = 1,
 				  .time_ns = 1795000000000000000,
 				  .data_key_id = 9,
@@ -53,6 +54,8 @@ make_section(struct buf *out, bool founding)
 	for (int i = 0; i < 3; i++)
 		frame_block_write(&rest, &blocks[i]);
 	buf_put(&rest, sizes, sizeof sizes);
+	frame_object_write(&rest, &(struct frame_object){.ordinal = 3, .size = 1ull << 36});
+	frame_object_write(&rest, &(struct frame_object){.ordinal = 5, .size = 7});
 	s.meta_bytes = (uint32_t)(SECTION_HEADER_BYTES + rest.n);
 	buf_put(&rest, filler, 350);
 	buf_put(&rest, filler, 7 * 32);
@@ -94,6 +97,24 @@ START_TEST(a_section_reads_back_as_it_was_written)
 		buf_fini(&b);
 		buf_fini(&again);
 	}
+}
+END_TEST
+
+START_TEST(objects_are_found_by_their_record)
+{
+	struct frame_section s;
+	struct frame_object o;
+	struct buf b;
+
+	buf_init(&b);
+	make_section(&b, false);
+	ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), 0);
+	for (uint32_t i = 0; i < 7; i++)
+		ck_assert(frame_object_find(&s, i, &o) == (i == 3 || i == 5));
+	ck_assert(frame_object_find(&s, 3, &o));
+	ck_assert_uint_eq(o.size, 1ull << 36);
+	ck_assert_uint_eq(frame_payload_bytes(&s), 10 + 20 + 30 + 100 + 100 + (1ull << 36) + 7);
+	buf_fini(&b);
 }
 END_TEST
 
@@ -161,7 +182,8 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 		{0, 0},           {0, UINT32_MAX},   {4, 64},          {4, 0},   {24, 0},
 		{24, UINT32_MAX}, {28, 0},           {28, UINT32_MAX}, {32, 0},  {32, UINT32_MAX},
 		{36, UINT32_MAX}, {40, 0},           {40, 2},          {96, 0},  {96, UINT32_MAX},
-		{100, 0},         {100, UINT32_MAX}, {104, 1},         {108, 1},
+		{100, 0},         {100, UINT32_MAX}, {104, 1},         {104, UINT32_MAX},
+		{108, 1},
 	};
 	struct frame_section s;
 	struct buf b;
@@ -190,6 +212,19 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 		le_put32(field, le_get32(field) + 1);
 		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)),
 				 i % SECTION_BLOCK_BYTES == 4 ? 0 : STELE_ESYNTAX);
+		buf_fini(&b);
+	}
+	/* objects out of order, twice, of no record, or larger than an entry can say */
+	for (int i = 0; i < 4; i++) {
+		buf_init(&b);
+		make_section(&b, true);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), 0);
+		uint8_t *rows = b.p + (s.objects.p - b.p);
+		if (i < 3)
+			le_put32(rows + SECTION_OBJECT_BYTES, (uint32_t[]){2, 3, 7}[i]);
+		else
+			le_put64(rows + 4, LIMIT_INTEGER + 1);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), STELE_ESYNTAX);
 		buf_fini(&b);
 	}
 	buf_init(&b);
@@ -264,6 +299,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		a_section_reads_back_as_it_was_written,
+		objects_are_found_by_their_record,
 		a_cut_section_is_refused_and_not_read_beyond,
 		a_changed_section_is_refused_or_read_as_what_it_now_says,
 		counts_that_do_not_add_up_are_refused,
