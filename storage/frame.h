@@ -88,7 +88,7 @@ struct frame_section {
 	uint8_t root[32];
 	uint32_t meta_bytes, boxes_bytes;
 	struct slice name, groups, blocks, sizes, objects; /* in the meta part */
-	struct slice boxes, leaves, keys;         /* empty when only the meta part was read */
+	struct slice boxes, leaves, keys; /* empty when only the meta part was read */
 };
 
 /* Writes the header with every field but the hash into out. */

@@ -12,7 +12,10 @@
 #include "proto/err.h"
 #include "storage/internal.h"
 
-enum { META_GUESS_BYTES = 8192 };
+enum {
+	META_GUESS_BYTES = 8192,
+	EXTENTS_A_LOOK = 65536, /* passed over under the lock, some 100 us */
+};
 
 int
 read_damaged(struct log *log, uint64_t index, const char *what)
@@ -212,6 +215,20 @@ read_verified(struct store *st, struct log *log, uint64_t index, const struct ex
 	return err;
 }
 
+/* What a failed read of a record means; *out only when it did not fail. */
+static int
+conclude(struct log *log, uint64_t index, int err, struct toolbox *t, const struct record *got,
+	 struct record *out)
+{
+	if (err == STELE_EDAMAGED || err == STELE_EVERIFY) {
+		t->memo.log_id = 0;
+		return read_damaged(log, index, "what is stored of it");
+	}
+	if (err == 0)
+		*out = *got;
+	return err;
+}
+
 int
 read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t, struct arena *a,
 	    struct record *out)
@@ -231,11 +248,70 @@ read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t
 	if (!released)
 		return STELE_ENOTFOUND;
 	err = found ? read_verified(st, log, index, &e, t, a, &got) : STELE_EDAMAGED;
-	if (err == STELE_EDAMAGED || err == STELE_EVERIFY) {
-		t->memo.log_id = 0;
-		return read_damaged(log, index, "what is stored of it");
+	return conclude(log, index, err, t, &got, out);
+}
+
+/* The first extent with objects that reaches from, or beyond: a bounded look under the lock. */
+static int
+next_extent(struct store *st, struct log *log, uint64_t *from, struct extent *out)
+{
+	const struct extent *e, *end;
+	int err = STELE_EBUSY;
+
+	pthread_rwlock_rdlock(&st->lock);
+	e = log->head && *from < log->head->size ? tail_find(&log->tail, *from) : NULL;
+	end = log->tail.extents + log->tail.n;
+	for (size_t i = 0; e && e < end && e->objects == 0 && i < EXTENTS_A_LOOK; i++)
+		e++;
+	if (!e || e == end) {
+		err = STELE_ENOTFOUND;
+	} else {
+		*from = *from > e->first ? *from : e->first;
+		*out = *e;
+		err = e->objects ? 0 : STELE_EBUSY;
 	}
-	if (err == 0)
-		*out = got;
+	pthread_rwlock_unlock(&st->lock);
 	return err;
+}
+
+/* The first object of an extent at or after *index; 1 when it has none there. */
+static int
+first_object(struct log *log, const struct extent *e, uint64_t *index, struct toolbox *t)
+{
+	int err = load_meta(log, e, &t->memo);
+
+	for (uint32_t i = 0; err == 0 && i < t->memo.section.n_objects; i++) {
+		uint64_t at = e->first + frame_object_at(&t->memo.section, i).ordinal;
+		if (at < *index)
+			continue;
+		*index = at;
+		return 0;
+	}
+	return err == 0 ? 1 : err;
+}
+
+int
+read_next_object(struct store *st, struct log *log, uint64_t from, struct toolbox *t,
+		 struct arena *a, struct record *out)
+{
+	struct record got;
+	struct extent e;
+	int err = 1;
+
+	while (err == 1) {
+		err = next_extent(st, log, &from, &e);
+		if (err == STELE_EBUSY) {
+			err = 1; /* nothing so far: look on from there */
+			continue;
+		}
+		if (err == 0)
+			err = first_object(log, &e, &from, t);
+		if (err == 1)
+			from = e.first + e.count;
+	}
+	if (err == STELE_ENOTFOUND)
+		return err;
+	if (err == 0)
+		err = read_verified(st, log, from, &e, t, a, &got);
+	return conclude(log, from, err, t, &got, out);
 }

@@ -14,6 +14,7 @@
 #include "proto/err.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/deposit.h"
 #include "storage/file.h"
 #include "storage/read.h"
 #include "storage/save.h"
@@ -207,6 +208,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 	if (err == 0) {
 		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 		err = store_recover(st, rebuild, why);
+		if (err == 0)
+			err = deposit_sweep(st);
 	}
 	if (err != 0) {
 		if (why->n == 0)

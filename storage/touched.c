@@ -50,7 +50,8 @@ touched_reset(struct touched *t)
 	t->log = NULL;
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
-	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects = 0;
+	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
+		0;
 	t->group.count = 0;
 	t->payload_bytes = 0;
 	t->new_dict_box_bytes = 0;
@@ -333,8 +334,8 @@ touched_finish(struct commit *c, struct touched *t)
 
 	close_group(t);
 	if (err == 0)
-		err = t->groups.err | t->blocks.err | t->sizes.err | t->objects.err | t->boxes.err | t->leaves.err |
-				      t->keys.err
+		err = t->groups.err | t->blocks.err | t->sizes.err | t->objects.err | t->boxes.err |
+				      t->leaves.err | t->keys.err
 			      ? STELE_ENOMEM
 			      : 0;
 	if (err == 0)

@@ -179,10 +179,25 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 		size_t at;
 		uint32_t v;
 	} lies[] = {
-		{0, 0},           {0, UINT32_MAX},   {4, 64},          {4, 0},   {24, 0},
-		{24, UINT32_MAX}, {28, 0},           {28, UINT32_MAX}, {32, 0},  {32, UINT32_MAX},
-		{36, UINT32_MAX}, {40, 0},           {40, 2},          {96, 0},  {96, UINT32_MAX},
-		{100, 0},         {100, UINT32_MAX}, {104, 1},         {104, UINT32_MAX},
+		{0, 0},
+		{0, UINT32_MAX},
+		{4, 64},
+		{4, 0},
+		{24, 0},
+		{24, UINT32_MAX},
+		{28, 0},
+		{28, UINT32_MAX},
+		{32, 0},
+		{32, UINT32_MAX},
+		{36, UINT32_MAX},
+		{40, 0},
+		{40, 2},
+		{96, 0},
+		{96, UINT32_MAX},
+		{100, 0},
+		{100, UINT32_MAX},
+		{104, 1},
+		{104, UINT32_MAX},
 		{108, 1},
 	};
 	struct frame_section s;
