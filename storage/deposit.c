@@ -126,13 +126,17 @@ begin_file(struct deposit *d)
 }
 
 int
-deposit_new(struct deposit **out, struct store *st, struct log *log, uint32_t chunk_bytes)
+deposit_new(struct deposit **out, struct store *st, struct log *log, uint64_t expect_bytes,
+	    uint32_t chunk_bytes)
 {
+	uint64_t free_bytes = atomic_load(&st->free_disk_bytes); /* 0: nobody looked yet */
 	struct deposit *d;
 	int err = may_write(st);
 
 	CHECK(chunk_bytes >= LIMIT_OBJECT_CHUNK_MIN_BYTES &&
 	      chunk_bytes <= LIMIT_OBJECT_CHUNK_MAX_BYTES);
+	if (err == 0 && free_bytes && expect_bytes > free_bytes - st->opts.free_bytes)
+		err = STELE_ENOSPACE;
 	if (err != 0)
 		return err;
 	d = calloc(1, sizeof *d);
@@ -246,6 +250,15 @@ const uint8_t *
 deposit_id(const struct deposit *d)
 {
 	return d->d.id;
+}
+
+bool
+deposit_in_memory(const struct deposit *d, struct slice *payload)
+{
+	if (d->number > 0)
+		return false;
+	*payload = slice_of(d->chunk, d->chunk_n);
+	return true;
 }
 
 /* Step 3. */

@@ -12,6 +12,7 @@
 #ifndef STELE_STORAGE_DEPOSIT_H
 #define STELE_STORAGE_DEPOSIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/slice.h"
@@ -25,10 +26,11 @@ struct deposit;
 /*
  * Begins a payload for a log, in chunks of chunk_bytes
  * (LIMIT_OBJECT_CHUNK_MIN_BYTES to LIMIT_OBJECT_CHUNK_MAX_BYTES). STELE_EREADONLY;
- * STELE_ENOSPACE below the soft limit; STELE_EIO, after which the store is
- * read-only; STELE_ENOMEM; STELE_ELIMIT.
+ * STELE_ENOSPACE below the soft limit, or when expect_bytes more (0: not known) would be;
+ * STELE_EIO, after which the store is read-only; STELE_ENOMEM; STELE_ELIMIT.
  */
-int deposit_new(struct deposit **out, struct store *st, struct log *log, uint32_t chunk_bytes);
+int deposit_new(struct deposit **out, struct store *st, struct log *log, uint64_t expect_bytes,
+		uint32_t chunk_bytes);
 
 /* The next bytes of the payload. Errors as deposit_new; after one only deposit_drop may follow. */
 int deposit_put(struct deposit *d, struct slice piece, struct toolbox *t);
@@ -36,6 +38,9 @@ int deposit_put(struct deposit *d, struct slice piece, struct toolbox *t);
 /* Bytes of payload so far; the id, OBJECT_ID_BYTES, the deposit's. Any thread. */
 uint64_t deposit_size(const struct deposit *d);
 const uint8_t *deposit_id(const struct deposit *d);
+
+/* True when no byte was written yet: all of the payload, the deposit's until it ends. */
+bool deposit_in_memory(const struct deposit *d, struct slice *payload);
 
 /*
  * The payload is complete: when this returns 0 the object and its name are

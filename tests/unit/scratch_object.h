@@ -29,7 +29,7 @@ scratch_deposit(struct scratch *s, struct log *log, struct slice payload, bool s
 {
 	struct deposit *d;
 
-	ck_assert_int_eq(deposit_new(&d, s->st, log, SCRATCH_CHUNK), 0);
+	ck_assert_int_eq(deposit_new(&d, s->st, log, 0, SCRATCH_CHUNK), 0);
 	ck_assert_int_eq(deposit_put(d, payload, s->tools), 0);
 	if (sealed)
 		ck_assert_int_eq(deposit_seal(d, s->tools), 0);

@@ -84,7 +84,8 @@ START_TEST(an_empty_payload_is_no_object)
 	struct deposit *d;
 
 	scratch_begin(&s);
-	ck_assert_int_eq(deposit_new(&d, s.st, scratch_log(&s, "scans", "{}"), SCRATCH_CHUNK), 0);
+	ck_assert_int_eq(deposit_new(&d, s.st, scratch_log(&s, "scans", "{}"), 0, SCRATCH_CHUNK),
+			 0);
 	ck_assert_int_eq(deposit_seal(d, s.tools), STELE_EINVAL);
 	deposit_drop(d);
 	scratch_end(&s);
@@ -230,7 +231,7 @@ START_TEST(a_disk_that_fails_at_any_call_is_an_error_and_no_record_loses_its_obj
 		scratch_begin(&s);
 		log = scratch_log(&s, "scans", "{}");
 		disk_fail_at(DISK_WRITE | DISK_FLUSH | DISK_RENAME, at, 1, EIO, false);
-		err = deposit_new(&d, s.st, log, SCRATCH_CHUNK);
+		err = deposit_new(&d, s.st, log, 0, SCRATCH_CHUNK);
 		if (err == 0) {
 			err = deposit_put(d, slice_of(payload, 3000), s.tools);
 			if (err == 0)
@@ -252,7 +253,7 @@ START_TEST(a_disk_that_fails_at_any_call_is_an_error_and_no_record_loses_its_obj
 		ck_assert(whole || err == STELE_EIO || commit == STELE_EREADONLY);
 		if (!whole) { /* promise 8: after a failed write nothing more is written */
 			struct deposit *next;
-			ck_assert_int_eq(deposit_new(&next, s.st, log, SCRATCH_CHUNK),
+			ck_assert_int_eq(deposit_new(&next, s.st, log, 0, SCRATCH_CHUNK),
 					 STELE_EREADONLY);
 		}
 		scratch_close(&s);
