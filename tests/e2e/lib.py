@@ -231,9 +231,9 @@ class Server:
             return received
 
 
-def stele(*arguments, server=None, **options):
+def stele(*arguments, server=None, env=None, **options):
     """Runs the command line; returns the CompletedProcess with text output."""
-    env = dict(os.environ)
+    env = dict(env or os.environ)
     if server:
         env["STELE_SERVER"] = f"http://127.0.0.1:{server.port}"
         env["STELE_TOKEN"] = f"@{server.data}/admin.token"
