@@ -25,7 +25,7 @@ digest_of(bool object, struct slice payload, struct sha256 *h, uint8_t out[32])
 	return 0;
 }
 
-/* Two payloads, one of which lies in a file: by size and SHA-256. */
+/* Two payloads, one of which lies in a file: by their SHA-256. */
 static int
 compare_digests(const struct record *r, const struct append_item *item, struct sha256 *h)
 {
@@ -34,10 +34,7 @@ compare_digests(const struct record *r, const struct append_item *item, struct s
 
 	if (err == 0)
 		err = digest_of(item->object, item->payload, h, new);
-	if (err == 0 && (r->entry.size != (item->object ? item->size : item->payload.n) ||
-			 memcmp(old, new, 32) != 0))
-		err = STELE_ECONFLICT;
-	return err;
+	return err == 0 && memcmp(old, new, 32) != 0 ? STELE_ECONFLICT : err;
 }
 
 /* 0 when the record at item->index has the same payload; STELE_ECONFLICT. */
