@@ -68,8 +68,9 @@
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
 
 /* --- objects: payloads in files of their own --------------------------- */
-#define LIMIT_OBJECT_BYTES (64ull << 30)        /* default; a disk image, a day of video */
-#define LIMIT_OBJECT_CHUNK_BYTES (256u << 10)   /* sealed together: see docs/performance.md */
+#define LIMIT_OBJECT_BYTES (64ull << 30) /* default; a disk image, a day of video */
+#define LIMIT_OBJECT_CHUNK_BYTES                                                                   \
+	(256u << 10) /* sealed together: the fastest: docs/performance.md */
 #define LIMIT_OBJECT_CHUNK_MIN_BYTES (1u << 10) /* what a file may say, from here */
 #define LIMIT_OBJECT_CHUNK_MAX_BYTES (1u << 20) /* to here: one chunk is in memory */
 #define LIMIT_OBJECT_DIRTY_BYTES (8u << 20)     /* written before the disk is asked to begin */

@@ -461,6 +461,7 @@ go_on_alone(struct upload *u)
 {
 	struct upload_table *t = &u->server->uploads;
 
+	u->seals = false; /* what is written now is no request's last piece */
 	if (u->fate == UPLOAD_STAYS && u->left_n && !u->err) {
 		u->piece = slice_of(u->window[u->filling], u->left_n);
 		u->left_n = 0;
@@ -492,7 +493,6 @@ detach(struct request *r, enum upload_fate fate)
 	r->upload = NULL;
 	u->r = NULL;
 	u->next = NULL;
-	u->seals = false;
 	u->fate = fate;
 	if (!u->busy)
 		go_on_alone(u);
