@@ -270,21 +270,45 @@ check_inclusion(struct sha256 *h, const struct receipt *r, struct receipt_verdic
 	return 0;
 }
 
+/* Commitment and length of a payload that comes in pieces. */
+static int
+commit_pieces(struct sha256 *h, const struct receipt *r, uint8_t out[SHA256_BYTES], uint64_t *size)
+{
+	struct slice piece;
+	int err;
+
+	*size = 0;
+	sha256_commitment_begin(h, r->proof.salt);
+	for (;;) {
+		err = r->payload_next(r->payload_ctx, &piece);
+		if (err || piece.n == 0)
+			break;
+		sha256_update(h, piece);
+		*size += piece.n;
+	}
+	sha256_end(h, out);
+	return err;
+}
+
 static int
 check_payload(struct sha256 *h, const struct receipt *r, struct receipt_verdict *v)
 {
 	uint8_t commitment[SHA256_BYTES];
+	uint64_t size = r->payload.n;
 
 	if (!r->has_payload)
 		return 0;
 	if (!r->has_salt)
 		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
 			    "there is no salt, without which no payload can be checked");
-	if (r->payload.n != v->entry.size)
+	if (!r->payload_next)
+		sha256_commitment(h, commitment, r->proof.salt, r->payload);
+	else if (commit_pieces(h, r, commitment, &size) != 0)
+		return fail(v, RECEIPT_PAYLOAD, STELE_EIO, "the payload cannot be read to its end");
+	if (size != v->entry.size)
 		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
-			    "the payload has %zu bytes, but the entry says %" PRIu64, r->payload.n,
+			    "the payload has %" PRIu64 " bytes, but the entry says %" PRIu64, size,
 			    v->entry.size);
-	sha256_commitment(h, commitment, r->proof.salt, r->payload);
 	if (memcmp(commitment, v->entry.commitment, sizeof commitment) != 0)
 		return fail(v, RECEIPT_PAYLOAD, STELE_EVERIFY,
 			    "the payload is not the one that was committed to: it or the salt was "

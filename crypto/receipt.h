@@ -53,6 +53,12 @@ struct receipt {
 	bool has_salt;           /* false: withheld or purged, proof.salt means nothing */
 	bool has_payload;
 	struct slice payload;
+	/*
+	 * Instead of payload, when it is not NULL: a payload too large to hold. Gives the next
+	 * piece, of no bytes at the end; STELE_EIO when it cannot be read.
+	 */
+	int (*payload_next)(void *ctx, struct slice *piece);
+	void *payload_ctx;
 	/* claims that came beside the entry; empty when there are none */
 	bool has_index; /* proof.index is one */
 	struct slice log, origin, time, media_type;

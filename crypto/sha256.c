@@ -106,6 +106,14 @@ sha256_node(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t left[SHA2
 }
 
 void
+sha256_commitment_begin(struct sha256 *h, const uint8_t salt[16])
+{
+	sha256_begin(h);
+	sha256_update(h, slice_of("stele-payload-1\n", 16));
+	sha256_update(h, slice_of(salt, 16));
+}
+
+void
 sha256_commitment(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t salt[16],
 		  struct slice payload)
 {

@@ -45,4 +45,7 @@ void sha256_node(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t left
 void sha256_commitment(struct sha256 *h, uint8_t out[SHA256_BYTES], const uint8_t salt[16],
 		       struct slice payload);
 
+/* The same in pieces: begin, sha256_update with the payload, sha256_end. */
+void sha256_commitment_begin(struct sha256 *h, const uint8_t salt[16]);
+
 #endif

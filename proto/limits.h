@@ -81,6 +81,17 @@
 #define LIMIT_KEYRUN_KEYS (128u << 10)  /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)    /* largest tree the arithmetic is tested for */
 
+/* --- objects: payloads in files of their own --------------------------- */
+#define LIMIT_OBJECT_BYTES (64ull << 30) /* default; a disk image, a day of video */
+#define LIMIT_OBJECT_CHUNK_BYTES                                                                   \
+	(256u << 10) /* sealed together: the fastest: docs/performance.md */
+#define LIMIT_OBJECT_CHUNK_MIN_BYTES (1u << 10) /* what a file may say, from here */
+#define LIMIT_OBJECT_CHUNK_MAX_BYTES (1u << 20) /* to here: one chunk is in memory */
+#define LIMIT_OBJECT_DIRTY_BYTES (8u << 20)     /* written before the disk is asked to begin */
+#define LIMIT_UPLOADS 256u                      /* resumable ones that wait: 256 KiB each */
+#define LIMIT_UPLOAD_TIMEOUT_MS 3600000u        /* default, without a request */
+#define LIMIT_OBJECTS_A_STEP 1024u              /* descriptors looked at in one request */
+
 /* --- keys ---------------------------------------------------------------- */
 #define LIMIT_PASSPHRASE_BYTES 1023u      /* of the key files */
 #define LIMIT_ARGON2_PASSES 2u            /* what files are sealed with: libsodium's */

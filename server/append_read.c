@@ -66,7 +66,7 @@ new_items(struct request *r, struct append *a, size_t n, struct slice type)
 	}
 	for (i = 0; i < n; i++) {
 		items[i].media_type = type;
-		items[i].has_key = false;
+		items[i].has_key = items[i].object = false;
 		items[i].state = APPEND_NEW;
 	}
 	r->job.items = items;

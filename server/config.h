@@ -22,6 +22,8 @@ struct config {
 	uint64_t wal_files;      /* 0: the store's default */
 	uint64_t seal_after_ms;  /* 0: the store's default */
 	uint64_t min_free_bytes;
+	uint64_t max_object_bytes;  /* of one payload */
+	uint64_t upload_timeout_ms; /* a resumable upload without a request */
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	bool moved, insecure, quiet;
 	bool help, version, routes; /* print and exit */

@@ -170,20 +170,25 @@ want_reading(struct conn *c, bool want)
 		uv_read_stop((uv_stream_t *)&c->tcp);
 }
 
+void
+conn_send_interim(struct conn *c, struct slice text)
+{
+	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text.p, (unsigned)text.n);
+
+	if (!c->closing && uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) != (int)text.n)
+		close_conn(c);
+}
+
 /* "100 Continue" when the peer waits for it: its body is wanted and none of it has come. */
 static void
 send_continue(struct conn *c)
 {
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	uv_buf_t buf;
 
 	if (!c->r->http.expect_continue || c->continued || c->r->http.n > c->r->http.head_n)
 		return;
 	c->continued = true;
-	memcpy(&buf, &(uv_buf_t){.base = (char *)(uintptr_t)text, .len = sizeof text - 1},
-	       sizeof buf);
-	if (uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) != (int)sizeof text - 1)
-		close_conn(c);
+	conn_send_interim(c, slice_of(text, sizeof text - 1));
 }
 
 static void
@@ -231,6 +236,15 @@ on_head(struct conn *c)
 		c->phase = CONN_HEADER; /* its body follows: not answered yet */
 }
 
+/* A piece of a large body, for whoever takes it: an answer now would come before its end. */
+static void
+on_piece(struct conn *c)
+{
+	set_phase(c, CONN_HANDLER);
+	c->r->close = true;
+	c->r->piece(c->r);
+}
+
 static void
 on_bad(struct conn *c)
 {
@@ -267,11 +281,24 @@ run(struct conn *c)
 		} else if (step == STEP_READY) {
 			begin_answering(c);
 			c->r->route->handle(c->r);
+		} else if (step == STEP_PIECE) {
+			on_piece(c);
 		} else {
 			on_bad(c);
 		}
 	}
 	c->running = false;
+}
+
+void
+conn_go_on(struct conn *c)
+{
+	CHECK(c->phase == CONN_HANDLER);
+	set_phase(c, CONN_BODY);
+	if (!c->closing)
+		run(c);
+	else if (c->closed)
+		free_conn(c);
 }
 
 static void
@@ -302,6 +329,11 @@ written(struct conn *c)
 	struct request *r = c->r;
 
 	metrics_add(&c->loop->metrics.written_bytes, r->out.n);
+	if (r->source) {
+		set_phase(c, CONN_HANDLER);
+		r->pull(r);
+		return;
+	}
 	if (r->close || c->eof) {
 		if (r->http.state == STEP_READY)
 			close_conn(c);
@@ -340,14 +372,13 @@ count(struct conn *c)
 }
 
 static void
-send_answer(struct request *r)
+send_out(struct request *r)
 {
 	struct conn *c = r->conn;
 	uv_buf_t buf = uv_buf_init((char *)r->out.p, (unsigned)r->out.n);
 	int n;
 
 	CHECK(c->magic == CONN_MAGIC && c->phase == CONN_HANDLER);
-	count(c);
 	set_phase(c, CONN_WRITE);
 	if (c->closing) {
 		if (c->closed)
@@ -368,6 +399,32 @@ send_answer(struct request *r)
 		written(c);
 	else if (!hold_answer(c) ||
 		 uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
+		close_conn(c);
+}
+
+static void
+send_answer(struct request *r)
+{
+	count(r->conn);
+	send_out(r);
+}
+
+void
+conn_send_more(struct request *r)
+{
+	send_out(r);
+}
+
+void
+conn_cut(struct request *r)
+{
+	struct conn *c = r->conn;
+
+	CHECK(c->phase == CONN_HANDLER);
+	set_phase(c, CONN_WRITE);
+	if (c->closed)
+		free_conn(c);
+	else
 		close_conn(c);
 }
 

@@ -40,6 +40,19 @@ struct conn {
 /* Takes the connection that waits on the loop's listener. */
 void conn_accept(struct loop *l);
 
+/* A handler that took a piece of the body gave a window: reads on. */
+void conn_go_on(struct conn *c);
+
+/* An interim answer (RFC 9110 section 15.2), whole; nothing is sent when the peer cannot take it.
+ */
+void conn_send_interim(struct conn *c, struct slice text);
+
+/* From r->pull: r->out holds the next piece of the answer; r->source is NULL with the last one. */
+void conn_send_more(struct request *r);
+
+/* From r->pull: there is no next piece; the peer sees the connection end too early. */
+void conn_cut(struct request *r);
+
 /* Cuts the connection when its deadline has passed. */
 void conn_check_deadline(struct conn *c, uint64_t now_ms);
 

@@ -31,6 +31,9 @@ static const struct {
 	{8, "if-range", FIELD_IF_RANGE},
 	{13, "if-none-match", FIELD_IF_NONE_MATCH},
 	{15, "idempotency-key", FIELD_IDEMPOTENCY_KEY},
+	{15, "upload-complete", FIELD_UPLOAD_COMPLETE},
+	{13, "upload-offset", FIELD_UPLOAD_OFFSET},
+	{13, "upload-length", FIELD_UPLOAD_LENGTH},
 };
 
 enum http_step
@@ -204,7 +207,7 @@ bad_method(struct http *h)
 		;
 	if (i == 0 || h->buf[i] != ' ')
 		return malformed(h, "The request line does not begin with a method.");
-	return http_bad(h, PROBLEM_UNKNOWN_METHOD, "Use GET, HEAD, POST, PUT or DELETE.");
+	return http_bad(h, PROBLEM_UNKNOWN_METHOD, "Use GET, HEAD, POST, PUT, PATCH or DELETE.");
 }
 
 static enum http_step
@@ -363,6 +366,8 @@ method_of(uint8_t m)
 		return METHOD_POST;
 	case HTTP_PUT:
 		return METHOD_PUT;
+	case HTTP_PATCH:
+		return METHOD_PATCH;
 	case HTTP_DELETE:
 		return METHOD_DELETE;
 	default:

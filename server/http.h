@@ -4,6 +4,7 @@
  *   http_room -> the caller reads bytes there -> http_fill -> http_step ...
  *   STEP_HEAD:  the head is complete; the caller decides, then http_accept
  *   STEP_READY: the body is complete; after the answer, http_next
+ *   STEP_PIECE: only after http_accept_stream: a piece of a large body is there, see there
  *
  * llhttp parses the head; what it is lenient about is refused before or after
  * it: bare CR or LF, folded lines, any body length that two parsers could
@@ -23,7 +24,15 @@
 #include "proto/slice.h"
 #include "server/problem.h"
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OTHER };
+enum method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_PATCH,
+	METHOD_DELETE,
+	METHOD_OTHER
+};
 
 /* Fields that the server reads. All but ACCEPT and PREFER may come once only. */
 enum field {
@@ -40,6 +49,9 @@ enum field {
 	FIELD_IF_RANGE,
 	FIELD_IF_NONE_MATCH,
 	FIELD_IDEMPOTENCY_KEY,
+	FIELD_UPLOAD_COMPLETE,
+	FIELD_UPLOAD_OFFSET,
+	FIELD_UPLOAD_LENGTH,
 	FIELD_COUNT
 };
 
@@ -51,6 +63,7 @@ enum http_step {
 	STEP_MORE,  /* needs bytes: read into http_room */
 	STEP_HEAD,  /* head complete: look, then http_accept or answer and close */
 	STEP_READY, /* body complete: answer, then http_next */
+	STEP_PIECE, /* the body is too large to gather: take what is there, give a window */
 	STEP_BAD,   /* problem and detail say why: answer and close */
 };
 
@@ -76,7 +89,7 @@ struct http {
 	struct slice known[FIELD_COUNT]; /* p NULL: absent */
 	uint64_t length;                 /* of the body, unless chunked */
 
-	/* the body, once STEP_READY */
+	/* the body, or the rest of one that came in pieces, once STEP_READY */
 	struct slice body;
 
 	/* inside */
@@ -90,9 +103,14 @@ struct http {
 	uint64_t raw_bytes;  /* of a chunked body, as it came */
 	uint8_t *large;      /* the body when it is not in buf */
 	size_t large_n, large_cap;
-	uint64_t charged_bytes; /* taken from budget */
-	bool complete;          /* llhttp has seen the end of the head */
-	size_t n;               /* bytes in buf */
+	uint64_t charged_bytes;  /* taken from budget */
+	uint64_t max_stream;     /* of a body that may come in pieces; 0: it may not */
+	bool streaming;          /* it does */
+	uint64_t streamed_bytes; /* in pieces that were taken */
+	uint8_t *window;         /* the caller's, where data goes while streaming */
+	size_t window_n, window_cap;
+	bool complete; /* llhttp has seen the end of the head */
+	size_t n;      /* bytes in buf */
 	uint8_t buf[LIMIT_HTTP_BUFFER_BYTES];
 };
 
@@ -113,6 +131,24 @@ enum http_step http_step(struct http *h);
 
 /* After STEP_HEAD: a body of at most max_bytes is wanted. Go on with http_step. */
 void http_accept(struct http *h, uint64_t max_bytes);
+
+/*
+ * The same, for a body of at most max_bytes of which at most gather_bytes
+ * (LIMIT_HTTP_BUFFER_BYTES at least) are gathered. A longer one comes in pieces: at each STEP_PIECE
+ * the caller takes http_piece, then gives the memory where the next bytes go with http_window, and
+ * goes on with http_step. At STEP_READY h->body is the last piece: the window's.
+ */
+void http_accept_stream(struct http *h, uint64_t gather_bytes, uint64_t max_bytes);
+
+/*
+ * At STEP_PIECE: the bytes of the body that came since the last one. *gathered
+ * is the memory they lie in, the caller's to free from now on; NULL when they
+ * lie in its own window.
+ */
+struct slice http_piece(struct http *h, uint8_t **gathered);
+
+/* Then: where the next bytes go; cap is LIMIT_HTTP_BUFFER_BYTES at least. */
+void http_window(struct http *h, uint8_t *p, size_t cap);
 
 /* After STEP_READY: forgets the request, keeps what came behind it. */
 void http_next(struct http *h);

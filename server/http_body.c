@@ -56,9 +56,10 @@ http_body_drop(struct http *h)
 	free(h->large);
 	if (h->charged_bytes)
 		atomic_fetch_sub(&h->budget->used_bytes, h->charged_bytes);
-	h->large = NULL;
-	h->large_n = h->large_cap = 0;
-	h->charged_bytes = 0;
+	h->large = h->window = NULL;
+	h->large_n = h->large_cap = h->window_n = h->window_cap = 0;
+	h->charged_bytes = h->streamed_bytes = h->max_stream = 0;
+	h->streaming = false;
 }
 
 static bool
@@ -95,6 +96,54 @@ http_accept(struct http *h, uint64_t max_bytes)
 		start_large(h);
 }
 
+void
+http_accept_stream(struct http *h, uint64_t gather_bytes, uint64_t max_bytes)
+{
+	/* so that nothing can have come behind a body that is not gathered */
+	CHECK(h->state == STEP_HEAD && gather_bytes >= LIMIT_HTTP_BUFFER_BYTES &&
+	      max_bytes >= gather_bytes);
+	h->max_stream = max_bytes;
+	if (h->chunked || h->length <= gather_bytes || h->length > max_bytes) {
+		http_accept(h, h->chunked || h->length <= gather_bytes ? gather_bytes : max_bytes);
+		return;
+	}
+	h->streaming = true;
+	h->state = STEP_PIECE;
+}
+
+struct slice
+http_piece(struct http *h, uint8_t **gathered)
+{
+	struct slice piece =
+		h->large ? slice_of(h->large, h->large_n) : slice_of(h->window, h->window_n);
+
+	CHECK(h->state == STEP_PIECE);
+	*gathered = h->large;
+	if (h->charged_bytes)
+		atomic_fetch_sub(&h->budget->used_bytes, h->charged_bytes);
+	h->charged_bytes = 0;
+	h->large = NULL;
+	h->large_n = h->large_cap = h->window_n = 0;
+	h->streamed_bytes += piece.n;
+	return piece;
+}
+
+void
+http_window(struct http *h, uint8_t *p, size_t cap)
+{
+	size_t have = h->chunked ? 0 : h->n - h->head_n; /* what came with the head */
+
+	CHECK(h->state == STEP_PIECE && h->window_n == 0 && cap >= LIMIT_HTTP_BUFFER_BYTES);
+	h->window = p;
+	h->window_cap = cap;
+	if (have) {
+		memcpy(p, h->buf + h->head_n, have);
+		h->window_n = have;
+		h->n = h->used_n = h->head_n;
+	}
+	h->state = STEP_MORE;
+}
+
 static enum http_step
 ready(struct http *h, const uint8_t *p, size_t n)
 {
@@ -102,25 +151,55 @@ ready(struct http *h, const uint8_t *p, size_t n)
 	return h->state = STEP_READY;
 }
 
-/* Data of a chunk. False: refused. */
-static bool
+static void
+too_long(struct http *h)
+{
+	http_bad(h, PROBLEM_BODY_TOO_LARGE,
+		 h->max_body ? "The body is longer than this resource takes."
+			     : "This resource takes no body.");
+}
+
+/* Data of a chunk into the window: how much of it fits; a full window is a piece. */
+static size_t
+stream(struct http *h, const uint8_t *p, size_t n)
+{
+	size_t room = h->window_cap - h->window_n;
+
+	n = n < room ? n : room;
+	if (n > h->max_stream - h->streamed_bytes - h->window_n) {
+		too_long(h);
+		return 0;
+	}
+	memcpy(h->window + h->window_n, p, n);
+	h->window_n += n;
+	if (n == 0)
+		h->state = STEP_PIECE;
+	return n;
+}
+
+/* Data of a chunk: how much of it was taken; 0 when it is refused, or must wait. */
+static size_t
 append(struct http *h, const uint8_t *p, size_t n)
 {
 	size_t cap = h->large_cap ? h->large_cap : CHUNKED_BYTES;
 
+	if (h->streaming)
+		return stream(h, p, n);
 	if (n > h->max_body - h->large_n) {
-		http_bad(h, PROBLEM_BODY_TOO_LARGE,
-			 h->max_body ? "The body is longer than this resource takes."
-				     : "This resource takes no body.");
-		return false;
+		h->streaming = h->max_stream > 0;
+		if (h->streaming)
+			h->state = STEP_PIECE;
+		else
+			too_long(h);
+		return 0;
 	}
 	while (cap - h->large_n < n)
 		cap *= 2;
 	if (cap > h->large_cap && !grow(h, cap))
-		return false;
+		return 0;
 	memcpy(h->large + h->large_n, p, n);
 	h->large_n += n;
-	return true;
+	return n;
 }
 
 /* RFC 9112 section 7.1: hex digits, extensions that nobody reads, CRLF. */
@@ -185,12 +264,20 @@ take_piece(struct http *h, const uint8_t *p, size_t n)
 		return take_crlf(h, p, n);
 	if (n > h->chunk_left)
 		n = (size_t)h->chunk_left;
-	if (!append(h, p, n))
-		return 0;
+	n = append(h, p, n);
 	h->chunk_left -= n;
-	if (h->chunk_left == 0)
+	if (n && h->chunk_left == 0)
 		h->chunk = CHUNK_END;
 	return n;
+}
+
+/* More framing than any sender has reason for. */
+static bool
+wasteful(const struct http *h)
+{
+	uint64_t data = h->streamed_bytes + h->window_n + h->large_n;
+
+	return h->raw_bytes > data * (uint64_t)CHUNK_OVERHEAD + CHUNKED_BYTES;
 }
 
 static enum http_step
@@ -201,19 +288,30 @@ chunked_step(struct http *h)
 
 	h->complete = false;
 	while (at < n && !h->complete && (used = take_piece(h, from + at, n - at)) > 0 &&
-	       h->state != STEP_BAD)
+	       h->state == STEP_MORE)
 		at += used;
 	if (h->state == STEP_BAD)
 		return STEP_BAD;
 	memmove(from, from + at, n - at);
 	h->n -= at;
+	if (h->complete && h->streaming)
+		return ready(h, h->window, h->window_n);
 	if (h->complete)
 		return ready(h, h->large ? h->large : from, h->large_n);
 	h->raw_bytes += at;
-	if (h->raw_bytes > h->large_n * (uint64_t)CHUNK_OVERHEAD + CHUNKED_BYTES)
+	if (wasteful(h))
 		return http_bad(h, PROBLEM_MALFORMED_HTTP,
 				"The chunks have more framing than content.");
 	return h->state;
+}
+
+/* A body of known length on its way through windows. */
+static enum http_step
+window_step(struct http *h)
+{
+	if (h->streamed_bytes + h->window_n == h->length)
+		return ready(h, h->window, h->window_n);
+	return h->state = h->window_n == h->window_cap ? STEP_PIECE : STEP_MORE;
 }
 
 enum http_step
@@ -221,6 +319,8 @@ http_body_step(struct http *h)
 {
 	if (h->chunked)
 		return chunked_step(h);
+	if (h->streaming)
+		return window_step(h);
 	if (!h->large) {
 		if (h->n - h->head_n < h->length)
 			return h->state;
@@ -241,8 +341,17 @@ http_body_step(struct http *h)
 size_t
 http_room(struct http *h, uint8_t **p)
 {
-	if (h->state == STEP_BAD)
+	uint64_t left;
+	size_t room;
+
+	if (h->state == STEP_BAD || h->state == STEP_PIECE)
 		return 0;
+	if (h->state == STEP_MORE && h->streaming && !h->chunked) {
+		left = h->length - h->streamed_bytes - h->window_n;
+		room = h->window_cap - h->window_n;
+		*p = h->window + h->window_n;
+		return left < room ? (size_t)left : room;
+	}
 	if (h->state == STEP_MORE && h->large && !h->chunked) {
 		*p = h->large + h->large_n;
 		return h->large_cap - h->large_n;
@@ -254,9 +363,12 @@ http_room(struct http *h, uint8_t **p)
 void
 http_fill(struct http *h, size_t n)
 {
-	if (h->state == STEP_MORE && h->large && !h->chunked)
+	if (h->state == STEP_MORE && h->streaming && !h->chunked)
+		h->window_n += n;
+	else if (h->state == STEP_MORE && h->large && !h->chunked)
 		h->large_n += n;
 	else
 		h->n += n;
-	CHECK(h->n <= LIMIT_HTTP_BUFFER_BYTES && h->large_n <= h->large_cap);
+	CHECK(h->n <= LIMIT_HTTP_BUFFER_BYTES && h->large_n <= h->large_cap &&
+	      h->window_n <= h->window_cap);
 }

@@ -338,6 +338,8 @@ on_tick(uv_timer_t *h)
 	}
 	if (l->draining)
 		drain_step(l);
+	else if (l == l->server->loops[0])
+		upload_sweep(l);
 }
 
 static void

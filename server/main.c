@@ -177,7 +177,10 @@ warn(struct server *s, struct config *c)
 static int
 serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 {
-	int err = tokens_open(&s->tokens, store_dir(s->store), c->passphrase, why);
+	int err;
+
+	upload_table_init(&s->uploads, c->upload_timeout_ms);
+	err = tokens_open(&s->tokens, store_dir(s->store), c->passphrase, why);
 
 	if (!err)
 		err = writer_new(&s->writer, s->store, c->queue_bytes);
@@ -188,6 +191,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		announce(c);
 		run_loops(s);
 	}
+	upload_table_fini(&s->uploads);
 	if (s->writer)
 		writer_free(s->writer);
 	tokens_free(s->tokens);

@@ -31,12 +31,17 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_UNKNOWN_RECORD] = {404, 0, "unknown-record", "There is no such record"},
 	[PROBLEM_UNKNOWN_TILE] = {404, 0, "unknown-tile", "There is no such tile"},
 	[PROBLEM_UNKNOWN_TOKEN] = {404, 0, "unknown-token", "There is no such token"},
+	[PROBLEM_UNKNOWN_UPLOAD] = {404, 0, "unknown-upload", "There is no such upload"},
 	[PROBLEM_METHOD_NOT_ALLOWED] = {405, 0, "method-not-allowed",
 					"The resource does not take this method"},
 	[PROBLEM_NOT_ACCEPTABLE] = {406, 0, "not-acceptable", "No form that the client accepts"},
 	[PROBLEM_REQUEST_TIMEOUT] = {408, 0, "request-timeout",
 				     "The request took too long to come"},
 	[PROBLEM_LOG_EXISTS] = {409, 0, "log-exists", "The log exists with another policy"},
+	[PROBLEM_UPLOAD_OFFSET] = {409, 0, "mismatching-upload-offset",
+				   "The upload goes on at another offset"},
+	[PROBLEM_UPLOAD_COMPLETED] = {409, 0, "completed-upload", "The upload is complete"},
+	[PROBLEM_UPLOAD_BUSY] = {409, 1, "upload-busy", "Another request has the upload"},
 	[PROBLEM_BODY_TOO_LARGE] = {413, 0, "body-too-large", "The body is too large"},
 	[PROBLEM_RECORD_TOO_LARGE] = {413, 0, "record-too-large", "A record is too large"},
 	[PROBLEM_BATCH_TOO_LARGE] = {413, 0, "batch-too-large", "The batch has too many records"},
@@ -137,7 +142,7 @@ problem_begin(struct buf *out, enum problem p, const char *detail)
 }
 
 /* Status lines, and the room in which Content-Length's digits are put at the end. */
-#define LENGTH "\r\nContent-Length:          "
+#define LENGTH "\r\nContent-Length:                "
 #define LINE(status, reason)                                                                       \
 	{                                                                                          \
 		status, sizeof "HTTP/1.1 " #status " " reason LENGTH - 1,                          \

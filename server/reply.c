@@ -79,25 +79,29 @@ no_memory(struct request *r)
 	buf_put_str(&r->out, last_words);
 	r->status = 503;
 	r->close = true;
+	request_drop_source(r);
 }
 
 void
 reply_end(struct request *r)
 {
 	struct buf *b = &r->out;
-	size_t at = r->length_at + PROBLEM_LENGTH_DIGITS, n;
+	size_t at = r->length_at + PROBLEM_LENGTH_DIGITS;
+	uint64_t n;
 
 	if (b->err) {
 		no_memory(r);
 	} else if (r->length_at) {
-		n = b->n - r->body_at;
+		n = b->n - r->body_at + r->more_bytes;
 		do {
 			b->p[--at] = (uint8_t)('0' + n % 10);
 			n /= 10;
 		} while (n);
 		CHECK(at > r->length_at);
-		if (r->no_body)
+		if (r->no_body) {
 			b->n = r->body_at;
+			request_drop_source(r);
+		}
 	}
 	r->send(r);
 }

@@ -7,6 +7,7 @@
 #include "proto/dec.h"
 #include "server/reply.h"
 #include "server/tokens.h"
+#include "server/upload.h"
 
 enum {
 	ARENA_KEPT_BYTES = 64 << 10, /* what an idle request may hold on to */
@@ -28,8 +29,19 @@ request_answered(struct request *r)
 }
 
 void
+request_drop_source(struct request *r)
+{
+	if (r->source)
+		r->source_free(r->source);
+	r->source = NULL;
+}
+
+void
 request_reset(struct request *r)
 {
+	if (r->upload)
+		upload_abandon(r);
+	request_drop_source(r);
 	request_answered(r);
 	if (r->out.cap > OUT_KEPT_BYTES)
 		buf_fini(&r->out);
@@ -40,6 +52,7 @@ request_reset(struct request *r)
 	r->log = NULL;
 	r->state = NULL;
 	r->status = 0;
+	r->more_bytes = 0;
 	r->close = r->no_body = false;
 }
 

@@ -23,6 +23,7 @@ struct loop;
 struct route;
 struct server;
 struct token;
+struct upload;
 
 struct request {
 	struct http http;
@@ -47,6 +48,16 @@ struct request {
 	bool no_body;                    /* HEAD: the answer's body is counted, not sent */
 	void (*send)(struct request *r); /* takes the finished answer */
 
+	/* an answer that follows in pieces: server/conn.h */
+	uint64_t more_bytes;             /* of them, counted in Content-Length */
+	void (*pull)(struct request *r); /* the next piece is wanted: conn_send_more or conn_cut */
+	void *source;                    /* pull's; NULL: the answer is complete */
+	void (*source_free)(void *source);
+
+	/* a body that comes in pieces: server/upload.h */
+	struct upload *upload;            /* NULL: none */
+	void (*piece)(struct request *r); /* takes one: answers, or conn_go_on, now or later */
+
 	/* waiting: server/loop.h */
 	void (*work)(struct request *r, struct kit *kit); /* on a worker thread */
 	void (*then)(struct request *r);                  /* back on the loop */
@@ -58,6 +69,9 @@ struct request {
 
 /* Frees what the answer was made from; the answer itself stays. */
 void request_answered(struct request *r);
+
+/* Frees where further pieces of the answer would come from. */
+void request_drop_source(struct request *r);
 
 /* Forgets everything of the last request but its buffers. */
 void request_reset(struct request *r);

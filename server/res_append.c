@@ -12,6 +12,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "server/upload.h"
 #include "storage/append.h"
 #include "storage/log.h"
 
@@ -120,6 +121,19 @@ put_batch(struct request *r, const struct append *a, struct buf *b)
 	buf_put_u8(b, '}');
 }
 
+/* The record is there: with it its object, unless it was there before or is in the record. */
+static void
+settle(struct request *r)
+{
+	const struct append_item *item = &r->job.items[0];
+
+	if (r->upload->json)
+		reply_header(r, "Stele-Validated", "false");
+	upload_settle(r,
+		      item->object && item->state != APPEND_DUPLICATE ? UPLOAD_KEEP : UPLOAD_DROP,
+		      item->index);
+}
+
 static void
 answer(struct request *r)
 {
@@ -131,6 +145,8 @@ answer(struct request *r)
 		reply_header(r, "Preference-Applied", "return=minimal");
 	if (!a->batch && r->job.items[0].state == APPEND_DUPLICATE)
 		reply_header(r, "Idempotent-Replayed", "true");
+	if (r->upload)
+		settle(r);
 	b = reply_body(r);
 	if (a->batch)
 		put_batch(r, a, b);
@@ -151,6 +167,19 @@ resolve(struct request *r, struct kit *kit)
 	a->line = bad + 1;
 }
 
+/* An upload that can be asked for again stays; one whose commit may yet be found is left. */
+static void
+refuse_job(struct request *r)
+{
+	int err = r->job.err;
+
+	if (r->upload && (err == STELE_EREADONLY || err == STELE_EIO))
+		upload_settle(r, UPLOAD_LEAVE, 0);
+	else if (r->upload)
+		upload_settle(r, r->upload->resumable ? UPLOAD_STAYS : UPLOAD_DROP, 0);
+	reply_err(r, err);
+}
+
 static void
 after_resolve(struct request *r)
 {
@@ -159,13 +188,14 @@ after_resolve(struct request *r)
 
 	switch (r->job.err) {
 	case 0:
-		r->then = after_commit;
-		loop_submit(r);
+		res_append_submit(r);
 		return;
 	case 1:
 		answer(r);
 		return;
 	case STELE_ECONFLICT:
+		if (r->upload)
+			upload_settle(r, UPLOAD_DROP, 0);
 		b = reply_problem_begin(
 			r, PROBLEM_IDEMPOTENCY_CONFLICT,
 			"The key belongs to a record with another payload, at "
@@ -177,7 +207,7 @@ after_resolve(struct request *r)
 		reply_problem_end(r);
 		return;
 	default:
-		reply_err(r, r->job.err);
+		refuse_job(r);
 	}
 }
 
@@ -191,8 +221,15 @@ after_commit(struct request *r)
 		r->then = after_resolve;
 		loop_work(r);
 	} else {
-		reply_err(r, r->job.err);
+		refuse_job(r);
 	}
+}
+
+void
+res_append_submit(struct request *r)
+{
+	r->then = after_commit;
+	loop_submit(r);
 }
 
 /* --- the request --------------------------------------------------------------------- */
@@ -206,8 +243,7 @@ submit(struct request *r)
 		refuse(r, a);
 		return;
 	}
-	r->then = after_commit;
-	loop_submit(r);
+	res_append_submit(r);
 }
 
 static void
@@ -219,15 +255,22 @@ read_body(struct request *r, struct kit *kit)
 void
 res_append_post(struct request *r)
 {
-	struct append *a = arena_alloc(&r->arena, sizeof *a);
+	struct append *a = r->state;
 
-	if (!a) {
-		reply_err(r, STELE_ENOMEM);
+	if (r->upload) {
+		res_upload_body(r);
 		return;
 	}
-	if (!append_read_head(r, a))
-		return;
-	r->state = a;
+	if (!a) {
+		a = arena_alloc(&r->arena, sizeof *a);
+		if (!a) {
+			reply_err(r, STELE_ENOMEM);
+			return;
+		}
+		if (!append_read_head(r, a))
+			return;
+		r->state = a;
+	}
 	if (r->http.body.n <= LIMIT_INLINE_BYTES && a->coding == CODING_NONE) {
 		append_read_body(r, a, r->loop->kit);
 		submit(r);

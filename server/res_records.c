@@ -15,6 +15,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "storage/object.h"
 #include "storage/read.h"
 
 struct reading {
@@ -22,7 +23,8 @@ struct reading {
 	bool json;
 	int err;
 	struct record record;
-	struct head *head; /* counted; with json only */
+	struct object *object; /* open, when the payload is one and is wanted */
+	struct head *head;     /* counted; with json only */
 	struct proof proof;
 };
 
@@ -35,6 +37,8 @@ work(struct request *r, struct kit *kit)
 	if (g->json)
 		g->head = log_head(r->log);
 	g->err = read_record(st, r->log, g->index, kit->tools, &r->arena, &g->record);
+	if (!g->err && !g->json && g->record.object)
+		g->err = object_open(&g->object, st, r->log, g->index, g->record.payload);
 	if (!g->err && g->json)
 		g->err = read_inclusion(st, r->log, g->index, g->head->size, kit->tools, &g->proof);
 }
@@ -74,7 +78,11 @@ answer_json(struct request *r, const struct reading *g)
 	receipt_put(b, &receipt);
 	buf_put_str(b, ",\"media_type\":");
 	buf_put_json_str(b, g->record.entry.media_type);
-	put_payload(b, g->record.payload);
+	if (g->record.object) /* any size: by itself, and in ranges */
+		buf_printf(b, ",\"payload_url\":\"/api/v1/logs/%s/records/%llu\"", log_name(r->log),
+			   (unsigned long long)g->index);
+	else
+		put_payload(b, g->record.payload);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
@@ -122,8 +130,7 @@ static void
 answer_payload(struct request *r, const struct reading *g)
 {
 	const struct slice *known = r->http.known;
-	struct slice payload = g->record.payload;
-	uint64_t from = 0, n = payload.n;
+	uint64_t size = g->record.entry.size, from = 0, n = size;
 	enum range_answer range = RANGE_WHOLE;
 	char etag[ETAG_BYTES + 1];
 
@@ -131,17 +138,20 @@ answer_payload(struct request *r, const struct reading *g)
 	if (known[FIELD_IF_NONE_MATCH].p && etag_listed(known[FIELD_IF_NONE_MATCH], etag)) {
 		begin_payload(r, 304, g, etag);
 		reply_body(r);
+		object_close(g->object);
 		reply_end(r);
 		return;
 	}
 	if (known[FIELD_RANGE].p &&
 	    (!known[FIELD_IF_RANGE].p || slice_eq_str(known[FIELD_IF_RANGE], etag)))
-		range = range_read(known[FIELD_RANGE], payload.n, &from, &n);
+		range = range_read(known[FIELD_RANGE], size, &from, &n);
 	if (range == RANGE_UNSATISFIABLE) {
 		struct buf *b = reply_problem_begin(r, PROBLEM_RANGE_NOT_SATISFIABLE,
-						    "The payload has %zu bytes.", payload.n);
+						    "The payload has %llu bytes.",
+						    (unsigned long long)size);
 
-		buf_printf(b, ",\"size\":%zu", payload.n);
+		buf_printf(b, ",\"size\":%llu", (unsigned long long)size);
+		object_close(g->object);
 		reply_problem_end(r);
 		return;
 	}
@@ -149,11 +159,15 @@ answer_payload(struct request *r, const struct reading *g)
 	if (range == RANGE_PART) {
 		char text[80];
 
-		snprintf(text, sizeof text, "bytes %llu-%llu/%zu", (unsigned long long)from,
-			 (unsigned long long)(from + n - 1), payload.n);
+		snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)from,
+			 (unsigned long long)(from + n - 1), (unsigned long long)size);
 		reply_header(r, "Content-Range", text);
 	}
-	buf_put(reply_body(r), payload.p + from, (size_t)n);
+	if (g->object) {
+		res_object_send(r, g->object, from, n);
+		return;
+	}
+	buf_put(reply_body(r), g->record.payload.p + from, (size_t)n);
 	reply_end(r);
 }
 
@@ -193,6 +207,7 @@ res_records_get(struct request *r)
 		return;
 	}
 	g->head = NULL;
+	g->object = NULL;
 	g->json = request_accepts(r, "application/json");
 	if (dec_parse(&g->index, r->param[1], LIMIT_INTEGER) != 0) {
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,

@@ -5,6 +5,10 @@
 #ifndef STELE_SERVER_RESOURCES_H
 #define STELE_SERVER_RESOURCES_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct object;
 struct request;
 
 /* health.c */
@@ -22,6 +26,25 @@ void res_logs_seal(struct request *r);
 
 /* res_append.c */
 void res_append_post(struct request *r);
+/* r->job is prepared: to the writer with it, and the answer follows. */
+void res_append_submit(struct request *r);
+
+/* res_upload.c */
+bool res_append_admit(struct request *r);
+bool res_upload_admit(struct request *r);
+/* The body of an upload's request is complete. */
+void res_upload_body(struct request *r);
+void res_upload_get(struct request *r);
+void res_upload_delete(struct request *r);
+
+/* res_find.c */
+void res_find_get(struct request *r);
+
+/*
+ * res_object.c: the answer's head was begun; sends n bytes of the object from
+ * `from` on as its body, and closes the object.
+ */
+void res_object_send(struct request *r, struct object *o, uint64_t from, uint64_t n);
 
 /* res_records.c */
 void res_records_get(struct request *r);

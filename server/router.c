@@ -15,7 +15,8 @@
 #include "storage/log.h"
 #include "storage/store.h"
 
-static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "other"};
+static const char *const method_names[] = {"GET",   "HEAD",   "POST", "PUT",
+					   "PATCH", "DELETE", "other"};
 
 const char *
 router_method_name(enum method m)
@@ -93,13 +94,31 @@ router_match(enum method m, struct slice path, struct slice *param, bool *known_
 const char *
 router_allow(struct slice path)
 {
-	static const char *const lists[] = {
-		"",       "GET, HEAD",         "POST",         "GET, HEAD, POST",
-		"PUT",    "GET, HEAD, PUT",    "POST, PUT",    "GET, HEAD, POST, PUT",
-		"DELETE", "GET, HEAD, DELETE", "POST, DELETE", "GET, HEAD, POST, DELETE",
+#define WITH_PATCH(list)                                                                           \
+	{                                                                                          \
+		list, list ", PATCH"                                                               \
+	}
+	static const char *const lists[16][2] = {
+		{"", "PATCH"},
+		WITH_PATCH("GET, HEAD"),
+		WITH_PATCH("POST"),
+		WITH_PATCH("GET, HEAD, POST"),
+		WITH_PATCH("PUT"),
+		WITH_PATCH("GET, HEAD, PUT"),
+		WITH_PATCH("POST, PUT"),
+		WITH_PATCH("GET, HEAD, POST, PUT"),
+		WITH_PATCH("DELETE"),
+		WITH_PATCH("GET, HEAD, DELETE"),
+		WITH_PATCH("POST, DELETE"),
+		WITH_PATCH("GET, HEAD, POST, DELETE"),
+		WITH_PATCH("PUT, DELETE"),
+		WITH_PATCH("GET, HEAD, PUT, DELETE"),
+		WITH_PATCH("POST, PUT, DELETE"),
+		WITH_PATCH("GET, HEAD, POST, PUT, DELETE"),
 	};
+#undef WITH_PATCH
 	struct slice param[REQUEST_PARAMS];
-	unsigned set = 0;
+	unsigned set = 0, patch = 0;
 	size_t i;
 
 	for (i = 0; i < router_routes; i++) {
@@ -115,12 +134,14 @@ router_allow(struct slice path)
 		case METHOD_PUT:
 			set |= 4;
 			break;
+		case METHOD_PATCH:
+			patch = 1;
+			break;
 		default:
 			set |= 8;
 		}
 	}
-	CHECK(set < sizeof lists / sizeof *lists);
-	return lists[set];
+	return lists[set][patch];
 }
 
 /* A parameter that the route does not know is refused: it would otherwise be ignored. */
@@ -205,6 +226,8 @@ router_admit(struct request *r)
 	} else if (r->route->scopes && !auth_admit(r, slice_of("", 0))) {
 		return false;
 	}
+	if (r->route->admit)
+		return r->route->admit(r);
 	http_accept(&r->http, r->route->max_body);
 	return true;
 }

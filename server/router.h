@@ -25,6 +25,9 @@ struct route {
 	uint64_t max_body;   /* 0: no body */
 	const char *query;   /* names of its query parameters, each followed by a space */
 	void (*handle)(struct request *r);
+	/* Instead of a body of max_body: looks at the head, http_accept; false: answered. NULL: no.
+	 */
+	bool (*admit)(struct request *r);
 };
 
 /* The table, ROUTER_ROUTES of them. */

@@ -8,11 +8,13 @@
 #define LOGS "/api/v1/logs"
 #define RECORDS LOGS "/{log}/records"
 #define PROOF LOGS "/{log}/proof"
+#define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
 	{METHOD_POST, RECORDS, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES, .query = "proof ",
-	 .handle = res_append_post},
+	 .handle = res_append_post, .admit = res_append_admit},
 	{METHOD_GET, RECORDS "/{index}", SCOPE_READ, .handle = res_records_get},
+	{METHOD_GET, RECORDS, SCOPE_READ, .query = "sha256 from limit ", .handle = res_find_get},
 	{METHOD_GET, PROOF "/inclusion", SCOPE_VERIFY, .public_able = true, .query = "index size ",
 	 .handle = res_proofs_inclusion},
 	{METHOD_GET, PROOF "/consistency", SCOPE_VERIFY, .public_able = true, .query = "from to ",
@@ -28,6 +30,10 @@ const struct route router_table[] = {
 	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
+	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
+	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
+	 .handle = res_upload_body, .admit = res_upload_admit},
+	{METHOD_DELETE, UPLOAD, SCOPE_APPEND, .handle = res_upload_delete},
 	{METHOD_GET, "/api/v1/tokens", SCOPE_ACCESS, .query = "after limit ",
 	 .handle = res_tokens_list},
 	{METHOD_POST, "/api/v1/tokens", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,

@@ -12,6 +12,7 @@
 #include "proto/limits.h"
 #include "server/http.h"
 #include "server/kit.h"
+#include "server/upload.h"
 
 struct config;
 struct loop;
@@ -24,13 +25,14 @@ struct server {
 	struct store *store;
 	struct writer *writer;
 	struct tokens *tokens;
-	struct kit_pool kits;       /* for worker threads */
-	struct http_budget bodies;  /* memory of bodies too large for their request's buffer */
-	struct http_budget answers; /* memory of answers that their peers have yet to take */
-	atomic_uint connections;    /* open now */
-	atomic_bool draining;       /* no new connections, every answer closes */
-	bool demo;                  /* the server's name was made up: every answer says so */
-	int64_t started_ns;         /* wall clock */
+	struct kit_pool kits;        /* for worker threads */
+	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
+	struct upload_table uploads; /* resumable ones */
+	struct http_budget answers;  /* memory of answers that their peers have yet to take */
+	atomic_uint connections;     /* open now */
+	atomic_bool draining;        /* no new connections, every answer closes */
+	bool demo;                   /* the server's name was made up: every answer says so */
+	int64_t started_ns;          /* wall clock */
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n_loops;
 };

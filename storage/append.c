@@ -31,7 +31,7 @@ append_job_fini(struct append_job *job)
 static int
 check_job(struct append_job *job)
 {
-	job->bytes = 0;
+	job->bytes = job->payload_bytes = 0;
 	if (job->n_items == 0 || job->writer.n == 0)
 		return STELE_EINVAL;
 	if (job->n_items > LIMIT_BATCH_RECORDS || job->writer.n > LIMIT_WRITER_BYTES)
@@ -40,10 +40,13 @@ check_job(struct append_job *job)
 		const struct append_item *item = &job->items[i];
 		if (item->media_type.n == 0)
 			return STELE_EINVAL;
+		if (item->object && (job->n_items != 1 || item->size > LIMIT_INTEGER))
+			return STELE_EINVAL;
 		if (item->payload.n > LIMIT_RECORD_BYTES ||
 		    item->media_type.n > LIMIT_MEDIA_TYPE_BYTES)
 			return STELE_ELIMIT;
 		job->bytes += item->payload.n;
+		job->payload_bytes += item->object ? item->size : item->payload.n;
 	}
 	return job->bytes > LIMIT_COMMIT_BYTES ? STELE_ELIMIT : 0;
 }
@@ -209,6 +212,8 @@ append_prepare(struct append_job *job, struct toolbox *tools)
 		return pack_job(job, tools);
 	for (size_t i = 0; i < job->n_items; i++) {
 		struct append_item *item = &job->items[i];
+		if (item->object)
+			continue;
 		random_stream_take(&tools->random, item->salt, sizeof item->salt);
 		commit_item(item, tools);
 	}

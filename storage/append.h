@@ -33,7 +33,10 @@ enum append_state {
 
 /* One record. */
 struct append_item {
-	struct slice payload;    /* 0..LIMIT_RECORD_BYTES bytes; the caller's until done */
+	struct slice payload;    /* 0..LIMIT_RECORD_BYTES bytes; the caller's until done. Of an
+				    object: its descriptor (storage/object.h) */
+	bool object;             /* size, salt and commitment are the caller's; alone in its job */
+	uint64_t size;           /* payload bytes of an object */
 	struct slice media_type; /* normalised (proto/entry.h); the caller's until done */
 	bool has_key;
 	uint8_t key[16];         /* log_key_digest() of its idempotency key, when has_key */
@@ -73,7 +76,8 @@ struct append_job {
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */
 	size_t n_blocks;
-	uint64_t bytes; /* sum of payload sizes */
+	uint64_t bytes; /* sum of what the items bring: payloads, or descriptors of objects */
+	uint64_t payload_bytes; /* sum of payload sizes */
 
 	/* results, valid in done() */
 	int err;              /* 0, or one of STELE_E* */

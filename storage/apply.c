@@ -100,16 +100,16 @@ step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const s
 			   .count = s->count,
 			   .bytes = s->bytes,
 			   .leaves_at = (uint32_t)frame_leaves_at(s),
+			   .objects = s->n_objects,
 			   .at = at},
 		.skip = skip,
 		.leaves = (const void *)s->leaves.p,
 		.batch = batch,
 		.ctl = last_control(s, log->ctl),
+		.payload_bytes = frame_payload_bytes(s, skip),
 		.time_ns = s->time_ns,
 	};
 
-	for (uint32_t i = skip; i < s->count; i++)
-		step.payload_bytes += frame_size_at(s, i);
 	if (s->n_dicts) {
 		struct frame_block blk = frame_block_at(s, 0);
 		step.dict_id = blk.dict;

@@ -297,6 +297,7 @@ publish_log(struct commit *c, struct touched *t)
 			   .count = t->count,
 			   .bytes = t->section_bytes,
 			   .leaves_at = t->meta_bytes + (uint32_t)t->boxes.n,
+			   .objects = t->n_objects,
 			   .at = {c->at.file, at}},
 		.leaves = (const uint8_t(*)[32])t->leaves.p,
 		.batch = &t->batch,
@@ -366,7 +367,7 @@ answer(struct commit *c, struct append_job *job)
 	}
 	atomic_fetch_add_explicit(&c->st->records, written, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->st->duplicates, job->n_items - written, memory_order_relaxed);
-	atomic_fetch_add_explicit(&c->st->payload_bytes, job->bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->st->payload_bytes, job->payload_bytes, memory_order_relaxed);
 	return 0;
 }
 

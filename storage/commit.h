@@ -16,9 +16,9 @@ struct touched {
 	struct log *log;
 	uint64_t first;
 	uint32_t count, packed; /* records taken; of those, in blocks already */
-	uint32_t n_groups, n_blocks, n_keys, n_dicts;
+	uint32_t n_groups, n_blocks, n_keys, n_dicts, n_objects;
 	struct frame_group group; /* the open one; count 0 when there is none */
-	struct buf groups, blocks, sizes, boxes, leaves, keys;
+	struct buf groups, blocks, sizes, objects, boxes, leaves, keys;
 	struct buf run, run_salts; /* payloads and salts waiting to be packed */
 	uint64_t payload_bytes;
 

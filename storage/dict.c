@@ -151,7 +151,7 @@ sample(struct log *log, uint64_t size, struct toolbox *t, struct buf *joined,
 		struct arena a;
 		arena_init(&a);
 		if (read_record(log->store, log, size - span + i, t, &a, &r) == 0 &&
-		    r.entry.kind == ENTRY_RECORD && r.payload.n) {
+		    r.entry.kind == ENTRY_RECORD && r.payload.n && !r.object) {
 			size_t take = r.payload.n < 4096 ? r.payload.n : 4096;
 			buf_put(joined, r.payload.p, take);
 			sizes[n++] = take;

@@ -130,6 +130,62 @@ frame_size_at(const struct frame_section *s, uint32_t i)
 }
 
 void
+frame_object_write(struct buf *out, const struct frame_object *o)
+{
+	uint8_t p[SECTION_OBJECT_BYTES];
+
+	le_put32(p, o->ordinal);
+	le_put64(p + 4, o->size);
+	memcpy(p + 12, o->commitment, 32);
+	buf_put(out, p, sizeof p);
+}
+
+struct frame_object
+frame_object_at(const struct frame_section *s, uint32_t i)
+{
+	const uint8_t *p = s->objects.p + (size_t)i * SECTION_OBJECT_BYTES;
+	struct frame_object o = {.ordinal = le_get32(p), .size = le_get64(p + 4)};
+
+	memcpy(o.commitment, p + 12, 32);
+	return o;
+}
+
+bool
+frame_object_find(const struct frame_section *s, uint32_t ordinal, struct frame_object *o)
+{
+	uint32_t lo = 0, hi = s->n_objects;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		struct frame_object at = frame_object_at(s, mid);
+		if (at.ordinal == ordinal) {
+			*o = at;
+			return true;
+		}
+		if (at.ordinal < ordinal)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+uint64_t
+frame_payload_bytes(const struct frame_section *s, uint32_t from)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = from; i < s->count; i++)
+		sum += frame_size_at(s, i);
+	for (uint32_t i = 0; i < s->n_objects; i++) {
+		struct frame_object o = frame_object_at(s, i);
+		if (o.ordinal >= from)
+			sum += o.size - frame_size_at(s, o.ordinal);
+	}
+	return sum;
+}
+
+void
 frame_section_header_write(uint8_t out[SECTION_HEADER_BYTES], const struct frame_section *s)
 {
 	memset(out, 0, SECTION_HEADER_BYTES);
@@ -148,6 +204,7 @@ frame_section_header_write(uint8_t out[SECTION_HEADER_BYTES], const struct frame
 	memcpy(out + 64, s->root, 32);
 	le_put32(out + 96, s->meta_bytes);
 	le_put32(out + 100, s->boxes_bytes);
+	le_put32(out + 104, s->n_objects);
 }
 
 /* Group counts add up to the section's. */
@@ -189,6 +246,21 @@ check_blocks(const struct frame_section *s)
 	return next == s->count && boxes == s->boxes_bytes ? 0 : STELE_ESYNTAX;
 }
 
+/* In order of ordinals, none twice; sizes that an entry can say. */
+static int
+check_objects(const struct frame_section *s)
+{
+	uint64_t next = 0;
+
+	for (uint32_t i = 0; i < s->n_objects; i++) {
+		struct frame_object o = frame_object_at(s, i);
+		if (o.ordinal < next || o.ordinal >= s->count || o.size > LIMIT_INTEGER)
+			return STELE_ESYNTAX;
+		next = (uint64_t)o.ordinal + 1;
+	}
+	return 0;
+}
+
 int
 frame_section_read_meta(struct frame_section *s, struct slice bytes)
 {
@@ -213,7 +285,8 @@ frame_section_read_meta(struct frame_section *s, struct slice bytes)
 	bytes_copy(&b, got.root, 32);
 	got.meta_bytes = bytes_u32(&b);
 	got.boxes_bytes = bytes_u32(&b);
-	if (bytes_u64(&b) != 0 || got.n_dicts > 1 || name_bytes > LIMIT_LOG_NAME_BYTES ||
+	got.n_objects = bytes_u32(&b);
+	if (bytes_u32(&b) != 0 || got.n_dicts > 1 || name_bytes > LIMIT_LOG_NAME_BYTES ||
 	    (name_bytes != 0) != (got.first == 0) || got.first > LIMIT_TREE_SIZE)
 		return STELE_ESYNTAX;
 	got.name = bytes_take(&b, name_bytes);
@@ -221,10 +294,11 @@ frame_section_read_meta(struct frame_section *s, struct slice bytes)
 		return STELE_ESYNTAX;
 	got.blocks = bytes_take(&b, (size_t)got.n_blocks * SECTION_BLOCK_BYTES);
 	got.sizes = bytes_take(&b, (size_t)got.count * 4);
+	got.objects = bytes_take(&b, (size_t)got.n_objects * SECTION_OBJECT_BYTES);
 	want = (uint64_t)got.meta_bytes + got.boxes_bytes + (uint64_t)got.count * 32 +
 	       (uint64_t)got.n_keys * SECTION_KEY_BYTES;
 	if (bytes_err(&b) != 0 || got.meta_bytes != bytes.n - bytes_left(&b) || want != got.bytes ||
-	    check_blocks(&got) != 0)
+	    check_blocks(&got) != 0 || check_objects(&got) != 0)
 		return STELE_ESYNTAX;
 	*s = got;
 	return 0;

@@ -14,14 +14,19 @@
  *   8 u64 log id        16 u64 first index 24 u32 count      28 u32 groups
  *  32 u32 blocks        36 u32 keys        40 u32 dictionaries (0 or 1)
  *  44 u32 epoch         48 i64 time ns     56 u64 data key id
- *  64 root after this commit               96 u32 meta bytes (header .. sizes)
- * 100 u32 boxes bytes  104 u64 zero (to 112)
- *   name | groups | block directory | sizes u32[count] | boxes |
+ *  64 root after this commit               96 u32 meta bytes (header .. objects)
+ * 100 u32 boxes bytes  104 u32 objects    108 u32 zero (to 112)
+ *   name | groups | block directory | sizes u32[count] |
+ *   objects (u32 ordinal, u64 size, 32 commitment)[objects] | boxes |
  *   entry hashes 32[count] | keys (u32 ordinal, 16 digest)[keys]
+ *
+ * An object is a record whose payload lies in a file of its own (storage/object.h): its
+ * block holds a descriptor, sizes that descriptor's length, and objects what the entry says.
  */
 #ifndef STELE_STORAGE_FRAME_H
 #define STELE_STORAGE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,10 +40,11 @@ enum {
 	FRAME_HASHED_BYTES = 96, /* of the header, before its own hash */
 	FRAME_ALIGN = 4096,      /* frames begin at multiples of it: no acknowledged byte shares a
 				    sector with a write in flight */
-	FRAME_VERSION = 2,
+	FRAME_VERSION = 3,
 	SECTION_HEADER_BYTES = 112,
 	SECTION_KEY_BYTES = 20,
 	SECTION_BLOCK_BYTES = 20,
+	SECTION_OBJECT_BYTES = 44,
 };
 
 struct frame_header {
@@ -75,17 +81,24 @@ struct frame_block {
 /* Bytes of salts or seed before the packed payloads of a block. */
 size_t frame_salts_bytes(const struct frame_block *blk);
 
+/* A record whose payload is an object: what cannot be derived from its block. */
+struct frame_object {
+	uint32_t ordinal; /* of the record, in its section */
+	uint64_t size;    /* payload bytes */
+	uint8_t commitment[32];
+};
+
 /* A section as it lies in memory; slices point into the bytes it was read from. */
 struct frame_section {
 	uint32_t bytes; /* of the whole section */
 	uint64_t log_id, first;
-	uint32_t count, n_groups, n_blocks, n_keys, n_dicts, epoch;
+	uint32_t count, n_groups, n_blocks, n_keys, n_dicts, n_objects, epoch;
 	int64_t time_ns;
 	uint64_t data_key_id;
 	uint8_t root[32];
 	uint32_t meta_bytes, boxes_bytes;
-	struct slice name, groups, blocks, sizes; /* in the meta part */
-	struct slice boxes, leaves, keys;         /* empty when only the meta part was read */
+	struct slice name, groups, blocks, sizes, objects; /* in the meta part */
+	struct slice boxes, leaves, keys; /* empty when only the meta part was read */
 };
 
 /* Writes the header with every field but the hash into out. */
@@ -106,15 +119,25 @@ int frame_group_read(struct frame_group *g, struct bytes *b);
 void frame_block_write(struct buf *out, const struct frame_block *blk);
 struct frame_block frame_block_at(const struct frame_section *s, uint32_t i);
 
-/* Payload size of record i of a section (i < count). */
+/* Bytes that record i of a section has in its block (i < count). */
 uint32_t frame_size_at(const struct frame_section *s, uint32_t i);
+
+/* Appends an object's row; row i of a section (i < n_objects), in order of ordinals. */
+void frame_object_write(struct buf *out, const struct frame_object *o);
+struct frame_object frame_object_at(const struct frame_section *s, uint32_t i);
+
+/* The row of record ordinal: true and *o, or false when its payload is in its block. */
+bool frame_object_find(const struct frame_section *s, uint32_t ordinal, struct frame_object *o);
+
+/* Payload bytes of a section's records from number `from` on. */
+uint64_t frame_payload_bytes(const struct frame_section *s, uint32_t from);
 
 /* Fills the SECTION_HEADER_BYTES at out from s (its slices are not written). */
 void frame_section_header_write(uint8_t out[SECTION_HEADER_BYTES], const struct frame_section *s);
 
 /*
  * Reads a section's header and meta part from the start of bytes: counts agree
- * with each other, groups, blocks and sizes add up. STELE_ESYNTAX otherwise.
+ * with each other, groups, blocks and sizes add up, objects are in order. STELE_ESYNTAX otherwise.
  * Slices boxes, leaves and keys stay empty.
  */
 int frame_section_read_meta(struct frame_section *s, struct slice bytes);

@@ -13,6 +13,7 @@
 #include "proto/err.h"
 #include "proto/le.h"
 #include "storage/catalog.h"
+#include "storage/fsck_objects.h"
 #include "storage/internal.h"
 #include "storage/read.h"
 #include "storage/walfile.h"
@@ -32,12 +33,20 @@ fsck_find(struct fsck *f, const char *what, const char *fmt, ...)
 	pthread_mutex_unlock(&f->mu);
 }
 
+/* As fsck_find, for a finder that has made its own place. */
+static void
+find_at(void *ctx, const char *where, const char *what)
+{
+	fsck_find(ctx, what, "%s", where);
+}
+
 /* One record of an opened block: commitment, entry, entry hash; *prev advances. */
 static void
 check_record(struct fsck *f, struct log *log, const struct frame_section *s, uint32_t ordinal,
 	     const struct frame_group *g, uint64_t ctl, const uint8_t *salt, struct slice payload,
 	     const uint8_t prev[32])
 {
+	struct frame_object object;
 	struct entry e = {
 		.origin = slice_str(log->origin),
 		.index = s->first + ordinal,
@@ -51,6 +60,7 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 		.event = g->event,
 		.retain_until_ns = g->retain_until_ns,
 	};
+	bool is_object = frame_object_find(s, ordinal, &object);
 	unsigned long long index = e.index;
 	char text[LIMIT_ENTRY_BYTES];
 	uint8_t leaf[32];
@@ -61,14 +71,21 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 			  "log %s, record %llu", log->name, index);
 	memcpy(e.prev, prev, 32);
 	sha256_commitment(f->t->sha, e.commitment, salt, payload);
+	if (is_object) {
+		e.size = object.size;
+		memcpy(e.commitment, object.commitment, 32);
+	}
 	n = entry_write(text, sizeof text, &e);
 	if (n > 0)
 		sha256_leaf(f->t->sha, leaf, slice_of(text, (size_t)n));
 	if (n < 0 || memcmp(leaf, s->leaves.p + (size_t)ordinal * 32, 32) != 0)
 		fsck_find(f, "payload, salt or columns are not what the entry hash commits to",
 			  "log %s, record %llu", log->name, index);
+	else if (is_object && f->err == 0)
+		f->err = fsck_objects_check(&f->objects, f->st, log, index, payload, salt,
+					    e.commitment, f->t);
 	f->result->records++;
-	f->result->payload_bytes += payload.n;
+	f->result->payload_bytes += e.size;
 }
 
 /* A walk over a section's groups beside its records. */
@@ -101,6 +118,7 @@ check_block(struct fsck *f, struct log *log, const struct frame_section *s, uint
 				 f->t, &b) == 0;
 	const uint8_t *payload = opened ? b.payloads.p : NULL;
 
+	f->blind |= !opened;
 	if (!opened)
 		fsck_find(f, "their payloads cannot be decrypted or decompressed",
 			  "log %s, records %llu to %llu", log->name,
@@ -236,6 +254,7 @@ take_damaged(struct fsck *f, struct wal_scan *s)
 	struct slice body;
 	struct wal_pos at = s->at;
 
+	f->blind = true;
 	fsck_find(f, "the commit here is damaged", "wal/%08u.wal, byte %llu, commit %llu", at.file,
 		  (unsigned long long)at.offset, (unsigned long long)s->sequence);
 	if (wal_scan_damaged(s, &head, &body, &at) == 0) {
@@ -328,7 +347,11 @@ check_wal(struct fsck *f, struct position *end)
 	end->end = s.at;
 	f->result->wal_bytes = wal_row(f->st->wal).disk_bytes;
 	wal_scan_fini(&s);
-	return err == 1 ? 0 : err;
+	if (err == 1)
+		err = f->err;
+	if (err == 0 && !f->blind)
+		err = fsck_objects_strays(&f->objects, f->st);
+	return err;
 }
 
 /* What was acknowledged must be there: the mark behind the last flush. */
@@ -453,6 +476,8 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	buf_init(&f.why);
 	buf_init(&f.broken);
 	pthread_mutex_init(&f.mu, NULL);
+	pthread_mutex_init(&f.looking, NULL);
+	f.objects = (struct fsck_objects){.finding = find_at, .ctx = &f};
 	if (opts->identity_vkey && strcmp(opts->identity_vkey, f.st->identity_vkey) != 0)
 		fsck_find(&f, "is not the identity this directory belongs to", "the key given");
 	err = fsck_segments(&f);
@@ -468,6 +493,8 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	buf_fini(&f.why);
 	buf_fini(&f.broken);
 	pthread_mutex_destroy(&f.mu);
+	pthread_mutex_destroy(&f.looking);
+	buf_fini(&f.objects.named);
 	merkle_batch_fini(&f.batch);
 	store_close(f.st);
 	if (err != 0) {

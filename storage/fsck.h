@@ -29,7 +29,7 @@ struct fsck_result {
 };
 
 /*
- * Checks keys, segments, WAL, every record's entry, commitment, chain and tree, every
+ * Checks keys, segments, WAL, every record's entry, commitment, chain and tree, every object, every
  * log's key statement, the key runs and the catalogue. Returns 0 when it could
  * look (result->problems says what it found); STELE_EBUSY when a server runs;
  * STELE_EKEY, STELE_EDAMAGED (stele.id or a key file), STELE_EIO, with why.

@@ -71,9 +71,39 @@ finish(struct checking *c, const struct sealed *s, bool sound, int err)
 		r->payload_bytes += s->payload_bytes;
 	}
 	c->done_bytes += s->file_bytes;
+	c->f->blind |= !sound;
 	if (err == STELE_EIO || err == STELE_ENOMEM)
 		c->err = err;
 	pthread_mutex_unlock(&c->f->mu);
+}
+
+/* The payloads that lie in files of their own: every byte of each. */
+static int
+check_objects(struct checking *c, struct log *log, struct segment *segment, struct toolbox *t)
+{
+	const struct segment_facts *facts = segment_facts(segment);
+	struct fsck *f = c->f;
+	uint64_t index = facts->first;
+	struct arena a;
+	int err = 0;
+
+	arena_init(&a);
+	while (err == 0 && index < facts->first + facts->count) {
+		struct segment_record r;
+		err = segment_next_object(segment, &index, t);
+		if (err == 0)
+			err = segment_read(segment, index, t, &a, &r);
+		if (err != 0)
+			break;
+		pthread_mutex_lock(&f->looking);
+		err = fsck_objects_check(&f->objects, f->st, log, index, r.payload, r.salt,
+					 r.commitment, t);
+		pthread_mutex_unlock(&f->looking);
+		arena_reset(&a);
+		index++;
+	}
+	arena_fini(&a);
+	return err == 1 ? 0 : err;
 }
 
 static void
@@ -91,6 +121,8 @@ check_one(struct checking *c, struct log *log, const struct sealed *s, struct to
 		err = node_frontier(&nodes, s->first, &before);
 	if (err == 0)
 		err = segment_verify(segment, &before, t, &why);
+	if (err == 0)
+		err = check_objects(c, log, segment, t);
 	segment_unref(segment);
 	segcache_forget(log->store->segments, log->id, s->first, s->first + 1);
 	if (err != 0) {
@@ -180,6 +212,7 @@ take_logs(struct fsck *f)
 		if (err == STELE_EIO || err == STELE_ENOMEM)
 			return err;
 		buf_put_u8(&f->why, 0);
+		f->blind |= err != 0;
 		if (err != 0)
 			fsck_find(f, f->why.n > 1 ? (const char *)f->why.p : stele_strerror(err),
 				  "log %s, record %llu and on", seeds[i].name,

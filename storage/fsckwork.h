@@ -5,6 +5,7 @@
 #define STELE_STORAGE_FSCKWORK_H
 
 #include "storage/fsck.h"
+#include "storage/fsck_objects.h"
 #include "storage/internal.h"
 
 struct fsck {
@@ -17,6 +18,11 @@ struct fsck {
 	uint64_t total_bytes, segment_bytes;
 	struct buf broken;  /* u64 ids of logs with missing commits: reported once */
 	pthread_mutex_t mu; /* findings and result */
+	struct fsck_objects objects;
+	pthread_mutex_t looking; /* objects: one is read at a time */
+	bool blind; /* what could not be read may name objects; under mu while segments are checked
+		     */
+	int err;    /* an object could not be looked at: the run ends */
 };
 
 /* Reports one finding: what is wrong, and printf-like where. Any thread. */

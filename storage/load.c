@@ -134,6 +134,7 @@ load_extents(void *ctx, struct slice key, struct slice value)
 		e.count = bytes_u32(&b);
 		e.bytes = bytes_u32(&b);
 		e.leaves_at = bytes_u32(&b);
+		e.objects = bytes_u32(&b);
 		e.at.file = bytes_u32(&b);
 		e.at.offset = bytes_u64(&b);
 		err = bytes_err(&b) != 0 ? STELE_EDAMAGED : tail_reserve(&log->tail);

@@ -13,7 +13,10 @@
 #include "storage/internal.h"
 #include "storage/locate.h"
 
-enum { META_GUESS_BYTES = 8192 };
+enum {
+	META_GUESS_BYTES = 8192,
+	EXTENTS_A_LOOK = 65536, /* passed over under the lock, some 100 us */
+};
 
 int
 read_damaged(struct log *log, uint64_t index, const char *what)
@@ -175,6 +178,8 @@ fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *
 {
 	const struct section_memo *m = &t->memo;
 	const uint8_t *payload = m->payloads.p;
+	uint32_t bytes = frame_size_at(&m->section, ordinal); /* of payload, or descriptor */
+	struct frame_object o;
 	struct entry e;
 	int err = build_entry(log, m, ordinal, &e);
 
@@ -184,8 +189,14 @@ fill(struct log *log, uint32_t ordinal, const uint8_t prev[32], struct toolbox *
 		payload += frame_size_at(&m->section, i);
 	memcpy(e.prev, prev, 32);
 	memcpy(out->salt, m->salts.p + (size_t)(ordinal - m->block_ordinal) * 16, 16);
-	sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, e.size));
-	out->payload = slice_of(arena_dup(a, payload, e.size), e.size);
+	out->object = frame_object_find(&m->section, ordinal, &o);
+	if (out->object) {
+		e.size = o.size;
+		memcpy(e.commitment, o.commitment, 32);
+	} else {
+		sha256_commitment(t->sha, e.commitment, out->salt, slice_of(payload, bytes));
+	}
+	out->payload = slice_of(arena_dup(a, payload, bytes), bytes);
 	if (!out->payload.p)
 		return STELE_ENOMEM;
 	return put_entry(&e, t, a, out);
@@ -247,6 +258,7 @@ read_sealed(struct node_source *nodes, uint64_t index, const struct location *l,
 	segment_entry(&e, slice_str(log->origin), index, prev, &r);
 	memcpy(out->salt, r.salt, sizeof out->salt);
 	out->payload = r.payload;
+	out->object = r.object;
 	return put_entry(&e, nodes->tools, a, out);
 }
 
@@ -288,4 +300,95 @@ read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t
 	if (err == 0)
 		*out = got;
 	return err;
+}
+
+/* --- objects in order ------------------------------------------------------------ */
+
+/* The first extent with objects that reaches *from, or beyond: a bounded look under the lock. */
+static int
+next_extent(struct log *log, uint64_t *from, struct extent *out)
+{
+	const struct extent *e, *end;
+	int err = STELE_EBUSY;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	e = log->head && *from < log->head->size ? tail_find(&log->tail, *from) : NULL;
+	end = log->tail.extents + log->tail.n;
+	for (size_t i = 0; e && e < end && e->objects == 0 && i < EXTENTS_A_LOOK; i++)
+		e++;
+	if (!e || e == end) {
+		err = STELE_ENOTFOUND;
+	} else {
+		*from = *from > e->first ? *from : e->first;
+		*out = *e;
+		err = e->objects ? 0 : STELE_EBUSY;
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	return err;
+}
+
+/* The first object of an extent at or after *index; 1 when it has none there. */
+static int
+first_object(struct log *log, const struct extent *e, uint64_t *index, struct toolbox *t)
+{
+	int err = load_meta(log, e, &t->memo);
+
+	for (uint32_t i = 0; err == 0 && i < t->memo.section.n_objects; i++) {
+		uint64_t at = e->first + frame_object_at(&t->memo.section, i).ordinal;
+		if (at < *index)
+			continue;
+		*index = at;
+		return 0;
+	}
+	return err == 0 ? 1 : err;
+}
+
+/* Moves *from on to an object of the tail: 0; 1 when there is none so far, but may be behind. */
+static int
+next_in_tail(struct log *log, uint64_t *from, struct toolbox *t)
+{
+	struct extent e;
+	int err = next_extent(log, from, &e);
+
+	if (err == STELE_EBUSY)
+		return 1;
+	if (err == 0)
+		err = first_object(log, &e, from, t);
+	if (err == 1)
+		*from = e.first + e.count;
+	return err;
+}
+
+/* The same of a segment. */
+static int
+next_in_segment(struct log *log, const struct location *l, uint64_t *from, struct toolbox *t)
+{
+	struct segment *segment;
+	int err = location_open(log, l, t, &segment);
+
+	if (err != 0)
+		return err;
+	err = segment_next_object(segment, from, t);
+	segment_unref(segment);
+	return err;
+}
+
+int
+read_next_object(struct store *st, struct log *log, uint64_t from, struct toolbox *t,
+		 struct arena *a, struct record *out)
+{
+	struct location l;
+	int err = 1;
+
+	while (err == 1) {
+		locate(log, from, &l);
+		if (!l.released)
+			return STELE_ENOTFOUND;
+		err = l.sealed ? next_in_segment(log, &l, &from, t) : next_in_tail(log, &from, t);
+		if (err < 0 && err != STELE_ENOMEM && location_moved(log, from, &l))
+			err = 1;
+	}
+	if (err == STELE_EDAMAGED)
+		return read_damaged(log, from, "where its objects are listed");
+	return err == 0 ? read_record(st, log, from, t, a, out) : err;
 }

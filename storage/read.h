@@ -6,6 +6,7 @@
 #ifndef STELE_STORAGE_READ_H
 #define STELE_STORAGE_READ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/arena.h"
@@ -22,9 +23,10 @@ void toolbox_free(struct toolbox *t);
 
 /* A record as read; slices lie in the arena given to read_record. */
 struct record {
-	struct slice text;  /* exact entry bytes */
-	struct entry entry; /* the same, parsed; its slices lie in the arena */
-	struct slice payload;
+	struct slice text;    /* exact entry bytes */
+	struct entry entry;   /* the same, parsed; its slices lie in the arena */
+	struct slice payload; /* of an object: its descriptor, for object_open */
+	bool object;          /* its payload is in a file of its own: storage/object.h */
 	uint8_t salt[16];
 	uint8_t leaf[32]; /* entry hash */
 };
@@ -41,6 +43,13 @@ struct proof {
  */
 int read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t,
 		struct arena *a, struct record *out);
+
+/*
+ * The first record at or after index `from` whose payload is an object.
+ * STELE_ENOTFOUND when there is none below the released size; else as read_record.
+ */
+int read_next_object(struct store *st, struct log *log, uint64_t from, struct toolbox *t,
+		     struct arena *a, struct record *out);
 
 /* Inclusion of index in the tree of size: index < size <= released, else STELE_EINVAL. */
 int read_inclusion(struct store *st, struct log *log, uint64_t index, uint64_t size,

@@ -6,7 +6,36 @@
 
 #include "proto/err.h"
 #include "storage/internal.h"
+#include "storage/object.h"
 #include "storage/read.h"
+
+/* The SHA-256 of a payload: computed, or what an object's descriptor says. */
+static int
+digest_of(bool object, struct slice payload, struct sha256 *h, uint8_t out[32])
+{
+	struct object_descriptor d;
+	int err = object ? object_descriptor_read(&d, payload) : 0;
+
+	if (err != 0)
+		return STELE_EDAMAGED;
+	if (object)
+		memcpy(out, d.sha256, 32);
+	else
+		sha256_hash(h, out, payload);
+	return 0;
+}
+
+/* Two payloads, one of which lies in a file: by their SHA-256. */
+static int
+compare_digests(const struct record *r, const struct append_item *item, struct sha256 *h)
+{
+	uint8_t old[32], new[32];
+	int err = digest_of(r->object, r->payload, h, old);
+
+	if (err == 0)
+		err = digest_of(item->object, item->payload, h, new);
+	return err == 0 && memcmp(old, new, 32) != 0 ? STELE_ECONFLICT : err;
+}
 
 /* 0 when the record at item->index has the same payload; STELE_ECONFLICT. */
 static int
@@ -18,7 +47,9 @@ compare(struct store *st, struct log *log, struct append_item *item, struct tool
 
 	arena_init(&a);
 	err = read_record(st, log, item->index, tools, &a, &r);
-	if (err == 0 && !slice_eq(r.payload, item->payload))
+	if (err == 0 && (r.object || item->object))
+		err = compare_digests(&r, item, tools->sha);
+	else if (err == 0 && !slice_eq(r.payload, item->payload))
 		err = STELE_ECONFLICT;
 	arena_fini(&a);
 	if (err == 0)

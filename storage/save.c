@@ -143,6 +143,7 @@ snap_extents(struct buf *snap, const struct log *log, struct buf *key, struct bu
 			put_u32(v, e->count);
 			put_u32(v, e->bytes);
 			put_u32(v, e->leaves_at);
+			put_u32(v, e->objects);
 			put_pos(v, e->at);
 		}
 		entry_put(snap, CATALOG_EXTENT, key, v);

@@ -82,7 +82,8 @@ step_block(struct sealfeed *f)
 static int
 from_section(struct sealfeed *f, struct segment_record *r)
 {
-	uint32_t size = frame_size_at(&f->section, f->ordinal);
+	uint32_t bytes = frame_size_at(&f->section, f->ordinal); /* of payload, or descriptor */
+	struct frame_object o;
 	int err = step_group(f);
 
 	if (err == 0 && f->ordinal == f->block_end)
@@ -93,21 +94,26 @@ from_section(struct sealfeed *f, struct segment_record *r)
 		.kind = f->group.kind,
 		.mode = f->group.mode,
 		.ctl = f->group.ctl,
-		.size = size,
+		.size = bytes,
 		.time_ns = f->section.time_ns,
 		.retain_until_ns = f->group.retain_until_ns,
 		.media_type = f->group.media_type,
 		.writer = f->group.writer,
 		.event = f->group.event,
-		.payload = slice_of(f->payload, size),
+		.payload = slice_of(f->payload, bytes),
 		.seed = f->opened.seed,
 		.seed_ordinal = f->in_block,
 	};
 	memcpy(r->leaf, f->section.leaves.p + (size_t)f->ordinal * 32, 32);
 	memcpy(r->salt, f->opened.salts.p + (size_t)f->in_block * 16, 16);
-	if (size > LIMIT_DERIVED_BYTES)
+	r->object = frame_object_find(&f->section, f->ordinal, &o);
+	if (r->object) {
+		r->size = o.size;
+		memcpy(r->commitment, o.commitment, 32);
+	} else if (bytes > LIMIT_DERIVED_BYTES) {
 		sha256_commitment(f->t->sha, r->commitment, r->salt, r->payload);
-	f->payload += size;
+	}
+	f->payload += bytes;
 	f->in_block++;
 	f->in_section = ++f->ordinal < f->section.count;
 	return 0;

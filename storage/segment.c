@@ -490,6 +490,27 @@ key_at(struct segment *s, uint64_t i, uint8_t digest[16], uint64_t *index)
 }
 
 int
+segment_next_object(struct segment *s, uint64_t *index, struct toolbox *t)
+{
+	const struct segtile *c = &t->segment.columns;
+	uint64_t end = s->facts.first + s->facts.count;
+
+	if (!holds(s, *index, 1))
+		return STELE_EINVAL;
+	while (*index < end) {
+		uint64_t at = *index - s->facts.first;
+		int err = load_tile(s, at / SEGMENT_TILE, t);
+		if (err != 0)
+			return err;
+		for (uint32_t i = at % SEGMENT_TILE; i < c->count; i++, ++*index) {
+			if (c->groups[c->group_of[i]].object)
+				return 0;
+		}
+	}
+	return 1;
+}
+
+int
 segment_keys(struct segment *s, segment_key_fn *fn, void *ctx)
 {
 	uint64_t n = segfile_bytes(s->file, SEGMENT_KEYS) / SEGMENT_KEY_BYTES, index;

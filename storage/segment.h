@@ -123,6 +123,13 @@ int segment_nodes(struct segment *s, uint64_t tile, uint8_t out[16][32]);
 int segment_read(struct segment *s, uint64_t index, struct toolbox *t, struct arena *a,
 		 struct segment_record *out);
 
+/*
+ * Moves *index, which lies in the segment, on to the next record that is an object: 0; or 1
+ * and *index is the segment's end. Only columns are read. STELE_EINVAL, STELE_EDAMAGED,
+ * STELE_ENOMEM.
+ */
+int segment_next_object(struct segment *s, uint64_t *index, struct toolbox *t);
+
 /* Takes a record; slices are valid until it returns. Not 0 ends the walk with that value. */
 typedef int segment_record_fn(void *ctx, uint64_t index, const struct segment_record *r);
 

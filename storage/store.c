@@ -14,6 +14,7 @@
 #include "proto/err.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
+#include "storage/deposit.h"
 #include "storage/file.h"
 #include "storage/read.h"
 #include "storage/save.h"
@@ -219,6 +220,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		err = store_recover(st, rebuild, why);
 		if (err == 0)
 			err = seal_clean(st);
+		if (err == 0)
+			err = deposit_sweep(st);
 	}
 	if (err != 0) {
 		if (why->n == 0)

@@ -16,6 +16,7 @@ struct extent {
 	uint32_t count;
 	uint32_t bytes;     /* of the section */
 	uint32_t leaves_at; /* where its entry hashes begin, within the section */
+	uint32_t objects;   /* how many of its records are objects */
 	struct wal_pos at;  /* of the section, not of the frame */
 };
 

@@ -25,7 +25,7 @@ touched_new(void)
 void
 touched_free(struct touched *t)
 {
-	struct buf *bufs[] = {&t->groups, &t->blocks, &t->sizes,     &t->boxes,
+	struct buf *bufs[] = {&t->groups, &t->blocks, &t->sizes,     &t->objects, &t->boxes,
 			      &t->leaves, &t->keys,   &t->run_salts, &t->run};
 
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
@@ -37,7 +37,7 @@ touched_free(struct touched *t)
 void
 touched_reset(struct touched *t)
 {
-	struct buf *bufs[] = {&t->groups, &t->blocks, &t->sizes,     &t->boxes,
+	struct buf *bufs[] = {&t->groups, &t->blocks, &t->sizes,     &t->objects, &t->boxes,
 			      &t->leaves, &t->keys,   &t->run_salts, &t->run};
 
 	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
@@ -52,7 +52,8 @@ touched_reset(struct touched *t)
 	t->log = NULL;
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
-	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = 0;
+	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
+		0;
 	t->group.count = 0;
 	t->payload_bytes = 0;
 	t->new_dict_box_bytes = 0;
@@ -244,6 +245,17 @@ take_blocks(struct commit *c, struct touched *t, const struct append_job *job)
 	return err;
 }
 
+/* What the block of an object cannot tell. */
+static void
+put_object(struct touched *t, const struct append_item *item)
+{
+	struct frame_object o = {.ordinal = t->count, .size = item->size};
+
+	memcpy(o.commitment, item->commitment, 32);
+	frame_object_write(&t->objects, &o);
+	t->n_objects++;
+}
+
 /* The entry of one record: built, hashed, chained, put into its columns. */
 static int
 take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
@@ -257,7 +269,7 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 		.kind = job->kind,
 		.ctl = t->ctl,
 		.time_ns = t->time_ns,
-		.size = item->payload.n,
+		.size = item->object ? item->size : item->payload.n,
 		.media_type = item->media_type,
 		.writer = job->writer,
 		.mode = control ? ENTRY_MODE_NONE : t->mode,
@@ -272,6 +284,8 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 	sha256_leaf(c->tools->sha, t->last_leaf, slice_of(text, (size_t)n));
 	buf_put(&t->leaves, t->last_leaf, 32);
 	put_u32(&t->sizes, (uint32_t)item->payload.n);
+	if (item->object)
+		put_object(t, item);
 	if (item->has_key) {
 		put_u32(&t->keys, t->count);
 		buf_put(&t->keys, item->key, 16);
@@ -280,7 +294,7 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 	into_group(t, &e);
 	if (control)
 		t->ctl = e.index;
-	t->payload_bytes += item->payload.n;
+	t->payload_bytes += e.size;
 	t->count++;
 	item->index = e.index;
 	if (job->want_receipts) {
@@ -353,8 +367,8 @@ touched_finish(struct commit *c, struct touched *t)
 
 	close_group(t);
 	if (err == 0)
-		err = t->groups.err | t->blocks.err | t->sizes.err | t->boxes.err | t->leaves.err |
-				      t->keys.err
+		err = t->groups.err | t->blocks.err | t->sizes.err | t->objects.err | t->boxes.err |
+				      t->leaves.err | t->keys.err
 			      ? STELE_ENOMEM
 			      : 0;
 	if (err == 0)
@@ -363,7 +377,8 @@ touched_finish(struct commit *c, struct touched *t)
 	if (err != 0)
 		return err;
 	CHECK(t->packed == t->count);
-	t->meta_bytes = (uint32_t)(SECTION_HEADER_BYTES + t->groups.n + t->blocks.n + t->sizes.n);
+	t->meta_bytes = (uint32_t)(SECTION_HEADER_BYTES + t->groups.n + t->blocks.n + t->sizes.n +
+				   t->objects.n);
 	if (t->first == 0)
 		t->meta_bytes += (uint32_t)strlen(t->log->name);
 	t->section_bytes = (uint32_t)(t->meta_bytes + t->boxes.n + t->leaves.n + t->keys.n);
@@ -382,6 +397,7 @@ touched_write(struct commit *c, struct touched *t)
 		.n_blocks = t->n_blocks,
 		.n_keys = t->n_keys,
 		.n_dicts = t->n_dicts,
+		.n_objects = t->n_objects,
 		.epoch = t->log->epoch,
 		.time_ns = t->time_ns,
 		.data_key_id = t->log->data_key_id,
@@ -399,6 +415,7 @@ touched_write(struct commit *c, struct touched *t)
 	buf_put_slice(&c->frame, buf_slice(&t->groups));
 	buf_put_slice(&c->frame, buf_slice(&t->blocks));
 	buf_put_slice(&c->frame, buf_slice(&t->sizes));
+	buf_put_slice(&c->frame, buf_slice(&t->objects));
 	buf_put_slice(&c->frame, buf_slice(&t->boxes));
 	buf_put_slice(&c->frame, buf_slice(&t->leaves));
 	buf_put_slice(&c->frame, buf_slice(&t->keys));

@@ -12,6 +12,7 @@
 #include "proto/limits.h"
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/media.h"
 #include "tools/sender.h"
 
 enum {
@@ -48,26 +49,6 @@ struct append_arguments {
 	uint64_t connections, batch_bytes, retry_s, from;
 	char random_key[33];
 };
-
-/* --- one record ------------------------------------------------------------ */
-
-static const char *
-guess_type(const char *file)
-{
-	static const char *const types[][2] = {
-		{".json", "application/json"}, {".txt", "text/plain"},
-		{".log", "text/plain"},        {".csv", "text/csv"},
-		{".pdf", "application/pdf"},   {".xml", "application/xml"},
-		{".png", "image/png"},         {".jpg", "image/jpeg"},
-		{".zip", "application/zip"},
-	};
-	const char *dot = strrchr(file, '.');
-
-	for (size_t i = 0; dot && i < sizeof types / sizeof *types; i++)
-		if (strcmp(dot, types[i][0]) == 0)
-			return types[i][1];
-	return NULL;
-}
 
 static bool
 is_json(struct slice text)
@@ -165,13 +146,15 @@ append_one(struct cli *cli, const struct append_arguments *a)
 	buf_init(&body);
 	buf_init(&target);
 	rc = cli_read_file(&body, a->file, LIMIT_RECORD_BYTES);
+	if (rc != CLI_GO && body.n > LIMIT_RECORD_BYTES)
+		cli_say("'stele put' stores a file of any size");
 	if (rc != CLI_GO)
 		goto out;
 	api_log_target(&target, a->log, "/records");
 	c.method = "POST";
 	c.target = api_cstr(&target);
 	c.body = buf_slice(&body);
-	c.content_type = a->type ? a->type : guess_type(a->file);
+	c.content_type = a->type ? a->type : media_by_name(a->file);
 	if (!c.content_type)
 		c.content_type = type_by_content(c.body);
 	c.accept = "application/json";

@@ -169,40 +169,35 @@ check_since(struct verify *v, const struct receipt_json *d, const struct receipt
 			    trust, verdict);
 }
 
-/* The payload that --payload gives for a receipt. False: its line is not there. */
-static bool
-given_payload(struct verify *v, bool has_line, uint64_t line, struct slice *out)
-{
-	if (has_line)
-		return payloads_line(&v->payloads, line, out);
-	*out = v->payloads.all;
-	return true;
-}
-
 /*
  * Checks the receipt with the payload that it brings, and then with the one that
  * was given: where there are both, both must be what was committed to. False:
- * the given file does not have the receipt's line.
+ * the given file does not have the receipt's line. The verdict points into r.
  */
 static bool
 check_record(struct verify *v, struct receipt *r, const struct receipt_trust *trust,
 	     const struct receipt_json *d, struct receipt_verdict *verdict)
 {
-	bool brought = r->has_payload;
-	struct slice given = r->payload;
+	bool brought = r->has_payload, by_line = v->has_payload && d && d->has_line;
+	struct slice line;
 
 	v->held = true;
-	if (v->has_payload && !given_payload(v, d && d->has_line, d ? d->line : 0, &given))
+	if (by_line && !payloads_line(&v->payloads, d->line, &line))
 		return false;
-	if (brought)
+	if (brought) {
 		receipt_check(v->h, r, trust, verdict);
-	if (brought && (verdict->err || slice_eq(given, r->payload)))
-		return true;
-	if (v->has_payload && !brought && !(d && d->has_line))
-		v->whole_used++;
-	if (v->has_payload)
-		r->payload = given;
-	r->has_payload = brought || v->has_payload;
+		if (verdict->err || !v->has_payload)
+			return true;
+	}
+	r->has_payload = v->has_payload;
+	if (by_line) {
+		r->payload = line;
+	} else if (v->has_payload) {
+		v->whole_used += !brought;
+		payloads_rewind(&v->payloads);
+		r->payload_next = payloads_next;
+		r->payload_ctx = &v->payloads;
+	}
 	receipt_check(v->h, r, trust, verdict);
 	return true;
 }
@@ -346,6 +341,11 @@ check_file(struct verify *v, const char *path)
 	v->report.every = true;
 	if (payloads_open(&file, path) != 0) {
 		report_unreadable(&v->report, &item, strerror(errno));
+		return;
+	}
+	if (payloads_map(&file) != 0) {
+		report_unreadable(&v->report, &item, strerror(errno));
+		payloads_close(&file);
 		return;
 	}
 	text = file.all;

@@ -12,7 +12,9 @@ extern const struct cli_command cmd_log_seal;
 
 /* a file each */
 extern const struct cli_command cmd_append;
+extern const struct cli_command cmd_put;
 extern const struct cli_command cmd_get;
+extern const struct cli_command cmd_find;
 extern const struct cli_command cmd_prove;
 extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */

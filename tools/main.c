@@ -9,8 +9,9 @@
 #include "tools/transport.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_log_create,   &cmd_log_list,   &cmd_log_show,     &cmd_log_seal, &cmd_append,
-	&cmd_get,          &cmd_prove,      &cmd_checkpoint,   &cmd_key_show, &cmd_verify,
+	&cmd_log_create,   &cmd_log_list,   &cmd_log_show,     &cmd_log_seal,
+	&cmd_append,       &cmd_put,        &cmd_get,          &cmd_find,
+	&cmd_prove,        &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
 	&cmd_token_create, &cmd_token_list, &cmd_token_revoke, &cmd_fsck,
 };
 
@@ -92,9 +93,8 @@ static bool
 is_planned(const char *word)
 {
 	static const char *const words[] = {
-		"put",     "query",     "tail",   "find",    "why",
-		"hold",    "retain",    "purge",  "export",  "approve",
-		"erasure", "principal", "backup", "restore", "release",
+		"query",   "tail",    "why",       "hold",   "retain",  "purge",   "export",
+		"approve", "erasure", "principal", "backup", "restore", "release",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

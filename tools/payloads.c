@@ -11,35 +11,78 @@
 #include "proto/check.h"
 #include "proto/err.h"
 
+enum { PIECE_BYTES = 1 << 20 };
+
 int
 payloads_open(struct payloads *p, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	void *map = NULL;
 
 	if (fd < 0)
 		return stele_err_from_errno(errno);
-	if (fstat(fd, &st) != 0)
-		err = STELE_EIO;
-	else if (S_ISDIR(st.st_mode)) /* mmap would call it a missing device */
-		errno = EISDIR, err = STELE_EIO;
-	else if (st.st_size)
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
+		close(fd);
+		errno = EISDIR; /* fstat of an open file does not fail */
+		return STELE_EIO;
+	}
+	*p = (struct payloads){.fd = fd + 1};
+	return 0;
+}
+
+int
+payloads_map(struct payloads *p)
+{
+	struct stat st;
+	void *map = NULL;
+
+	if (p->mapped)
+		return 0;
+	if (fstat(p->fd - 1, &st) != 0)
+		return STELE_EIO;
+	if (st.st_size)
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, p->fd - 1, 0);
 	if (map == MAP_FAILED)
-		err = STELE_EIO;
-	close(fd);
-	if (!err)
-		*p = (struct payloads){.all = slice_of(map, (size_t)st.st_size)};
-	return err;
+		return STELE_EIO;
+	p->all = slice_of(map, (size_t)st.st_size);
+	p->mapped = true;
+	return 0;
+}
+
+void
+payloads_rewind(struct payloads *p)
+{
+	p->at = 0;
+}
+
+int
+payloads_next(void *ctx, struct slice *piece)
+{
+	struct payloads *p = ctx;
+	ssize_t n;
+
+	if (!p->piece)
+		p->piece = malloc(PIECE_BYTES);
+	CHECK(p->piece);
+	do
+		n = pread(p->fd - 1, p->piece, PIECE_BYTES, (off_t)p->at);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return STELE_EIO;
+	p->at += (uint64_t)n;
+	*piece = slice_of(p->piece, (size_t)n);
+	return 0;
 }
 
 void
 payloads_close(struct payloads *p)
 {
 	free(p->start);
+	free(p->piece);
 	if (p->all.n)
 		munmap((void *)(uintptr_t)p->all.p, p->all.n);
+	if (p->fd)
+		close(p->fd - 1);
 	*p = (struct payloads){0};
 }
 
@@ -69,6 +112,8 @@ payloads_line(struct payloads *p, uint64_t number, struct slice *out)
 {
 	size_t from, to;
 
+	if (payloads_map(p) != 0)
+		return false;
 	if (!p->start)
 		index_lines(p);
 	if (number == 0 || number > p->n_lines)

@@ -1,10 +1,12 @@
 /* An easy handle per call, pooled; one multi handle for those in flight. */
 #include "tools/transport.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -16,6 +18,7 @@ enum {
 	STALL_TIMEOUT_S = 60,        /* without a single byte: the server is gone */
 	ANSWER_MAX_BYTES = 1u << 28, /* receipts of the largest batch fit */
 	POOL_MAX = 64,
+	TRANSFER_BYTES = 1 << 19, /* read or written at once for a large body */
 };
 
 struct transport {
@@ -32,6 +35,7 @@ http_call_init(struct http_call *c)
 {
 	memset(c, 0, sizeof *c);
 	buf_init(&c->answer);
+	c->body_fd = c->answer_fd = -1;
 }
 
 void
@@ -104,11 +108,66 @@ transport_free(struct transport *t)
 	curl_global_cleanup();
 }
 
+static void
+count_moved(struct http_call *c, size_t n)
+{
+	c->moved_bytes += n;
+	if (c->moved)
+		c->moved(c);
+}
+
+/* All of it to answer_fd; 0 ends the transfer. */
+static size_t
+write_out(struct http_call *c, const char *p, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t w = write(c->answer_fd, p + done, n - done);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			c->io_errno = w < 0 ? errno : EIO;
+			return 0;
+		}
+		done += (size_t)w;
+	}
+	count_moved(c, n);
+	return n;
+}
+
+/* The next bytes of body_fd. */
+static size_t
+give_body(char *p, size_t size, size_t n, void *ctx)
+{
+	struct http_call *c = ctx;
+	uint64_t left = c->body_bytes - c->moved_bytes;
+	ssize_t got;
+
+	n = size * n < left ? size * n : (size_t)left;
+	do {
+		got = pread(c->body_fd, p, n, (off_t)(c->body_at + c->moved_bytes));
+		if (got < 0 && errno == ESPIPE)
+			got = read(c->body_fd, p, n);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0 || (got == 0 && n && c->body_bytes != UINT64_MAX)) {
+		c->io_errno = got < 0 ? errno : ENODATA;
+		return CURL_READFUNC_ABORT;
+	}
+	count_moved(c, (size_t)got);
+	return (size_t)got;
+}
+
 static size_t
 take_body(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *c = ctx;
+	long status = 0;
 
+	if (c->answer_fd >= 0)
+		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (c->answer_fd >= 0 && status == c->answer_status)
+		return write_out(c, p, size * n);
 	if (c->answer.n + size * n > ANSWER_MAX_BYTES)
 		return 0;
 	buf_put(&c->answer, p, size * n);
@@ -142,6 +201,11 @@ take_header(char *p, size_t size, size_t n, void *ctx)
 		memcpy(c->media_type, value.p, value.n);
 		c->media_type[value.n] = '\0';
 	}
+	value = header_value(line, "location");
+	if (value.n && value.n < sizeof c->location) {
+		memcpy(c->location, value.p, value.n);
+		c->location[value.n] = '\0';
+	}
 	value = header_value(line, "retry-after"); /* steled sends seconds, never a date */
 	if (value.n && value.n < 10 && value.p[0] >= '0' && value.p[0] <= '9') {
 		c->has_retry_after = true;
@@ -167,9 +231,16 @@ add_header(struct curl_slist **list, const char *name, const char *value)
 }
 
 static void
-set_body(CURL *e, const struct http_call *c)
+set_body(CURL *e, struct http_call *c)
 {
-	if (c->content_type) {
+	if (c->body_fd >= 0) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, give_body);
+		curl_easy_setopt(e, CURLOPT_READDATA, (void *)c);
+		curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BYTES);
+		if (c->body_bytes != UINT64_MAX)
+			curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->body_bytes);
+	} else if (c->content_type) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, c->body.n ? (const char *)c->body.p : "");
 		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body.n);
@@ -188,7 +259,9 @@ prepare(struct transport *t, struct http_call *c)
 	char *url = NULL;
 
 	c->status = 0;
-	c->media_type[0] = c->trouble[0] = '\0';
+	c->media_type[0] = c->trouble[0] = c->location[0] = '\0';
+	c->moved_bytes = 0;
+	c->io_errno = 0;
 	c->has_retry_after = false;
 	buf_reset(&c->answer);
 	if (!e || asprintf(&url, "%s%s", t->server, c->target) < 0 ||
@@ -197,6 +270,12 @@ prepare(struct transport *t, struct http_call *c)
 	    !add_header(&list, "Accept", c->accept) ||
 	    !add_header(&list, "Idempotency-Key", c->idempotency_key))
 		goto fail;
+	for (size_t i = 0; c->headers && c->headers[i]; i++) {
+		longer = curl_slist_append(list, c->headers[i]);
+		if (!longer)
+			goto fail;
+		list = longer;
+	}
 	if (t->authorization) {
 		longer = curl_slist_append(list, t->authorization);
 		if (!longer)
@@ -216,13 +295,15 @@ prepare(struct transport *t, struct http_call *c)
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->trouble);
+	if (c->answer_fd >= 0)
+		curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)TRANSFER_BYTES);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, (void *)c);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, (void *)c);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, (void *)c);
 	c->easy = e;
-	c->headers = list;
+	c->header_list = list;
 	return e;
 fail:
 	free(url);
@@ -245,12 +326,12 @@ finish(struct transport *t, struct http_call *c, CURLcode code)
 		c->status = 0;
 	c->unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
-	curl_slist_free_all(c->headers);
+	curl_slist_free_all(c->header_list);
 	if (t->n_pool < POOL_MAX)
 		t->pool[t->n_pool++] = c->easy;
 	else
 		curl_easy_cleanup(c->easy);
-	c->easy = c->headers = NULL;
+	c->easy = c->header_list = NULL;
 }
 
 void

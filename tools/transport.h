@@ -23,6 +23,13 @@ struct http_call {
 	const char *content_type;    /* NULL: no body */
 	const char *accept;          /* NULL: anything */
 	const char *idempotency_key; /* NULL: none */
+	const char *const *headers;  /* further ones, "Name: value", NULL at the end; NULL: none */
+	int body_fd;         /* the body is read from there as it is sent, in place of body; -1 */
+	uint64_t body_at;    /* where in the file it begins; ignored when it is no file */
+	uint64_t body_bytes; /* of it; UINT64_MAX: until it ends */
+	int answer_fd;       /* the body goes there as it comes, not to answer; -1 */
+	long answer_status;  /* for answer_fd: of the answer that is meant, 200 or 206 */
+	void (*moved)(struct http_call *c); /* now and then while moved_bytes grows; NULL */
 	void *owner;
 
 	/* the answer */
@@ -33,9 +40,12 @@ struct http_call {
 	bool has_retry_after;
 	uint64_t retry_after_s;
 	char trouble[320];
+	uint64_t moved_bytes; /* of body_fd's or answer_fd's */
+	char location[256];   /* of the answer, or of an interim one before it; "" when absent */
+	int io_errno;         /* why body_fd or answer_fd failed; 0 */
 
 	/* the transport's */
-	void *easy, *headers;
+	void *easy, *header_list;
 	struct http_call *next;
 };
 

@@ -3,15 +3,18 @@
  *
  * Opens the store as steled would, and holds it to every line of MARKS:
  *
- *   ack LOG INDEX LEAF PAYLOAD   this record was acknowledged (hex, hex)
+ *   ack LOG INDEX LEAF PAYLOAD   this record was acknowledged (hex, hex); of an object
+ *                                PAYLOAD is what its payload repeats
  *   head LOG SIZE ROOT           this checkpoint was released (hex)
  *
- * Other marks are other judges' business.
+ * Other marks are other judges' business. Every record that names an object has it, and
+ * nothing else is in objects/.
  *
  * Then it appends a record to each log it met, closes, opens again and checks
  * everything once more: what was recovered must also go on. Exit 0 when all
  * holds; 1, and one line that says what does not; 3 on misuse.
  */
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 #include "storage/append.h"
+#include "storage/object.h"
 #include "storage/read.h"
 #include "storage/store.h"
 
@@ -148,6 +152,64 @@ check_head(struct judge *j, const struct mark *m, struct log *log, const struct 
 			 (unsigned long long)m->number, stele_strerror(err));
 }
 
+/* The payload of an object: m->payload over and over. */
+static void
+check_object(struct judge *j, const struct mark *m, struct log *log, const struct record *r)
+{
+	unsigned long long index = m->number;
+	uint8_t *payload = malloc(r->entry.size);
+	struct object *o;
+	int err = object_open(&o, j->st, log, m->number, r->payload);
+
+	if (!err)
+		err = object_read(o, 0, payload, r->entry.size, j->tools);
+	if (err)
+		violated("%s: the object of record %llu: %s", m->log, index, stele_strerror(err));
+	for (size_t i = 0; i < r->entry.size; i++)
+		if (payload[i] != m->payload[i % m->payload_len])
+			violated("%s: the object of record %llu is another", m->log, index);
+	object_close(o);
+	free(payload);
+}
+
+/* Files in a folder below DIR. */
+static unsigned
+files_in(struct judge *j, const char *folder)
+{
+	char path[4096];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof path, "%s/objects/%s", j->dir, folder);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* An object for each record that names one, acknowledged or not, and no other file. */
+static void
+check_strays(struct judge *j, struct log *log)
+{
+	unsigned named = 0;
+	struct record r;
+	int err = 0;
+
+	for (uint64_t from = 0; err == 0; from = r.entry.index + 1) {
+		arena_reset(&j->arena);
+		err = read_next_object(j->st, log, from, j->tools, &j->arena, &r);
+		named += err == 0;
+	}
+	if (err != STELE_ENOTFOUND)
+		violated("%s: an object's record: %s", log_name(log), stele_strerror(err));
+	if (files_in(j, log_name(log)) != named || files_in(j, "pending"))
+		violated("%s: %u objects for %u records, %u pending", log_name(log),
+			 files_in(j, log_name(log)), named, files_in(j, "pending"));
+}
+
 static void
 check_record(struct judge *j, const struct mark *m, struct log *log, const struct head *now)
 {
@@ -162,7 +224,9 @@ check_record(struct judge *j, const struct mark *m, struct log *log, const struc
 		violated("%s: record %llu: %s", m->log, index, stele_strerror(err));
 	if (memcmp(r.leaf, m->hash, sizeof r.leaf) != 0)
 		violated("%s: record %llu is another record", m->log, index);
-	if (!slice_eq(r.payload, slice_of(m->payload, m->payload_len)))
+	if (r.object)
+		check_object(j, m, log, &r);
+	else if (!slice_eq(r.payload, slice_of(m->payload, m->payload_len)))
 		violated("%s: record %llu has another payload", m->log, index);
 	err = read_inclusion(j->st, log, m->number, now->size, j->tools, &p);
 	if (!err)
@@ -244,8 +308,10 @@ main(int argc, char **argv)
 	open_store(&j);
 	check_marks(&j);
 	n = store_log_list(j.st, slice_str(""), logs, MAX_LOGS);
-	for (size_t i = 0; i < n && j.n_marks < MAX_MARKS; i++)
+	for (size_t i = 0; i < n && j.n_marks < MAX_MARKS; i++) {
+		check_strays(&j, logs[i]);
 		append_one(&j, logs[i]);
+	}
 	store_close(j.st);
 	open_store(&j);
 	check_marks(&j);

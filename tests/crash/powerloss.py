@@ -29,6 +29,7 @@ CHECK_STORE = os.environ.get("STELE_CHECK_STORE", str(BUILD / "tests/check_store
 STATES = int(os.environ.get("STELE_POWERLOSS", 2000))
 SEED = int(os.environ.get("STELE_SEED", 1))
 LOGS = ("alpha", "beta")
+OBJECTS = "objects"  # a client's batch: records whose payload is a file of its own
 WAL_FILE_BYTES = 1 << 20  # small, so that the recording turns over several files
 IGNORE = ["*-lock", "lock.mdb"]  # LMDB's reader table: not data
 
@@ -52,21 +53,29 @@ class Client(threading.Thread):
         finally:
             self.client.close()
 
+    def put(self, path):
+        """An upload just large enough for an object: what it repeats, and its receipt."""
+        seed = os.urandom(16)
+        answer = self.client.post(path, seed * 4200, {"Upload-Complete": "?1"})
+        return [seed], answer
+
     def append(self, n):
         payloads = [
             b'{"request":%d,"line":%d,"fill":"%s"}'
             % (n, i, os.urandom(self.fill_bytes).hex().encode())
-            for i in range(self.batch or 1)
+            for i in range(1 if self.batch == OBJECTS else self.batch or 1)
         ]
         path = f"/api/v1/logs/{self.log}/records"
-        if self.batch:
+        if self.batch == OBJECTS:
+            payloads, answer = self.put(path)
+        elif self.batch:
             answer = self.client.post(path + "?proof=all", b"\n".join(payloads) + b"\n", NDJSON)
         else:
             answer = self.client.post(path, payloads[0], JSON)
         if answer.status != 201:
             raise AssertionError(f"{answer.status}: {answer.text()}")
         body = answer.json()
-        for receipt, payload in zip(body["receipts"] if self.batch else [body], payloads):
+        for receipt, payload in zip(body.get("receipts", [body]), payloads):
             leaf = proof.leaf_hash(receipt["entry"].encode())
             mark(self.trace, f"ack {self.log} {receipt['index']} {leaf.hex()} {payload.hex()}")
         # A checkpoint that was released: its signature is other tests' business.
@@ -113,7 +122,7 @@ class PowerLoss(unittest.TestCase):
     def work(self, server, trace, requests):
         clients = [
             Client(server, trace, log, requests, batch) for log in LOGS for batch in (0, 0, 30)
-        ]
+        ] + [Client(server, trace, log, requests // 4, OBJECTS) for log in LOGS]
         # A commit this large is written while the next one is being taken.
         clients.append(Client(server, trace, LOGS[0], requests // 4, 30, 5000))
         for c in clients:

@@ -43,11 +43,25 @@ class Answer:
         return self.body.decode()
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """An answer as RFC 9110 section 15.2 has it read: interim ones before it are passed over
+    (http.client knows 100 alone)."""
+
+    def _read_status(self):
+        while True:
+            version, status, reason = super()._read_status()
+            if not 101 < status < 200:
+                return version, status, reason
+            while self.fp.readline(65537).strip():
+                pass
+
+
 class Client:
     """One keep-alive connection to a server; not shared between threads."""
 
     def __init__(self, port, token=None, timeout=30):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self.connection.response_class = FinalResponse
         self.token = token
 
     def request(self, method, path, body=None, headers=None):
@@ -217,9 +231,9 @@ class Server:
             return received
 
 
-def stele(*arguments, server=None, **options):
+def stele(*arguments, server=None, env=None, **options):
     """Runs the command line; returns the CompletedProcess with text output."""
-    env = dict(os.environ)
+    env = dict(env or os.environ)
     if server:
         env["STELE_SERVER"] = f"http://127.0.0.1:{server.port}"
         env["STELE_TOKEN"] = f"@{server.data}/admin.token"

@@ -1,4 +1,5 @@
 """docs/openapi.yaml says what the routing table says, and what a running server does."""
+import hashlib
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ from lib import JSON, NDJSON, ROOT, STELED, Server
 
 DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 TABLE = json.loads(subprocess.run([STELED, "--routes"], stdout=subprocess.PIPE, check=True).stdout)
-METHODS = ("get", "post", "put", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 PROBLEM = "urn:stele:problem:"
 
 
@@ -214,7 +215,17 @@ class Live(unittest.TestCase):
                   headers={"Content-Type": "application/cloudevents-batch+json"})
         self.call("append", 400, log, body="x", headers={**JSON, "Content-Encoding": "gzip"})
         self.call("append", 415, log, body="x", headers={**JSON, "Content-Encoding": "br"})
-        self.call("append", 413, log, body=b"x" * (1 << 20) + b"x")
+        line = b'"' + b"x" * (1 << 20) + b'"'
+        self.call("append", 413, log, body=line, headers=NDJSON)
+        large = self.call("append", 201, log, body=line, headers=JSON).json()["index"]
+        large = {**log, "index": large}
+        self.call("getRecord", 200, large)
+        self.call("getRecord", 206, large, headers={"Range": "bytes=0-9"})
+        self.call("getRecord", 200, large, headers={"Accept": "application/json"})
+        self.call("findRecords", 200, log, query="?sha256=" + hashlib.sha256(line).hexdigest())
+        self.call("findRecords", 200, log, query="?limit=1&from=3&sha256=" + "0" * 64)
+        self.call("findRecords", 400, log)
+        self.call("findRecords", 404, {"log": "none"})
         self.call("append", 422, log, body="1", headers={"Stele-Retain-For": "7y"})
         self.call("append", 403, {"log": "_x"}, body="1")
         self.call("append", 404, {"log": "none"}, body="1")
@@ -230,6 +241,37 @@ class Live(unittest.TestCase):
                   headers={"Accept": "application/json"})
         self.call("getRecord", 404, {**log, "index": size})
         self.call("getRecord", 400, {**log, "index": "x"})
+
+    def test_uploads(self):
+        log = {"log": "uploads"}
+        self.server.create_log("uploads")
+
+        def begin(body, **headers):
+            answer = self.call("append", 201, log, body=body,
+                               headers={"Upload-Complete": "?0", **headers})
+            return {**log, "id": answer.json()["upload"]}
+
+        def part(offset, complete="?0"):
+            return {"Content-Type": "application/partial-upload", "Upload-Offset": str(offset),
+                    "Upload-Complete": complete}
+
+        one = begin(b"abc", **{"Upload-Length": "9"})
+        self.call("getUpload", 200, one)
+        self.call("appendToUpload", 204, one, body=b"def", headers=part(3))
+        self.call("appendToUpload", 409, one, body=b"def", headers=part(3))
+        self.call("appendToUpload", 400, one, body=b"def", headers=part("x"))
+        self.call("appendToUpload", 415, one, body=b"d", headers={**part(6), **JSON})
+        self.call("appendToUpload", 201, one, body=b"ghi", headers=part(6, "?1"))
+        self.call("appendToUpload", 409, one, body=b"", headers=part(9, "?1"))
+        self.call("getUpload", 200, one)
+        self.call("appendToUpload", 404, {**log, "id": "0" * 32}, body=b"", headers=part(0))
+        self.call("getUpload", 404, {**log, "id": "0" * 32})
+        two = begin(b"abc")
+        self.call("appendToUpload", 201, two, body=b"d",
+                  headers={**part(3, "?1"), "Prefer": "return=minimal"})
+        self.call("cancelUpload", 204, begin(b"abc"))
+        self.call("cancelUpload", 404, two | {"id": "0" * 32})
+        self.call("append", 400, log, body=b"x", headers={"Upload-Complete": "maybe"})
 
     def test_proofs_and_tiles(self):
         log, text = {"log": "proofs"}, {"Accept": "text/plain"}

@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum disk_call { DISK_WRITE = 1, DISK_FLUSH = 2, DISK_RENAME = 4 };
+enum disk_call { DISK_WRITE = 1, DISK_FLUSH = 2, DISK_RENAME = 4, DISK_REMOVE = 8 };
 
 static struct {
 	atomic_uint calls; /* operations of the kinds asked for, since disk_fail_at() */
@@ -87,6 +87,12 @@ int
 rename(const char *from, const char *to)
 {
 	return disk_step(DISK_RENAME) ? -1 : (int)syscall(SYS_rename, from, to);
+}
+
+int
+unlink(const char *path)
+{
+	return disk_step(DISK_REMOVE) ? -1 : (int)syscall(SYS_unlink, path);
 }
 
 ssize_t

@@ -31,6 +31,10 @@ frame_rewrite(struct buf *out, const struct frame_section *s)
 		uint32_t size = frame_size_at(s, i);
 		buf_put(out, &size, sizeof size);
 	}
+	for (uint32_t i = 0; i < s->n_objects; i++) {
+		struct frame_object o = frame_object_at(s, i);
+		frame_object_write(out, &o);
+	}
 	for (uint32_t i = 0; i < s->n_blocks; i++)
 		buf_put_slice(out, frame_box_at(s, i, NULL));
 	buf_put_slice(out, s->leaves);

@@ -9,7 +9,7 @@
 #include "proto/limits.h"
 #include "suite.h"
 
-/* A section of 7 records in 2 groups and 3 blocks, one of them a dictionary's. */
+/* A section of 7 records, two of them objects, in 2 groups and 3 blocks, one a dictionary's. */
 static void
 make_section(struct buf *out, bool founding)
 {
@@ -35,6 +35,7 @@ make_section(struct buf *out, bool founding)
 				  .n_blocks = 3,
 				  .n_keys = 2,
 				  .n_dicts = 1,
+				  .n_objects = 2,
 				  .epoch = 1,
 				  .time_ns = 1795000000000000000,
 				  .data_key_id = 9,
@@ -54,6 +55,8 @@ make_section(struct buf *out, bool founding)
 	for (int i = 0; i < 3; i++)
 		frame_block_write(&rest, &blocks[i]);
 	buf_put(&rest, sizes, sizeof sizes);
+	frame_object_write(&rest, &(struct frame_object){.ordinal = 3, .size = 1ull << 36});
+	frame_object_write(&rest, &(struct frame_object){.ordinal = 5, .size = 7});
 	s.meta_bytes = (uint32_t)(SECTION_HEADER_BYTES + rest.n);
 	buf_put(&rest, filler, 350);
 	buf_put(&rest, filler, 7 * 32);
@@ -95,6 +98,24 @@ START_TEST(a_section_reads_back_as_it_was_written)
 		buf_fini(&b);
 		buf_fini(&again);
 	}
+}
+END_TEST
+
+START_TEST(objects_are_found_by_their_record)
+{
+	struct frame_section s;
+	struct frame_object o;
+	struct buf b;
+
+	buf_init(&b);
+	make_section(&b, false);
+	ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), 0);
+	for (uint32_t i = 0; i < 7; i++)
+		ck_assert(frame_object_find(&s, i, &o) == (i == 3 || i == 5));
+	ck_assert(frame_object_find(&s, 3, &o));
+	ck_assert_uint_eq(o.size, 1ull << 36);
+	ck_assert_uint_eq(frame_payload_bytes(&s, 0), 10 + 20 + 30 + 100 + 100 + (1ull << 36) + 7);
+	buf_fini(&b);
 }
 END_TEST
 
@@ -159,10 +180,10 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 		size_t at;
 		uint32_t v;
 	} lies[] = {
-		{0, 0},           {0, UINT32_MAX},   {4, 64},          {4, 0},   {24, 0},
-		{24, UINT32_MAX}, {28, 0},           {28, UINT32_MAX}, {32, 0},  {32, UINT32_MAX},
-		{36, UINT32_MAX}, {40, 0},           {40, 2},          {96, 0},  {96, UINT32_MAX},
-		{100, 0},         {100, UINT32_MAX}, {104, 1},         {108, 1},
+		{0, 0},           {0, UINT32_MAX},   {4, 64},           {4, 0},   {24, 0},
+		{24, UINT32_MAX}, {28, 0},           {28, UINT32_MAX},  {32, 0},  {32, UINT32_MAX},
+		{36, UINT32_MAX}, {40, 0},           {40, 2},           {96, 0},  {96, UINT32_MAX},
+		{100, 0},         {100, UINT32_MAX}, {104, UINT32_MAX}, {108, 1},
 	};
 	struct frame_section s;
 	struct buf b;
@@ -207,6 +228,27 @@ START_TEST(counts_that_do_not_add_up_are_refused)
 	le_put32(b.p + b.n - 20, 7); /* a key of a record that is not there */
 	ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), STELE_ESYNTAX);
 	buf_fini(&b);
+}
+END_TEST
+
+START_TEST(objects_out_of_order_or_of_no_record_are_refused)
+{
+	struct frame_section s;
+	struct buf b;
+
+	/* the second one before the first, the same twice, no record's; larger than entries say */
+	for (int i = 0; i < 4; i++) {
+		buf_init(&b);
+		make_section(&b, true);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), 0);
+		uint8_t *rows = b.p + (s.objects.p - b.p);
+		if (i < 3)
+			le_put32(rows + SECTION_OBJECT_BYTES, (uint32_t[]){2, 3, 7}[i]);
+		else
+			le_put64(rows + 4, LIMIT_INTEGER + 1);
+		ck_assert_int_eq(frame_section_read(&s, buf_slice(&b)), STELE_ESYNTAX);
+		buf_fini(&b);
+	}
 }
 END_TEST
 
@@ -268,9 +310,11 @@ main(void)
 {
 	const TTest *const tests[] = {
 		a_section_reads_back_as_it_was_written,
+		objects_are_found_by_their_record,
 		a_cut_section_is_refused_and_not_read_beyond,
 		a_changed_section_is_refused_or_read_as_what_it_now_says,
 		counts_that_do_not_add_up_are_refused,
+		objects_out_of_order_or_of_no_record_are_refused,
 		a_header_reads_back_and_every_other_one_is_refused,
 		a_box_is_tied_to_its_log_its_place_and_its_block,
 	};

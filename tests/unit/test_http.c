@@ -383,6 +383,120 @@ START_TEST(the_old_and_the_absolute_form_are_understood)
 }
 END_TEST
 
+/* --- bodies that come in pieces ---------------------------------------------------------- */
+
+enum { GATHER = 50000, WINDOW = 40000, MOST = 400000 };
+
+/* A request with n bytes of body, n < MOST + 100: by length, or in chunks of `chunk` bytes. */
+static char *
+large_request(size_t n, size_t chunk, size_t *len)
+{
+	char *text = malloc(2 * (MOST + 100) + 4096), *p = text;
+	size_t at, k;
+
+	ck_assert_ptr_nonnull(text);
+	p += sprintf(p, POST);
+	p += chunk ? sprintf(p, "Transfer-Encoding: chunked\r\n\r\n")
+		   : sprintf(p, "Content-Length: %zu\r\n\r\n", n);
+	for (at = 0; at < n; at += k) {
+		size_t i;
+
+		k = chunk && chunk < n - at ? chunk : n - at;
+		p += chunk ? sprintf(p, "%zx\r\n", k) : 0;
+		for (i = 0; i < k; i++)
+			*p++ = (char)('a' + (at + i) % 23);
+		p += chunk ? sprintf(p, "\r\n") : 0;
+	}
+	p += chunk ? sprintf(p, "0\r\n\r\n") : 0;
+	p += sprintf(p, "%s", chunk ? GET "\r\n" : ""); /* and the next request behind it */
+	*len = (size_t)(p - text);
+	return text;
+}
+
+/* What came of a body: appended to body, its length in *n; the number of pieces. */
+static unsigned
+stream(const char *text, size_t len, size_t cut, uint8_t *body, size_t *n, enum http_step *step)
+{
+	static uint8_t windows[2][WINDOW];
+	uint8_t *gathered;
+	unsigned pieces = 0;
+	size_t at;
+
+	http_fini(&h);
+	*n = 0;
+	at = feed(text, len, cut, step);
+	ck_assert_int_eq(*step, STEP_HEAD);
+	http_accept_stream(&h, GATHER, MOST);
+	at += feed(text + at, len - at, cut, step);
+	while (*step == STEP_PIECE) {
+		struct slice piece = http_piece(&h, &gathered);
+		uint8_t *p;
+
+		ck_assert_uint_eq(http_room(&h, &p), 0);
+		memcpy(body + *n, piece.p, piece.n);
+		*n += piece.n;
+		free(gathered);
+		ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
+		http_window(&h, windows[pieces++ % 2], WINDOW);
+		at += feed(text + at, len - at, cut, step);
+	}
+	if (*step == STEP_READY) {
+		memcpy(body + *n, h.body.p, h.body.n);
+		*n += h.body.n;
+		ck_assert_uint_eq(h.n - h.used_n + len - at, h.chunked ? strlen(GET "\r\n") : 0);
+	}
+	return pieces;
+}
+
+START_TEST(a_large_body_comes_in_pieces_and_a_small_one_whole)
+{
+	static const size_t sizes[] = {0,      1,          GATHER - 1,     GATHER,   GATHER + 1,
+				       WINDOW, 2 * WINDOW, 3 * WINDOW + 7, MOST - 1, MOST};
+	static const size_t chunks[] = {0, 997, WINDOW, 100000};
+	static const size_t cuts[] = {61, 4096, 37000, 1 << 20};
+	static uint8_t body[MOST + 100];
+	size_t i, c, k;
+
+	for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		for (c = 0; c < sizeof chunks / sizeof *chunks; c++) {
+			for (k = 0; k < sizeof cuts / sizeof *cuts; k++) {
+				size_t len, n, at;
+				char *text = large_request(sizes[i], chunks[c], &len);
+				enum http_step step;
+				unsigned pieces = stream(text, len, cuts[k], body, &n, &step);
+
+				ck_assert_int_eq(step, STEP_READY);
+				ck_assert_uint_eq(n, sizes[i]);
+				ck_assert((pieces > 0) == (n > GATHER));
+				for (at = 0; at < n && body[at] == 'a' + at % 23; at++)
+					;
+				ck_assert_uint_eq(at, n);
+				free(text);
+			}
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_body_above_the_most_is_refused_before_or_as_it_comes)
+{
+	static uint8_t body[MOST + 200];
+	size_t c;
+
+	for (c = 0; c < 2; c++) {
+		size_t len, n;
+		char *text = large_request(MOST + 1, c * 997, &len);
+		enum http_step step;
+
+		stream(text, len, 4096, body, &n, &step);
+		ck_assert_int_eq(step, STEP_BAD);
+		ck_assert_int_eq(h.problem, PROBLEM_BODY_TOO_LARGE);
+		ck_assert(n <= MOST && (n > 0) == (c > 0));
+		free(text);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -397,6 +511,8 @@ main(void)
 	tcase_add_test(t, a_request_is_the_same_however_it_is_cut);
 	tcase_add_test(t, bodies_come_with_a_length_or_in_chunks);
 	tcase_add_test(t, a_large_body_is_read_beside_the_buffer);
+	tcase_add_test(t, a_large_body_comes_in_pieces_and_a_small_one_whole);
+	tcase_add_test(t, a_body_above_the_most_is_refused_before_or_as_it_comes);
 	tcase_add_test(t, pipelined_requests_come_one_after_the_other);
 	tcase_add_test(t, an_early_answer_may_skip_a_body_that_is_there);
 	tcase_add_test(t, lines_end_in_crlf_and_nothing_else);

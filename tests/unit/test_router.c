@@ -53,7 +53,9 @@ START_TEST(a_wrong_method_learns_the_right_ones)
 	ck_assert_str_eq(pattern(METHOD_PUT, "/logs/a/tile/0/000"), "405");
 	ck_assert_str_eq(router_allow(slice_str("/livez")), "GET, HEAD");
 	ck_assert_str_eq(router_allow(slice_str("/api/v1/logs/a")), "GET, HEAD, PUT");
-	ck_assert_str_eq(router_allow(slice_str("/api/v1/logs/a/records")), "POST");
+	ck_assert_str_eq(router_allow(slice_str("/api/v1/logs/a/records")), "GET, HEAD, POST");
+	ck_assert_str_eq(router_allow(slice_str("/api/v1/logs/a/uploads/1")),
+			 "GET, HEAD, DELETE, PATCH");
 	ck_assert_str_eq(router_allow(slice_str("/api/v1/tokens")), "GET, HEAD, POST");
 	ck_assert_str_eq(router_allow(slice_str("/api/v1/tokens/x")), "DELETE");
 }
