@@ -433,14 +433,15 @@ stream(const char *text, size_t len, size_t cut, uint8_t *body, size_t *n, enum 
 		uint8_t *p;
 
 		ck_assert_uint_eq(http_room(&h, &p), 0);
-		memcpy(body + *n, piece.p, piece.n);
+		if (piece.n) /* the first one of a body whose length is known is empty */
+			memcpy(body + *n, piece.p, piece.n);
 		*n += piece.n;
 		free(gathered);
 		ck_assert_uint_eq(atomic_load(&budget.used_bytes), 0);
 		http_window(&h, windows[pieces++ % 2], WINDOW);
 		at += feed(text + at, len - at, cut, step);
 	}
-	if (*step == STEP_READY) {
+	if (*step == STEP_READY && h.body.n) {
 		memcpy(body + *n, h.body.p, h.body.n);
 		*n += h.body.n;
 		ck_assert_uint_eq(h.n - h.used_n + len - at, h.chunked ? strlen(GET "\r\n") : 0);
