@@ -55,14 +55,15 @@ location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 	if (!first)
 		return;
 	atomic_fetch_add(&log->store->damaged_reads, 1);
-	store_say(log->store, STORE_ERROR,
-		  "log %s, records %llu to %llu: segment %llu-%llu.%u is damaged (%.*s) and is not "
-		  "read any more; everything else is served. Put it back with stele segment "
-		  "restore %s FILE from a copy",
-		  log->name, (unsigned long long)s->first,
-		  (unsigned long long)(s->first + s->count - 1), (unsigned long long)s->first,
-		  (unsigned long long)s->count, s->generation, (int)why.n,
-		  why.n ? (const char *)why.p : "", log->name);
+	store_say(
+		log->store, STORE_ERROR,
+		"log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
+		"not read any more; everything else is served. Stop steled, put that file and "
+		"its manifest back from a copy, remove catalog.mdb, start",
+		log->name, (unsigned long long)s->first,
+		(unsigned long long)(s->first + s->count - 1), log->name,
+		(unsigned long long)s->first, (unsigned long long)s->count, s->generation,
+		(int)why.n, why.n ? (const char *)why.p : "");
 }
 
 int
