@@ -235,6 +235,7 @@ check_loaded(struct log *log)
 	const struct tail *t = &log->tail;
 
 	tail_drop(&log->tail, end);
+	log->tail_since_ns = log->time_ns;
 	log->saved_extents = t->dropped + t->n;
 	log->saved_dropped = t->dropped;
 	if (t->n ? t->extents[0].first > end ||

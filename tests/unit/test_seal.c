@@ -371,6 +371,71 @@ START_TEST(idempotency_keys_are_known_when_their_records_are_sealed_and_their_wa
 }
 END_TEST
 
+/* Files leave at the front, so only the store can tell a lost one from one that left. */
+START_TEST(a_missing_wal_file_that_is_still_needed_is_named_and_nothing_is_changed)
+{
+	char path[512], aside[512], want[32];
+	struct scratch s;
+	struct log *log;
+	struct buf why;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	append_range(&s, log, 0, 300, true);
+	for (int i = 0; i < 40; i++) {
+		ck_assert_int_ge(store_seal_due(s.st), 0);
+		ck_assert_int_eq(store_maintain(s.st), 0);
+	}
+	append_range(&s, log, 300, 400, true);
+	ck_assert_int_eq(store_maintain(s.st), 0);
+	ck_assert_uint_gt(wal_row(s.st->wal).first, 1);
+	ck_assert_uint_gt(wal_row(s.st->wal).last, wal_row(s.st->wal).first);
+	snprintf(want, sizeof want, "%08u.wal", log->tail.extents[0].at.file);
+	snprintf(path, sizeof path, "%s/wal/%08u.wal", s.dir, log->tail.extents[0].at.file);
+	snprintf(aside, sizeof aside, "%s/aside", s.dir);
+	scratch_close(&s);
+	for (int forget = 0; forget < 2; forget++) {
+		ck_assert_int_eq(rename(path, aside), 0);
+		if (forget)
+			forget_catalog(&s);
+		buf_init(&why);
+		ck_assert_int_eq(store_open(&s.st, &s.opts, &why), STELE_EDAMAGED);
+		buf_put_u8(&why, 0);
+		if (!forget) /* without it nobody knows the number */
+			ck_assert_msg(strstr((const char *)why.p, want) != NULL, "%s", why.p);
+		buf_fini(&why);
+		ck_assert_int_eq(rename(aside, path), 0);
+		ck_assert_int_eq(scratch_open(&s), 0);
+		ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
+		reads_as_written(&s, log, 400, true);
+		scratch_close(&s);
+	}
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(a_tail_is_sealed_when_it_is_old_enough_and_not_before)
+{
+	struct scratch s;
+	struct log *log;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	append_many(&s, log, 0, 10, 5);
+	ck_assert_int_eq(store_seal_due(s.st), 0);
+	s.now_ns += LIMIT_SEAL_AFTER_S * 1000000000ll / 2;
+	log = reopen(&s); /* a restart neither forgets the age nor adds to it */
+	ck_assert_int_eq(store_seal_due(s.st), 0);
+	s.now_ns += LIMIT_SEAL_AFTER_S * 1000000000ll / 2 + 1000000000ll;
+	ck_assert_int_eq(store_seal_due(s.st), 1);
+	ck_assert_uint_eq(sealed_end(&log->sealed), 11);
+	ck_assert_int_eq(store_seal_due(s.st), 0);
+	append_many(&s, log, 10, 12, 5);
+	ck_assert_int_eq(store_seal_due(s.st), 0);
+	scratch_end(&s);
+}
+END_TEST
+
 /* Flips a bit of a sealed file. */
 static void
 damage(struct scratch *s, const char *name, long at)
@@ -515,6 +580,8 @@ main(void)
 		a_segment_that_no_catalogue_knows_is_removed_at_start,
 		a_store_without_its_catalogue_is_made_again_from_segments_and_wal,
 		idempotency_keys_are_known_when_their_records_are_sealed_and_their_wal_is_gone,
+		a_missing_wal_file_that_is_still_needed_is_named_and_nothing_is_changed,
+		a_tail_is_sealed_when_it_is_old_enough_and_not_before,
 		a_damaged_segment_is_quarantined_and_everything_else_is_served,
 		a_ragged_tail_that_is_damaged_is_never_rewritten,
 		a_retired_dictionary_is_used_by_no_later_commit_and_comes_back_under_a_new_number,
