@@ -2,7 +2,7 @@
  * The store from inside: what its own files share. Nobody else includes this.
  *
  * Who may touch what:
- *   writer's   only the thread inside store_append_batch (and recovery)
+ *   writer's   only the thread that takes, closes and settles commits (and recovery)
  *   locked     under store->lock: the writer publishes, others read
  *   fixed      set before the object is visible, then never changed
  *   upkeep's   only the thread inside store_maintain (and recovery)

@@ -54,16 +54,17 @@ flush_error(void)
 }
 
 /*
- * Whether what is written so far is well ahead of the commits. When it is not,
- * they would find no file at the end of theirs and wait for all that is missing
- * at once; then larger steps and no pauses are the lesser evil.
+ * Whether what is written so far is well ahead of the commits; a large step is
+ * nothing, for they have always used a little of theirs when this begins. When it
+ * is not, they would find no file at the end of theirs and wait for all that is
+ * missing at once: larger steps and no pauses are then the lesser evil.
  */
 static bool
 is_ahead(const struct walfile_pace *pace, uint64_t done)
 {
 	uint64_t used = atomic_load_explicit(&pace->bytes, memory_order_relaxed);
 
-	return done >= used + used / PACED_LEAD;
+	return done + PREWRITE_BYTES >= used + used / PACED_LEAD;
 }
 
 /* How much to write next. */

@@ -1,7 +1,7 @@
 /*
  * The threads around a store: one writer that owns sequencing (group commit
- * without a timer: what arrives during commit N is batch N+1), one that
- * maintains. Everything else calls in from any thread.
+ * without a timer: what arrives during commit N is batch N+1), one that writes
+ * its large frames, one that maintains. Everything else calls in from any thread.
  */
 #ifndef STELE_STORAGE_WRITER_H
 #define STELE_STORAGE_WRITER_H
