@@ -21,6 +21,8 @@ struct config {
 	uint64_t wal_file_bytes; /* 0: the store's default */
 	uint64_t wal_files;      /* 0: the store's default */
 	uint64_t seal_after_ms;  /* 0: the store's default */
+	uint64_t scrub_rate;     /* bytes a second; 0: no passes by themselves */
+	uint64_t scrub_every_ms; /* 0: the store's default */
 	uint64_t min_free_bytes;
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	bool moved, insecure, quiet;

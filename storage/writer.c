@@ -1,6 +1,6 @@
 /*
  * Threads: the writer takes everything queued as one batch and answers it; upkeep,
- * prewriting and sealing run behind; helpers sign when a commit touched many logs.
+ * prewriting, sealing and scrubbing run behind; helpers sign when a commit touched many logs.
  */
 #include "storage/writer.h"
 
@@ -14,8 +14,10 @@
 #include "proto/check.h"
 #include "proto/err.h"
 #include "storage/internal.h"
+#include "storage/scrub.h"
 
-enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10, SEAL_MS = 200, SEAL_NICE = 10 };
+enum { HELPERS_MAX = 3, PREPARE_MS = 100, MAINTAIN_EVERY = 10, SEAL_MS = 200 };
+enum { SEAL_NICE = 10, SCRUB_NICE = 15 };
 
 /* Work shared out to helpers: part numbers are taken from next until parts. */
 struct shared_work {
@@ -39,8 +41,8 @@ struct writer {
 	uint64_t queued_bytes;
 	bool closing;
 
-	pthread_t writer, upkeep, prewriter, sealer;
-	bool writer_runs, upkeep_runs, prewriter_runs, sealer_runs;
+	pthread_t writer, upkeep, prewriter, sealer, scrubber;
+	bool writer_runs, upkeep_runs, prewriter_runs, sealer_runs, scrubber_runs;
 	pthread_cond_t upkeep_wake; /* the others' too: they wait for time or the end */
 	struct shared_work shared;
 };
@@ -258,6 +260,27 @@ sealer_main(void *arg)
 	return NULL;
 }
 
+/* Reading again what lies there can always wait. */
+static void *
+scrubber_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-scrub");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SCRUB_NICE);
+	pthread_mutex_lock(&w->mu);
+	while (!w->closing) {
+		unsigned ms;
+		pthread_mutex_unlock(&w->mu);
+		(void)store_scrub_step(w->st, &ms); /* what it finds is said and counted there */
+		pthread_mutex_lock(&w->mu);
+		if (!w->closing && ms)
+			wait_ms(w, ms);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
 static bool
 start(pthread_t *thread, void *(*main)(void *), struct writer *w)
 {
@@ -287,7 +310,9 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
 		w->sealer_runs = start(&w->sealer, sealer_main, w);
-		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs || !w->sealer_runs)
+		w->scrubber_runs = start(&w->scrubber, scrubber_main, w);
+		if (!w->writer_runs || !w->upkeep_runs || !w->prewriter_runs || !w->sealer_runs ||
+		    !w->scrubber_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -318,6 +343,8 @@ writer_free(struct writer *w)
 		pthread_join(w->prewriter, NULL);
 	if (w->sealer_runs)
 		pthread_join(w->sealer, NULL);
+	if (w->scrubber_runs)
+		pthread_join(w->scrubber, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
 	pthread_cond_destroy(&w->wake);

@@ -11,7 +11,7 @@
 static const struct cli_command *const commands[] = {
 	&cmd_log_create,   &cmd_log_list,   &cmd_log_show,     &cmd_log_seal, &cmd_append,
 	&cmd_get,          &cmd_prove,      &cmd_checkpoint,   &cmd_key_show, &cmd_verify,
-	&cmd_token_create, &cmd_token_list, &cmd_token_revoke, &cmd_fsck,
+	&cmd_token_create, &cmd_token_list, &cmd_token_revoke, &cmd_scrub,    &cmd_fsck,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

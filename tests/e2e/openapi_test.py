@@ -251,6 +251,11 @@ class Live(unittest.TestCase):
                      "0/000.p/0", "0/000.p/256", "0/000.p/04"):
             self.call("getTile", 404, {**log, "path": path})
 
+    def test_scrub(self):
+        self.call("startScrub", 200)
+        self.call("getScrub", 200)
+        self.call("getScrub", 400, query="?x=y")
+
     def test_tokens(self):
         self.call("listTokens", 200)
         body = json.dumps({"scopes": ["read"], "logs": ["a*"], "expires": "90d"})
