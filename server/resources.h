@@ -34,6 +34,9 @@ void res_proofs_consistency(struct request *r);
 void res_scrub_get(struct request *r);
 void res_scrub_post(struct request *r);
 
+/* res_segments.c */
+void res_segments_put(struct request *r);
+
 /* res_tiles.c */
 void res_tiles_checkpoint(struct request *r);
 void res_tiles_get(struct request *r);

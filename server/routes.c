@@ -28,6 +28,8 @@ const struct route router_table[] = {
 	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
+	{METHOD_PUT, LOGS "/{log}/segments/{file}", SCOPE_OPERATE,
+	 .max_body = LIMIT_SEGMENT_UPLOAD_BYTES, .handle = res_segments_put},
 	{METHOD_GET, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_get},
 	{METHOD_POST, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_post},
 	{METHOD_GET, "/api/v1/tokens", SCOPE_ACCESS, .query = "after limit ",

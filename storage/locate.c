@@ -65,6 +65,30 @@ location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 		  why.n ? (const char *)why.p : "", log->name);
 }
 
+void
+location_release(struct log *log, const struct sealed *s)
+{
+	struct sealed *now;
+	bool was = false;
+
+	pthread_rwlock_wrlock(&log->store->lock);
+	now = sealed_find(&log->sealed, s->first);
+	if (now && now->first == s->first && now->generation == s->generation && now->quarantined) {
+		was = true;
+		now->quarantined = now->saved = false;
+		log_mark_dirty(log);
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	if (was)
+		store_say(log->store, STORE_INFO,
+			  "log %s, records %llu to %llu: segment %llu-%llu.%u is whole again and "
+			  "is read",
+			  log->name, (unsigned long long)s->first,
+			  (unsigned long long)(s->first + s->count - 1),
+			  (unsigned long long)s->first, (unsigned long long)s->count,
+			  s->generation);
+}
+
 int
 location_open(struct log *log, const struct location *l, struct toolbox *t, struct segment **out)
 {

@@ -156,16 +156,16 @@ judge(struct scrub *s, struct log *log, const struct location *l)
 	struct buf why;
 	int err;
 
-	if (l->segment.quarantined)
-		return DAMAGED;
 	buf_init(&why);
 	err = verify(s, log, &l->segment, &why);
-	if (err != 0 && location_moved(log, l->segment.first, l)) {
+	if (err == 0) {
+		location_release(log, &l->segment); /* put back, by hand perhaps */
+	} else if (location_moved(log, l->segment.first, l)) {
 		v = MOVED; /* a seal replaced it: its files may be gone */
 	} else if (err == STELE_ENOTFOUND || err == STELE_EDAMAGED || err == STELE_EVERSION) {
 		location_quarantine(log, &l->segment, buf_slice(&why));
 		v = DAMAGED;
-	} else if (err != 0) {
+	} else {
 		v = UNREAD;
 		store_say(log->store, STORE_ERROR,
 			  "scrub: log %s, segment %llu-%llu.%u cannot be checked (%s%s%.*s); the "
@@ -241,9 +241,8 @@ is_running(struct store *st, struct scrub *s)
 
 	pthread_mutex_lock(&s->mu);
 	running = s->state.running;
-	due = s->wanted ||
-	      (st->opts.scrub_rate &&
-	       store_now_ns(st) - s->state.last.begun_ns >= st->opts.scrub_every_ns);
+	due = s->wanted || (st->opts.scrub_rate &&
+			    store_now_ns(st) - s->state.last.begun_ns >= st->opts.scrub_every_ns);
 	pthread_mutex_unlock(&s->mu);
 	if (!running && due)
 		begin_pass(st, s);
@@ -312,8 +311,7 @@ store_scrub_step(struct store *st, unsigned *wait_ms)
 		count(s, &l.segment, v);
 		s->index = l.segment.first + l.segment.count;
 	}
-	if (!l.segment.quarantined)
-		s->next_ms = begun_ms + pace_ms(st, l.segment.file_bytes);
+	s->next_ms = begun_ms + pace_ms(st, l.segment.file_bytes);
 	*wait_ms = until_next(s);
 	return 1;
 }
