@@ -73,6 +73,11 @@
 #define LIMIT_SEAL_RETRY_NS 60000000000ll /* after a seal that failed */
 #define LIMIT_SEAL_AFTER_S 3600u          /* default: age at which a small tail is sealed */
 #define LIMIT_SEGMENT_FILE_BYTES (16u << 20) /* neighbours are merged up to this: 10 ms to hash */
+#define LIMIT_SCRUB_RATE (8u << 20) /* default: bytes a second; a terabyte in a day and a half */
+#define LIMIT_SCRUB_EVERY_S 604800u /* default: from the begin of a pass to the next one's */
+#define LIMIT_SCRUB_IDLE_MS 1000u   /* how late a pass may begin that is due or asked for */
+#define LIMIT_SEGMENT_UPLOAD_BYTES                                                                 \
+	(96u << 20) /* a segment put back: two seals' worth, uncompressed */
 #define LIMIT_KEY_LIFE_NS (7ll * 86400 * 1000000000) /* idempotency keys are known that long */
 #define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
 #define LIMIT_LOGS 100000u              /* logs on one server */

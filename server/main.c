@@ -208,6 +208,8 @@ open_and_serve(struct config *c, struct buf *why)
 		.wal_file_bytes = c->wal_file_bytes,
 		.wal_files = (uint32_t)c->wal_files,
 		.seal_after_ns = (int64_t)c->seal_after_ms * 1000000,
+		.scrub_rate = c->scrub_rate,
+		.scrub_every_ns = (int64_t)c->scrub_every_ms * 1000000,
 		.free_bytes = c->min_free_bytes,
 		.create = true,
 		.moved = c->moved,

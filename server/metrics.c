@@ -10,6 +10,7 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "storage/scrub.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -181,6 +182,27 @@ put_http(struct buf *b, struct server *s)
 }
 
 static void
+put_scrub(struct buf *b, struct store *store)
+{
+	struct scrub_state s;
+
+	store_scrub_get(store, &s);
+	put(b, "scrub_passes_total", "counter", "Passes over all segments that ended.", s.passes);
+	put(b, "scrub_running", "gauge", "1 while a pass is under way.", s.running);
+	put(b, "scrub_bytes", "gauge", "Bytes of segments that the pass under way has read.",
+	    s.now.bytes);
+	put(b, "scrub_last_end_seconds", "gauge",
+	    "When the last pass since the start ended; 0: none did.",
+	    (uint64_t)s.last.ended_ns / 1000000000);
+	put(b, "scrub_last_bytes", "gauge", "Bytes of segments that it read.", s.last.bytes);
+	put(b, "scrub_last_segments", "gauge", "Segments that it looked at.", s.last.segments);
+	put(b, "scrub_last_damaged", "gauge", "Of these, damaged and in quarantine. Alert above 0.",
+	    s.last.damaged);
+	put(b, "scrub_last_unread", "gauge", "Of these, not to be checked. Alert above 0.",
+	    s.last.unread);
+}
+
+static void
 put_store(struct buf *b, struct server *s)
 {
 	struct store_stats st;
@@ -214,6 +236,7 @@ put_store(struct buf *b, struct server *s)
 	put(b, "segments_sealed_total", "counter", "Segments built.", st.segments_sealed);
 	put(b, "sealed_payload_bytes_total", "counter", "Payload bytes in them.",
 	    st.sealed_payload_bytes);
+	put_scrub(b, s->store);
 	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",
 	    st.read_only);
 	put(b, "low_space", "gauge", "1 while free space is below the limit. Alert above 0.",

@@ -53,6 +53,13 @@ void res_records_get(struct request *r);
 void res_proofs_inclusion(struct request *r);
 void res_proofs_consistency(struct request *r);
 
+/* res_scrub.c */
+void res_scrub_get(struct request *r);
+void res_scrub_post(struct request *r);
+
+/* res_segments.c */
+void res_segments_put(struct request *r);
+
 /* res_tiles.c */
 void res_tiles_checkpoint(struct request *r);
 void res_tiles_get(struct request *r);

@@ -31,6 +31,7 @@
 #include "storage/wal.h"
 
 struct commit;
+struct scrub;
 struct segcache;
 struct sealer;
 
@@ -125,6 +126,7 @@ struct store {
 	struct tilecache *tiles;
 	struct segcache *segments;
 	struct sealer *sealer;
+	struct scrub *scrub;
 
 	/* writer's */
 	struct commit *commit;

@@ -55,15 +55,38 @@ location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 	if (!first)
 		return;
 	atomic_fetch_add(&log->store->damaged_reads, 1);
-	store_say(
-		log->store, STORE_ERROR,
-		"log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
-		"not read any more; everything else is served. Stop steled, put that file and "
-		"its manifest back from a copy, remove catalog.mdb, start",
-		log->name, (unsigned long long)s->first,
-		(unsigned long long)(s->first + s->count - 1), log->name,
-		(unsigned long long)s->first, (unsigned long long)s->count, s->generation,
-		(int)why.n, why.n ? (const char *)why.p : "");
+	store_say(log->store, STORE_ERROR,
+		  "log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
+		  "not read any more; everything else is served. Put it back from a copy: stele "
+		  "segment restore %s FILE",
+		  log->name, (unsigned long long)s->first,
+		  (unsigned long long)(s->first + s->count - 1), log->name,
+		  (unsigned long long)s->first, (unsigned long long)s->count, s->generation,
+		  (int)why.n, why.n ? (const char *)why.p : "", log->name);
+}
+
+void
+location_release(struct log *log, const struct sealed *s)
+{
+	struct sealed *now;
+	bool was = false;
+
+	pthread_rwlock_wrlock(&log->store->lock);
+	now = sealed_find(&log->sealed, s->first);
+	if (now && now->first == s->first && now->generation == s->generation && now->quarantined) {
+		was = true;
+		now->quarantined = now->saved = false;
+		log_mark_dirty(log);
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	if (was)
+		store_say(log->store, STORE_INFO,
+			  "log %s, records %llu to %llu: segment %llu-%llu.%u is whole again and "
+			  "is read",
+			  log->name, (unsigned long long)s->first,
+			  (unsigned long long)(s->first + s->count - 1),
+			  (unsigned long long)s->first, (unsigned long long)s->count,
+			  s->generation);
 }
 
 int

@@ -34,6 +34,9 @@ bool location_moved(struct log *log, uint64_t index, const struct location *was)
 int location_open(struct log *log, const struct location *l, struct toolbox *t,
 		  struct segment **out);
 
+/* Lifts quarantine from the segment if it is still the log's and was verified whole. */
+void location_release(struct log *log, const struct sealed *s);
+
 /* Quarantines the segment if it is still the log's; what is wrong with it, in words. */
 void location_quarantine(struct log *log, const struct sealed *s, struct slice why);
 

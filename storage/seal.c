@@ -64,6 +64,18 @@ sealer_free(struct sealer *s)
 	free(s);
 }
 
+void
+sealer_lock(struct sealer *s)
+{
+	pthread_mutex_lock(&s->mu);
+}
+
+void
+sealer_unlock(struct sealer *s)
+{
+	pthread_mutex_unlock(&s->mu);
+}
+
 /* --- step 1 ------------------------------------------------------------------------ */
 
 static int
@@ -99,9 +111,8 @@ drop_keys(struct store *st, const uint64_t *ids, size_t n)
 
 /* --- step 2 ------------------------------------------------------------------------ */
 
-/* DATA/segments/LOG, made when it is not there. */
-static int
-make_dir(struct log *log, char *dir, size_t cap)
+int
+seal_dir(struct log *log, char *dir, size_t cap)
 {
 	char parent[4096];
 	int err = segcache_dir(dir, cap, log);
@@ -181,7 +192,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 		.signer = log->signer,
 		.before = &before,
 	};
-	int err = make_dir(log, dir, sizeof dir);
+	int err = seal_dir(log, dir, sizeof dir);
 
 	memcpy(p.facts.origin, log->origin, sizeof p.facts.origin);
 	if (err == 0)

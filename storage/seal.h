@@ -26,6 +26,17 @@ struct sealer *sealer_new(void);
 void sealer_free(struct sealer *s);
 
 /*
+ * Between the two no segment is built, replaced or removed. A seal under way is waited
+ * for: seconds. Any thread that is not sealing.
+ */
+void sealer_lock(struct sealer *s);
+void sealer_unlock(struct sealer *s);
+
+/* DATA/segments/LOG into dir, made when it is not there: 0, STELE_ELIMIT, STELE_ENOSPACE,
+   STELE_EIO. */
+int seal_dir(struct log *log, char *dir, size_t cap);
+
+/*
  * At start, after recovery: removes segment files and data keys that no log's list
  * names, each with a line. STELE_EIO; STELE_ENOMEM; errors of keyring_commit.
  */

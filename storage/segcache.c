@@ -110,9 +110,9 @@ copy_key(struct log *log, uint64_t key_id, uint8_t out[32])
 	return err;
 }
 
-static int
-open_segment(struct log *log, const struct sealed *s, struct toolbox *t, struct segment **out,
-	     struct buf *why)
+int
+segcache_open(struct log *log, const struct sealed *s, struct toolbox *t, struct segment **out,
+	      struct buf *why)
 {
 	const struct segment_name name = {s->first, s->count, s->generation};
 	struct segment_facts facts;
@@ -145,7 +145,7 @@ segcache_get(struct segcache *c, struct log *log, const struct sealed *s, struct
 	int err;
 
 	if (!segment) {
-		err = open_segment(log, s, t, &segment, why);
+		err = segcache_open(log, s, t, &segment, why);
 		if (err != 0)
 			return err;
 		keep(c, log->id, s, segment);

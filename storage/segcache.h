@@ -29,6 +29,13 @@ void segcache_free(struct segcache *c);
 int segcache_get(struct segcache *c, struct log *log, const struct sealed *s, struct toolbox *t,
 		 struct segment **out, struct buf *why);
 
+/*
+ * Opens the segment's files as they are now, whatever the cache has of them: *out is the
+ * caller's. Errors as segcache_get. Any thread.
+ */
+int segcache_open(struct log *log, const struct sealed *s, struct toolbox *t, struct segment **out,
+		  struct buf *why);
+
 /* Closes what is open of the log's segments that begin in [from, to): they were replaced. */
 void segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to);
 

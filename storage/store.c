@@ -18,6 +18,7 @@
 #include "storage/file.h"
 #include "storage/read.h"
 #include "storage/save.h"
+#include "storage/scrub.h"
 #include "storage/seal.h"
 #include "storage/segcache.h"
 
@@ -177,6 +178,10 @@ store_new(struct store **out, const struct store_options *opts)
 		st->opts.wal_files = LIMIT_WAL_FILES;
 	if (st->opts.seal_after_ns == 0)
 		st->opts.seal_after_ns = LIMIT_SEAL_AFTER_S * 1000000000ll;
+	if (st->opts.scrub_rate == UINT64_MAX)
+		st->opts.scrub_rate = LIMIT_SCRUB_RATE;
+	if (st->opts.scrub_every_ns == 0)
+		st->opts.scrub_every_ns = LIMIT_SCRUB_EVERY_S * 1000000000ll;
 	if (st->opts.free_bytes == UINT64_MAX)
 		st->opts.free_bytes = LIMIT_FREE_BYTES;
 	st->place.lock_fd = -1;
@@ -189,7 +194,8 @@ store_new(struct store **out, const struct store_options *opts)
 		st->tiles = tilecache_new();
 		st->segments = segcache_new();
 		st->sealer = sealer_new();
-		err = st->upkeep && st->tiles && st->segments && st->sealer
+		st->scrub = scrub_new();
+		err = st->upkeep && st->tiles && st->segments && st->sealer && st->scrub
 			      ? commit_new(&st->commit, st)
 			      : STELE_ENOMEM;
 	}
@@ -315,6 +321,7 @@ store_close(struct store *st)
 	tilecache_free(st->tiles);
 	segcache_free(st->segments);
 	sealer_free(st->sealer);
+	scrub_free(st->scrub);
 	commit_free(st->commit);
 	toolbox_free(st->upkeep);
 	place_unlock(&st->place);

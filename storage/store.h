@@ -27,6 +27,9 @@ struct store_options {
 	uint32_t wal_files;      /* full files that may wait for a seal; 0: LIMIT_WAL_FILES */
 	int64_t seal_after_ns;   /* age at which a tail is sealed; 0: LIMIT_SEAL_AFTER_S */
 	uint64_t free_bytes;     /* soft limit; UINT64_MAX: LIMIT_FREE_BYTES; 0: none */
+	uint64_t scrub_rate;     /* bytes of segments a second; UINT64_MAX: LIMIT_SCRUB_RATE; 0:
+				    passes only when asked for, at that rate */
+	int64_t scrub_every_ns;  /* from one pass to the next; 0: LIMIT_SCRUB_EVERY_S */
 	bool create;             /* a first start is allowed */
 	bool moved;              /* the operator vouches that the directory was moved, not copied */
 	int64_t (*now_ns)(void *clock); /* wall clock, ns since 1970; NULL: CLOCK_REALTIME */

@@ -1,8 +1,8 @@
 /*
  * Threads: the writer takes everything queued as one batch and answers it; the
  * flusher writes what is large, so that the writer can take the next batch
- * meanwhile; upkeep, prewriting and sealing run behind; helpers sign when a commit
- * touched many logs.
+ * meanwhile; upkeep, prewriting, sealing and scrubbing run behind; helpers sign when a
+ * commit touched many logs.
  */
 #include "storage/writer.h"
 
@@ -17,6 +17,7 @@
 #include "proto/err.h"
 #include "storage/commit.h"
 #include "storage/internal.h"
+#include "storage/scrub.h"
 
 enum {
 	HELPERS_MAX = 3,
@@ -24,6 +25,7 @@ enum {
 	MAINTAIN_EVERY = 10,
 	SEAL_MS = 200,
 	SEAL_NICE = 10,
+	SCRUB_NICE = 15,
 	ASIDE_BYTES = 128 << 10, /* a smaller frame is written before another thread is awake */
 };
 
@@ -54,8 +56,8 @@ struct writer {
 	struct commit *spare; /* the writer's: one takes jobs while st->commit is being written */
 	bool flushed_all;     /* the writer has ended */
 
-	pthread_t writer, flusher, upkeep, prewriter, sealer;
-	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs, sealer_runs;
+	pthread_t writer, flusher, upkeep, prewriter, sealer, scrubber;
+	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs, sealer_runs, scrubber_runs;
 	pthread_cond_t upkeep_wake; /* the others' too: they wait for time or the end */
 	struct shared_work shared;
 };
@@ -347,6 +349,27 @@ sealer_main(void *arg)
 	return NULL;
 }
 
+/* Reading again what lies there can always wait. */
+static void *
+scrubber_main(void *arg)
+{
+	struct writer *w = arg;
+
+	pthread_setname_np(pthread_self(), "stele-scrub");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SCRUB_NICE);
+	pthread_mutex_lock(&w->mu);
+	while (!w->closing) {
+		unsigned ms;
+		pthread_mutex_unlock(&w->mu);
+		(void)store_scrub_step(w->st, &ms); /* what it finds is said and counted there */
+		pthread_mutex_lock(&w->mu);
+		if (!w->closing && ms)
+			wait_ms(w, ms);
+	}
+	pthread_mutex_unlock(&w->mu);
+	return NULL;
+}
+
 static bool
 start(pthread_t *thread, void *(*main)(void *), struct writer *w)
 {
@@ -380,8 +403,9 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
 		w->sealer_runs = start(&w->sealer, sealer_main, w);
+		w->scrubber_runs = start(&w->scrubber, scrubber_main, w);
 		if (!w->writer_runs || !w->flusher_runs || !w->upkeep_runs || !w->prewriter_runs ||
-		    !w->sealer_runs)
+		    !w->sealer_runs || !w->scrubber_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -418,6 +442,8 @@ writer_free(struct writer *w)
 		pthread_join(w->prewriter, NULL);
 	if (w->sealer_runs)
 		pthread_join(w->sealer, NULL);
+	if (w->scrubber_runs)
+		pthread_join(w->scrubber, NULL);
 	w->st->parallel = NULL;
 	helpers_stop(&w->shared);
 	commit_free(w->spare);

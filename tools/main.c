@@ -9,10 +9,11 @@
 #include "tools/transport.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_log_create,   &cmd_log_list,   &cmd_log_show,     &cmd_log_seal,
-	&cmd_append,       &cmd_put,        &cmd_get,          &cmd_find,
-	&cmd_prove,        &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
-	&cmd_token_create, &cmd_token_list, &cmd_token_revoke, &cmd_fsck,
+	&cmd_log_create,      &cmd_log_list,   &cmd_log_show,     &cmd_log_seal,
+	&cmd_append,          &cmd_put,        &cmd_get,          &cmd_find,
+	&cmd_prove,           &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
+	&cmd_token_create,    &cmd_token_list, &cmd_token_revoke, &cmd_scrub,
+	&cmd_segment_restore, &cmd_fsck,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -56,7 +57,7 @@ list_commands(FILE *f, const char *word)
 		if (strncmp(commands[i]->name, word, strlen(word)) != 0)
 			continue;
 		if (f)
-			fprintf(f, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
+			fprintf(f, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
 		n++;
 	}
 	return n;

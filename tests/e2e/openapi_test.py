@@ -293,6 +293,26 @@ class Live(unittest.TestCase):
                      "0/000.p/0", "0/000.p/256", "0/000.p/04"):
             self.call("getTile", 404, {**log, "path": path})
 
+    def test_segments(self):
+        self.server.create_log("segments")
+        self.server.post("/api/v1/logs/segments/records", b"1\n2\n3", NDJSON)
+        self.server.post("/api/v1/logs/segments/seal", b"")
+        folder = self.server.data / "segments/segments"
+        name = {"log": "segments"}
+        for suffix in (".manifest", ".seg"):
+            file = {**name, "file": "0-4.1" + suffix}
+            self.call("putSegment", 204, file, body=(folder / file["file"]).read_bytes())
+            self.call("putSegment", 422, file, body=b"x")
+            self.call("putSegment", 415, file, body=b"x", headers={"Content-Encoding": "gzip"})
+        self.call("putSegment", 404, {**name, "file": "0-5.1.seg"}, body=b"x")
+        self.call("putSegment", 404, {"log": "none", "file": "0-5.1.seg"}, body=b"x")
+        self.call("putSegment", 400, {**name, "file": "0-4.seg"}, body=b"x")
+
+    def test_scrub(self):
+        self.call("startScrub", 200)
+        self.call("getScrub", 200)
+        self.call("getScrub", 400, query="?x=y")
+
     def test_tokens(self):
         self.call("listTokens", 200)
         body = json.dumps({"scopes": ["read"], "logs": ["a*"], "expires": "90d"})
