@@ -55,14 +55,15 @@ location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 	if (!first)
 		return;
 	atomic_fetch_add(&log->store->damaged_reads, 1);
-	store_say(log->store, STORE_ERROR,
-		  "log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
-		  "not read any more; everything else is served. Put it back from a copy: stele "
-		  "segment restore %s FILE",
-		  log->name, (unsigned long long)s->first,
-		  (unsigned long long)(s->first + s->count - 1), log->name,
-		  (unsigned long long)s->first, (unsigned long long)s->count, s->generation,
-		  (int)why.n, why.n ? (const char *)why.p : "", log->name);
+	store_say(
+		log->store, STORE_ERROR,
+		"log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
+		"not read any more; everything else is served. Put it back from a copy: stele "
+		"segment restore %s FILE",
+		log->name, (unsigned long long)s->first,
+		(unsigned long long)(s->first + s->count - 1), log->name,
+		(unsigned long long)s->first, (unsigned long long)s->count, s->generation,
+		(int)why.n, why.n ? (const char *)why.p : "", log->name);
 }
 
 void
