@@ -30,7 +30,8 @@ scratch_now(void *clock)
 {
 	struct scratch *s = clock;
 
-	return s->now_ns += 1000;
+	/* several threads of a store ask */
+	return __atomic_add_fetch(&s->now_ns, 1000, __ATOMIC_RELAXED);
 }
 
 static inline void
