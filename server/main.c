@@ -9,8 +9,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <uv.h>
-
 #include "crypto/init.h"
 #include "proto/buf.h"
 #include "proto/check.h"
@@ -71,17 +69,34 @@ raise_file_limit(struct config *c)
 
 /* --- running ---------------------------------------------------------------------------- */
 
+/* The signals that end the server, blocked in every thread that is made after this. */
 static void
-on_signal(uv_signal_t *h, int signum)
+block_signals(sigset_t *set)
 {
-	struct server *s = h->data;
-	size_t i;
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
+}
 
-	(void)signum;
+/* This thread alone takes them: the first one drains, a second one ends the process at once. */
+static void *
+signal_main(void *arg)
+{
+	struct server *s = arg;
+	int signum;
+
+	CHECK(sigwait(&s->ending, &signum) == 0);
 	atomic_store(&s->draining, true);
-	for (i = 0; i < s->n_loops; i++)
+	for (size_t i = 0; i < s->n_loops; i++)
 		loop_wake(s->loops[i]);
-	uv_close((uv_handle_t *)h, NULL);
+	CHECK(sigwait(&s->ending, &signum) == 0);
+	if (!atomic_load(&s->drained)) {
+		signal(signum, SIG_DFL);
+		pthread_sigmask(SIG_UNBLOCK, &s->ending, NULL);
+		raise(signum);
+	}
+	return NULL;
 }
 
 static void *
@@ -91,34 +106,22 @@ loop_main(void *arg)
 	return NULL;
 }
 
-static void
-watch_signal(struct server *s, uv_signal_t *h, int signum)
-{
-	uv_signal_init(&s->loops[0]->uv, h);
-	h->data = s;
-	uv_signal_start(h, on_signal, signum);
-	uv_unref((uv_handle_t *)h);
-}
-
-/* Loop 0 runs in this thread and has the signals. */
+/* Loop 0 runs in this thread. */
 static void
 run_loops(struct server *s)
 {
-	uv_signal_t terminate, interrupt;
+	pthread_t signals;
 	size_t i;
 
-	watch_signal(s, &terminate, SIGTERM);
-	watch_signal(s, &interrupt, SIGINT);
+	CHECK(pthread_create(&signals, NULL, signal_main, s) == 0);
 	for (i = 1; i < s->n_loops; i++)
 		CHECK(pthread_create(&s->loops[i]->thread, NULL, loop_main, s->loops[i]) == 0);
 	loop_run(s->loops[0]);
 	for (i = 1; i < s->n_loops; i++)
 		pthread_join(s->loops[i]->thread, NULL);
-	if (!uv_is_closing((uv_handle_t *)&terminate))
-		uv_close((uv_handle_t *)&terminate, NULL);
-	if (!uv_is_closing((uv_handle_t *)&interrupt))
-		uv_close((uv_handle_t *)&interrupt, NULL);
-	loop_run(s->loops[0]);
+	atomic_store(&s->drained, true);
+	pthread_kill(signals, SIGTERM);
+	pthread_join(signals, NULL);
 	for (i = 0; i < s->n_loops; i++)
 		loop_free(s->loops[i]);
 }
@@ -179,6 +182,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 {
 	int err;
 
+	block_signals(&s->ending);
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
 	err = tokens_open(&s->tokens, store_dir(s->store), c->passphrase, why);
 

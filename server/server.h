@@ -4,6 +4,7 @@
 #ifndef STELE_SERVER_SERVER_H
 #define STELE_SERVER_SERVER_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,8 @@ struct server {
 	struct http_budget answers;  /* memory of answers that their peers have yet to take */
 	atomic_uint connections;     /* open now */
 	atomic_bool draining;        /* no new connections, every answer closes */
+	atomic_bool drained;         /* the loops have ended */
+	sigset_t ending;             /* SIGTERM and SIGINT */
 	bool demo;                   /* the server's name was made up: every answer says so */
 	int64_t started_ns;          /* wall clock */
 	struct loop *loops[LIMIT_LOOPS];
