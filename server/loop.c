@@ -201,10 +201,12 @@ queue_brief(struct loop *l, size_t n)
 static void
 submit_brief(struct loop *l)
 {
-	size_t parts = l->n_brief > LOOP_BRIEF_ALONE ? LOOP_BRIEF_PARTS : 1;
+	size_t each = l->n_brief;
 
-	for (; l->n_brief; parts--)
-		queue_brief(l, (l->n_brief + parts - 1) / parts);
+	if (each > LOOP_BRIEF_ALONE)
+		each = (each + LOOP_BRIEF_PARTS - 1) / LOOP_BRIEF_PARTS;
+	while (l->n_brief)
+		queue_brief(l, l->n_brief < each ? l->n_brief : each);
 	l->brief = NULL;
 	l->brief_end = &l->brief;
 }

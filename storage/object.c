@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/check.h"
 #include "proto/err.h"
 #include "proto/le.h"
 #include "proto/limits.h"
@@ -84,6 +85,7 @@ object_chunk_ad(uint8_t ad[OBJECT_AD_BYTES], const uint8_t header[OBJECT_HEADER_
 uint64_t
 object_chunks(uint64_t size, uint32_t chunk_bytes)
 {
+	CHECK(chunk_bytes != 0);
 	return (size + chunk_bytes - 1) / chunk_bytes;
 }
 
