@@ -119,7 +119,8 @@ keyindex_open_runs(struct keyindex *k, uint32_t first, uint32_t last, unsigned *
 		return err;
 	if (k->n_runs)
 		k->first_run = k->runs[0].first;
-	k->last_run = last;
+	if (k->last_run < last) /* a merged one may reach further than the catalogue knows */
+		k->last_run = last;
 	err = keyrun_clean(k->dir, is_open, k);
 	return err < 0 ? err : 0;
 }

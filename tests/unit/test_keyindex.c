@@ -208,6 +208,37 @@ START_TEST(what_a_merge_left_over_is_removed_at_the_next_start)
 }
 END_TEST
 
+/* Merged with a run that was written after the catalogue was saved, then killed. */
+START_TEST(a_merged_run_that_reaches_further_than_the_catalogue_knows_keeps_its_numbers)
+{
+	struct sha256 *h = sha256_new();
+	uint32_t first, last;
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < KEYRUN_MERGE; i++)
+		spill(&k, i * 50, i * 50 + 50, 5, h);
+	ck_assert_int_eq(keyindex_merge(&k, h), 1);
+	keyindex_fini(&k);
+	keyindex_init(&k, f.dir, 7);
+	ck_assert_int_eq(keyindex_open_runs(&k, 1, KEYRUN_MERGE - 1, NULL, h), 0);
+	holds(&k, 0, KEYRUN_MERGE * 50, true);
+	spill(&k, 1000, 1050, 5, h);
+	keyindex_numbers(&k, &first, &last);
+	ck_assert_uint_eq(last, KEYRUN_MERGE + 1);
+	keyindex_fini(&k);
+	keyindex_init(&k, f.dir, 7);
+	ck_assert_int_eq(keyindex_open_runs(&k, first, last, NULL, h), 0);
+	holds(&k, 0, KEYRUN_MERGE * 50, true);
+	holds(&k, 1000, 1050, true);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
 START_TEST(runs_whose_newest_key_is_old_are_forgotten_oldest_first)
 {
 	struct sha256 *h = sha256_new();
@@ -465,6 +496,7 @@ main(void)
 		a_run_is_due_when_the_table_is_full_or_reaches_far_back,
 		merged_runs_know_what_their_parts_knew_and_stay_few,
 		what_a_merge_left_over_is_removed_at_the_next_start,
+		a_merged_run_that_reaches_further_than_the_catalogue_knows_keeps_its_numbers,
 		runs_whose_newest_key_is_old_are_forgotten_oldest_first,
 		where_the_wal_is_gone_a_damaged_run_is_counted_and_the_others_serve,
 		a_large_run_is_checked_behind_the_start_and_forgotten_when_damaged,
