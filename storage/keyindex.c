@@ -280,11 +280,16 @@ keyindex_freeze(struct keyindex *k, struct wal_pos end, uint64_t sequence, const
 int
 keyindex_write_run(struct keyindex *k, int64_t newest_ns, struct sha256 *h)
 {
-	uint32_t number = k->last_run + 1;
 	struct keyrun run;
+	uint32_t number;
+	bool none;
 	int err;
 
-	if (k->frozen.n == 0)
+	pthread_mutex_lock(&k->mu);
+	number = k->last_run + 1;
+	none = k->frozen.n == 0;
+	pthread_mutex_unlock(&k->mu);
+	if (none)
 		return 0;
 	err = keyrun_write(k->dir, number, k->incarnation, k->fresh_from_sequence - 1, newest_ns,
 			   &k->frozen, h);

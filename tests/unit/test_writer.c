@@ -312,12 +312,14 @@ START_TEST(keys_may_be_spilled_at_any_moment_of_a_commit)
 	while (running) {
 		struct keyindex *k = &s.st->keys;
 		struct position at;
+		bool free_now;
 		pthread_rwlock_wrlock(&s.st->lock);
 		at = s.st->position;
 		pthread_mutex_lock(&k->mu);
-		keytable_clear(&k->frozen, false); /* forgotten: only the moment matters here */
+		free_now = k->frozen.n == 0; /* else the upkeep thread still has to write it */
 		pthread_mutex_unlock(&k->mu);
-		ck_assert_int_eq(keyindex_freeze(k, at.end, at.sequence + 1, at.hash), 0);
+		if (free_now)
+			ck_assert_int_eq(keyindex_freeze(k, at.end, at.sequence + 1, at.hash), 0);
 		pthread_rwlock_unlock(&s.st->lock);
 		running = false;
 		for (unsigned i = 0; i < 2; i++) {
