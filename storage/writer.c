@@ -7,9 +7,9 @@
 #include "storage/writer.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,8 +24,6 @@ enum {
 	PREPARE_MS = 100,
 	MAINTAIN_EVERY = 10,
 	SEAL_MS = 200,
-	SEAL_NICE = 10,
-	SCRUB_NICE = 15,
 	ASIDE_BYTES = 128 << 10, /* a smaller frame is written before another thread is awake */
 };
 
@@ -328,14 +326,27 @@ prewriter_main(void *arg)
 	return NULL;
 }
 
-/* Sealing takes a core for seconds: the writer and the loops go first. */
+/*
+ * The calling thread takes what is left of the cores: a core that runs it counts as idle,
+ * so that the writer and the loops wake up there at once (sched(7), SCHED_IDLE). Where
+ * that is refused it competes with them, which costs speed and nothing else.
+ */
+static void
+yield_always(void)
+{
+	struct sched_param none = {.sched_priority = 0};
+
+	(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+}
+
+/* Sealing takes a core for seconds. */
 static void *
 sealer_main(void *arg)
 {
 	struct writer *w = arg;
 
 	pthread_setname_np(pthread_self(), "stele-sealer");
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SEAL_NICE);
+	yield_always();
 	pthread_mutex_lock(&w->mu);
 	while (!w->closing) {
 		int did;
@@ -356,7 +367,7 @@ scrubber_main(void *arg)
 	struct writer *w = arg;
 
 	pthread_setname_np(pthread_self(), "stele-scrub");
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), SCRUB_NICE);
+	yield_always();
 	pthread_mutex_lock(&w->mu);
 	while (!w->closing) {
 		unsigned ms;
