@@ -2,6 +2,7 @@
 #include "storage/catalog.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,21 @@ catalog_create(struct catalog **out, const char *data_dir)
 	}
 	*out = c;
 	return 0;
+}
+
+int
+catalog_copy(struct catalog *c, const char *path)
+{
+	int fd, rc = mdb_env_copy2(c->env, path, 0), err = 0;
+
+	if (rc != 0)
+		return rc == EEXIST ? STELE_EEXIST : from_mdb(rc);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		err = STELE_EIO;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 int

@@ -51,6 +51,12 @@ int catalog_open(struct catalog **out, const char *data_dir, struct catalog_stat
 /* Removes what is there and opens an empty one. */
 int catalog_create(struct catalog **out, const char *data_dir);
 
+/*
+ * Copies what was committed last to a new file at path, flushed. No transaction may be
+ * under way, nor begin meanwhile. STELE_EEXIST, STELE_ENOSPACE, STELE_EIO.
+ */
+int catalog_copy(struct catalog *c, const char *path);
+
 /* Closes it; a transaction that was begun is dropped. NULL is fine. */
 void catalog_close(struct catalog *c);
 

@@ -31,6 +31,7 @@
 #include "storage/wal.h"
 
 struct commit;
+struct backup;
 struct scrub;
 struct segcache;
 struct sealer;
@@ -127,6 +128,10 @@ struct store {
 	struct segcache *segments;
 	struct sealer *sealer;
 	struct scrub *scrub;
+	struct backup *backup;
+	/* set under the sealer's lock and saving: nothing leaves the disk (storage/backup.h) */
+	atomic_bool pinned;
+	pthread_mutex_t saving; /* the catalogue's file: saves by upkeep, and a copy of it */
 
 	/* writer's */
 	struct commit *commit;

@@ -81,9 +81,12 @@ save(struct store *st)
 	pthread_rwlock_unlock(&st->lock);
 	if (sequence == atomic_load(&st->saved_sequence) && !dirty && !st->unsaved)
 		return 0;
+	if (pthread_mutex_trylock(&st->saving) != 0)
+		return 0; /* a backup copies it: the next round saves */
 	err = catalog_save(st);
 	if (err == STELE_EDAMAGED)
 		err = catalog_renew(st);
+	pthread_mutex_unlock(&st->saving);
 	if (err == 0 && sequence != st->marked_sequence)
 		err = wal_sync_released(st->wal);
 	if (err == 0)

@@ -381,7 +381,7 @@ catalog_save(struct store *st)
 	unsaved_free(st->unsaved);
 	st->unsaved = NULL;
 	atomic_fetch_add(&st->catalog_commits, 1);
-	return wal_drop_before(st->wal, low_file);
+	return atomic_load(&st->pinned) ? 0 : wal_drop_before(st->wal, low_file);
 }
 
 int

@@ -328,6 +328,8 @@ let_leave(struct sealer *s, struct store *st)
 	size_t n = 0, kept = 0;
 	int err = 0;
 
+	if (atomic_load(&st->pinned))
+		return 0;
 	for (size_t i = 0; i < s->n_leaving; i++) {
 		struct leaving *l = &s->leaving[i];
 		if (err == 0 && l->after_save <= done && n < sizeof ids / sizeof *ids) {
@@ -441,7 +443,7 @@ store_seal_due(struct store *st)
 	err = let_leave(s, st);
 	dict_sweep(st);
 	did = err == 0 ? seal_next(s, st) : err;
-	if (did == 0)
+	if (did == 0 && !atomic_load(&st->pinned))
 		did = tend_keys(s, st);
 	pthread_mutex_unlock(&s->mu);
 	return judge(st, did);

@@ -12,6 +12,7 @@
 #include "crypto/identity.h"
 #include "crypto/init.h"
 #include "proto/err.h"
+#include "storage/backup.h"
 #include "storage/catalog.h"
 #include "storage/commit.h"
 #include "storage/deposit.h"
@@ -159,6 +160,7 @@ init_lock(struct store *st)
 	rc = pthread_rwlock_init(&st->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&st->creating, NULL);
+	pthread_mutex_init(&st->saving, NULL);
 	return rc == 0 ? 0 : STELE_ENOMEM;
 }
 
@@ -195,7 +197,9 @@ store_new(struct store **out, const struct store_options *opts)
 		st->segments = segcache_new();
 		st->sealer = sealer_new();
 		st->scrub = scrub_new();
-		err = st->upkeep && st->tiles && st->segments && st->sealer && st->scrub
+		st->backup = backup_new();
+		err = st->upkeep && st->tiles && st->segments && st->sealer && st->scrub &&
+				      st->backup
 			      ? commit_new(&st->commit, st)
 			      : STELE_ENOMEM;
 	}
@@ -322,11 +326,13 @@ store_close(struct store *st)
 	segcache_free(st->segments);
 	sealer_free(st->sealer);
 	scrub_free(st->scrub);
+	backup_free(st->backup);
 	commit_free(st->commit);
 	toolbox_free(st->upkeep);
 	place_unlock(&st->place);
 	pthread_rwlock_destroy(&st->lock);
 	pthread_mutex_destroy(&st->creating);
+	pthread_mutex_destroy(&st->saving);
 	free(st);
 }
 

@@ -349,16 +349,39 @@ wal_append(struct wal *w, const void *p, size_t n, struct wal_pos *at)
 	return 0;
 }
 
-int
-wal_mark_released(struct wal *w, uint64_t sequence, const uint8_t hash[32], struct sha256 *h)
+static void
+encode_mark(const struct wal *w, uint8_t mark[MARK_BYTES], uint64_t sequence,
+	    const uint8_t hash[32], struct sha256 *h)
 {
-	uint8_t mark[MARK_BYTES] = {0};
-
+	memset(mark, 0, MARK_BYTES);
 	memcpy(mark, mark_magic, sizeof mark_magic);
 	le_put64(mark + 8, w->incarnation);
 	le_put64(mark + 16, sequence);
 	memcpy(mark + 24, hash, 32);
 	sha256_hash(h, mark + MARK_HASHED, slice_of(mark, MARK_HASHED));
+}
+
+int
+wal_put_released(const struct wal *w, uint64_t sequence, const uint8_t hash[32], struct sha256 *h,
+		 struct buf *out)
+{
+	size_t at = out->n;
+
+	if (buf_reserve(out, 2 * MARK_SLOT) != 0)
+		return STELE_ENOMEM;
+	memset(out->p + at, 0, 2 * MARK_SLOT);
+	if (sequence)
+		encode_mark(w, out->p + at, sequence, hash, h);
+	out->n += 2 * MARK_SLOT;
+	return 0;
+}
+
+int
+wal_mark_released(struct wal *w, uint64_t sequence, const uint8_t hash[32], struct sha256 *h)
+{
+	uint8_t mark[MARK_BYTES];
+
+	encode_mark(w, mark, sequence, hash, h);
 	w->mark_slot ^= 1;
 	return file_pwrite(w->mark_fd, mark, sizeof mark, w->mark_slot * (uint64_t)MARK_SLOT);
 }

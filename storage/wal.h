@@ -94,6 +94,10 @@ int wal_sync_released(struct wal *w);
 /* The newest readable mark: sequence 0 when there is none. */
 int wal_read_released(struct wal *w, uint64_t *sequence, uint8_t hash[32], struct sha256 *h);
 
+/* Appends the content of a file `released` that says this commit was the last; 0: none. */
+int wal_put_released(const struct wal *w, uint64_t sequence, const uint8_t hash[32],
+		     struct sha256 *h, struct buf *out);
+
 /* For fsck: how many of the mark's two slots hold neither zeros nor a mark of this store. */
 int wal_check_released(struct wal *w, struct sha256 *h, unsigned *damaged);
 

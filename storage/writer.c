@@ -10,33 +10,24 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/check.h"
 #include "proto/err.h"
+#include "storage/backup.h"
 #include "storage/commit.h"
+#include "storage/helpers.h"
 #include "storage/internal.h"
 #include "storage/scrub.h"
 
 enum {
-	HELPERS_MAX = 3,
 	PREPARE_MS = 100,
 	MAINTAIN_EVERY = 10,
 	SEAL_MS = 200,
+	BACKUP_NICE = 10,
 	ASIDE_BYTES = 128 << 10, /* a smaller frame is written before another thread is awake */
-};
-
-/* Work shared out to helpers: part numbers are taken from next until parts. */
-struct shared_work {
-	pthread_mutex_t mu;
-	pthread_cond_t start, finished;
-	void (*fn)(void *arg, unsigned part);
-	void *arg;
-	unsigned next, parts, running;
-	bool closing;
-	pthread_t threads[HELPERS_MAX];
-	unsigned n_threads;
 };
 
 struct writer {
@@ -54,93 +45,12 @@ struct writer {
 	struct commit *spare; /* the writer's: one takes jobs while st->commit is being written */
 	bool flushed_all;     /* the writer has ended */
 
-	pthread_t writer, flusher, upkeep, prewriter, sealer, scrubber;
-	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs, sealer_runs, scrubber_runs;
+	pthread_t writer, flusher, upkeep, prewriter, sealer, scrubber, copier;
+	bool writer_runs, flusher_runs, upkeep_runs, prewriter_runs, sealer_runs, scrubber_runs,
+		copier_runs;
 	pthread_cond_t upkeep_wake; /* the others' too: they wait for time or the end */
-	struct shared_work shared;
+	struct helpers *helpers;
 };
-
-/* --- helpers -------------------------------------------------------------- */
-
-/* Takes parts until none is left; mu is held on entry and exit. */
-static void
-take_parts(struct shared_work *s)
-{
-	while (s->next < s->parts) {
-		unsigned part = s->next++;
-		s->running++;
-		pthread_mutex_unlock(&s->mu);
-		s->fn(s->arg, part);
-		pthread_mutex_lock(&s->mu);
-		s->running--;
-	}
-}
-
-static void *
-helper_main(void *arg)
-{
-	struct shared_work *s = arg;
-
-	pthread_setname_np(pthread_self(), "stele-signer");
-	pthread_mutex_lock(&s->mu);
-	while (!s->closing) {
-		take_parts(s);
-		if (s->running == 0)
-			pthread_cond_signal(&s->finished);
-		if (!s->closing)
-			pthread_cond_wait(&s->start, &s->mu);
-	}
-	pthread_mutex_unlock(&s->mu);
-	return NULL;
-}
-
-static void
-run_shared(void *ctx, void (*fn)(void *arg, unsigned part), void *arg, unsigned parts)
-{
-	struct shared_work *s = ctx;
-
-	pthread_mutex_lock(&s->mu);
-	s->fn = fn;
-	s->arg = arg;
-	s->next = 0;
-	s->parts = parts;
-	pthread_cond_broadcast(&s->start);
-	take_parts(s);
-	while (s->running)
-		pthread_cond_wait(&s->finished, &s->mu);
-	s->next = s->parts = 0;
-	pthread_mutex_unlock(&s->mu);
-}
-
-static int
-helpers_start(struct shared_work *s)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned want = cpus > HELPERS_MAX ? HELPERS_MAX : cpus > 1 ? (unsigned)cpus - 1 : 0;
-
-	pthread_mutex_init(&s->mu, NULL);
-	pthread_cond_init(&s->start, NULL);
-	pthread_cond_init(&s->finished, NULL);
-	for (; s->n_threads < want; s->n_threads++) {
-		if (pthread_create(&s->threads[s->n_threads], NULL, helper_main, s) != 0)
-			return STELE_ENOMEM;
-	}
-	return 0;
-}
-
-static void
-helpers_stop(struct shared_work *s)
-{
-	pthread_mutex_lock(&s->mu);
-	s->closing = true;
-	pthread_cond_broadcast(&s->start);
-	pthread_mutex_unlock(&s->mu);
-	for (unsigned i = 0; i < s->n_threads; i++)
-		pthread_join(s->threads[i], NULL);
-	pthread_cond_destroy(&s->start);
-	pthread_cond_destroy(&s->finished);
-	pthread_mutex_destroy(&s->mu);
-}
 
 /* --- the writer ----------------------------------------------------------- */
 
@@ -308,24 +218,6 @@ upkeep_main(void *arg)
 	return NULL;
 }
 
-static void *
-prewriter_main(void *arg)
-{
-	struct writer *w = arg;
-
-	pthread_setname_np(pthread_self(), "stele-prewrite");
-	pthread_mutex_lock(&w->mu);
-	while (!w->closing) {
-		pthread_mutex_unlock(&w->mu);
-		(void)store_prewrite(w->st); /* said there; the writer makes the file otherwise */
-		pthread_mutex_lock(&w->mu);
-		if (!w->closing)
-			wait_ms(w, PREPARE_MS);
-	}
-	pthread_mutex_unlock(&w->mu);
-	return NULL;
-}
-
 /*
  * The calling thread takes what is left of the cores: a core that runs it counts as idle,
  * so that the writer and the loops wake up there at once (sched(7), SCHED_IDLE). Where
@@ -339,46 +231,81 @@ yield_always(void)
 	(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 }
 
-/* Sealing takes a core for seconds. */
+/* Runs step again and again until the end, waiting as many ms between as it says. */
 static void *
-sealer_main(void *arg)
+run_behind(struct writer *w, const char *name, unsigned (*step)(struct store *st))
 {
-	struct writer *w = arg;
-
-	pthread_setname_np(pthread_self(), "stele-sealer");
-	yield_always();
-	pthread_mutex_lock(&w->mu);
-	while (!w->closing) {
-		int did;
-		pthread_mutex_unlock(&w->mu);
-		did = store_seal_due(w->st); /* an error is said there */
-		pthread_mutex_lock(&w->mu);
-		if (!w->closing && did != 1)
-			wait_ms(w, SEAL_MS);
-	}
-	pthread_mutex_unlock(&w->mu);
-	return NULL;
-}
-
-/* Reading again what lies there can always wait. */
-static void *
-scrubber_main(void *arg)
-{
-	struct writer *w = arg;
-
-	pthread_setname_np(pthread_self(), "stele-scrub");
-	yield_always();
+	pthread_setname_np(pthread_self(), name);
 	pthread_mutex_lock(&w->mu);
 	while (!w->closing) {
 		unsigned ms;
 		pthread_mutex_unlock(&w->mu);
-		(void)store_scrub_step(w->st, &ms); /* what it finds is said and counted there */
+		ms = step(w->st); /* an error is said there */
 		pthread_mutex_lock(&w->mu);
 		if (!w->closing && ms)
 			wait_ms(w, ms);
 	}
 	pthread_mutex_unlock(&w->mu);
 	return NULL;
+}
+
+static unsigned
+prewrite_step(struct store *st)
+{
+	(void)store_prewrite(st); /* the writer makes the file otherwise */
+	return PREPARE_MS;
+}
+
+static unsigned
+seal_step(struct store *st)
+{
+	return store_seal_due(st) == 1 ? 0 : SEAL_MS;
+}
+
+static unsigned
+scrub_step(struct store *st)
+{
+	unsigned ms;
+
+	(void)store_scrub_step(st, &ms);
+	return ms;
+}
+
+static unsigned
+copy_step(struct store *st)
+{
+	(void)store_backup_run(st); /* who asked asks how it ended */
+	return SEAL_MS;
+}
+
+static void *
+prewriter_main(void *arg)
+{
+	return run_behind(arg, "stele-prewrite", prewrite_step);
+}
+
+/* Sealing takes a core for seconds. */
+static void *
+sealer_main(void *arg)
+{
+	yield_always();
+	return run_behind(arg, "stele-sealer", seal_step);
+}
+
+/* Reading again what lies there can always wait. */
+static void *
+scrubber_main(void *arg)
+{
+	yield_always();
+	return run_behind(arg, "stele-scrub", scrub_step);
+}
+
+/* A backup must end, however busy the server: it goes behind, but not last. */
+static void *
+copier_main(void *arg)
+{
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKUP_NICE);
+	return run_behind(arg, "stele-backup", copy_step);
 }
 
 static bool
@@ -402,12 +329,12 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->upkeep_wake, NULL);
 	pthread_cond_init(&w->flush, NULL);
-	err = helpers_start(&w->shared);
+	err = helpers_new(&w->helpers);
 	if (err == 0)
 		err = commit_new(&w->spare, st);
-	st->parallel_ctx = &w->shared;
-	st->parallel_parts = w->shared.n_threads + 1;
-	st->parallel = w->shared.n_threads ? run_shared : NULL;
+	st->parallel_ctx = w->helpers;
+	st->parallel_parts = helpers_threads(w->helpers) + 1;
+	st->parallel = st->parallel_parts > 1 ? helpers_run : NULL;
 	if (err == 0) {
 		w->writer_runs = start(&w->writer, writer_main, w);
 		w->flusher_runs = start(&w->flusher, flusher_main, w);
@@ -415,8 +342,9 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 		w->prewriter_runs = start(&w->prewriter, prewriter_main, w);
 		w->sealer_runs = start(&w->sealer, sealer_main, w);
 		w->scrubber_runs = start(&w->scrubber, scrubber_main, w);
+		w->copier_runs = start(&w->copier, copier_main, w);
 		if (!w->writer_runs || !w->flusher_runs || !w->upkeep_runs || !w->prewriter_runs ||
-		    !w->sealer_runs || !w->scrubber_runs)
+		    !w->sealer_runs || !w->scrubber_runs || !w->copier_runs)
 			err = STELE_ENOMEM;
 	}
 	if (err != 0) {
@@ -439,6 +367,7 @@ writer_free(struct writer *w)
 	pthread_mutex_unlock(&w->mu);
 	wal_hurry(w->st->wal);
 	store_seal_stop(w->st);
+	store_backup_stop(w->st);
 	if (w->writer_runs)
 		pthread_join(w->writer, NULL);
 	pthread_mutex_lock(&w->mu);
@@ -455,8 +384,10 @@ writer_free(struct writer *w)
 		pthread_join(w->sealer, NULL);
 	if (w->scrubber_runs)
 		pthread_join(w->scrubber, NULL);
+	if (w->copier_runs)
+		pthread_join(w->copier, NULL);
 	w->st->parallel = NULL;
-	helpers_stop(&w->shared);
+	helpers_free(w->helpers);
 	commit_free(w->spare);
 	pthread_cond_destroy(&w->flush);
 	pthread_cond_destroy(&w->wake);
