@@ -10,6 +10,7 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "storage/backup.h"
 #include "storage/scrub.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -203,6 +204,20 @@ put_scrub(struct buf *b, struct store *store)
 }
 
 static void
+put_backup(struct buf *b, struct store *store)
+{
+	struct backup_state s;
+
+	store_backup_get(store, &s);
+	put(b, "backup_running", "gauge", "1 while a backup is made.", s.running);
+	put(b, "backup_bytes", "gauge", "Bytes that it, or the last one, has copied or found.",
+	    s.bytes);
+	put(b, "backup_end_seconds", "gauge", "When the last one since the start ended; 0: none.",
+	    (uint64_t)s.ended_ns / 1000000000);
+	put(b, "backup_failed", "gauge", "1 when it failed. Alert above 0.", s.err != 0);
+}
+
+static void
 put_store(struct buf *b, struct server *s)
 {
 	struct store_stats st;
@@ -237,6 +252,7 @@ put_store(struct buf *b, struct server *s)
 	put(b, "sealed_payload_bytes_total", "counter", "Payload bytes in them.",
 	    st.sealed_payload_bytes);
 	put_scrub(b, s->store);
+	put_backup(b, s->store);
 	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",
 	    st.read_only);
 	put(b, "low_space", "gauge", "1 while free space is below the limit. Alert above 0.",

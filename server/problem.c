@@ -67,6 +67,8 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_TOO_MANY_TOKENS] = {409, 0, "too-many-tokens", "There are too many tokens"},
 	[PROBLEM_SEGMENT_REFUSED] = {422, 0, "segment-refused",
 				     "This is not what the store had there"},
+	[PROBLEM_BACKUP_REFUSED] = {422, 0, "backup-refused", "The backup cannot be made as asked"},
+	[PROBLEM_BACKUP_RUNNING] = {409, 0, "backup-running", "A backup is under way"},
 	[PROBLEM_HEADERS_TOO_LARGE] = {431, 0, "headers-too-large",
 				       "The header fields are too large"},
 	[PROBLEM_DAMAGED] = {500, 0, "damaged", "Stored bytes failed verification"},

@@ -53,6 +53,10 @@ void res_records_get(struct request *r);
 void res_proofs_inclusion(struct request *r);
 void res_proofs_consistency(struct request *r);
 
+/* res_backups.c */
+void res_backups_get(struct request *r);
+void res_backups_post(struct request *r);
+
 /* res_scrub.c */
 void res_scrub_get(struct request *r);
 void res_scrub_post(struct request *r);

@@ -20,6 +20,7 @@ extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */
 extern const struct cli_command cmd_verify;
 extern const struct cli_command cmd_fsck;
+extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_scrub;
 extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 

@@ -13,7 +13,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_append,          &cmd_put,        &cmd_get,          &cmd_find,
 	&cmd_prove,           &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
 	&cmd_token_create,    &cmd_token_list, &cmd_token_revoke, &cmd_scrub,
-	&cmd_segment_restore, &cmd_fsck,
+	&cmd_segment_restore, &cmd_backup,     &cmd_fsck,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -94,8 +94,8 @@ static bool
 is_planned(const char *word)
 {
 	static const char *const words[] = {
-		"query",   "tail",    "why",       "hold",   "retain",  "purge",   "export",
-		"approve", "erasure", "principal", "backup", "restore", "release",
+		"query",  "tail",    "why",     "hold",      "retain",  "purge",
+		"export", "approve", "erasure", "principal", "restore", "release",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

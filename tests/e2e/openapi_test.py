@@ -3,6 +3,8 @@ import hashlib
 import json
 import re
 import subprocess
+import tempfile
+import time
 import unittest
 
 import yaml
@@ -307,6 +309,20 @@ class Live(unittest.TestCase):
         self.call("putSegment", 404, {**name, "file": "0-5.1.seg"}, body=b"x")
         self.call("putSegment", 404, {"log": "none", "file": "0-5.1.seg"}, body=b"x")
         self.call("putSegment", 400, {**name, "file": "0-4.seg"}, body=b"x")
+
+    def test_backups(self):
+        self.call("getBackup", 200)
+        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            body = json.dumps({"dir": folder + "/b"})
+            self.call("startBackup", 200, body=body, headers=JSON)
+            self.call("startBackup", 409, body=body, headers=JSON)
+            deadline = time.monotonic() + 10
+            while self.call("getBackup", 200).json()["running"]:
+                self.assertLess(time.monotonic(), deadline)
+        for body in ("", "{}", '{"dir":"b"}', '{"dir":"/x/b","more":1}', '{"dir":1}',
+                     '{"dir":"/x/b","keyring":{"file":"/x/r"}}',
+                     '{"dir":"/x/b","keyring":{"file":"/x/b/r","passphrase":"p"}}'):
+            self.call("startBackup", 422, body=body, headers=JSON)
 
     def test_scrub(self):
         self.call("startScrub", 200)

@@ -1,0 +1,199 @@
+/* stele backup. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/limits.h"
+#include "tools/api.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+
+enum { POLL_US = 300000 };
+
+static long long
+number_of(const json_t *doc, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(doc, name));
+}
+
+/* The path as the server sees it, which has another working directory. */
+static bool
+make_absolute(struct buf *out, const char *path)
+{
+	char cwd[PATH_MAX];
+
+	if (path[0] != '/') {
+		if (!getcwd(cwd, sizeof cwd))
+			return false;
+		buf_printf(out, "%s/", cwd);
+	}
+	buf_put_str(out, path);
+	return true;
+}
+
+static int
+read_passphrase(struct buf *out, const char *path)
+{
+	const uint8_t *end;
+	int rc = cli_read_file(out, path, 4096);
+
+	if (rc != CLI_GO)
+		return rc;
+	end = out->n ? memchr(out->p, '\n', out->n) : NULL;
+	out->n = end ? (size_t)(end - out->p) : out->n;
+	if (out->n)
+		return CLI_GO;
+	cli_say("%s: its first line is empty", path);
+	return CLI_USAGE;
+}
+
+/* What the server says; *doc is the caller's. */
+static int
+ask(struct cli *cli, const char *method, struct slice body, json_t **doc)
+{
+	struct http_call c;
+	int rc;
+
+	http_call_init(&c);
+	c.method = method;
+	c.target = "/api/v1/backups";
+	c.content_type = body.n ? "application/json" : NULL;
+	c.body = body;
+	rc = api_call(cli, &c, "back up");
+	if (rc == CLI_GO && !(*doc = api_json(&c, "back up")))
+		rc = CLI_REFUSED;
+	http_call_fini(&c);
+	return rc;
+}
+
+static int
+say_end(struct cli *cli, const json_t *doc)
+{
+	const char *error = json_string_value(json_object_get(doc, "error"));
+
+	if (cli->json) {
+		char *text = json_dumps(doc, JSON_COMPACT);
+		cli_write_json(slice_str(text ? text : "{}"));
+		free(text);
+	} else if (!error) {
+		printf("backup in %s: %lld files (%lld were there), %lld bytes, up to commit "
+		       "%lld\n",
+		       json_string_value(json_object_get(doc, "dir")), number_of(doc, "files"),
+		       number_of(doc, "kept"), number_of(doc, "bytes"), number_of(doc, "commit"));
+	}
+	if (error)
+		cli_say("this is no backup: %s", error);
+	return error ? CLI_REFUSED : CLI_DONE;
+}
+
+/* Asks until it has ended. */
+static int
+follow(struct cli *cli, json_t *doc)
+{
+	struct progress p;
+	int rc = CLI_GO;
+
+	progress_init(&p);
+	while (rc == CLI_GO && json_is_true(json_object_get(doc, "running"))) {
+		char note[64];
+		snprintf(note, sizeof note, "of %.1f MB",
+			 (double)number_of(doc, "total_bytes") / 1e6);
+		progress_show(&p, 0, (uint64_t)number_of(doc, "bytes"), note);
+		usleep(POLL_US);
+		json_decref(doc);
+		doc = NULL;
+		rc = ask(cli, "GET", slice_of(NULL, 0), &doc);
+	}
+	progress_clear(&p);
+	if (rc == CLI_GO)
+		rc = say_end(cli, doc);
+	json_decref(doc);
+	return rc;
+}
+
+static int
+back_up(struct cli *cli, const char *dir, const char *keyring, const char *passphrase)
+{
+	json_t *doc = NULL, *body = json_object(), *ring;
+	struct buf path, ring_path;
+	char *text = NULL;
+	int rc = CLI_USAGE;
+
+	buf_init(&path);
+	buf_init(&ring_path);
+	if (!make_absolute(&path, dir) || (keyring && !make_absolute(&ring_path, keyring))) {
+		cli_say("the working directory is gone");
+		goto out;
+	}
+	json_object_set_new(body, "dir", json_string(api_cstr(&path)));
+	if (keyring) {
+		ring = json_object();
+		json_object_set_new(ring, "file", json_string(api_cstr(&ring_path)));
+		json_object_set_new(ring, "passphrase", json_string(passphrase));
+		json_object_set_new(body, "keyring", ring);
+	}
+	text = json_dumps(body, JSON_COMPACT);
+	rc = text ? ask(cli, "POST", slice_str(text), &doc) : CLI_USAGE;
+	if (rc == CLI_GO)
+		rc = follow(cli, doc);
+out:
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	json_decref(body);
+	buf_fini(&path);
+	buf_fini(&ring_path);
+	return rc;
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const char *keyring = NULL, *passphrase_file = NULL;
+	const struct cli_option options[] = {
+		{"keyring", 0, CLI_TEXT, &keyring, "FILE",
+		 "write the keys too: FILE and FILE.identity"},
+		{"passphrase-file", 0, CLI_TEXT, &passphrase_file, "FILE",
+		 "what seals them: its first line"},
+		{NULL},
+	};
+	struct buf passphrase;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+
+	if (rc != CLI_GO)
+		return rc;
+	if (!keyring != !passphrase_file)
+		return cli_usage(self, "--keyring and --passphrase-file go together");
+	buf_init(&passphrase);
+	if (keyring)
+		rc = read_passphrase(&passphrase, passphrase_file);
+	if (rc == CLI_GO)
+		rc = back_up(cli, argv[0], keyring, api_cstr(&passphrase));
+	if (passphrase.p)
+		explicit_bzero(passphrase.p, passphrase.cap);
+	buf_fini(&passphrase);
+	return rc;
+}
+
+const struct cli_command cmd_backup = {
+	.name = "backup",
+	.operands = "DIR [--keyring FILE --passphrase-file FILE]",
+	.summary = "copy everything but the keys, while the server runs",
+	.about = "Has the server copy itself into DIR, a folder on its own machine: the catalogue, "
+		 "the\n"
+		 "write-ahead log up to now, and the sealed segments, as hard links where that can "
+		 "be.\n"
+		 "Again into the same DIR, what is there and has the right digest stays, and what "
+		 "has\n"
+		 "left is removed. DIR/BACKUP, signed, is written last: without it, DIR is no "
+		 "backup,\n"
+		 "and the next one goes on. 'sha256sum -c LIST' in DIR checks it at any time.\n"
+		 "Nothing in DIR can be read without the keys. --keyring writes them elsewhere, "
+		 "sealed\n"
+		 "with the passphrase: keep them apart from DIR. Needs the scope operate.\n"
+		 "\n"
+		 "  stele backup /backup/stele --keyring /safe/ring --passphrase-file /safe/pass",
+	.run = run,
+};
