@@ -188,7 +188,8 @@ put_scrub(struct buf *b, struct store *store)
 	struct scrub_state s;
 
 	store_scrub_get(store, &s);
-	put(b, "scrub_passes_total", "counter", "Passes over all segments that ended.", s.passes);
+	put(b, "scrub_passes_total", "counter", "Passes over all segments and objects that ended.",
+	    s.passes);
 	put(b, "scrub_running", "gauge", "1 while a pass is under way.", s.running);
 	put(b, "scrub_bytes", "gauge", "Bytes of segments that the pass under way has read.",
 	    s.now.bytes);
@@ -197,9 +198,10 @@ put_scrub(struct buf *b, struct store *store)
 	    (uint64_t)s.last.ended_ns / 1000000000);
 	put(b, "scrub_last_bytes", "gauge", "Bytes of segments that it read.", s.last.bytes);
 	put(b, "scrub_last_segments", "gauge", "Segments that it looked at.", s.last.segments);
-	put(b, "scrub_last_damaged", "gauge", "Of these, damaged and in quarantine. Alert above 0.",
-	    s.last.damaged);
-	put(b, "scrub_last_unread", "gauge", "Of these, not to be checked. Alert above 0.",
+	put(b, "scrub_last_objects", "gauge", "Objects that it looked at.", s.last.objects);
+	put(b, "scrub_last_object_bytes", "gauge", "Bytes of their payloads.", s.last.object_bytes);
+	put(b, "scrub_last_damaged", "gauge", "Of both, damaged. Alert above 0.", s.last.damaged);
+	put(b, "scrub_last_unread", "gauge", "Of both, not to be checked. Alert above 0.",
 	    s.last.unread);
 }
 

@@ -26,8 +26,11 @@ put_pass(struct buf *b, const char *name, const struct scrub_pass *p)
 	buf_printf(b, ",\"%s\":{", name);
 	put_time(b, "begun", p->begun_ns);
 	put_time(b, "ended", p->ended_ns);
-	buf_printf(b, "\"segments\":%llu,\"bytes\":%llu,\"damaged\":%llu,\"unread\":%llu}",
+	buf_printf(b,
+		   "\"segments\":%llu,\"bytes\":%llu,\"objects\":%llu,\"object_bytes\":%llu,"
+		   "\"damaged\":%llu,\"unread\":%llu}",
 		   (unsigned long long)p->segments, (unsigned long long)p->bytes,
+		   (unsigned long long)p->objects, (unsigned long long)p->object_bytes,
 		   (unsigned long long)p->damaged, (unsigned long long)p->unread);
 }
 

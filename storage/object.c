@@ -247,6 +247,12 @@ object_sha256(const struct object *o)
 	return o->d.sha256;
 }
 
+void
+object_uncache(const struct object *o)
+{
+	(void)posix_fadvise(o->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 /* Payload bytes of a chunk: all chunks are full but the last. */
 static uint32_t
 chunk_payload(const struct object *o, uint64_t number)

@@ -106,6 +106,9 @@ const uint8_t *object_sha256(const struct object *o);
  */
 int object_read(struct object *o, uint64_t from, void *out, size_t n, struct toolbox *t);
 
+/* Has the kernel forget what it holds of the file, as far as it can: reads ask the disk. */
+void object_uncache(const struct object *o);
+
 enum { OBJECT_HOW_BYTES = 96 };
 
 /*

@@ -1,4 +1,7 @@
-/* A cursor over (log id, index), a pass in the making, and the check of one segment. */
+/*
+ * A cursor over (log id, index), a pass in the making, and the check of one segment, then of
+ * the objects its records name, piece by piece; at the end of those that the tails name.
+ */
 #include "storage/scrub.h"
 
 #include <errno.h>
@@ -16,6 +19,7 @@
 #include "storage/file.h"
 #include "storage/internal.h"
 #include "storage/locate.h"
+#include "storage/object.h"
 #include "storage/read.h"
 #include "storage/segbuild.h"
 #include "storage/segcache.h"
@@ -27,7 +31,13 @@ struct scrub {
 	uint8_t *window;   /* READ_BYTES, aligned for reads past the page cache */
 	uint64_t log_id;   /* the cursor: the next segment holds this index of this log */
 	uint64_t index;
-	uint64_t next_ms; /* the pace: the next segment's time, by the monotonic clock */
+	uint64_t next_ms; /* the pace: the next step's time, by the monotonic clock */
+
+	bool tails;              /* every segment was looked at: now what is not sealed */
+	struct segment *segment; /* the one whose objects are looked at, sound; or NULL */
+	struct log *log;         /* its log, or the object's */
+	struct object *object;   /* the one under way, or NULL */
+	uint64_t at;             /* bytes of its payload read */
 
 	pthread_mutex_t mu; /* all below */
 	bool wanted;
@@ -56,6 +66,8 @@ scrub_free(struct scrub *s)
 {
 	if (!s)
 		return;
+	object_close(s->object);
+	segment_unref(s->segment);
 	toolbox_free(s->t);
 	free(s->window);
 	pthread_mutex_destroy(&s->mu);
@@ -120,9 +132,10 @@ hash_disk(struct scrub *s, const char *path, const struct sealed *want, struct b
 	return err;
 }
 
-/* Every byte of it: the disk's, then what they mean, against the tree. */
+/* Every byte of it: the disk's, then what they mean, against the tree. 0: *out is open. */
 static int
-verify(struct scrub *s, struct log *log, const struct sealed *want, struct buf *why)
+verify(struct scrub *s, struct log *log, const struct sealed *want, struct segment **out,
+       struct buf *why)
 {
 	struct node_source nodes = {log->store, log, s->t, false};
 	const struct segment_name name = {want->first, want->count, want->generation};
@@ -142,7 +155,10 @@ verify(struct scrub *s, struct log *log, const struct sealed *want, struct buf *
 		err = node_frontier(&nodes, want->first, &before);
 	if (err == 0)
 		err = segment_verify(segment, &before, s->t, why);
-	segment_unref(segment);
+	if (err == 0)
+		*out = segment;
+	else
+		segment_unref(segment);
 	return err;
 }
 
@@ -157,8 +173,9 @@ judge(struct scrub *s, struct log *log, const struct location *l)
 	int err;
 
 	buf_init(&why);
-	err = verify(s, log, &l->segment, &why);
+	err = verify(s, log, &l->segment, &s->segment, &why);
 	if (err == 0) {
+		s->log = log;
 		location_release(log, &l->segment); /* put back, by hand perhaps */
 	} else if (location_moved(log, l->segment.first, l)) {
 		v = MOVED; /* a seal replaced it: its files may be gone */
@@ -207,6 +224,7 @@ static void
 begin_pass(struct store *st, struct scrub *s)
 {
 	s->log_id = s->index = 0;
+	s->tails = false;
 	pthread_mutex_lock(&s->mu);
 	s->wanted = false;
 	s->state.running = true;
@@ -225,12 +243,14 @@ end_pass(struct store *st, struct scrub *s)
 	s->state.running = false;
 	s->state.passes++;
 	pthread_mutex_unlock(&s->mu);
-	if (p.segments)
-		store_say(st, p.damaged || p.unread ? STORE_ERROR : STORE_INFO,
-			  "scrub: %llu segments with %llu bytes read again: %llu damaged, %llu not "
-			  "to be checked",
-			  (unsigned long long)p.segments, (unsigned long long)p.bytes,
-			  (unsigned long long)p.damaged, (unsigned long long)p.unread);
+	if (p.segments || p.objects)
+		store_say(
+			st, p.damaged || p.unread ? STORE_ERROR : STORE_INFO,
+			"scrub: %llu segments with %llu bytes and %llu objects with %llu bytes read "
+			"again: %llu damaged, %llu not to be checked",
+			(unsigned long long)p.segments, (unsigned long long)p.bytes,
+			(unsigned long long)p.objects, (unsigned long long)p.object_bytes,
+			(unsigned long long)p.damaged, (unsigned long long)p.unread);
 }
 
 /* Whether a pass is under way, if need be from now on. */
@@ -286,14 +306,177 @@ until_next(const struct scrub *s)
 	return left < LIMIT_SCRUB_IDLE_MS ? (unsigned)left : LIMIT_SCRUB_IDLE_MS;
 }
 
+/* --- objects ------------------------------------------------------------------------ */
+
+static void
+count_unread(struct scrub *s)
+{
+	pthread_mutex_lock(&s->mu);
+	s->state.now.unread++;
+	pthread_mutex_unlock(&s->mu);
+}
+
+static void
+count_object(struct scrub *s, int err)
+{
+	object_close(s->object);
+	s->object = NULL;
+	pthread_mutex_lock(&s->mu);
+	s->state.now.objects++;
+	s->state.now.damaged += err == STELE_EDAMAGED;
+	s->state.now.unread += err != 0 && err != STELE_EDAMAGED;
+	pthread_mutex_unlock(&s->mu);
+}
+
+/* What a record's block says of an object: it is opened, or counted as what is wrong with it. */
+static void
+begin_object(struct store *st, struct scrub *s, struct log *log, uint64_t index,
+	     struct slice descriptor)
+{
+	int err = object_open(&s->object, st, log, index, descriptor);
+
+	s->log = log;
+	s->at = 0;
+	if (err != 0)
+		count_object(s, err); /* damage was said by object_open */
+	else
+		object_uncache(s->object);
+}
+
+/* The next bytes of the object under way; how many. */
+static uint64_t
+read_piece(struct scrub *s)
+{
+	uint64_t left = object_size(s->object) - s->at;
+	size_t n = left < READ_BYTES ? (size_t)left : READ_BYTES;
+	int err = object_read(s->object, s->at, s->window, n, s->t);
+
+	s->at += n;
+	pthread_mutex_lock(&s->mu);
+	s->state.now.object_bytes += n;
+	pthread_mutex_unlock(&s->mu);
+	if (err != 0 || n == left)
+		count_object(s, err);
+	return n;
+}
+
+/* The next object that a record of the open segment names: false when that was all of them. */
+static bool
+next_sealed_object(struct store *st, struct scrub *s)
+{
+	const struct segment_facts *f = segment_facts(s->segment);
+	struct segment_record r;
+	struct arena a;
+	int err = s->index < f->first + f->count ? segment_next_object(s->segment, &s->index, s->t)
+						 : 1;
+
+	arena_init(&a);
+	if (err == 0)
+		err = segment_read(s->segment, s->index, s->t, &a, &r);
+	if (err == 0)
+		begin_object(st, s, s->log, s->index++, r.payload);
+	arena_fini(&a);
+	if (err == 0)
+		return true;
+	if (err != 1) /* it was sound a moment ago: memory is out, or the disk just broke */
+		count_unread(s);
+	s->index = f->first + f->count;
+	segment_unref(s->segment);
+	s->segment = NULL;
+	return false;
+}
+
+/* The log at the cursor, or the first one after it, and where its tail begins; or NULL. */
+static struct log *
+find_tail(struct store *st, struct scrub *s)
+{
+	struct log *found = NULL;
+	uint64_t end;
+
+	pthread_rwlock_rdlock(&st->lock);
+	for (; !found && s->log_id < st->cap_ids; s->log_id += !found) {
+		found = st->by_id[s->log_id];
+		end = found ? sealed_end(&found->sealed) : 0;
+		if (found && s->index < end)
+			s->index = end;
+	}
+	pthread_rwlock_unlock(&st->lock);
+	return found;
+}
+
+/* The next object that an unsealed record names: false when there is none in any log. */
+static bool
+next_tail_object(struct store *st, struct scrub *s)
+{
+	bool found = false;
+	struct log *log;
+
+	while (!found && (log = find_tail(st, s))) {
+		struct record r;
+		struct arena a;
+		int err;
+		arena_init(&a);
+		err = read_next_object(st, log, s->index, s->t, &a, &r);
+		if (err == 0) {
+			s->index = r.entry.index + 1;
+			begin_object(st, s, log, r.entry.index, r.payload);
+			found = true;
+		} else {
+			if (err != STELE_ENOTFOUND)
+				count_unread(s);
+			s->log_id++;
+			s->index = 0;
+		}
+		arena_fini(&a);
+	}
+	return found;
+}
+
+/* --- a step ------------------------------------------------------------------------- */
+
+/* The segment at the cursor, and how many bytes were read: false when there is none left. */
+static bool
+next_segment(struct store *st, struct scrub *s, uint64_t *bytes)
+{
+	struct location l;
+	struct log *log = find_next(st, s, &l);
+	enum verdict v;
+
+	if (!log) {
+		s->tails = true;
+		s->log_id = s->index = 0;
+		return false;
+	}
+	v = judge(s, log, &l);
+	*bytes = l.segment.file_bytes;
+	if (v == MOVED)
+		return true;
+	count(s, &l.segment, v);
+	s->index = v == SOUND ? l.segment.first : l.segment.first + l.segment.count;
+	return true;
+}
+
+/* What is next of the pass: a piece of an object, a segment, or false at its end. */
+static bool
+go_on(struct store *st, struct scrub *s, uint64_t *bytes)
+{
+	*bytes = 0;
+	if (s->object) {
+		*bytes = read_piece(s);
+		return true;
+	}
+	if (s->segment && next_sealed_object(st, s))
+		return true;
+	if (!s->tails && next_segment(st, s, bytes))
+		return true;
+	return next_tail_object(st, s);
+}
+
 int
 store_scrub_step(struct store *st, unsigned *wait_ms)
 {
 	struct scrub *s = st->scrub;
-	uint64_t begun_ms = monotonic_ms();
-	struct location l;
-	enum verdict v;
-	struct log *log;
+	uint64_t begun_ms = monotonic_ms(), bytes;
 
 	*wait_ms = until_next(s);
 	if (*wait_ms)
@@ -301,17 +484,11 @@ store_scrub_step(struct store *st, unsigned *wait_ms)
 	*wait_ms = LIMIT_SCRUB_IDLE_MS;
 	if (!is_running(st, s))
 		return 0;
-	log = find_next(st, s, &l);
-	if (!log) {
+	if (!go_on(st, s, &bytes)) {
 		end_pass(st, s);
 		return 0;
 	}
-	v = judge(s, log, &l);
-	if (v != MOVED) {
-		count(s, &l.segment, v);
-		s->index = l.segment.first + l.segment.count;
-	}
-	s->next_ms = begun_ms + pace_ms(st, l.segment.file_bytes);
+	s->next_ms = begun_ms + pace_ms(st, bytes);
 	*wait_ms = until_next(s);
 	return 1;
 }

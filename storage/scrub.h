@@ -1,7 +1,9 @@
 /*
  * Scrubbing: every sealed segment is read from the disk again and verified like fsck
- * does, one after the other at a pace, while the store is in use. What does not hold is
- * quarantined, so that an operator hears of it while a copy still exists.
+ * does, one after the other at a pace, while the store is in use, and behind it every chunk
+ * of the objects that its records name; at the end those of records that are not sealed. A
+ * segment that does not hold is quarantined, an object is counted and said, so that an
+ * operator hears of it while a copy still exists.
  *
  * A pass goes through the segments of all logs once. One that is sealed behind it while
  * it runs is the next pass's: it was verified when it was built. The place where a pass
@@ -24,8 +26,10 @@ void scrub_free(struct scrub *s);
 struct scrub_pass {
 	int64_t begun_ns, ended_ns; /* wall clock, ns since 1970; 0: not yet */
 	uint64_t segments, bytes;   /* looked at, and their files' bytes */
-	uint64_t damaged;           /* of them: in quarantine now */
-	uint64_t unread;            /* of them: could not be judged (a read failed, no memory) */
+	uint64_t objects;           /* looked at */
+	uint64_t object_bytes;      /* of their payloads */
+	uint64_t damaged;           /* of both: segments are in quarantine now */
+	uint64_t unread;            /* of both: could not be judged (a read failed, no memory) */
 };
 
 struct scrub_state {
@@ -43,9 +47,9 @@ void store_scrub_get(struct store *st, struct scrub_state *out);
 void store_scrub_start(struct store *st);
 
 /*
- * One segment of the pass under way, when the pace allows it, or the begin of the next pass
- * when it is due or asked for. 1 when it looked at something, else 0; *wait_ms is how
- * long the caller is to wait before it calls again, at most LIMIT_SCRUB_IDLE_MS. Reads a
+ * One segment of the pass under way, or a piece of an object, when the pace allows it, or the begin
+ * of the next pass when it is due or asked for. 1 when it looked at something, else 0; *wait_ms is
+ * how long the caller is to wait before it calls again, at most LIMIT_SCRUB_IDLE_MS. Reads a
  * segment of the usual size in some tenths of a second and holds no lock meanwhile. A
  * thread of its own.
  */

@@ -28,6 +28,8 @@ print_pass(const char *what, const json_t *pass, long long total)
 	       number_of(pass, "bytes"));
 	if (!ended && total)
 		printf(" of %lld", total);
+	printf(", %lld objects, %lld bytes", number_of(pass, "objects"),
+	       number_of(pass, "object_bytes"));
 	printf(": %lld damaged, %lld not to be checked\n", number_of(pass, "damaged"),
 	       number_of(pass, "unread"));
 }
@@ -101,14 +103,14 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 const struct cli_command cmd_scrub = {
 	.name = "scrub",
 	.operands = "[--show] [--wait]",
-	.summary = "read every sealed segment again and verify it, now",
-	.about = "The server does this by itself, once a week and slowly (steled --scrub-every,\n"
-		 "--scrub-rate). This begins a pass now, at the same pace, and shows how far it is "
-		 "and\n"
-		 "what the last one found. What is damaged is not read any more until it is put "
-		 "back;\n"
-		 "everything else is served. Needs the scope operate. With --show or --wait the "
-		 "exit\n"
-		 "status is 1 when the last pass found something wrong.",
+	.summary = "read every sealed segment and object again and verify it, now",
+	.about =
+		"The server does this by itself, once a week and slowly (steled --scrub-every,\n"
+		"--scrub-rate). This begins a pass now, at the same pace, and shows how far it is "
+		"and\n"
+		"what the last one found. A damaged segment is not read any more until it is put\n"
+		"back; everything else is served. Needs the scope operate. With --show or --wait the "
+		"exit\n"
+		"status is 1 when the last pass found something wrong.",
 	.run = run,
 };

@@ -1,4 +1,5 @@
 /* Scrubbing: what rots on the disk is found before anybody reads it. */
+#include "scratch_object.h"
 #include "sealed_log.h"
 
 #include "crypto/init.h"
@@ -104,6 +105,52 @@ START_TEST(a_missing_file_and_a_damaged_manifest_are_found)
 }
 END_TEST
 
+/* One object is sealed, one is not, and one is longer than a step reads. */
+START_TEST(every_chunk_of_every_object_is_read_and_a_flipped_bit_found)
+{
+	static const size_t sizes[] = {3000, 1, (2 << 20) + 77};
+	char path[3][OBJECT_PATH_BYTES];
+	struct scrub_pass p;
+	struct scratch s;
+	struct log *log, *other;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	other = scratch_log(&s, "m", "{}");
+	for (size_t i = 0; i < 3; i++) {
+		uint8_t *payload = scratch_payload(sizes[i], (uint32_t)i + 1);
+		struct log *to = i == 2 ? other : log;
+		uint64_t index = scratch_object(&s, to, slice_of(payload, sizes[i]));
+		struct object *o;
+		ck_assert_int_eq(scratch_open_object(&s, to, index, &o, path[i]), 0);
+		object_close(o);
+		free(payload);
+		if (i == 0)
+			sealed_log_seal(&s, log);
+	}
+	p = pass(&s);
+	ck_assert_uint_eq(p.segments, 1);
+	ck_assert_uint_eq(p.objects, 3);
+	ck_assert_uint_eq(p.object_bytes, sizes[0] + sizes[1] + sizes[2]);
+	ck_assert_uint_eq(p.damaged + p.unread, 0);
+	ck_assert_uint_eq(s.errors, 0);
+	for (size_t i = 0; i < 3; i++) {
+		sealed_log_damage(path[i], i == 2 ? 2 << 20 : OBJECT_HEADER_BYTES);
+		p = pass(&s);
+		ck_assert_uint_eq(p.objects, 3);
+		ck_assert_uint_eq(p.damaged, 1);
+		ck_assert_uint_eq(s.errors, 2 * (i + 1)); /* the object, and the pass */
+		sealed_log_damage(path[i], i == 2 ? 2 << 20 : OBJECT_HEADER_BYTES); /* back again */
+	}
+	ck_assert_int_eq(truncate(path[0], 100), 0);
+	ck_assert_int_eq(unlink(path[2]), 0);
+	p = pass(&s);
+	ck_assert_uint_eq(p.damaged, 2);
+	ck_assert_uint_eq(p.objects, 3);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(passes_begin_by_themselves_when_they_are_due_and_not_before)
 {
 	struct scrub_state state;
@@ -168,6 +215,7 @@ main(void)
 		a_pass_reads_every_segment_of_every_log_and_finds_nothing_wrong,
 		a_flipped_bit_is_found_behind_an_open_segment_and_quarantines_it,
 		a_missing_file_and_a_damaged_manifest_are_found,
+		every_chunk_of_every_object_is_read_and_a_flipped_bit_found,
 		passes_begin_by_themselves_when_they_are_due_and_not_before,
 		the_pace_is_kept,
 	};
