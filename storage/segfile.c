@@ -1,7 +1,8 @@
 /*
  * Written in transactions of a few MiB, so that memory is bounded; each renews
  * some pages of the tree and frees the old ones, which the next but one takes. The
- * reader's one transaction is open as long as the file: what it points to never moves.
+ * reader's one transaction is open as long as the file: what it points to never moves,
+ * but may end up behind the file's end when somebody cuts it: every look is guarded.
  */
 #include "storage/segfile.h"
 
@@ -15,6 +16,7 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 #include "proto/le.h"
+#include "storage/mapguard.h"
 
 enum {
 	VERSION = 1,
@@ -298,28 +300,46 @@ read_chunks(struct segfile *f, enum segment_part part)
 	return err;
 }
 
-int
-segfile_open(struct segfile **out, const char *path, const struct segment_facts *facts)
-{
-	struct segfile *f = calloc(1, sizeof *f);
-	int rc, err;
+struct opening {
+	struct segfile *f;
+	const char *path;
+	const struct segment_facts *facts;
+};
 
-	if (!f)
-		return STELE_ENOMEM;
-	rc = mdb_env_create(&f->env);
-	if (rc == 0)
-		rc = mdb_env_open(
-			f->env, path,
-			MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_RDONLY | MDB_NORDAHEAD, 0);
+/* LMDB without locks takes none here, and what it allocates hangs on the environment. */
+static int
+open_map(void *arg)
+{
+	const struct opening *o = arg;
+	struct segfile *f = o->f;
+	int err, rc = mdb_env_open(
+			 f->env, o->path,
+			 MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS | MDB_RDONLY | MDB_NORDAHEAD, 0);
+
 	if (rc == 0)
 		rc = mdb_txn_begin(f->env, NULL, MDB_RDONLY, &f->txn);
 	if (rc == 0)
 		rc = mdb_dbi_open(f->txn, NULL, 0, &f->dbi);
 	err = rc == EINVAL ? STELE_EDAMAGED : from_mdb(rc); /* LMDB's word for no meta page */
 	if (err == 0)
-		err = read_head(f, facts);
+		err = read_head(f, o->facts);
 	for (int i = 0; err == 0 && i < SEGMENT_PARTS; i++)
 		err = read_chunks(f, (enum segment_part)i);
+	return err;
+}
+
+int
+segfile_open(struct segfile **out, const char *path, const struct segment_facts *facts)
+{
+	struct segfile *f = calloc(1, sizeof *f);
+	struct opening o = {f, path, facts};
+	int err;
+
+	if (!f)
+		return STELE_ENOMEM;
+	err = from_mdb(mdb_env_create(&f->env));
+	if (err == 0)
+		err = map_guarded(open_map, &o);
 	if (err != 0) {
 		segfile_close(f);
 		return err;
@@ -348,24 +368,6 @@ segfile_bytes(const struct segfile *f, enum segment_part part)
 	return f->part[part].bytes;
 }
 
-const uint8_t *
-segfile_at(const struct segfile *f, enum segment_part part, uint64_t offset, size_t n,
-	   struct buf *scratch)
-{
-	const struct part_reader *p = &f->part[part];
-	uint64_t i = offset / SEGFILE_CHUNK;
-	size_t at = offset % SEGFILE_CHUNK;
-
-	if (offset > p->bytes || n > p->bytes - offset)
-		return NULL;
-	if (at + n <= SEGFILE_CHUNK)
-		return n ? p->chunk[i] + at : (const uint8_t *)"";
-	buf_reset(scratch);
-	if (buf_reserve(scratch, n) != 0)
-		return NULL;
-	return segfile_copy(f, part, offset, n, scratch->p) == 0 ? scratch->p : NULL;
-}
-
 int
 segfile_copy(const struct segfile *f, enum segment_part part, uint64_t offset, size_t n, void *out)
 {
@@ -373,14 +375,29 @@ segfile_copy(const struct segfile *f, enum segment_part part, uint64_t offset, s
 	uint64_t i = offset / SEGFILE_CHUNK;
 	size_t at = offset % SEGFILE_CHUNK;
 	uint8_t *to = out;
+	int err = 0;
 
 	if (offset > p->bytes || n > p->bytes - offset)
 		return STELE_EDAMAGED;
-	for (; n; at = 0, i++) {
+	for (; n && err == 0; at = 0, i++) {
 		size_t take = n < SEGFILE_CHUNK - at ? n : SEGFILE_CHUNK - at;
-		memcpy(to, p->chunk[i] + at, take);
+		err = map_copy(to, p->chunk[i] + at, take);
 		to += take;
 		n -= take;
 	}
-	return 0;
+	return err;
+}
+
+int
+segfile_read(const struct segfile *f, enum segment_part part, uint64_t offset, size_t n,
+	     struct buf *out)
+{
+	int err;
+
+	buf_reset(out);
+	if (buf_reserve(out, n) != 0)
+		return STELE_ENOMEM;
+	err = segfile_copy(f, part, offset, n, out->p);
+	out->n = err == 0 ? n : 0;
+	return err;
 }

@@ -61,15 +61,14 @@ void segfile_close(struct segfile *f);
 uint64_t segfile_bytes(const struct segfile *f, enum segment_part part);
 
 /*
- * n bytes of a stream at offset: in the map, valid until segfile_close, or joined in
- * scratch when they lie in several chunks, valid until its next use. NULL when the stream has
- * fewer, or memory is out (scratch->err).
+ * Copies n bytes of a stream at offset: STELE_EDAMAGED when it has fewer, or when the file
+ * was cut off or cannot be read there (storage/mapguard.h).
  */
-const uint8_t *segfile_at(const struct segfile *f, enum segment_part part, uint64_t offset,
-			  size_t n, struct buf *scratch);
-
-/* Copies n bytes of a stream at offset: STELE_EDAMAGED when it has fewer. */
 int segfile_copy(const struct segfile *f, enum segment_part part, uint64_t offset, size_t n,
 		 void *out);
+
+/* The same into out, whose earlier content goes; also STELE_ENOMEM. */
+int segfile_read(const struct segfile *f, enum segment_part part, uint64_t offset, size_t n,
+		 struct buf *out);
 
 #endif

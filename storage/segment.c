@@ -97,7 +97,7 @@ open_dict(struct segment *s, struct toolbox *t)
 {
 	uint64_t n = segfile_bytes(s->file, SEGMENT_DICT);
 	uint8_t ad[SEGMENT_AD_BYTES];
-	const uint8_t *box;
+	struct buf *box = &t->segment.joined;
 	uint32_t raw;
 	int err;
 
@@ -105,14 +105,16 @@ open_dict(struct segment *s, struct toolbox *t)
 		return 0;
 	if (n < AEAD_OVERHEAD + 4 || n > 2 * LIMIT_SEGMENT_DICT_BYTES)
 		return STELE_EDAMAGED;
-	box = segfile_at(s->file, SEGMENT_DICT, 0, n, &t->segment.joined);
+	err = segfile_read(s->file, SEGMENT_DICT, 0, n, box);
+	if (err != 0)
+		return err;
 	buf_reset(&t->packed);
 	buf_reset(&t->plain);
-	if (!box || buf_reserve(&t->packed, n) != 0 ||
+	if (buf_reserve(&t->packed, n) != 0 ||
 	    buf_reserve(&t->plain, LIMIT_SEGMENT_DICT_BYTES) != 0)
 		return STELE_ENOMEM;
 	segment_box_ad(ad, s->facts.log_id, s->facts.first, s->facts.count, SEGMENT_BOX_DICT);
-	if (aead_open(t->packed.p, s->data_key, slice_of(box, n), slice_of(ad, sizeof ad)) != 0)
+	if (aead_open(t->packed.p, s->data_key, buf_slice(box), slice_of(ad, sizeof ad)) != 0)
 		return STELE_EDAMAGED;
 	raw = le_get32(t->packed.p);
 	if (raw > LIMIT_SEGMENT_DICT_BYTES)
@@ -315,8 +317,8 @@ load_block(struct segment *s, uint32_t i, struct toolbox *t)
 	uint64_t at = m->blocks_at;
 	const struct segtile_block *b = m->columns.blocks;
 	uint8_t ad[SEGMENT_AD_BYTES];
-	const uint8_t *box;
 	uint32_t first = 0;
+	int err;
 
 	for (; i >= first + b->count; b++) {
 		at += b->box_bytes;
@@ -327,16 +329,15 @@ load_block(struct segment *s, uint32_t i, struct toolbox *t)
 	m->has_block = m->has_frame = false;
 	if (b->box_bytes < AEAD_OVERHEAD)
 		return STELE_EDAMAGED;
-	box = segfile_at(s->file, SEGMENT_BLOCKS, at, b->box_bytes, &m->joined);
-	if (!box)
-		return m->joined.err ? STELE_ENOMEM : STELE_EDAMAGED;
+	err = segfile_read(s->file, SEGMENT_BLOCKS, at, b->box_bytes, &m->joined);
+	if (err != 0)
+		return err;
 	buf_reset(&m->box);
 	if (buf_reserve(&m->box, b->box_bytes) != 0)
 		return STELE_ENOMEM;
 	segment_box_ad(ad, s->facts.log_id, s->facts.first + m->tile * SEGMENT_TILE + first,
 		       b->count, SEGMENT_BOX_BLOCK);
-	if (aead_open(m->box.p, s->data_key, slice_of(box, b->box_bytes),
-		      slice_of(ad, sizeof ad)) != 0 ||
+	if (aead_open(m->box.p, s->data_key, buf_slice(&m->joined), slice_of(ad, sizeof ad)) != 0 ||
 	    segblock_read(&m->opened, b->count, slice_of(m->box.p, b->box_bytes - AEAD_OVERHEAD)) !=
 		    0)
 		return STELE_EDAMAGED;

@@ -138,11 +138,11 @@ check_parts(struct verify *v)
 		sha256_begin(v->t->sha);
 		while (left) {
 			size_t n = left < SEGFILE_CHUNK ? (size_t)left : SEGFILE_CHUNK;
-			const uint8_t *p = segfile_at(f, (enum segment_part)part, at, n,
-						      &v->t->segment.joined);
-			if (!p)
-				return STELE_EDAMAGED;
-			sha256_update(v->t->sha, slice_of(p, n));
+			int err = segfile_read(f, (enum segment_part)part, at, n,
+					       &v->t->segment.joined);
+			if (err != 0)
+				return err;
+			sha256_update(v->t->sha, buf_slice(&v->t->segment.joined));
 			at += n;
 			left -= n;
 		}

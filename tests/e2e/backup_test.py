@@ -273,6 +273,22 @@ class Segment(unittest.TestCase):
         run = stele("scrub", "--wait", server=self.server)
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
+    def test_a_segment_that_is_cut_off_under_the_server_is_an_error_and_no_crash(self):
+        size = self.files[0].stat().st_size
+        self.assertEqual(self.server.get("/api/v1/logs/l/records/19999").status, 200)  # it is open
+        os.chmod(self.files[0], 0o600)
+        for left in (size // 2, 4097, 0):
+            os.truncate(self.files[0], left)
+            seen = {self.server.get(f"/api/v1/logs/l/records/{i}").status
+                    for i in range(1, 20000, 199)}
+            self.assertLessEqual(seen, {200, 500})
+            self.assertIn(500, seen)
+        self.assertTrue(self.server.running())
+        self.assertEqual(stele("scrub", "--wait", server=self.server).returncode, 1)
+        self.assertEqual(self.quarantined(), 1)
+        self.assertEqual(self.restore().returncode, 0)
+        self.assertEqual(self.server.get("/api/v1/logs/l/records/5").json(), {"i": 5})
+
     def test_a_copy_that_is_damaged_itself_is_refused(self):
         path = self.copy / self.files[0].name
         data = bytearray(path.read_bytes())

@@ -1,6 +1,8 @@
 /* Putting a segment back: from a copy it is whole again, from anything else nothing changes. */
 #include "sealed_log.h"
 
+#include <sys/stat.h>
+
 #include "crypto/init.h"
 #include "storage/file.h"
 #include "storage/mend.h"
@@ -231,12 +233,46 @@ START_TEST(what_half_a_restore_leaves_is_removed_at_start)
 }
 END_TEST
 
+/* The file stays mapped: what lies behind its new end is no answer and no crash. */
+START_TEST(a_segment_cut_off_while_it_is_open_is_an_error_and_comes_back)
+{
+	const char *path;
+	struct scratch s;
+	unsigned damaged;
+	struct copy c;
+	struct stat sb;
+	struct log *log;
+
+	scratch_begin(&s);
+	log = begin(&s, &c, "l");
+	sealed_log_reads(&s, log, 600);
+	path = sealed_log_path(&s, "l", "0-512.1.seg");
+	ck_assert_int_eq(stat(path, &sb), 0);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	for (off_t left = sb.st_size - 1; left >= 0; left -= left > 4096 ? 1777 : left ? left : 1) {
+		ck_assert_int_eq(truncate(path, left), 0);
+		damaged = 0;
+		for (uint64_t i = 1; i < 512; i += 7) {
+			int err = sealed_log_read(&s, log, i);
+			ck_assert_msg(err == 0 || err == STELE_EDAMAGED, "%d", err);
+			damaged += err != 0;
+		}
+	}
+	ck_assert_uint_gt(damaged, 60);
+	ck_assert_int_eq(put_file(&s, log, &first_two_tiles, buf_slice(&c.file)), 0);
+	sealed_log_reads(&s, log, 600);
+	copy_fini(&c);
+	scratch_end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = {
 		a_damaged_segment_is_whole_again_and_stays_so,
 		a_folder_of_segments_that_is_gone_comes_back,
+		a_segment_cut_off_while_it_is_open_is_an_error_and_comes_back,
 		nothing_but_the_very_bytes_is_believed,
 		a_segment_that_was_put_back_before_a_crash_is_released_by_the_next_scrub,
 		what_half_a_restore_leaves_is_removed_at_start,
