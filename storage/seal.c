@@ -455,13 +455,28 @@ store_seal_stop(struct store *st)
 	atomic_store(&st->sealer->stop, true);
 }
 
+/* Whether the log's first `size` entries are in segments. */
+static bool
+is_sealed(struct log *log, uint64_t size)
+{
+	bool yes;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	yes = sealed_end(&log->sealed) >= size;
+	pthread_rwlock_unlock(&log->store->lock);
+	return yes;
+}
+
 int
 store_seal_log(struct store *st, struct log *log, struct buf *why)
 {
 	struct sealer *s = st->sealer;
+	struct head *head = log_head(log);
+	uint64_t size = head->size; /* what comes later is not waited for: it may never stop */
 	int err = 1;
 
-	while (err == 1) {
+	head_unref(head);
+	while (err == 1 && !is_sealed(log, size)) {
 		if (atomic_load(&st->read_only))
 			return STELE_EREADONLY;
 		if (atomic_load(&st->low_space))
@@ -470,7 +485,7 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 		err = seal_one(s, log, true, why);
 		pthread_mutex_unlock(&s->mu);
 	}
-	return judge(st, err);
+	return err == 1 ? 0 : judge(st, err);
 }
 
 /* --- at start ---------------------------------------------------------------------- */

@@ -134,8 +134,8 @@ int store_seal_due(struct store *st);
 void store_seal_stop(struct store *st);
 
 /*
- * Seals everything that is released of a log, now: 0, STELE_EREADONLY, STELE_ENOSPACE,
- * STELE_EDAMAGED, STELE_EIO, STELE_ENOMEM, with why. Blocks: a worker thread.
+ * Seals everything of a log that is released when it is called: 0, STELE_EREADONLY,
+ * STELE_ENOSPACE, STELE_EDAMAGED, STELE_EIO, STELE_ENOMEM, with why. Blocks: a worker thread.
  */
 int store_seal_log(struct store *st, struct log *log, struct buf *why);
 
