@@ -155,7 +155,19 @@ take_job(struct commit *c, struct append_job *job)
 	return 0;
 }
 
-/* Step 2. Growing what readers look at needs the lock; it is rare. */
+/* Whether the log has room for count more; a seal may be shortening its tail right now. */
+static bool
+has_room(struct log *log, uint32_t count)
+{
+	bool room;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	room = tree_has_room(&log->tree, count) && log->tail.n < log->tail.cap;
+	pthread_rwlock_unlock(&log->store->lock);
+	return room;
+}
+
+/* Step 2. Growing what readers look at needs the lock alone; it is rare. */
 static int
 reserve(struct commit *c)
 {
@@ -164,8 +176,7 @@ reserve(struct commit *c)
 	for (size_t i = 0; err == 0 && i < c->n; i++) {
 		struct touched *t = c->touched[i];
 		struct log *log = t->log;
-		bool room = tree_has_room(&log->tree, t->count) && log->tail.n < log->tail.cap;
-		if (room && !t->new_dict && t->first)
+		if (t->first && !t->new_dict && has_room(log, t->count))
 			continue;
 		pthread_rwlock_wrlock(&c->st->lock);
 		err = log_make_room(log, t->count, t->new_dict != NULL);
