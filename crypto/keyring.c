@@ -18,10 +18,10 @@
 #include "proto/le.h"
 
 enum {
-	VERSION = 1,
+	VERSION = 2,
 	HEADER_BYTES = 4 + 8 + 4 + 4,
 	DATA_BYTES = 8 + 8 + 4 + 4 + 32,
-	SEED_BYTES = 8 + 4 + 32 + 1, /* and the name */
+	SEED_BYTES = 8 + 4 + 8 + 1 + 32 + 1, /* and the name */
 };
 
 struct keyring {
@@ -76,13 +76,14 @@ seed_position(const struct keyring *kr, uint64_t log_id, uint32_t epoch)
 }
 
 const struct keyring_seed *
-keyring_find_seed(const struct keyring *kr, uint64_t log_id, uint32_t epoch)
+keyring_find_seeds(const struct keyring *kr, uint64_t log_id, size_t *n)
 {
-	size_t i = seed_position(kr, log_id, epoch);
+	size_t i = seed_position(kr, log_id, 0);
 
-	if (i == kr->n_seeds || kr->seeds[i].log_id != log_id || kr->seeds[i].epoch != epoch)
-		return NULL;
-	return &kr->seeds[i];
+	*n = 0;
+	while (i + *n < kr->n_seeds && kr->seeds[i + *n].log_id == log_id)
+		(*n)++;
+	return kr->seeds + i;
 }
 
 static int
@@ -127,9 +128,19 @@ insert_seed(struct keyring *kr, uint64_t log_id, uint32_t epoch, struct slice na
 	memset(s, 0, sizeof *s);
 	s->log_id = log_id;
 	s->epoch = epoch;
+	s->first_size = 1;
 	memcpy(s->name, name.p, name.n);
 	kr->n_seeds++;
 	return s;
+}
+
+/* Room for one more seed, within the limit. */
+static int
+seed_room(struct keyring *kr)
+{
+	if (kr->n_seeds >= LIMIT_KEYRING_KEYS)
+		return STELE_ELIMIT;
+	return grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds);
 }
 
 /* Room for one more data key, within the limit. */
@@ -153,22 +164,59 @@ new_data(struct keyring *kr, uint64_t log_id, enum keyring_kind kind, uint32_t e
 }
 
 int
-keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint32_t epoch,
-		uint64_t *key_id)
+keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint64_t *key_id)
 {
+	size_t n;
 	int err;
 
 	if (name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES)
 		return STELE_EINVAL;
-	if (keyring_find_seed(kr, log_id, epoch))
+	keyring_find_seeds(kr, log_id, &n);
+	if (n)
 		return STELE_EEXIST;
-	err = kr->n_seeds >= LIMIT_KEYRING_KEYS ? STELE_ELIMIT : data_room(kr);
+	err = data_room(kr);
 	if (err == 0)
-		err = grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds);
+		err = seed_room(kr);
 	if (err != 0)
 		return err;
-	*key_id = new_data(kr, log_id, KEYRING_TAIL, epoch);
-	random_bytes(insert_seed(kr, log_id, epoch, name)->seed, 32);
+	*key_id = new_data(kr, log_id, KEYRING_TAIL, 0);
+	random_bytes(insert_seed(kr, log_id, 0, name)->seed, 32);
+	return 0;
+}
+
+/* What is left of a seed whose epoch is over. */
+static void
+end_seed(struct keyring_seed *s)
+{
+	uint8_t secret[crypto_sign_SECRETKEYBYTES];
+
+	crypto_sign_seed_keypair(s->public_key, secret, s->seed);
+	sodium_memzero(secret, sizeof secret);
+	sodium_memzero(s->seed, sizeof s->seed);
+	s->ended = true;
+}
+
+int
+keyring_next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
+{
+	struct keyring_seed *last, *next;
+	size_t n, i;
+	int err;
+
+	keyring_find_seeds(kr, log_id, &n);
+	if (n == 0)
+		return STELE_ENOTFOUND;
+	err = seed_room(kr);
+	if (err != 0)
+		return err;
+	i = seed_position(kr, log_id, 0) + n - 1;
+	if (first_size <= kr->seeds[i].first_size)
+		return STELE_EINVAL;
+	next = insert_seed(kr, log_id, kr->seeds[i].epoch + 1, slice_str(kr->seeds[i].name));
+	next->first_size = first_size;
+	random_bytes(next->seed, sizeof next->seed);
+	last = &kr->seeds[i];
+	end_seed(last);
 	return 0;
 }
 
@@ -234,8 +282,10 @@ put_seed(uint8_t *p, const struct keyring_seed *s)
 
 	le_put64(p, s->log_id);
 	le_put32(p + 8, s->epoch);
-	memcpy(p + 12, s->seed, sizeof s->seed);
-	p[44] = (uint8_t)n;
+	le_put64(p + 12, s->first_size);
+	p[20] = s->ended;
+	memcpy(p + 21, s->ended ? s->public_key : s->seed, 32);
+	p[53] = (uint8_t)n;
 	memcpy(p + SEED_BYTES, s->name, n);
 	return SEED_BYTES + n;
 }
@@ -290,21 +340,39 @@ take_data(struct keyring *kr, struct bytes *b)
 	return r;
 }
 
-/* One seed; log ids and epochs must ascend. */
+/* Whether a seed of this log and epoch may come next: epochs count from 0, first sizes ascend. */
+static bool
+seed_follows(const struct keyring *kr, uint64_t log_id, uint32_t epoch, uint64_t first_size)
+{
+	const struct keyring_seed *last = kr->n_seeds ? &kr->seeds[kr->n_seeds - 1] : NULL;
+
+	if (!last || last->log_id < log_id)
+		return (!last || !last->ended) && epoch == 0 && first_size == 1;
+	return last->log_id == log_id && last->ended && epoch == last->epoch + 1 &&
+	       first_size > last->first_size;
+}
+
+/* One seed, behind those it must follow. */
 static int
 take_seed(struct keyring *kr, struct bytes *b)
 {
 	uint64_t log_id = bytes_u64(b);
 	uint32_t epoch = bytes_u32(b);
-	struct slice seed = bytes_take(b, 32);
+	uint64_t first_size = bytes_u64(b);
+	uint8_t ended = bytes_u8(b);
+	struct slice key = bytes_take(b, 32);
 	struct slice name = bytes_take(b, bytes_u8(b));
+	struct keyring_seed *s;
 
-	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES ||
-	    memchr(name.p, 0, name.n) || seed_position(kr, log_id, epoch) != kr->n_seeds)
+	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES || ended > 1 ||
+	    memchr(name.p, 0, name.n) || !seed_follows(kr, log_id, epoch, first_size))
 		return STELE_EDAMAGED;
 	if (grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds) != 0)
 		return STELE_ENOMEM;
-	memcpy(insert_seed(kr, log_id, epoch, name)->seed, seed.p, seed.n);
+	s = insert_seed(kr, log_id, epoch, name);
+	s->first_size = first_size;
+	s->ended = ended;
+	memcpy(ended ? s->public_key : s->seed, key.p, key.n);
 	return 0;
 }
 
@@ -328,7 +396,7 @@ decode(struct keyring *kr, struct slice body)
 		r = take_data(kr, &b);
 	for (uint32_t i = 0; i < n_seeds && r == 0; i++)
 		r = take_seed(kr, &b);
-	if (r == 0 && bytes_end(&b) != 0)
+	if (r == 0 && (bytes_end(&b) != 0 || (kr->n_seeds && kr->seeds[kr->n_seeds - 1].ended)))
 		r = STELE_EDAMAGED;
 	return r;
 }

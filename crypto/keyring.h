@@ -3,10 +3,11 @@
  * (crypto/keyfile.h), held in memory whole. A key is committed before anything
  * is written under it; destroying one is what makes a purge real.
  *
- * Body, little-endian: u32 version (1), u64 next key id, u32 data keys, u32 seeds;
+ * Body, little-endian: u32 version (2), u64 next key id, u32 data keys, u32 seeds;
  * a data key is u64 key id, u64 log id, u32 kind, u32 epoch, key[32], in order of
- * key id; a seed is u64 log id, u32 epoch, seed[32], u8 length, log name, in
- * order of log id and epoch.
+ * key id; a seed is u64 log id, u32 epoch, u64 first size, u8 ended (0 or 1),
+ * seed[32] or, of an ended one, public key[32], u8 length, log name, in order of
+ * log id and epoch. A log's epochs count from 0 and all but its last have ended.
  */
 #ifndef STELE_CRYPTO_KEYRING_H
 #define STELE_CRYPTO_KEYRING_H
@@ -34,11 +35,17 @@ struct keyring_data {
 	uint8_t key[32];
 };
 
-/* From which a log's signing key of one epoch is made (crypto/sign.h). */
+/*
+ * From which a log's signing key of one epoch is made (crypto/sign.h); of an epoch that
+ * has ended, what is left: the public key, to verify what was signed in it.
+ */
 struct keyring_seed {
 	uint64_t log_id;
 	uint32_t epoch;
-	uint8_t seed[32];
+	uint64_t first_size; /* of the tree from which on it speaks for the log */
+	bool ended;
+	uint8_t seed[32];                    /* zeros when ended */
+	uint8_t public_key[32];              /* zeros when not */
 	char name[LIMIT_LOG_NAME_BYTES + 1]; /* of the log, NUL-terminated */
 };
 
@@ -57,13 +64,21 @@ int keyring_open(struct keyring **out, const char *path, struct keyfile_seal *se
 void keyring_free(struct keyring *kr);
 
 /*
- * Makes a data key of kind KEYRING_TAIL and a signing seed for this log and
- * epoch, in memory only: commit before use. *key_id is the data key's.
- * STELE_EEXIST when the log has this epoch; STELE_EINVAL for an empty name or
+ * Makes a data key of kind KEYRING_TAIL and the signing seed of epoch 0, which speaks
+ * from size 1 on, in memory only: commit before use. *key_id is the data key's.
+ * STELE_EEXIST when there are seeds of the log; STELE_EINVAL for an empty name or
  * one above LIMIT_LOG_NAME_BYTES; STELE_ELIMIT; STELE_ENOMEM.
  */
-int keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint32_t epoch,
-		    uint64_t *key_id);
+int keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint64_t *key_id);
+
+/*
+ * Ends the log's epoch and makes the seed of the next, which speaks from a tree of
+ * first_size entries on, in memory only: commit before use. Of the ended one only the
+ * public key is left; the data key stays. STELE_ENOTFOUND when the log has none;
+ * STELE_EINVAL when first_size is not above that of the epoch before; STELE_ELIMIT;
+ * STELE_ENOMEM.
+ */
+int keyring_next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size);
 
 /*
  * Makes a data key of kind KEYRING_SEGMENT for a log, in memory only: commit before
@@ -81,11 +96,12 @@ void keyring_drop_log(struct keyring *kr, uint64_t log_id);
 /* Makes the file what memory is, durably and atomically. Errors as keyfile_write. */
 int keyring_commit(struct keyring *kr);
 
-/* The data key of this id, or the seed of this log and epoch; NULL when there is none.
- * Valid until the keyring changes. O(log n). */
+/*
+ * The data key of this id, NULL when there is none; the seeds of a log, *n of them, in order
+ * of epoch: the last is the one that signs. Valid until the keyring changes. O(log n).
+ */
 const struct keyring_data *keyring_find_data(const struct keyring *kr, uint64_t key_id);
-const struct keyring_seed *keyring_find_seed(const struct keyring *kr, uint64_t log_id,
-					     uint32_t epoch);
+const struct keyring_seed *keyring_find_seeds(const struct keyring *kr, uint64_t log_id, size_t *n);
 
 /* All of them in the order of the file: *n, and the first. Valid until the keyring changes. */
 const struct keyring_data *keyring_each_data(const struct keyring *kr, size_t *n);

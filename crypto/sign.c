@@ -224,10 +224,10 @@ sign_verify_cosignature(const struct note_vkey *witness, const struct note *note
 }
 
 int
-sign_key_statement(struct buf *out, const struct signer *identity, const struct signer *log,
+sign_key_statement(struct buf *out, const struct signer *identity, const struct note_vkey *log,
 		   uint64_t epoch, uint64_t first_size)
 {
-	const struct keystatement k = {log->vkey, epoch, first_size};
+	const struct keystatement k = {*log, epoch, first_size};
 	struct buf text;
 	int r;
 

@@ -77,11 +77,11 @@ int sign_verify_cosignature(const struct note_vkey *witness, const struct note *
 			    uint64_t *time_s);
 
 /*
- * Appends a key statement signed by the server identity: log's key speaks for
+ * Appends a key statement signed by the server identity: this key speaks for
  * its log from the tree of first_size entries on. STELE_EINVAL when a number
  * is out of range, and then nothing is appended.
  */
-int sign_key_statement(struct buf *out, const struct signer *identity, const struct signer *log,
+int sign_key_statement(struct buf *out, const struct signer *identity, const struct note_vkey *log,
 		       uint64_t epoch, uint64_t first_size);
 
 /*

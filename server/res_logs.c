@@ -69,6 +69,27 @@ put_storage(struct buf *b, struct log *log)
 		   (unsigned long long)s.quarantined);
 }
 
+/* The current key statement, and those of the epochs before it. */
+static void
+put_keys(struct buf *b, const struct log *log)
+{
+	struct buf note;
+
+	buf_init(&note);
+	b->err = b->err ? b->err : log_put_key_statement(log, log_epoch(log), &note);
+	buf_put_str(b, ",\"key_statement\":");
+	buf_put_json_str(b, buf_slice(&note));
+	buf_put_str(b, ",\"earlier_key_statements\":[");
+	for (uint32_t epoch = 0; epoch < log_epoch(log); epoch++) {
+		buf_reset(&note);
+		b->err = b->err ? b->err : log_put_key_statement(log, epoch, &note);
+		buf_put_str(b, epoch ? "," : "");
+		buf_put_json_str(b, buf_slice(&note));
+	}
+	buf_put_u8(b, ']');
+	buf_fini(&note);
+}
+
 static void
 put_description(struct request *r, struct buf *b, struct log *log)
 {
@@ -81,8 +102,7 @@ put_description(struct request *r, struct buf *b, struct log *log)
 	buf_put_json_str(b, slice_str(log_vkey(log)));
 	put_storage(b, log);
 	put_server(r, b);
-	buf_put_str(b, ",\"key_statement\":");
-	buf_put_json_str(b, slice_str(log_key_statement(log)));
+	put_keys(b, log);
 	buf_put_str(b, ",\"checkpoint\":");
 	buf_put_json_str(b, slice_of(head->note, head->note_len));
 	if (r->server->demo)

@@ -34,7 +34,7 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 {
 	struct log *log = log_new(st, s->log_id, s->name);
 	struct slice payload;
-	int err = log ? log_take_keys(log, s->epoch, s->data_key_id, t->sha) : STELE_ENOMEM;
+	int err = log ? log_take_keys(log, s->data_key_id, t->sha) : STELE_ENOMEM;
 
 	if (err == STELE_EKEY)
 		buf_printf(why, "log %s: its keys are not in keys/keyring: restore that file. ",
@@ -42,7 +42,7 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 	if (err == 0)
 		err = founding_payload(log, s, t, &payload);
 	if (err == 0)
-		err = policy_from_entry0(log, payload, why);
+		err = policy_from_entry0(log, payload, t->sha, why);
 	if (err != 0) {
 		log_free(log);
 		return err;
@@ -161,6 +161,13 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 
 	if (!log)
 		err = s->first == 0 ? found_log(st, s, t, &log, why) : STELE_EDAMAGED;
+	if (err == 0 && s->epoch > log->epoch) {
+		buf_printf(why,
+			   "log %s: keys/keyring is older than the log's key of epoch %u: restore "
+			   "the newest one. ",
+			   log->name, s->epoch);
+		err = STELE_EKEY;
+	}
 	if (err == 0)
 		err = overlap(log, s, &skip, &all);
 	if (err == 0 && all)

@@ -75,8 +75,7 @@ copy_segment(struct backup_files *f, struct log *log, const char *dir,
 {
 	char id[SEGMENT_NAME_BYTES], from[4096 + 128], to[512];
 	struct segment_facts facts;
-	int err = manifest_read(&facts, NULL, dir, name, slice_str(log->origin), log->id,
-				signer_vkey(log->signer), 1, &f->why);
+	int err = segcache_manifest(log, name, &facts, &f->why);
 
 	segment_name_format(id, name);
 	if (err == 0) {

@@ -13,50 +13,41 @@
 #include "storage/internal.h"
 #include "storage/read.h"
 
-enum { FIRST_EPOCH = 0 };
-
-static char *
-copy_string(const char *s)
-{
-	size_t n = strlen(s) + 1;
-	char *p = malloc(n);
-
-	if (p)
-		memcpy(p, s, n);
-	return p;
-}
-
 int
-policy_from_entry0(struct log *log, struct slice payload, struct buf *why)
+policy_from_entry0(struct log *log, struct slice payload, struct sha256 *h, struct buf *why)
 {
 	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
 	const char *statement = json_string_value(json_object_get(root, "key_statement"));
 	char *policy = json_dumps(json_object_get(root, "policy"), JSON_COMPACT);
 	int err = STELE_EDAMAGED;
 
-	if (statement && policy && policy_read(&log->policy, slice_str(policy), why) == 0) {
-		log->key_statement = copy_string(statement);
-		err = log->key_statement ? 0 : STELE_ENOMEM;
-	}
+	if (statement && policy && policy_read(&log->policy, slice_str(policy), why) == 0)
+		err = log_statement_holds(log, 0, slice_str(statement), h) ? 0 : STELE_EKEY;
+	if (err == STELE_EKEY)
+		buf_printf(why,
+			   "log %s: the key statement in its record 0 is not by this server's "
+			   "identity for the log's key in keys/keyring. ",
+			   log->name);
 	free(policy);
 	json_decref(root);
 	return err;
 }
 
 static int
-founding_text(struct log *log, struct buf *out, struct buf *statement)
+founding_text(struct log *log, struct buf *out)
 {
-	int err = sign_key_statement(statement, log->store->identity, log->signer, FIRST_EPOCH, 1);
+	struct buf statement;
+	int err;
 
-	if (err != 0)
-		return err;
+	buf_init(&statement);
+	err = log_put_key_statement(log, 0, &statement);
 	buf_put_str(out, "{\"policy\":");
 	policy_write(out, &log->policy);
 	buf_put_str(out, ",\"key_statement\":");
-	buf_put_json_str(out, buf_slice(statement));
+	buf_put_json_str(out, buf_slice(&statement));
 	buf_put_u8(out, '}');
-	buf_put_u8(statement, 0);
-	return out->err | statement->err ? STELE_ENOMEM : 0;
+	buf_fini(&statement);
+	return err ? err : out->err;
 }
 
 /* Keys for the next log id, on disk before anything is written under them. */
@@ -69,7 +60,7 @@ make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
 	*id = st->next_log_id;
 	pthread_rwlock_unlock(&st->lock);
 	keyring_drop_log(st->keyring, *id);
-	err = keyring_add_log(st->keyring, *id, name, FIRST_EPOCH, key_id);
+	err = keyring_add_log(st->keyring, *id, name, key_id);
 	if (err == 0)
 		err = keyring_commit(st->keyring);
 	if (err != 0)
@@ -111,7 +102,7 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 {
 	struct toolbox *tools;
 	uint64_t id, key_id;
-	struct buf text, statement;
+	struct buf text;
 	struct log *log = NULL;
 	int err;
 
@@ -128,22 +119,19 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 		return STELE_ENOMEM;
 	append_job_init(job);
 	buf_init(&text);
-	buf_init(&statement);
 	err = make_keys(st, name, &id, &key_id);
 	if (err == 0)
 		log = log_new(st, id, name);
 	if (err == 0 && !log)
 		err = STELE_ENOMEM;
 	if (err == 0)
-		err = log_take_keys(log, FIRST_EPOCH, key_id, tools->sha);
+		err = log_take_keys(log, key_id, tools->sha);
 	if (err == 0) {
 		log->policy = *policy;
-		err = founding_text(log, &text, &statement);
+		err = founding_text(log, &text);
 	}
-	if (err == 0) {
-		log->key_statement = copy_string((const char *)statement.p);
-		err = log->key_statement ? fill_job(log, by, buf_slice(&text), job) : STELE_ENOMEM;
-	}
+	if (err == 0)
+		err = fill_job(log, by, buf_slice(&text), job);
 	if (err == 0)
 		err = append_prepare(job, tools);
 	if (err == 0) {
@@ -153,7 +141,6 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 		log_free(log);
 	}
 	buf_fini(&text);
-	buf_fini(&statement);
 	toolbox_free(tools);
 	return err;
 }

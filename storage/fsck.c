@@ -158,23 +158,6 @@ check_section(struct fsck *f, struct log *log, const struct frame_section *s, ui
 	}
 }
 
-/* The log's key statement, under the identity. */
-static void
-check_statement(struct fsck *f, struct log *log)
-{
-	struct keystatement k;
-	int err = sign_verify_key_statement(f->t->sha, signer_vkey(f->st->identity),
-					    slice_str(log->key_statement), &k);
-
-	const struct note_vkey *own = signer_vkey(log->signer);
-
-	if (err != 0 || !slice_eq(k.key.name, own->name) ||
-	    memcmp(k.key.public_key, own->public_key, sizeof own->public_key) != 0)
-		fsck_find(f,
-			  "its key statement is not by this server's identity for this log's key",
-			  "log %s, record 0", log->name);
-}
-
 static void
 report_gap(struct fsck *f, const struct log *log, const struct frame_section *s)
 {
@@ -224,7 +207,6 @@ take_section(struct fsck *f, const struct frame_section *s, struct wal_pos at)
 	memcpy(before.origin, log->origin, sizeof before.origin);
 	memcpy(before.data_key, log->data_key, sizeof before.data_key);
 	check_section(f, &before, s, 0);
-	check_statement(f, log);
 }
 
 static void

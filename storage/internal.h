@@ -65,8 +65,10 @@ struct log {
 	char origin[LIMIT_ORIGIN_BYTES + 1];
 	struct policy policy;
 	int64_t created_ns;
-	uint32_t epoch;
-	char *vkey, *key_statement;
+	uint32_t epoch;          /* of the signer: epochs count from 0 */
+	struct note_vkey *vkeys; /* epoch + 1 of them; names point to origin */
+	uint64_t *first_sizes;   /* of the trees from which on each speaks */
+	char *vkey;              /* the last one as text */
 	uint64_t data_key_id;
 	uint8_t data_key[32];
 	uint8_t digest_key[32]; /* derived: for idempotency keys */
@@ -182,8 +184,23 @@ int store_open_bare(struct store **out, const struct store_options *opts, struct
 /* log.c */
 struct log *log_new(struct store *st, uint64_t id, struct slice name);
 void log_free(struct log *log);
-/* Takes data key, signing key, vkey and statement from keyring and identity. STELE_EKEY. */
-int log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha256 *h);
+
+/* logkeys.c */
+/*
+ * Takes data key, signing key and the verifier keys of all epochs from the keyring, in the
+ * place of those the log has. STELE_EKEY when one is missing.
+ */
+int log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h);
+void log_drop_keys(struct log *log);
+/*
+ * The keys under which something the log's key signed about its first `size` entries may
+ * be: that of the epoch they belong to, and later ones. *n of them, at least one.
+ */
+const struct note_vkey *log_vkeys_for(const struct log *log, uint64_t size, size_t *n);
+/* Whether the statement is by this server's identity for the log's key of that epoch. */
+bool log_statement_holds(const struct log *log, uint32_t epoch, struct slice statement,
+			 struct sha256 *h);
+
 /* Room for a log of this id; the lock is held for writing. STELE_ENOMEM, STELE_ELIMIT. */
 int log_reserve(struct store *st, uint64_t id);
 /* Makes the log findable; room was reserved, the lock is held for writing. */
@@ -282,7 +299,10 @@ bool commit_fits(const struct store *st, uint64_t records, uint64_t bytes);
 /* recover.c: brings a freshly opened store to the WAL's end. */
 int store_recover(struct store *st, bool rebuild, struct buf *why);
 
-/* found.c: policy and key statement out of entry 0's payload, into the log. */
-int policy_from_entry0(struct log *log, struct slice payload, struct buf *why);
+/*
+ * found.c: the policy out of entry 0's payload, into the log, whose keys must be those of the
+ * key statement there: STELE_EDAMAGED, STELE_EKEY, with why.
+ */
+int policy_from_entry0(struct log *log, struct slice payload, struct sha256 *h, struct buf *why);
 
 #endif

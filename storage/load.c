@@ -18,24 +18,11 @@ struct loading {
 	struct buf *why;
 };
 
-static char *
-copy_string(struct slice s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (p) {
-		memcpy(p, s.p, s.n);
-		p[s.n] = '\0';
-	}
-	return p;
-}
-
 static int
 load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t data_key_id,
 		uint32_t epoch)
 {
 	struct slice policy = bytes_take(b, bytes_u32(b));
-	struct slice statement = bytes_take(b, bytes_u32(b));
 	size_t partial = log->frontier.size % TREE_TILE;
 	int err;
 
@@ -50,12 +37,10 @@ load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t da
 	bytes_copy(b, log->tree.partial.hash, partial * 32);
 	log->tree.partial.n = partial;
 	log->tree.size = log->frontier.size;
-	log->key_statement = copy_string(statement);
 	if (bytes_end(b) != 0 || policy_read(&log->policy, policy, l->why) != 0)
 		return STELE_EDAMAGED;
-	if (!log->key_statement)
-		return STELE_ENOMEM;
-	return log_take_keys(log, epoch, data_key_id, l->t->sha);
+	err = log_take_keys(log, data_key_id, l->t->sha);
+	return err == 0 && epoch > log->epoch ? STELE_EKEY : err;
 }
 
 static int

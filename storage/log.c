@@ -96,18 +96,6 @@ log_created_ns(const struct log *log)
 	return log->created_ns;
 }
 
-const char *
-log_vkey(const struct log *log)
-{
-	return log->vkey;
-}
-
-const char *
-log_key_statement(const struct log *log)
-{
-	return log->key_statement;
-}
-
 void
 log_storage_get(struct log *log, struct log_storage *out)
 {
@@ -177,36 +165,10 @@ log_free(struct log *log)
 	tail_fini(&log->tail);
 	sealed_fini(&log->sealed);
 	buf_fini(&log->gone);
-	free(log->vkey);
-	free(log->key_statement);
-	signer_free(log->signer);
+	log_drop_keys(log);
 	explicit_bzero(log->data_key, sizeof log->data_key);
 	explicit_bzero(log->digest_key, sizeof log->digest_key);
 	free(log);
-}
-
-int
-log_take_keys(struct log *log, uint32_t epoch, uint64_t data_key_id, struct sha256 *h)
-{
-	const struct keyring_data *data = keyring_find_data(log->store->keyring, data_key_id);
-	const struct keyring_seed *seed = keyring_find_seed(log->store->keyring, log->id, epoch);
-	struct buf vkey;
-	int err;
-
-	if (!data || !seed || data->log_id != log->id)
-		return STELE_EKEY;
-	log->epoch = epoch;
-	log->data_key_id = data_key_id;
-	memcpy(log->data_key, data->key, 32);
-	kdigest_subkey(log->digest_key, data->key, 1, "stelekey");
-	err = signer_new(&log->signer, h, slice_str(log->origin), seed->seed);
-	if (err != 0)
-		return err;
-	buf_init(&vkey);
-	err = note_put_vkey(&vkey, signer_vkey(log->signer));
-	buf_put_u8(&vkey, 0);
-	log->vkey = (char *)vkey.p;
-	return err ? err : vkey.err;
 }
 
 int

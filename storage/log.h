@@ -41,9 +41,15 @@ uint64_t log_id(const struct log *log);
 const char *log_name(const struct log *log);   /* NUL-terminated */
 const char *log_origin(const struct log *log); /* "SERVER/LOG" */
 const struct policy *log_policy(const struct log *log);
-int64_t log_created_ns(const struct log *log);        /* time of entry 0 */
-const char *log_vkey(const struct log *log);          /* the current epoch's verifier key */
-const char *log_key_statement(const struct log *log); /* signed note by the server identity */
+int64_t log_created_ns(const struct log *log); /* time of entry 0 */
+const char *log_vkey(const struct log *log);   /* the current epoch's verifier key */
+uint32_t log_epoch(const struct log *log);     /* its number: they count from 0 */
+
+/*
+ * Appends the key statement of an epoch, a note signed by the server's identity.
+ * STELE_ENOTFOUND when there was none of that number; STELE_ENOMEM.
+ */
+int log_put_key_statement(const struct log *log, uint32_t epoch, struct buf *out);
 
 /* How a log lies on disk, now. */
 struct log_storage {

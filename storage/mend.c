@@ -57,8 +57,13 @@ check_manifest(struct log *log, const struct sealed *want, struct slice bytes, s
 {
 	const char *wrong = "is not signed with the log's key";
 	struct segment_facts f;
+	const struct note_vkey *keys;
 	struct note note;
-	int err = sign_verify_note(signer_vkey(log->signer), 1, bytes, &note, NULL);
+	size_t n;
+	int err;
+
+	keys = log_vkeys_for(log, want->first + want->count, &n);
+	err = sign_verify_note(keys, n, bytes, &note, NULL);
 
 	if (err == 0) {
 		wrong = "is no segment manifest";
@@ -118,7 +123,6 @@ check_file(struct log *log, const struct sealed *want, struct slice bytes, struc
 {
 	const struct segment_name name = {want->first, want->count, want->generation};
 	struct segment_facts facts;
-	char dir[4096];
 	uint8_t hash[32];
 	int err;
 
@@ -127,10 +131,7 @@ check_file(struct log *log, const struct sealed *want, struct slice bytes, struc
 		buf_printf(why, "the file's length or SHA-256 is not what the store knows of it");
 		return STELE_EVERIFY;
 	}
-	err = segcache_dir(dir, sizeof dir, log);
-	if (err == 0)
-		err = manifest_read(&facts, NULL, dir, &name, slice_str(log->origin), log->id,
-				    signer_vkey(log->signer), 1, why);
+	err = segcache_manifest(log, &name, &facts, why);
 	if (err == STELE_ENOTFOUND || err == STELE_EDAMAGED || err == STELE_EVERSION) {
 		buf_put_str(why, ": put its manifest back first");
 		err = STELE_EVERIFY;

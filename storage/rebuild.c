@@ -37,8 +37,7 @@ consider(void *ctx, enum segment_file kind, const struct segment_name *name, con
 	    (name->count == r->best.count && name->generation <= r->best.generation))
 		return 0;
 	buf_init(&why);
-	err = manifest_read(&facts, NULL, r->dir, name, slice_str(r->log->origin), r->log->id,
-			    signer_vkey(r->log->signer), 1, &why);
+	err = segcache_manifest(r->log, name, &facts, &why);
 	if (err == 0)
 		r->best = facts;
 	else if (err != STELE_EIO && err != STELE_ENOMEM)
@@ -85,7 +84,7 @@ found(struct rebuild *r, struct segment *s)
 	arena_init(&a);
 	err = segment_read(s, 0, r->t, &a, &record);
 	if (err == 0)
-		err = policy_from_entry0(r->log, record.payload, r->why);
+		err = policy_from_entry0(r->log, record.payload, r->t->sha, r->why);
 	if (err == 0)
 		err = log_reserve(r->st, r->log->id);
 	arena_fini(&a);
@@ -134,7 +133,7 @@ static int
 take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_id, struct log **out)
 {
 	struct log *log = log_new(r->st, seed->log_id, slice_str(seed->name));
-	int err = log ? log_take_keys(log, seed->epoch, data_key_id, r->t->sha) : STELE_ENOMEM;
+	int err = log ? log_take_keys(log, data_key_id, r->t->sha) : STELE_ENOMEM;
 
 	r->log = log;
 	if (err == 0)
@@ -164,7 +163,7 @@ take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_i
 	return err == STELE_ENOTFOUND ? 0 : err; /* no folder: nothing was sealed yet */
 }
 
-/* The tail's data key of a seed's log and epoch; 0 when there is none. */
+/* The data key of a log's tail; 0 when there is none. */
 static uint64_t
 tail_key(const struct store *st, const struct keyring_seed *seed)
 {
@@ -173,8 +172,7 @@ tail_key(const struct store *st, const struct keyring_seed *seed)
 
 	data = keyring_each_data(st->keyring, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (data[i].kind == KEYRING_TAIL && data[i].log_id == seed->log_id &&
-		    data[i].epoch == seed->epoch)
+		if (data[i].kind == KEYRING_TAIL && data[i].log_id == seed->log_id)
 			return data[i].key_id;
 	}
 	return 0;
@@ -189,8 +187,13 @@ rebuild_log(struct store *st, const struct keyring_seed *seed, struct toolbox *t
 	int err = 0;
 
 	*log = NULL;
-	if (!key)
-		return 0; /* an earlier epoch's */
+	if (seed->ended)
+		return 0; /* the log is taken with its last one */
+	if (!key) {
+		buf_printf(why, "log %s: its data key is not in keys/keyring: restore that file. ",
+			   seed->name);
+		return STELE_EKEY;
+	}
 	merkle_batch_init(&r.batch);
 	r.leaves = malloc(LEAVES_AT_ONCE * sizeof *r.leaves);
 	err = r.leaves ? take_log(&r, seed, key, log) : STELE_ENOMEM;

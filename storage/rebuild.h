@@ -17,9 +17,9 @@
 int rebuild_sealed(struct store *st, struct toolbox *t, struct buf *why);
 
 /*
- * One log of it: the one that a signing seed of the keyring names. *log is NULL when
- * nothing of it is sealed, and with an error when nothing of it could be taken. Errors as
- * above; segments before the failing one stay taken.
+ * One log of it: the one that a signing seed of the keyring names, unless its epoch has ended. *log
+ * is NULL when nothing of it is sealed, and with an error when nothing of it could be taken. Errors
+ * as above; segments before the failing one stay taken.
  */
 int rebuild_log(struct store *st, const struct keyring_seed *seed, struct toolbox *t,
 		struct log **log, struct buf *why);

@@ -104,7 +104,6 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	buf_put(v, log->last_leaf, 32);
 	put_sized(v, slice_str(log->name));
 	put_sized(v, buf_slice(&policy));
-	put_sized(v, slice_str(log->key_statement));
 	for (unsigned k = 0; k < 64; k++) {
 		if (log->frontier.size >> k & 1)
 			buf_put(v, log->frontier.node[k], 32);

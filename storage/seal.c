@@ -139,7 +139,6 @@ hash_before(struct node_source *nodes, uint64_t first, uint8_t out[32], struct b
 	struct segment_facts facts;
 	struct segment_name name;
 	struct location l;
-	char dir[4096];
 	int err;
 
 	sha256_hash(nodes->tools->sha, out, slice_of(NULL, 0)); /* root of the empty tree */
@@ -147,11 +146,10 @@ hash_before(struct node_source *nodes, uint64_t first, uint8_t out[32], struct b
 	if (err != STELE_EDAMAGED)
 		return err;
 	locate(log, first - 1, &l);
-	if (!l.sealed || segcache_dir(dir, sizeof dir, log) != 0)
+	if (!l.sealed)
 		return err;
 	name = (struct segment_name){l.segment.first, l.segment.count, l.segment.generation};
-	err = manifest_read(&facts, NULL, dir, &name, slice_str(log->origin), log->id,
-			    signer_vkey(log->signer), 1, why);
+	err = segcache_manifest(log, &name, &facts, why);
 	if (err == 0)
 		memcpy(out, facts.last, 32);
 	return err;

@@ -111,6 +111,21 @@ copy_key(struct log *log, uint64_t key_id, uint8_t out[32])
 }
 
 int
+segcache_manifest(const struct log *log, const struct segment_name *name,
+		  struct segment_facts *facts, struct buf *why)
+{
+	const struct note_vkey *keys;
+	char dir[4096];
+	size_t n;
+	int err = segcache_dir(dir, sizeof dir, log);
+
+	keys = log_vkeys_for(log, name->first + name->count, &n);
+	return err == 0 ? manifest_read(facts, NULL, dir, name, slice_str(log->origin), log->id,
+					keys, n, why)
+			: err;
+}
+
+int
 segcache_open(struct log *log, const struct sealed *s, struct toolbox *t, struct segment **out,
 	      struct buf *why)
 {
@@ -121,8 +136,7 @@ segcache_open(struct log *log, const struct sealed *s, struct toolbox *t, struct
 	int err = segcache_dir(dir, sizeof dir, log);
 
 	if (err == 0)
-		err = manifest_read(&facts, NULL, dir, &name, slice_str(log->origin), log->id,
-				    signer_vkey(log->signer), 1, why);
+		err = segcache_manifest(log, &name, &facts, why);
 	if (err == 0 &&
 	    (memcmp(facts.file_hash, s->file_hash, 32) != 0 || facts.file_bytes != s->file_bytes ||
 	     facts.data_key_id != s->data_key_id)) {

@@ -137,7 +137,7 @@ setup(void)
 	make_checkpoint(&f.old, ORIGIN, OLD, f.key);
 	ck_assert_int_eq(note_put_vkey(&f.vkey, signer_vkey(f.key)), 0);
 	ck_assert_int_eq(note_put_vkey(&f.identity_vkey, signer_vkey(f.identity)), 0);
-	ck_assert_int_eq(sign_key_statement(&f.statement, f.identity, f.key, 1, 1), 0);
+	ck_assert_int_eq(sign_key_statement(&f.statement, f.identity, signer_vkey(f.key), 1, 1), 0);
 	ck_assert_int_eq(receipt_trust_init(&f.trust, f.h, buf_slice(&f.vkey)), 0);
 	make_receipt();
 }

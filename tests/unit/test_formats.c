@@ -115,7 +115,7 @@ make_policy(void)
 
 	buf_init(&why);
 	ck_assert_int_eq(policy_read(&p, slice_str("{\"retain\":{\"default\":\"7y\"}}"), &why), 0);
-	ck_assert_int_eq(sign_key_statement(&statement, identity, key, 0, 1), 0);
+	ck_assert_int_eq(sign_key_statement(&statement, identity, signer_vkey(key), 0, 1), 0);
 	buf_put_str(&policy_payload, "{\"policy\":");
 	policy_write(&policy_payload, &p);
 	buf_put_str(&policy_payload, ",\"key_statement\":");

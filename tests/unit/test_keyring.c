@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "crypto/init.h"
+#include "crypto/sign.h"
 #include "proto/err.h"
 #include "tests/unit/folder.h"
 
@@ -37,12 +38,23 @@ open_ring(struct keyfile_seal *seal, bool create)
 }
 
 static uint64_t
-add(struct keyring *kr, uint64_t log_id, const char *name, uint32_t epoch)
+add(struct keyring *kr, uint64_t log_id, const char *name)
 {
 	uint64_t key_id = 0;
 
-	ck_assert_int_eq(keyring_add_log(kr, log_id, slice_str(name), epoch, &key_id), 0);
+	ck_assert_int_eq(keyring_add_log(kr, log_id, slice_str(name), &key_id), 0);
 	return key_id;
+}
+
+/* The log's seed of that epoch, or NULL. */
+static const struct keyring_seed *
+seed_of(const struct keyring *kr, uint64_t log_id, size_t epoch)
+{
+	const struct keyring_seed *s;
+	size_t n;
+
+	s = keyring_find_seeds(kr, log_id, &n);
+	return epoch < n ? &s[epoch] : NULL;
 }
 
 START_TEST(committed_keys_are_there_after_a_restart_and_others_are_not)
@@ -50,12 +62,12 @@ START_TEST(committed_keys_are_there_after_a_restart_and_others_are_not)
 	struct keyring *kr = open_ring(sealed, true);
 	struct keyring_data data;
 	struct keyring_seed seed;
-	uint64_t id = add(kr, 7, "payments", 0), lost;
+	uint64_t id = add(kr, 7, "payments"), lost;
 
 	data = *keyring_find_data(kr, id);
-	seed = *keyring_find_seed(kr, 7, 0);
+	seed = *seed_of(kr, 7, 0);
 	ck_assert_int_eq(keyring_commit(kr), 0);
-	lost = add(kr, 8, "k8s-prod", 0);
+	lost = add(kr, 8, "k8s-prod");
 	keyring_free(kr);
 
 	kr = open_ring(sealed, false);
@@ -63,10 +75,10 @@ START_TEST(committed_keys_are_there_after_a_restart_and_others_are_not)
 	ck_assert_mem_eq(keyring_find_data(kr, id)->key, data.key, 32);
 	ck_assert_uint_eq(keyring_find_data(kr, id)->log_id, 7);
 	ck_assert_int_eq(keyring_find_data(kr, id)->kind, KEYRING_TAIL);
-	ck_assert_mem_eq(keyring_find_seed(kr, 7, 0)->seed, seed.seed, 32);
-	ck_assert_str_eq(keyring_find_seed(kr, 7, 0)->name, "payments");
+	ck_assert_mem_eq(seed_of(kr, 7, 0)->seed, seed.seed, 32);
+	ck_assert_str_eq(seed_of(kr, 7, 0)->name, "payments");
 	ck_assert_ptr_null(keyring_find_data(kr, lost));
-	ck_assert_ptr_null(keyring_find_seed(kr, 8, 0));
+	ck_assert_ptr_null(seed_of(kr, 8, 0));
 	keyring_free(kr);
 }
 END_TEST
@@ -74,16 +86,16 @@ END_TEST
 START_TEST(every_key_is_its_own)
 {
 	struct keyring *kr = open_ring(plain, true);
-	uint64_t a = add(kr, 1, "a", 0), b = add(kr, 2, "b", 0), c = add(kr, 2, "b", 1);
+	uint64_t a = add(kr, 1, "a"), b = add(kr, 2, "b"), c = add(kr, 3, "c");
 
 	ck_assert_uint_ne(a, 0);
 	ck_assert(a != b && b != c && a != c);
 	ck_assert_mem_ne(keyring_find_data(kr, a)->key, keyring_find_data(kr, b)->key, 32);
 	ck_assert_mem_ne(keyring_find_data(kr, b)->key, keyring_find_data(kr, c)->key, 32);
-	ck_assert_mem_ne(keyring_find_seed(kr, 2, 0)->seed, keyring_find_seed(kr, 2, 1)->seed, 32);
-	ck_assert_mem_ne(keyring_find_seed(kr, 1, 0)->seed, keyring_find_data(kr, a)->key, 32);
-	ck_assert_int_eq(keyring_add_log(kr, 2, slice_str("b"), 1, &a), STELE_EEXIST);
-	ck_assert_int_eq(keyring_add_log(kr, 3, slice_str(""), 0, &a), STELE_EINVAL);
+	ck_assert_mem_ne(seed_of(kr, 2, 0)->seed, seed_of(kr, 3, 0)->seed, 32);
+	ck_assert_mem_ne(seed_of(kr, 1, 0)->seed, keyring_find_data(kr, a)->key, 32);
+	ck_assert_int_eq(keyring_add_log(kr, 2, slice_str("b"), &a), STELE_EEXIST);
+	ck_assert_int_eq(keyring_add_log(kr, 4, slice_str(""), &a), STELE_EINVAL);
 	keyring_free(kr);
 }
 END_TEST
@@ -91,18 +103,18 @@ END_TEST
 START_TEST(a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again)
 {
 	struct keyring *kr = open_ring(plain, true);
-	uint64_t a = add(kr, 1, "a", 0), b = add(kr, 2, "b", 0), c;
+	uint64_t a = add(kr, 1, "a"), b = add(kr, 2, "b"), c;
 	size_t n;
 
 	keyring_drop_log(kr, 2);
 	keyring_drop_log(kr, 99);
 	ck_assert_ptr_null(keyring_find_data(kr, b));
-	ck_assert_ptr_null(keyring_find_seed(kr, 2, 0));
+	ck_assert_ptr_null(seed_of(kr, 2, 0));
 	ck_assert_ptr_nonnull(keyring_find_data(kr, a));
 	ck_assert_int_eq(keyring_commit(kr), 0);
 	keyring_free(kr);
 	kr = open_ring(plain, false);
-	c = add(kr, 3, "c", 0);
+	c = add(kr, 3, "c");
 	ck_assert_uint_gt(c, b);
 	keyring_each_data(kr, &n);
 	ck_assert_uint_eq(n, 2);
@@ -115,7 +127,7 @@ END_TEST
 START_TEST(a_segments_key_outlives_a_restart_and_goes_alone)
 {
 	struct keyring *kr = open_ring(sealed, true);
-	uint64_t tail = add(kr, 7, "payments", 0), first, second;
+	uint64_t tail = add(kr, 7, "payments"), first, second;
 	uint8_t key[32];
 	size_t n;
 
@@ -148,9 +160,11 @@ START_TEST(logs_may_come_in_any_order)
 	struct keyring *kr = open_ring(plain, true);
 	size_t n;
 
-	for (uint32_t epoch = 3; epoch-- > 0;) {
-		for (size_t i = 0; i < 7; i++)
-			add(kr, ids[i], "log", epoch);
+	for (size_t i = 0; i < 7; i++)
+		add(kr, ids[i], "log");
+	for (uint64_t first_size = 10; first_size < 30; first_size += 10) {
+		for (size_t i = 7; i-- > 0;)
+			ck_assert_int_eq(keyring_next_epoch(kr, ids[i], first_size), 0);
 	}
 	ck_assert_int_eq(keyring_commit(kr), 0);
 	keyring_free(kr);
@@ -159,12 +173,53 @@ START_TEST(logs_may_come_in_any_order)
 	ck_assert_uint_eq(n, 21);
 	for (size_t i = 0; i < 7; i++) {
 		for (uint32_t epoch = 0; epoch < 3; epoch++) {
-			const struct keyring_seed *s = keyring_find_seed(kr, ids[i], epoch);
+			const struct keyring_seed *s = seed_of(kr, ids[i], epoch);
 			ck_assert_ptr_nonnull(s);
 			ck_assert(s->log_id == ids[i] && s->epoch == epoch);
 		}
-		ck_assert_ptr_null(keyring_find_seed(kr, ids[i], 3));
+		ck_assert_ptr_null(seed_of(kr, ids[i], 3));
 	}
+	keyring_free(kr);
+}
+END_TEST
+
+/* What a log's key signed stays verifiable, and nothing more can be signed with it. */
+START_TEST(an_epoch_that_ends_leaves_its_public_key)
+{
+	struct keyring *kr = open_ring(sealed, true);
+	struct sha256 *h = sha256_new();
+	struct signer *signer;
+	const struct keyring_seed *s;
+	uint64_t tail = add(kr, 7, "payments");
+	uint8_t first[32], second[32], zeros[32] = {0};
+	size_t n;
+
+	add(kr, 8, "other");
+	memcpy(first, seed_of(kr, 7, 0)->seed, 32);
+	ck_assert_int_eq(signer_new(&signer, h, slice_str("x/payments"), first), 0);
+	ck_assert_int_eq(keyring_next_epoch(kr, 7, 1), STELE_EINVAL);
+	ck_assert_int_eq(keyring_next_epoch(kr, 9, 5), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyring_next_epoch(kr, 7, 41), 0);
+	ck_assert_int_eq(keyring_next_epoch(kr, 7, 41), STELE_EINVAL);
+	memcpy(second, seed_of(kr, 7, 1)->seed, 32);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	s = keyring_find_seeds(kr, 7, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert(s[0].ended && !s[1].ended);
+	ck_assert_uint_eq(s[0].first_size, 1);
+	ck_assert_uint_eq(s[1].first_size, 41);
+	ck_assert_str_eq(s[1].name, "payments");
+	ck_assert_mem_eq(s[0].seed, zeros, 32);
+	ck_assert_mem_eq(s[0].public_key, signer_vkey(signer)->public_key, 32);
+	ck_assert_mem_eq(s[1].seed, second, 32);
+	ck_assert_mem_ne(first, second, 32);
+	ck_assert_ptr_nonnull(keyring_find_data(kr, tail));
+	ck_assert(!seed_of(kr, 8, 0)->ended);
+	signer_free(signer);
+	sha256_free(h);
 	keyring_free(kr);
 }
 END_TEST
@@ -178,7 +233,7 @@ START_TEST(ten_thousand_logs_are_written_and_found_quickly)
 
 	for (uint64_t i = 0; i < N; i++) {
 		snprintf(name, sizeof name, "log-%llu", (unsigned long long)i);
-		add(kr, i, name, 0);
+		add(kr, i, name);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	ck_assert_int_eq(keyring_commit(kr), 0);
@@ -190,7 +245,7 @@ START_TEST(ten_thousand_logs_are_written_and_found_quickly)
 	       (double)(t1.tv_sec - t0.tv_sec) * 1e3 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e6,
 	       (double)(t2.tv_sec - t1.tv_sec) * 1e3 + (double)(t2.tv_nsec - t1.tv_nsec) / 1e6);
 	for (uint64_t i = 0; i < N; i++) {
-		ck_assert_uint_eq(keyring_find_seed(kr, i, 0)->log_id, i);
+		ck_assert_uint_eq(seed_of(kr, i, 0)->log_id, i);
 		ck_assert_uint_eq(keyring_find_data(kr, i + 1)->log_id, i);
 	}
 	ck_assert_ptr_null(keyring_find_data(kr, 0));
@@ -215,19 +270,19 @@ START_TEST(a_missing_keyring_is_made_only_when_asked)
 }
 END_TEST
 
-/* A body of two data keys (4 + 8 + 4 + 4 bytes in) and two seeds (at 132 and 132 + 46). */
+/* A body of two data keys (4 + 8 + 4 + 4 bytes in) and two seeds (at 132 and 132 + 55). */
 static void
 body_of_two(struct buf *body)
 {
 	struct keyring *kr = open_ring(plain, true);
 
-	add(kr, 1, "a", 0);
-	add(kr, 2, "b", 0);
+	add(kr, 1, "a");
+	add(kr, 2, "b");
 	ck_assert_int_eq(keyring_commit(kr), 0);
 	keyring_free(kr);
 	buf_init(body);
 	ck_assert_int_eq(keyfile_read(path, body, plain), 0);
-	ck_assert_uint_eq(body->n, 20 + 2 * 56 + 2 * 46);
+	ck_assert_uint_eq(body->n, 20 + 2 * 56 + 2 * 55);
 }
 
 static int
@@ -250,7 +305,7 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		uint8_t value;
 		int want;
 	} cases[] = {
-		{0, 2, STELE_EVERSION},         /* version */
+		{0, 1, STELE_EVERSION},         /* version */
 		{4, 2, STELE_EDAMAGED},         /* next key id not above the last */
 		{12, 3, STELE_EDAMAGED},        /* one data key more than there is */
 		{16, 3, STELE_EDAMAGED},        /* one seed more */
@@ -258,10 +313,15 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		{20 + 56, 1, STELE_EDAMAGED},   /* the same key id twice */
 		{20, 0, STELE_EDAMAGED},        /* key id 0 */
 		{20 + 16, 3, STELE_EVERSION},   /* unknown kind */
-		{132 + 46, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
-		{132 + 44, 0, STELE_EDAMAGED},  /* a log without a name */
-		{132 + 44, 64, STELE_EDAMAGED}, /* a name too long */
-		{132 + 45, 0, STELE_EDAMAGED},  /* a NUL in a name */
+		{132 + 55, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
+		{132 + 8, 1, STELE_EDAMAGED},   /* a log that begins with epoch 1 */
+		{132 + 12, 2, STELE_EDAMAGED},  /* epoch 0 does not speak from 1 on */
+		{132 + 20, 1, STELE_EDAMAGED},  /* a log whose epochs have all ended */
+		{187 + 20, 1, STELE_EDAMAGED},  /* the last one, too */
+		{132 + 20, 2, STELE_EDAMAGED},  /* neither ended nor not */
+		{132 + 53, 0, STELE_EDAMAGED},  /* a log without a name */
+		{132 + 53, 64, STELE_EDAMAGED}, /* a name too long */
+		{132 + 54, 0, STELE_EDAMAGED},  /* a NUL in a name */
 	};
 	struct buf body;
 
@@ -293,6 +353,7 @@ cases(void)
 	tcase_add_test(t, a_dropped_log_leaves_nothing_and_its_key_id_is_not_used_again);
 	tcase_add_test(t, a_segments_key_outlives_a_restart_and_goes_alone);
 	tcase_add_test(t, logs_may_come_in_any_order);
+	tcase_add_test(t, an_epoch_that_ends_leaves_its_public_key);
 	tcase_add_test(t, ten_thousand_logs_are_written_and_found_quickly);
 	tcase_add_test(t, a_missing_keyring_is_made_only_when_asked);
 	tcase_add_test(t, a_body_that_is_not_in_order_is_refused);

@@ -254,7 +254,8 @@ static void
 state(const struct signer *identity, const struct signer *key, uint64_t epoch, uint64_t first)
 {
 	buf_reset(&f.statement);
-	ck_assert_int_eq(sign_key_statement(&f.statement, identity, key, epoch, first), 0);
+	ck_assert_int_eq(sign_key_statement(&f.statement, identity, signer_vkey(key), epoch, first),
+			 0);
 	f.trust.statements[0] = buf_slice(&f.statement);
 }
 
@@ -311,12 +312,13 @@ START_TEST(the_latest_epoch_signs)
 
 	buf_init(&second);
 	pin_identity();
-	ck_assert_int_eq(sign_key_statement(&second, f.identity, f.stranger, 2, AT), 0);
+	ck_assert_int_eq(sign_key_statement(&second, f.identity, signer_vkey(f.stranger), 2, AT),
+			 0);
 	f.trust.statements[1] = buf_slice(&second);
 	f.trust.n_statements = 2;
 	refused(RECEIPT_SIGNATURE); /* signed by the key of an epoch that has ended */
 	buf_reset(&second);
-	ck_assert_int_eq(sign_key_statement(&second, f.identity, f.stranger, 1, 1), 0);
+	ck_assert_int_eq(sign_key_statement(&second, f.identity, signer_vkey(f.stranger), 1, 1), 0);
 	f.trust.statements[1] = buf_slice(&second);
 	refused(RECEIPT_KEY); /* two keys for one epoch */
 	buf_fini(&second);
@@ -412,7 +414,7 @@ START_TEST(the_older_checkpoint_must_be_of_the_same_log)
 
 	buf_init(&second);
 	pin_identity();
-	ck_assert_int_eq(sign_key_statement(&second, f.identity, other, 1, 1), 0);
+	ck_assert_int_eq(sign_key_statement(&second, f.identity, signer_vkey(other), 1, 1), 0);
 	f.trust.statements[1] = buf_slice(&second);
 	f.trust.n_statements = 2;
 	make_checkpoint(&f.old, "ledger.example.com/other", LEAVES, other);

@@ -177,7 +177,7 @@ START_TEST(a_key_statement_verifies_under_the_identity_only)
 	struct keystatement k;
 
 	buf_init(&b);
-	ck_assert_int_eq(sign_key_statement(&b, identity, log_key, 2, 70), 0);
+	ck_assert_int_eq(sign_key_statement(&b, identity, signer_vkey(log_key), 2, 70), 0);
 	ck_assert_int_eq(sign_verify_key_statement(h, signer_vkey(identity), buf_slice(&b), &k), 0);
 	ck_assert_uint_eq(k.epoch, 2);
 	ck_assert_uint_eq(k.first_size, 70);
@@ -186,8 +186,9 @@ START_TEST(a_key_statement_verifies_under_the_identity_only)
 	ck_assert_int_eq(sign_verify_key_statement(h, signer_vkey(log_key), buf_slice(&b), &k),
 			 STELE_EVERIFY);
 	buf_reset(&b);
-	ck_assert_int_eq(sign_key_statement(&b, identity, log_key, 2, LIMIT_INTEGER + 1),
-			 STELE_EINVAL);
+	ck_assert_int_eq(
+		sign_key_statement(&b, identity, signer_vkey(log_key), 2, LIMIT_INTEGER + 1),
+		STELE_EINVAL);
 	ck_assert_uint_eq(b.n, 0);
 	buf_fini(&b);
 }
