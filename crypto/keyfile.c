@@ -354,6 +354,21 @@ keyfile_read(const char *path, struct buf *body, struct keyfile_seal *seal)
 	return r;
 }
 
+int
+keyfile_copy(const char *from, struct keyfile_seal *from_seal, const char *to,
+	     struct keyfile_seal *to_seal)
+{
+	struct buf body;
+	int err;
+
+	buf_init(&body);
+	err = keyfile_read(from, &body, from_seal);
+	if (err == 0)
+		err = keyfile_write(to, buf_slice(&body), to_seal);
+	keyfile_wipe(&body);
+	return err;
+}
+
 void
 keyfile_wipe(struct buf *body)
 {

@@ -71,6 +71,10 @@ int keyfile_write(const char *path, struct slice body, struct keyfile_seal *seal
  */
 int keyfile_read(const char *path, struct buf *body, struct keyfile_seal *seal);
 
+/* The file `to`, under its seal, with the body of the file `from`. Errors as both above. */
+int keyfile_copy(const char *from, struct keyfile_seal *from_seal, const char *to,
+		 struct keyfile_seal *to_seal);
+
 /* Wipes a buffer that held secrets, then frees it as buf_fini. */
 void keyfile_wipe(struct buf *body);
 

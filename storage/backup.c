@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "proto/err.h"
-#include "proto/timestamp.h"
 #include "storage/backupcopy.h"
+#include "storage/backuplist.h"
 #include "storage/file.h"
 #include "storage/internal.h"
 #include "storage/read.h"
@@ -164,25 +164,21 @@ publish(struct store *st, struct backup *b, uint64_t sequence)
 {
 	const struct signer *signer = st->identity;
 	struct backup_files *f = &b->files;
-	char path[PATH_MAX + 32], time[TIMESTAMP_BYTES];
+	struct backup_note n = {.server = slice_str(st->place.server_name),
+				.begun_ns = b->state.begun_ns,
+				.ended_ns = store_now_ns(st),
+				.commit = sequence,
+				.files = f->files};
+	char path[PATH_MAX + 32];
 	struct buf text, note;
-	uint8_t hash[32];
 	int err;
 
 	buf_init(&text);
 	buf_init(&note);
 	snprintf(path, sizeof path, "%s/LIST", f->dir);
 	err = f->list.err ? f->list.err : file_replace(path, f->list.p, f->list.n, 0600);
-	sha256_hash(f->sha, hash, buf_slice(&f->list));
-	timestamp_format(time, b->state.begun_ns);
-	buf_printf(&text, "stele backup v1\n%s\nbegun %.*s\n", st->place.server_name,
-		   TIMESTAMP_BYTES, time);
-	timestamp_format(time, store_now_ns(st));
-	buf_printf(&text, "ended %.*s\ncommit %llu\nfiles %llu\nlist ", TIMESTAMP_BYTES, time,
-		   (unsigned long long)sequence, (unsigned long long)f->files);
-	for (int i = 0; i < 32; i++)
-		buf_printf(&text, "%02x", hash[i]);
-	buf_put_u8(&text, '\n');
+	sha256_hash(f->sha, n.list_hash, buf_slice(&f->list));
+	backup_note_put(&text, &n);
 	sign_note(&note, buf_slice(&text), &signer, 1);
 	snprintf(path, sizeof path, "%s/BACKUP", f->dir);
 	if (err == 0)

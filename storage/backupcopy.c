@@ -270,17 +270,12 @@ reseal(struct store *st, struct backup_files *f, const char *name, const char *t
        struct keyfile_seal *seal)
 {
 	char from[PATH_MAX];
-	struct buf body;
 	int err;
 
 	snprintf(from, sizeof from, "%s/keys/%s", st->dir, name);
-	buf_init(&body);
 	pthread_mutex_lock(&st->creating); /* st->seal is for one thread at a time */
-	err = keyfile_read(from, &body, st->seal);
+	err = keyfile_copy(from, st->seal, to, seal);
 	pthread_mutex_unlock(&st->creating);
-	if (err == 0)
-		err = keyfile_write(to, buf_slice(&body), seal);
-	keyfile_wipe(&body);
 	if (err != 0)
 		buf_printf(&f->why, "%s: %s", to, stele_strerror(err));
 	return err;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proto/err.h"
+#include "storage/backuplist.h"
 #include "storage/file.h"
 
 static int
@@ -31,9 +32,7 @@ path_of(const struct backup_files *b, const char *rel, const char *suffix, char 
 static void
 list(struct backup_files *b, const uint8_t hash[32], const char *rel)
 {
-	for (int i = 0; i < 32; i++)
-		buf_printf(&b->list, "%02x", hash[i]);
-	buf_printf(&b->list, "  %s\n", rel);
+	backup_line_put(&b->list, hash, rel);
 	b->files++;
 }
 
@@ -88,6 +87,8 @@ copy_fd(struct backup_files *b, int in, int out, uint64_t size, uint64_t n, uint
 			sha256_update(b->sha, slice_of(b->window, k));
 		at += k;
 		atomic_fetch_add(&b->bytes, k);
+		if (b->step)
+			b->step(b->step_ctx);
 	}
 	sha256_end(b->sha, hash);
 	return err == 0 && fsync(out) != 0 ? STELE_EIO : err;
@@ -167,7 +168,7 @@ backup_file(struct backup_files *b, const char *source, const char *rel, uint64_
 			atomic_fetch_add(&b->bytes, (uint64_t)sb.st_size);
 		return 0;
 	}
-	if (want && n == UINT64_MAX && link(source, tmp) == 0) {
+	if (want && !b->copies && n == UINT64_MAX && link(source, tmp) == 0) {
 		if (stat(tmp, &sb) == 0)
 			atomic_fetch_add(&b->bytes, (uint64_t)sb.st_size);
 		return settle(b, tmp, path, rel, want);

@@ -1,6 +1,6 @@
 /*
  * The files of a backup, one at a time: copied or linked durably, read again, listed.
- * For storage/backup.c.
+ * For storage/backup.c, and for storage/restore.c, which copies them back.
  */
 #ifndef STELE_STORAGE_BACKUPFILE_H
 #define STELE_STORAGE_BACKUPFILE_H
@@ -14,7 +14,7 @@
 #include "storage/toolbox.h"
 
 struct backup_files {
-	const char *dir; /* the backup's folder */
+	const char *dir; /* where they go */
 	const atomic_bool *stop;
 	struct sha256 *sha;
 	struct toolbox *tools; /* for reading records */
@@ -23,6 +23,9 @@ struct backup_files {
 	struct buf why;
 	uint64_t files, kept;
 	atomic_ullong bytes;
+	bool copies;                  /* no links: what is made shares nothing with its source */
+	void (*step)(void *step_ctx); /* after each window copied; NULL: nothing */
+	void *step_ctx;
 };
 
 enum { BACKUP_WINDOW_BYTES = 1 << 20 };
@@ -30,7 +33,7 @@ enum { BACKUP_WINDOW_BYTES = 1 << 20 };
 /*
  * DIR/rel becomes a copy of the file at source, of its first n bytes with zeros behind
  * them (n = UINT64_MAX: all). want is the SHA-256 that it must have, or NULL. With want a
- * file that is there and has it stays, and a link is made where that can be. 0;
+ * file that is there and has it stays, and a link is made where that can and may be. 0;
  * STELE_EDAMAGED when what is there in the end is not want, or not what was read;
  * STELE_ECLOSED; STELE_ENOTFOUND, STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; why says which file.
  */
