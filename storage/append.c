@@ -219,3 +219,24 @@ append_prepare(struct append_job *job, struct toolbox *tools)
 	}
 	return 0;
 }
+
+int
+append_control(struct append_job *job, struct log *log, enum entry_kind kind, struct slice writer,
+	       struct slice json, struct toolbox *tools)
+{
+	struct append_item *item = arena_alloc(&job->arena, sizeof *item);
+	void *payload = arena_dup(&job->arena, json.p, json.n);
+	void *id = arena_dup(&job->arena, writer.p, writer.n);
+
+	if (!item || !payload || !id)
+		return STELE_ENOMEM;
+	memset(item, 0, sizeof *item);
+	item->payload = slice_of(payload, json.n);
+	item->media_type = slice_str("application/json");
+	job->log = log;
+	job->writer = slice_of(id, writer.n);
+	job->items = item;
+	job->n_items = 1;
+	job->kind = kind;
+	return append_prepare(job, tools);
+}

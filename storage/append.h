@@ -107,6 +107,13 @@ void append_job_fini(struct append_job *job);
 int append_prepare(struct append_job *job, struct toolbox *tools);
 
 /*
+ * Fills and prepares a job, after append_job_init, with one control entry of this kind. The
+ * JSON and the writer's id are copied into the job's arena. Errors as append_prepare.
+ */
+int append_control(struct append_job *job, struct log *log, enum entry_kind kind,
+		   struct slice writer, struct slice json, struct toolbox *tools);
+
+/*
  * After STELE_EDUPLICATE: reads the records that APPEND_MAYBE items may
  * repeat and compares payloads. 0: submit again (the job's err, head and
  * states are ready for it); 1: nothing is left to write, every item is an

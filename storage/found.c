@@ -73,29 +73,6 @@ make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
 	return err;
 }
 
-/* The founding entry as a job, its memory in the job's arena. */
-static int
-fill_job(struct log *log, struct slice by, struct slice text, struct append_job *job)
-{
-	struct append_item *item;
-	void *payload, *writer;
-
-	item = arena_alloc(&job->arena, sizeof *item);
-	payload = arena_dup(&job->arena, text.p, text.n);
-	writer = arena_dup(&job->arena, by.p, by.n);
-	if (!item || !payload || !writer)
-		return STELE_ENOMEM;
-	memset(item, 0, sizeof *item);
-	item->payload = slice_of(payload, text.n);
-	item->media_type = slice_str("application/json");
-	job->log = log;
-	job->writer = slice_of(writer, by.n);
-	job->items = item;
-	job->n_items = 1;
-	job->kind = ENTRY_POLICY;
-	return 0;
-}
-
 int
 store_log_conceive(struct store *st, struct slice name, const struct policy *policy,
 		   struct slice by, struct append_job *job, struct log **out)
@@ -131,9 +108,7 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 		err = founding_text(log, &text);
 	}
 	if (err == 0)
-		err = fill_job(log, by, buf_slice(&text), job);
-	if (err == 0)
-		err = append_prepare(job, tools);
+		err = append_control(job, log, ENTRY_POLICY, by, buf_slice(&text), tools);
 	if (err == 0) {
 		*out = log;
 	} else {

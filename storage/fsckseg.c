@@ -14,6 +14,7 @@
 #include "storage/locate.h"
 #include "storage/read.h"
 #include "storage/rebuild.h"
+#include "storage/restorelogs.h"
 #include "storage/segbuild.h"
 #include "storage/segcache.h"
 
@@ -106,6 +107,33 @@ check_objects(struct checking *c, struct log *log, struct segment *segment, stru
 	return err == 1 ? 0 : err;
 }
 
+/*
+ * What its control entries say, walked from the last one back. The segment is verified, so
+ * each of them points to one before it.
+ */
+static int
+check_controls(struct checking *c, struct log *log, struct segment *segment, struct toolbox *t)
+{
+	const struct segment_facts *facts = segment_facts(segment);
+	uint64_t index = facts->ctl;
+	struct arena a;
+	int err = 0;
+
+	arena_init(&a);
+	while (err == 0 && index && index >= facts->first) {
+		struct segment_record r;
+		arena_reset(&a);
+		err = segment_read(segment, index, t, &a, &r);
+		if (err == 0 && r.kind == ENTRY_RESTORE &&
+		    !restore_entry_holds(log, index, r.payload, t->sha))
+			fsck_find(c->f, restore_entry_wrong, "log %s, record %llu", log->name,
+				  (unsigned long long)index);
+		index = err == 0 ? r.ctl : 0;
+	}
+	arena_fini(&a);
+	return err;
+}
+
 static void
 check_one(struct checking *c, struct log *log, const struct sealed *s, struct toolbox *t)
 {
@@ -121,6 +149,8 @@ check_one(struct checking *c, struct log *log, const struct sealed *s, struct to
 		err = node_frontier(&nodes, s->first, &before);
 	if (err == 0)
 		err = segment_verify(segment, &before, t, &why);
+	if (err == 0)
+		err = check_controls(c, log, segment, t);
 	if (err == 0)
 		err = check_objects(c, log, segment, t);
 	segment_unref(segment);

@@ -138,6 +138,22 @@ place_unlock(struct place *p)
 	p->lock_fd = -1;
 }
 
+int
+place_complete(const char *dir, struct buf *why)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/RESTORE.partial", dir) >= (int)sizeof path)
+		return STELE_ELIMIT;
+	if (access(path, F_OK) != 0)
+		return errno == ENOENT ? 0 : stele_err_from_errno(errno);
+	buf_printf(why,
+		   "%s holds a restore that was not finished: run the same stele restore again, "
+		   "which goes on",
+		   dir);
+	return STELE_EINVAL;
+}
+
 /* What tells a file from its copy. */
 static int
 identity_of(int fd, uint64_t *inode, int64_t *birth_ns)

@@ -19,7 +19,7 @@
 
 struct place {
 	int lock_fd;
-	uint64_t incarnation; /* of this store's WAL; new after a restore */
+	uint64_t incarnation; /* of this store's WAL */
 	uint8_t server_id[16];
 	char server_name[LIMIT_SERVER_NAME_BYTES + 1];
 	bool demo; /* the name was made up */
@@ -32,6 +32,12 @@ struct place {
  */
 int place_lock(struct place *p, const char *dir, bool create, struct buf *why);
 void place_unlock(struct place *p);
+
+/*
+ * STELE_EINVAL when a restore into the directory has begun and not ended: it may hold any
+ * part of a backup, and is no store yet. (storage/restore.h)
+ */
+int place_complete(const char *dir, struct buf *why);
 
 /*
  * Reads stele.id. STELE_ENOTFOUND when there is none; STELE_EDAMAGED,

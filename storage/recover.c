@@ -177,6 +177,27 @@ settle(struct recovery *r)
 	return err;
 }
 
+/* No key signs a tree that is smaller than what it speaks for. */
+static int
+check_epochs(struct recovery *r)
+{
+	struct store *st = r->st;
+
+	for (size_t i = 0; i < st->n_logs; i++) {
+		const struct log *log = st->by_name[i];
+		uint64_t first = log->first_sizes[log->epoch];
+		if (log->frontier.size >= first)
+			continue;
+		buf_printf(r->why,
+			   "log %s: it has %llu records, and keys/keyring speaks for it from %llu "
+			   "on: it belongs to a later state of this store, give the one of this",
+			   log->name, (unsigned long long)log->frontier.size,
+			   (unsigned long long)first);
+		return STELE_EKEY;
+	}
+	return 0;
+}
+
 /* Step 6. */
 static int
 sign_all(struct store *st)
@@ -362,6 +383,8 @@ recover(struct recovery *r, bool rebuild)
 		err = scan_rest(r);
 	if (err == 0)
 		err = check_released(r);
+	if (err == 0)
+		err = check_epochs(r);
 	if (err == 0)
 		err = settle(r);
 	if (err == 0)

@@ -223,6 +223,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		return STELE_ENOMEM;
 	if (err == 0)
 		err = place_lock(&st->place, st->dir, opts->create, why);
+	if (err == 0 && !opts->restoring)
+		err = place_complete(st->dir, why);
 	if (err == 0)
 		err = open_place(st, why);
 	if (err == 0) {
@@ -254,6 +256,8 @@ store_open_bare(struct store **out, const struct store_options *opts, struct buf
 		return STELE_ENOMEM;
 	if (err == 0)
 		err = place_lock(&st->place, st->dir, false, why);
+	if (err == 0)
+		err = place_complete(st->dir, why);
 	if (err == 0)
 		err = place_read(&st->place, st->dir, false, st->upkeep->sha, why);
 	if (err == STELE_EMOVED) { /* a copy may be checked, only not served */

@@ -32,6 +32,7 @@ struct store_options {
 	int64_t scrub_every_ns;  /* from one pass to the next; 0: LIMIT_SCRUB_EVERY_S */
 	bool create;             /* a first start is allowed */
 	bool moved;              /* the operator vouches that the directory was moved, not copied */
+	bool restoring; /* storage/restore.c alone: the restore that is not finished is its own */
 	int64_t (*now_ns)(void *clock); /* wall clock, ns since 1970; NULL: CLOCK_REALTIME */
 	void *clock;
 	/* One line for people, no newline; NULL: stderr. Any thread. */

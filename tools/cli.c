@@ -294,6 +294,22 @@ write_all(int fd, struct slice bytes)
 }
 
 int
+cli_read_passphrase(struct buf *out, const char *path)
+{
+	const uint8_t *end;
+	int rc = cli_read_file(out, path, 4096);
+
+	if (rc != CLI_GO)
+		return rc;
+	end = out->n ? memchr(out->p, '\n', out->n) : NULL;
+	out->n = end ? (size_t)(end - out->p) : out->n;
+	if (out->n)
+		return CLI_GO;
+	cli_say("%s: its first line is empty", path);
+	return CLI_USAGE;
+}
+
+int
 cli_write_file(const char *path, struct slice bytes)
 {
 	bool is_stdout = !path || strcmp(path, "-") == 0;

@@ -94,6 +94,9 @@ int cli_usage(const struct cli_command *self, const char *fmt, ...)
  */
 int cli_read_file(struct buf *out, const char *path, size_t max);
 
+/* Appends the first line of a file, which is not empty. CLI_GO or CLI_USAGE, as above. */
+int cli_read_passphrase(struct buf *out, const char *path);
+
 /*
  * Writes bytes to a new or existing file, or to stdout when path is NULL or
  * "-". CLI_GO, or CLI_USAGE after saying why.

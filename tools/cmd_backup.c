@@ -33,22 +33,6 @@ make_absolute(struct buf *out, const char *path)
 	return true;
 }
 
-static int
-read_passphrase(struct buf *out, const char *path)
-{
-	const uint8_t *end;
-	int rc = cli_read_file(out, path, 4096);
-
-	if (rc != CLI_GO)
-		return rc;
-	end = out->n ? memchr(out->p, '\n', out->n) : NULL;
-	out->n = end ? (size_t)(end - out->p) : out->n;
-	if (out->n)
-		return CLI_GO;
-	cli_say("%s: its first line is empty", path);
-	return CLI_USAGE;
-}
-
 /* What the server says; *doc is the caller's. */
 static int
 ask(struct cli *cli, const char *method, struct slice body, json_t **doc)
@@ -168,7 +152,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "--keyring and --passphrase-file go together");
 	buf_init(&passphrase);
 	if (keyring)
-		rc = read_passphrase(&passphrase, passphrase_file);
+		rc = cli_read_passphrase(&passphrase, passphrase_file);
 	if (rc == CLI_GO)
 		rc = back_up(cli, argv[0], keyring, api_cstr(&passphrase));
 	if (passphrase.p)

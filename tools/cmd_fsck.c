@@ -159,7 +159,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 			       "--key: '%s' is not a verifier key such as NAME+1a2b3c4d+BASE64",
 			       api_cstr(&vkey));
 	if (rc == CLI_GO && passphrase_file)
-		rc = read_line(&passphrase, passphrase_file);
+		rc = cli_read_passphrase(&passphrase, passphrase_file);
 	if (rc == CLI_GO && threads > 64)
 		rc = cli_usage(self, "--threads: at most 64");
 	if (rc == CLI_GO) {

@@ -21,6 +21,7 @@ extern const struct cli_command cmd_key_show; /* cmd_key.c */
 extern const struct cli_command cmd_verify;
 extern const struct cli_command cmd_fsck;
 extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_scrub;
 extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 

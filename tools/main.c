@@ -13,7 +13,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_append,          &cmd_put,        &cmd_get,          &cmd_find,
 	&cmd_prove,           &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
 	&cmd_token_create,    &cmd_token_list, &cmd_token_revoke, &cmd_scrub,
-	&cmd_segment_restore, &cmd_backup,     &cmd_fsck,
+	&cmd_segment_restore, &cmd_backup,     &cmd_restore,      &cmd_fsck,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -95,7 +95,7 @@ is_planned(const char *word)
 {
 	static const char *const words[] = {
 		"query",  "tail",    "why",     "hold",      "retain",  "purge",
-		"export", "approve", "erasure", "principal", "restore", "release",
+		"export", "approve", "erasure", "principal", "release",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

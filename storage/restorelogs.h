@@ -1,0 +1,36 @@
+/*
+ * Steps 5 to 7 of storage/restore.h in the opened store, and what its entries say: fsck
+ * holds them against the keyring.
+ */
+#ifndef STELE_STORAGE_RESTORELOGS_H
+#define STELE_STORAGE_RESTORELOGS_H
+
+#include "crypto/sha256.h"
+#include "storage/backuplist.h"
+#include "storage/restore.h"
+
+struct log;
+struct toolbox;
+
+/*
+ * Checks that the store is what the note says and has its keys, verifies the checkpoints,
+ * and gives every log its next epoch and the `restore` entry that says so. Errors as
+ * store_restore, with why; nothing is changed unless all checks hold.
+ */
+int restore_logs(struct store *st, const struct backup_note *note, const struct restore_options *o,
+		 struct toolbox *t, struct buf *why);
+
+/* How many logs there are. */
+uint64_t restore_count(struct store *st);
+
+/*
+ * Whether the payload of the log's `restore` entry at index is one whose key statement holds:
+ * signed by the identity, for the key that speaks from that entry on.
+ */
+bool restore_entry_holds(const struct log *log, uint64_t index, struct slice payload,
+			 struct sha256 *h);
+
+/* What to say of one that does not. */
+extern const char restore_entry_wrong[];
+
+#endif
