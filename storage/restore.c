@@ -127,7 +127,8 @@ look_at(struct restoring *r)
 		if (strcmp(e->d_name, "RESTORE.partial") == 0)
 			r->again = true;
 		else if (e->d_name[0] != '.' && strcmp(e->d_name, "lost+found") != 0 &&
-			 strcmp(e->d_name, "LOCK") != 0)
+			 strcmp(e->d_name, "LOCK") != 0 &&
+			 strcmp(e->d_name, "RESTORE.partial.tmp") != 0)
 			snprintf(other, sizeof other, "%s", e->d_name);
 	}
 	closedir(d);
@@ -242,26 +243,6 @@ show(void *ctx)
 	r->opts->progress(r->opts->ctx, atomic_load(&r->files.bytes), r->total_bytes);
 }
 
-/* Removes what an earlier try brought and LIST does not name, of each log's folder. */
-static int
-prune_logs(struct restoring *r, const char *kind)
-{
-	char path[PATH_MAX], rel[512];
-	struct dirent *e;
-	int err = join(path, r->opts->dir, kind);
-	DIR *d = err == 0 ? opendir(path) : NULL;
-
-	if (!d)
-		return err || errno == ENOENT ? err : STELE_EIO;
-	while (err == 0 && (e = readdir(d))) {
-		snprintf(rel, sizeof rel, "%s/%s", kind, e->d_name);
-		if (e->d_name[0] != '.')
-			err = backup_prune(&r->files, rel);
-	}
-	closedir(d);
-	return err;
-}
-
 static int
 copy_files(struct restoring *r)
 {
@@ -269,12 +250,10 @@ copy_files(struct restoring *r)
 
 	if (err == 0)
 		err = each_file(r, copy_file);
+	/* what an earlier try wrote behind the backup's end; segments and objects that nothing
+	   names, opening removes */
 	if (err == 0 && r->again)
 		err = backup_prune(&r->files, "wal");
-	if (err == 0 && r->again)
-		err = prune_logs(r, "segments");
-	if (err == 0 && r->again)
-		err = prune_logs(r, "objects");
 	if (err != 0 && r->why->n == 0)
 		buf_put_slice(r->why, buf_slice(&r->files.why));
 	return err;
