@@ -6,6 +6,7 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/consistency.h"
+#include "tools/statements.h"
 
 /* The note as it came, or JSON with the proof that leads to it from an older one. */
 static int
@@ -29,6 +30,8 @@ put(struct cli *cli, const char *log, const char *since, struct slice text, stru
 			(json_int_t)c.size, "checkpoint", text.p, text.n);
 	if (since)
 		rc = consistency_add(cli, log, since, c.size, doc);
+	if (rc == CLI_GO && since)
+		rc = statements_add(cli, log, doc);
 	json = json_dumps(doc, JSON_COMPACT);
 	buf_printf(out, "%s\n", json ? json : "");
 	free(json);
@@ -44,7 +47,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"output", 'o', CLI_TEXT, &output, "FILE",
 		 "write there (default: standard output)"},
 		{"since", 0, CLI_TEXT, &since, "FILE",
-		 "add the proof that the log grew from this checkpoint (JSON)"},
+		 "add the proof that the log grew from this checkpoint, and key statements (JSON)"},
 		{NULL},
 	};
 	struct http_call c;

@@ -4,34 +4,58 @@
 
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/statements.h"
 
 static const char about[] =
 	"Without LOG: prints the server identity's verifier key. It is what auditors pin: print\n"
 	"it once, by a way you trust, and keep it apart from the server.\n"
 	"With LOG: prints that log's own verifier key, which signs its checkpoints.\n"
-	"With LOG and --statement: prints the signed note in which the identity names the log's\n"
-	"key; 'stele verify --keys' takes it.\n"
+	"With LOG and --statement: prints the signed notes in which the identity names the log's\n"
+	"keys, one for each epoch, the current one last; 'stele verify --keys' takes them.\n"
 	"\n"
 	"  stele key show > identity.vkey\n"
 	"  stele key show payments --statement > payments.keys\n"
 	"  stele verify receipts.ndjson --key @identity.vkey --keys payments.keys";
 
-/* {"statement":…}, or {"name":…,"vkey":…}: a verifier key begins with its name and a '+'. */
+/* {"name":…,"vkey":…}: a verifier key begins with its name and a '+'. */
 static void
-print_json(const char *text, bool is_key)
+print_json(const char *text)
 {
-	json_t *doc =
-		is_key ? json_pack("{s:s%, s:s}", "name", text, strcspn(text, "+"), "vkey", text)
-		       : json_pack("{s:s}", "statement", text);
+	json_t *doc = json_pack("{s:s%, s:s}", "name", text, strcspn(text, "+"), "vkey", text);
 
 	json_dumpf(doc, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(doc);
 }
 
-/* Prints a string member of the document at target, as it is. */
+/* The notes as they are, or {"statement":…,"earlier":[…]}. */
 static int
-print_member(struct cli *cli, const char *target, const char *member, bool is_key)
+print_statements(struct cli *cli, const char *log)
+{
+	json_t *list, *note, *doc;
+	int rc = statements_get(cli, log, &list);
+	size_t i, last;
+
+	if (rc != CLI_GO)
+		return rc;
+	last = json_array_size(list) - 1;
+	if (cli->json) {
+		note = json_incref(json_array_get(list, last));
+		json_array_remove(list, last);
+		doc = json_pack("{s:o, s:O}", "statement", note, "earlier", list);
+		json_dumpf(doc, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(doc);
+	} else {
+		json_array_foreach(list, i, note) fputs(json_string_value(note), stdout);
+	}
+	json_decref(list);
+	return CLI_DONE;
+}
+
+/* Prints a verifier key, a member of the document at target. */
+static int
+print_vkey(struct cli *cli, const char *target, const char *member)
 {
 	struct http_call c;
 	json_t *doc = NULL;
@@ -43,9 +67,9 @@ print_member(struct cli *cli, const char *target, const char *member, bool is_ke
 	if (rc == CLI_GO) {
 		text = json_string_value(json_object_get(doc, member));
 		if (text && cli->json)
-			print_json(text, is_key);
+			print_json(text);
 		else if (text)
-			printf(is_key ? "%s\n" : "%s", text);
+			puts(text);
 		else
 			cli_say("cannot show the key: the server's answer has none");
 		rc = text ? CLI_GO : CLI_REFUSED;
@@ -60,7 +84,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	bool statement = false;
 	const struct cli_option options[] = {
-		{"statement", 0, CLI_FLAG, &statement, NULL, "the signed key statement of LOG"},
+		{"statement", 0, CLI_FLAG, &statement, NULL, "the signed key statements of LOG"},
 		{NULL},
 	};
 	struct buf target;
@@ -72,10 +96,12 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (rc != CLI_GO)
 		return rc;
 	if (n == 0)
-		return print_member(cli, "/api/v1/logs?limit=1", "server_vkey", true);
+		return print_vkey(cli, "/api/v1/logs?limit=1", "server_vkey");
+	if (statement)
+		return print_statements(cli, argv[0]);
 	buf_init(&target);
 	api_log_target(&target, argv[0], "%s", "");
-	rc = print_member(cli, api_cstr(&target), statement ? "key_statement" : "vkey", !statement);
+	rc = print_vkey(cli, api_cstr(&target), "vkey");
 	buf_fini(&target);
 	return rc;
 }

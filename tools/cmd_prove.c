@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/consistency.h"
 #include "tools/receipt_json.h"
+#include "tools/statements.h"
 
 static const char about[] =
 	"Fetches a record's proof: its entry, its salt, the path to the newest signed\n"
@@ -55,31 +56,6 @@ put_text(struct buf *out, struct slice answer)
 	return err ? CLI_REFUSED : CLI_GO;
 }
 
-/* Adds the log's key statement to the receipt. */
-static int
-add_keys(struct cli *cli, const char *log, json_t *receipt)
-{
-	struct http_call c;
-	struct buf target;
-	json_t *doc = NULL, *keys = json_array();
-	int rc;
-
-	buf_init(&target);
-	api_log_target(&target, log, "%s", "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "get the log's key statement");
-	if (rc == CLI_GO && !(doc = api_json(&c, "get the log's key statement")))
-		rc = CLI_REFUSED;
-	if (rc == CLI_GO) {
-		json_array_append(keys, json_object_get(doc, "key_statement"));
-		json_object_set(receipt, "keys", keys);
-	}
-	json_decref(keys);
-	json_decref(doc);
-	buf_fini(&target);
-	http_call_fini(&c);
-	return rc;
-}
-
 /* The size that the receipt's checkpoint signs; 0 when it cannot be read. */
 static uint64_t
 signed_size(const json_t *receipt)
@@ -99,7 +75,7 @@ put_json(struct cli *cli, const struct prove_arguments *a, const struct http_cal
 {
 	json_t *doc = api_json(c, "prove the record");
 	char *text = NULL;
-	int rc = doc ? add_keys(cli, a->log, doc) : CLI_REFUSED;
+	int rc = doc ? statements_add(cli, a->log, doc) : CLI_REFUSED;
 
 	if (rc == CLI_GO && a->since)
 		rc = consistency_add(cli, a->log, a->since, signed_size(doc), doc);

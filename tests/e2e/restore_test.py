@@ -1,0 +1,205 @@
+"""A server that is gone comes back from its backup, and says what it lost."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from lib import NDJSON, STELE, STELED, Server, stele
+
+PASSPHRASE = "a passphrase for the copies"
+
+
+class Restore(unittest.TestCase):
+    """A server with a log of which a backup was made, records that came later, and a folder."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="stele-test-"))
+        self.passphrase = self.folder / "passphrase"
+        self.passphrase.write_text(PASSPHRASE + "\n")
+        self.backup, self.ring = self.folder / "backup", self.folder / "ring"
+        self.data = self.folder / "data"
+        self.server = Server(options=["--wal-file-size", "4M", "--origin", "restore.example.com"])
+        self.server.start()
+        self.server.create_log("l")
+        self.server.create_log("quiet")
+
+    def tearDown(self):
+        if self.server.running():
+            self.server.kill()
+        self.server.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, server, first, last):
+        body = "".join(json.dumps({"i": i, "x": "y" * 200}) + "\n" for i in range(first, last + 1))
+        answer = server.post("/api/v1/logs/l/records", body, NDJSON)
+        self.assertEqual(answer.status, 201, answer.body)
+
+    def do(self, *arguments, server=None, status=0):
+        run = stele(*arguments, server=server)
+        self.assertEqual(run.returncode, status, run.stdout + run.stderr)
+        return run
+
+    def back_up(self, server, backup, ring):
+        self.do("backup", backup, "--keyring", ring, "--passphrase-file", self.passphrase,
+                server=server)
+
+    def arguments(self):
+        return ["restore", self.backup, "--data", self.data, "--keyring", self.ring,
+                "--passphrase-file", self.passphrase]
+
+    def restored(self):
+        """A server on what was restored; not started."""
+        return Server(data=self.data, options=["--passphrase-file", str(self.passphrase)])
+
+    def verify(self, file, *more, status=0):
+        return self.do("verify", file, "--key", f"@{self.folder / 'identity'}", *more,
+                       status=status)
+
+    def test_it_comes_back_proves_old_and_new_and_names_what_is_lost(self):
+        server, path = self.server, lambda name: self.folder / name
+        (path("identity")).write_text(self.do("key", "show", server=server).stdout)
+        payload = os.urandom(2 << 20)
+        self.append(server, 1, 3000)
+        answer = server.post("/api/v1/logs/l/records", payload,
+                             {"Content-Type": "application/octet-stream"})
+        self.assertEqual(answer.json()["index"], 3001)
+        self.do("log", "seal", "l", server=server)
+        self.append(server, 3002, 4000)
+        self.do("checkpoint", "l", "-o", path("kept"), server=server)
+        self.do("prove", "l", "17", "-o", path("old.json"), server=server)
+        self.back_up(server, self.backup, self.ring)
+        self.append(server, 4001, 4100)
+        self.do("checkpoint", "l", "-o", path("newest"), server=server)
+        self.do("prove", "l", "4050", "-o", path("lost.json"), server=server)
+        server.kill()
+
+        run = self.do(*self.arguments(), "--newest-checkpoint", path("newest"), "--json")
+        result = json.loads(run.stdout)
+        self.assertEqual(result["server"], "restore.example.com")
+        self.assertEqual(result["logs"],
+                         [{"log": "l", "size": 4001, "epoch": 1,
+                           "lost": {"first": 4001, "last": 4100}},
+                          {"log": "quiet", "size": 1, "epoch": 1, "lost": None}])
+        self.do("fsck", self.data, "--passphrase-file", self.passphrase, "--key",
+                f"@{path('identity')}")
+        with self.restored() as copy:
+            shown = copy.get("/api/v1/logs/l").json()
+            self.assertEqual(shown["size"], 4002)
+            self.assertEqual(len(shown["earlier_key_statements"]), 1)
+            for index in [*range(1, 3000, 97), 3002, 4000]:
+                self.assertEqual(copy.get(f"/api/v1/logs/l/records/{index}").json()["i"], index)
+            self.assertEqual(copy.get("/api/v1/logs/l/records/3001").body, payload)
+            entry = copy.get("/api/v1/logs/l/records/4001").json()
+            self.assertEqual(entry["lost"], {"first": 4001, "last": 4100})
+            self.assertEqual(entry["newest_checkpoint"], path("newest").read_text())
+            self.append(copy, 4002, 4010)
+            self.do("prove", "l", "17", "--since", path("kept"), "-o", path("again.json"),
+                    server=copy)
+            self.do("prove", "l", "4005", "-o", path("new.json"), server=copy)
+            self.do("checkpoint", "l", "--since", path("kept"), "-o", path("now.json"),
+                    server=copy)
+            self.do("checkpoint", "l", "--since", path("newest"), "-o", path("fork.json"),
+                    server=copy, status=1)
+            self.append(copy, 4011, 4200)
+            self.do("checkpoint", "l", "--since", path("newest"), "-o", path("fork.json"),
+                    server=copy)
+            statements = self.do("key", "show", "l", "--statement", server=copy).stdout
+            self.assertEqual(statements.count("stele key v1\n"), 2)
+            both = json.loads(self.do("key", "show", "l", "--statement", "--json",
+                                      server=copy).stdout)
+            self.assertEqual(both["earlier"], shown["earlier_key_statements"])
+            self.assertEqual(both["statement"], shown["key_statement"])
+            self.do("log", "seal", "l", server=copy)
+            self.do("prove", "l", "4001", "-o", path("entry.json"), server=copy)
+        for name in ("old.json", "lost.json", "new.json", "entry.json"):
+            self.verify(path(name))
+        self.verify(path("again.json"), "--since", path("kept"))
+        self.verify(path("now.json"), "--since", path("kept"))
+        self.verify(path("fork.json"), "--since", path("newest"), status=1)
+        self.do("fsck", self.data, "--passphrase-file", self.passphrase)
+
+    def test_a_restored_server_is_backed_up_and_restored(self):
+        self.append(self.server, 1, 600)
+        self.back_up(self.server, self.backup, self.ring)
+        self.server.kill()
+        self.do(*self.arguments())
+        with self.restored() as copy:
+            self.append(copy, 602, 900)
+            self.do("log", "seal", "l", server=copy)
+            self.back_up(copy, self.folder / "backup2", self.folder / "ring2")
+        self.backup, self.ring = self.folder / "backup2", self.folder / "ring2"
+        self.data = self.folder / "data2"
+        self.do(*self.arguments())
+        with self.restored() as copy:
+            shown = copy.get("/api/v1/logs/l").json()
+            self.assertEqual(shown["size"], 902)
+            self.assertEqual(len(shown["earlier_key_statements"]), 2)
+            for index in (1, 600, 602, 900):
+                self.assertEqual(copy.get(f"/api/v1/logs/l/records/{index}").json()["i"], index)
+
+    def test_killed_it_opens_for_nobody_and_the_same_command_goes_on(self):
+        for _ in range(6):
+            self.append(self.server, 1, 9000)
+        self.do("log", "seal", "l", server=self.server)
+        self.append(self.server, 1, 9000)
+        self.back_up(self.server, self.backup, self.ring)
+        self.server.kill()
+        killed = 0
+        for delay in (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8):
+            process = subprocess.Popen([str(STELE), *map(str, self.arguments())],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            if not (self.data / "RESTORE.partial").exists():
+                continue
+            killed += 1
+            run = subprocess.run([str(STELED), "--data", str(self.data), "--passphrase-file",
+                                  str(self.passphrase), "--listen", "127.0.0.1:0"],
+                                 capture_output=True, text=True, timeout=30, check=False)
+            self.assertNotEqual(run.returncode, 0)
+            self.assertIn("run the same stele restore again", run.stderr)
+            self.do("fsck", self.data, "--passphrase-file", self.passphrase, status=3)
+        self.assertGreater(killed, 0)
+        if (self.data / "RESTORE.partial").exists():
+            self.do(*self.arguments())
+        self.do("fsck", self.data, "--passphrase-file", self.passphrase)
+        with self.restored() as copy:
+            self.assertEqual(copy.get("/api/v1/logs/l").json()["size"], 63002)
+            self.assertEqual(copy.get("/api/v1/logs/l/records/63000").json()["i"], 9000)
+
+    def test_what_cannot_be_is_refused_with_the_reason(self):
+        self.append(self.server, 1, 100)
+        self.do("restore", self.folder, "--data", self.data, status=3)
+        run = self.do(*self.arguments(), status=3)
+        self.assertIn("is no backup", run.stderr)
+        self.back_up(self.server, self.backup, self.ring)
+        full = [*self.arguments()]
+        full[3] = self.server.data
+        run = self.do(*full, status=3)
+        self.assertIn("in use", run.stderr)
+        self.server.stop()
+        run = self.do(*full, status=3)
+        self.assertIn("holds files", run.stderr)
+        wrong = self.folder / "wrong"
+        wrong.write_text("another\n")
+        run = self.do(*self.arguments()[:-1], wrong, status=1)
+        self.assertIn("passphrase is wrong", run.stderr)
+        wal = self.backup / "wal/00000001.wal"
+        data = bytearray(wal.read_bytes())
+        data[5000] ^= 1
+        wal.write_bytes(data)
+        run = self.do(*self.arguments(), status=1)
+        self.assertIn("sha256sum -c LIST", run.stderr)
+        data[5000] ^= 1
+        wal.write_bytes(data)
+        self.do(*self.arguments())
+
+
+if __name__ == "__main__":
+    unittest.main()

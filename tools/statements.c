@@ -1,0 +1,44 @@
+/* The current one comes apart from those before it. */
+#include "tools/statements.h"
+
+#include "tools/api.h"
+
+int
+statements_get(struct cli *cli, const char *log, json_t **list)
+{
+	struct http_call c;
+	struct buf target;
+	json_t *doc = NULL;
+	int rc;
+
+	*list = NULL;
+	buf_init(&target);
+	api_log_target(&target, log, "%s", "");
+	rc = api_get(cli, &c, api_cstr(&target), "application/json", "get the log's key statement");
+	if (rc == CLI_GO && !(doc = api_json(&c, "get the log's key statement")))
+		rc = CLI_REFUSED;
+	if (rc == CLI_GO && !json_is_string(json_object_get(doc, "key_statement"))) {
+		cli_say("cannot get the log's key statement: the server's answer has none");
+		rc = CLI_REFUSED;
+	}
+	if (rc == CLI_GO) {
+		*list = json_array();
+		json_array_extend(*list, json_object_get(doc, "earlier_key_statements"));
+		json_array_append(*list, json_object_get(doc, "key_statement"));
+	}
+	json_decref(doc);
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+int
+statements_add(struct cli *cli, const char *log, json_t *doc)
+{
+	json_t *list;
+	int rc = statements_get(cli, log, &list);
+
+	if (rc == CLI_GO)
+		json_object_set_new(doc, "keys", list);
+	return rc;
+}
