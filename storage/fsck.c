@@ -86,7 +86,7 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 		fsck_find(f, restore_entry_wrong, "log %s, record %llu", log->name, index);
 	else if (is_object && f->err == 0)
 		f->err = fsck_objects_check(&f->objects, f->st, log, index, payload, salt,
-					    e.commitment, f->t);
+					    e.commitment, f->looker);
 	f->result->records++;
 	f->result->payload_bytes += e.size;
 }
@@ -465,7 +465,8 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	f.objects = (struct fsck_objects){.finding = find_at, .ctx = &f};
 	if (opts->identity_vkey && strcmp(opts->identity_vkey, f.st->identity_vkey) != 0)
 		fsck_find(&f, "is not the identity this directory belongs to", "the key given");
-	err = fsck_segments(&f);
+	f.looker = toolbox_new();
+	err = f.looker ? fsck_segments(&f) : STELE_ENOMEM;
 	if (err == 0)
 		err = check_wal(&f, &end);
 	if (err == 0)
@@ -475,6 +476,7 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	if (err == 0)
 		check_catalog(&f, &end);
 	result->logs = f.st->n_logs;
+	toolbox_free(f.looker);
 	buf_fini(&f.why);
 	buf_fini(&f.broken);
 	pthread_mutex_destroy(&f.mu);

@@ -13,6 +13,7 @@ struct fsck {
 	struct fsck_result *result; /* under mu while segments are checked */
 	struct store *st;           /* bare: keys and WAL, nothing replayed */
 	struct toolbox *t;
+	struct toolbox *looker; /* for objects: t holds the block that names them */
 	struct merkle_batch batch;
 	struct buf why;
 	uint64_t total_bytes, segment_bytes;

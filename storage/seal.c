@@ -490,6 +490,7 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 
 struct cleaning {
 	struct log *log;
+	unsigned removed;
 	int err;
 };
 
@@ -515,6 +516,7 @@ clean_file(void *ctx, enum segment_file kind, const struct segment_name *name, c
 	snprintf(path, sizeof path, "%s/%s", dir, file);
 	if (c->err == 0 && unlink(path) != 0)
 		c->err = STELE_EIO;
+	c->removed++;
 	store_say(c->log->store, STORE_INFO,
 		  "removed segments/%s/%s: an interrupted seal left it, what it held is elsewhere",
 		  c->log->name, file);
@@ -554,13 +556,16 @@ seal_clean(struct store *st)
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
-		struct cleaning c = {st->by_name[i], 0};
+		struct cleaning c = {.log = st->by_name[i]};
 		char dir[4096];
 		err = segcache_dir(dir, sizeof dir, c.log);
 		if (err == 0)
 			err = segment_list(dir, clean_file, &c);
 		if (err == STELE_ENOTFOUND)
 			err = 0;
+		if (err == 0 &&
+		    c.removed) /* before their keys: fsck takes files by their manifests */
+			err = file_sync_dir(dir);
 	}
 	return err == 0 ? clean_keys(st) : err;
 }

@@ -1,5 +1,5 @@
 /* fsck: silent about what is whole, exact about what is not. */
-#include "scratch_store.h"
+#include "scratch_object.h"
 
 #include <fcntl.h>
 
@@ -204,6 +204,41 @@ START_TEST(a_lost_last_commit_that_was_acknowledged_is_found)
 }
 END_TEST
 
+START_TEST(an_object_between_records_of_one_commit_is_no_finding)
+{
+	struct append_job jobs[3];
+	struct fsck_result r;
+	struct findings f;
+	struct deposit *d;
+	struct scratch s;
+	struct log *log;
+	uint8_t *p = scratch_payload(5000, 7);
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	scratch_object(&s, log, slice_of(p, 5000)); /* what is overwritten is large enough now */
+	d = scratch_deposit(&s, log, slice_of(p, 5000), true);
+	scratch_job(&s, &jobs[0], log, "{\"before\":1}", NULL);
+	scratch_object_job(&s, &jobs[1], log, d, NULL);
+	scratch_job(&s, &jobs[2], log, "{\"behind\":1}", NULL);
+	jobs[0].next = &jobs[1];
+	jobs[1].next = &jobs[2];
+	ck_assert_int_eq(store_append_batch(s.st, jobs), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(jobs[i].err, 0);
+		append_job_fini(&jobs[i]);
+	}
+	deposit_keep(d);
+	scratch_close(&s);
+	ck_assert_int_eq(check_dir(&s, &f, &r), 0);
+	ck_assert_uint_eq(r.records, 5);
+	ck_assert_uint_eq(f.n, 0);
+	ck_assert_int_eq(scratch_open(&s), 0);
+	scratch_end(&s);
+	free(p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -218,6 +253,7 @@ main(void)
 	tcase_add_test(c, a_flipped_bit_between_the_commits_is_found);
 	tcase_add_test(c, the_finding_names_the_record);
 	tcase_add_test(c, a_lost_last_commit_that_was_acknowledged_is_found);
+	tcase_add_test(c, an_object_between_records_of_one_commit_is_no_finding);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
