@@ -48,11 +48,17 @@ refuse_network(const char *dir, struct buf *why)
 	return 0;
 }
 
-/* What a first start makes, finished or not. */
+/* What a first start or a restore makes first, finished or not. */
 static bool
 is_ours(const char *name)
 {
-	static const char *const names[] = {"LOCK", "keys", "wal", "catalog.mdb", "stele.id.tmp"};
+	static const char *const names[] = {"LOCK",
+					    "keys",
+					    "wal",
+					    "catalog.mdb",
+					    "stele.id.tmp",
+					    "RESTORE.partial",
+					    "RESTORE.partial.tmp"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(name, names[i]) == 0)
