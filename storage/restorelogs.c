@@ -1,8 +1,4 @@
-/*
- * Payload of a restore entry (docs/formats.md section 1):
- * {"key_statement":"<signed note>","backup":{"begun":"TIME","ended":"TIME","commit":N},
- *  "newest_checkpoint":"<signed note>" or null,"lost":{"first":N,"last":N} or null}
- */
+/* All checks first, for all logs; then the keys, durably; then the entries. */
 #include "storage/restorelogs.h"
 
 #include <jansson.h>
@@ -197,35 +193,43 @@ make_epochs(struct restorer *r)
 	return err;
 }
 
+void
+restore_entry_put(struct buf *out, struct slice key_statement, const struct backup_note *backup,
+		  uint64_t size, struct slice newest, uint64_t newest_size)
+{
+	char begun[TIMESTAMP_BYTES], ended[TIMESTAMP_BYTES];
+
+	timestamp_format(begun, backup->begun_ns);
+	timestamp_format(ended, backup->ended_ns);
+	buf_put_str(out, "{\"key_statement\":");
+	buf_put_json_str(out, key_statement);
+	buf_printf(out, ",\"backup\":{\"begun\":\"%.*s\",\"ended\":\"%.*s\",\"commit\":%llu}",
+		   TIMESTAMP_BYTES, begun, TIMESTAMP_BYTES, ended,
+		   (unsigned long long)backup->commit);
+	buf_put_str(out, ",\"newest_checkpoint\":");
+	if (newest.n)
+		buf_put_json_str(out, newest);
+	else
+		buf_put_str(out, "null");
+	if (newest.n && newest_size > size)
+		buf_printf(out, ",\"lost\":{\"first\":%llu,\"last\":%llu}}",
+			   (unsigned long long)size, (unsigned long long)(newest_size - 1));
+	else
+		buf_put_str(out, ",\"lost\":null}");
+}
+
 static int
 put_payload(struct restorer *r, const struct log *log, const struct newest *n, struct buf *out)
 {
-	char begun[TIMESTAMP_BYTES], ended[TIMESTAMP_BYTES];
-	uint64_t size = log->frontier.size;
 	struct buf statement;
 	int err;
 
 	buf_init(&statement);
 	err = log_put_key_statement(log, log->epoch, &statement);
-	timestamp_format(begun, r->note->begun_ns);
-	timestamp_format(ended, r->note->ended_ns);
-	buf_put_str(out, "{\"key_statement\":");
-	buf_put_json_str(out, buf_slice(&statement));
-	buf_printf(out, ",\"backup\":{\"begun\":\"%.*s\",\"ended\":\"%.*s\",\"commit\":%llu}",
-		   TIMESTAMP_BYTES, begun, TIMESTAMP_BYTES, ended,
-		   (unsigned long long)r->note->commit);
-	buf_put_str(out, ",\"newest_checkpoint\":");
-	if (n->note.n)
-		buf_put_json_str(out, n->note);
-	else
-		buf_put_str(out, "null");
-	if (n->size > size)
-		buf_printf(out, ",\"lost\":{\"first\":%llu,\"last\":%llu}}",
-			   (unsigned long long)size, (unsigned long long)(n->size - 1));
-	else
-		buf_put_str(out, ",\"lost\":null}");
-	if (statement.err)
+	if (err == 0)
 		err = statement.err;
+	restore_entry_put(out, buf_slice(&statement), r->note, log->frontier.size, n->note,
+			  n->size);
 	buf_fini(&statement);
 	return err ? err : out->err;
 }

@@ -24,6 +24,14 @@ int restore_logs(struct store *st, const struct backup_note *note, const struct 
 uint64_t restore_count(struct store *st);
 
 /*
+ * Appends the payload of a `restore` entry at index `size` (docs/formats.md section 1). newest
+ * is a signed checkpoint of newest_size entries; of no bytes: none is known.
+ */
+void restore_entry_put(struct buf *out, struct slice key_statement,
+		       const struct backup_note *backup, uint64_t size, struct slice newest,
+		       uint64_t newest_size);
+
+/*
  * Whether the payload of the log's `restore` entry at index is one whose key statement holds:
  * signed by the identity, for the key that speaks from that entry on.
  */

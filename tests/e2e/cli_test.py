@@ -162,7 +162,7 @@ class Help(CliTest):
         self.assertEqual(document["name"], f"ledger.example.com/{log}")
         document = json.loads(self.run_stele("--json", "key", "show", log, "--statement").stdout)
         text = self.run_stele("key", "show", log, "--statement").stdout
-        self.assertEqual(document, {"statement": text})
+        self.assertEqual(document, {"statement": text, "earlier": []})
 
 
 class Logs(CliTest):

@@ -16,6 +16,7 @@
 #include "proto/policy.h"
 #include "proto/proof.h"
 #include "storage/manifest.h"
+#include "storage/restorelogs.h"
 
 #ifndef STELE_SOURCE_ROOT /* meson gives the absolute path */
 #define STELE_SOURCE_ROOT "."
@@ -258,6 +259,22 @@ START_TEST(entries_are_as_documented)
 }
 END_TEST
 
+START_TEST(a_restore_entry_is_as_documented)
+{
+	struct backup_note backup = {.begun_ns = BORN_NS + INT64_C(60000000000),
+				     .ended_ns = BORN_NS + INT64_C(61000000000),
+				     .commit = 17};
+	struct signer *next = make_signer(ORIGIN, 3);
+	struct buf of_next = {0}, b = {0};
+
+	ck_assert_int_eq(sign_key_statement(&of_next, identity, signer_vkey(next), 1, 5), 0);
+	restore_entry_put(&b, buf_slice(&of_next), &backup, 4, buf_slice(&note), LEAVES);
+	expect_line("restore payload", &b);
+	buf_fini(&of_next);
+	signer_free(next);
+}
+END_TEST
+
 START_TEST(a_commitment_is_as_documented)
 {
 	uint8_t salt[16], commitment[SHA256_BYTES];
@@ -363,6 +380,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, keys_are_as_documented);
 	tcase_add_test(t, entries_are_as_documented);
+	tcase_add_test(t, a_restore_entry_is_as_documented);
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);
