@@ -6,6 +6,7 @@
 #include "proto/base64.h"
 #include "proto/dec.h"
 #include "proto/err.h"
+#include "proto/timestamp.h"
 #include "proto/limits.h"
 
 void
@@ -71,6 +72,17 @@ uint64_t
 lines_take_integer(struct lines *l)
 {
 	return lines_take_integer_after(l, "");
+}
+
+int64_t
+lines_take_time_after(struct lines *l, const char *prefix)
+{
+	struct slice s = lines_take_after(l, prefix);
+	int64_t ns = 0;
+
+	if (lines_err(l) || timestamp_parse(&ns, s) != 0)
+		lines_fail(l);
+	return ns;
 }
 
 void

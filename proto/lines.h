@@ -31,6 +31,9 @@ struct slice lines_take_after(struct lines *l, const char *prefix);
 uint64_t lines_take_integer(struct lines *l);
 uint64_t lines_take_integer_after(struct lines *l, const char *prefix);
 
+/* What follows the next line's prefix, as a time (proto/timestamp.h): ns since 1970. */
+int64_t lines_take_time_after(struct lines *l, const char *prefix);
+
 /* The next line as the base64 of 32 bytes; zeroes after an error. */
 void lines_take_hash(struct lines *l, uint8_t hash[32]);
 

@@ -49,17 +49,6 @@ put_time(struct buf *out, const char *word, int64_t ns)
 	buf_printf(out, "%s %.*s\n", word, TIMESTAMP_BYTES, text);
 }
 
-static int64_t
-take_time(struct lines *l, const char *word)
-{
-	struct slice s = lines_take_after(l, word);
-	int64_t ns = 0;
-
-	if (lines_err(l) || timestamp_parse(&ns, s) != 0)
-		lines_fail(l);
-	return ns;
-}
-
 void
 backup_note_put(struct buf *out, const struct backup_note *n)
 {
@@ -85,8 +74,8 @@ backup_note_parse(struct backup_note *n, struct slice text)
 	if (lines_err(&l) == 0 && !slice_eq_str(version, "v1"))
 		return STELE_EVERSION;
 	n->server = lines_take(&l);
-	n->begun_ns = take_time(&l, "begun ");
-	n->ended_ns = take_time(&l, "ended ");
+	n->begun_ns = lines_take_time_after(&l, "begun ");
+	n->ended_ns = lines_take_time_after(&l, "ended ");
 	n->commit = lines_take_integer_after(&l, "commit ");
 	n->files = lines_take_integer_after(&l, "files ");
 	take_hex(&l, lines_take_after(&l, "list "), n->list_hash);

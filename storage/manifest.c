@@ -134,17 +134,6 @@ take_hash(struct lines *l, const char *word, uint8_t hash[32])
 		lines_fail(l);
 }
 
-static int64_t
-take_time(struct lines *l, const char *word)
-{
-	struct slice s = lines_take_after(l, word);
-	int64_t ns = 0;
-
-	if (lines_err(l) || timestamp_parse(&ns, s) != 0)
-		lines_fail(l);
-	return ns;
-}
-
 /* A line's text into a field of cap bytes with its NUL. */
 static void
 take_text(struct lines *l, struct slice s, char *field, size_t cap)
@@ -180,8 +169,8 @@ take_rest(struct segment_facts *f, struct lines *l)
 	size = lines_take_integer_after(l, "size ");
 	take_hash(l, "root ", f->root);
 	f->ctl = lines_take_integer_after(l, "ctl ");
-	f->first_time_ns = take_time(l, "from ");
-	f->last_time_ns = take_time(l, "to ");
+	f->first_time_ns = lines_take_time_after(l, "from ");
+	f->last_time_ns = lines_take_time_after(l, "to ");
 	f->payload_bytes = lines_take_integer_after(l, "payload_bytes ");
 	f->data_key_id = lines_take_integer_after(l, "data_key ");
 	f->file_bytes = lines_take_integer_after(l, "file_bytes ");

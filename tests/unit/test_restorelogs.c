@@ -1,0 +1,299 @@
+/* What a restore makes of the logs: new keys, what their entries say, what contradicts them. */
+#include "restore_case.h"
+
+#include "proto/checkpoint.h"
+#include "storage/file.h"
+
+START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
+{
+	struct note_vkey before;
+	struct case_ c;
+	struct scratch d;
+	struct record r;
+	struct arena a;
+	struct log *log;
+
+	begin(&c);
+	log = log_named(&c.s, "l");
+	before = *signer_vkey(log->signer);
+	sealed_log_fill(&c.s, log, 700); /* lost */
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	ck_assert_uint_eq(c.n_seen, 2);
+	ck_assert_int_eq(c.names[0], 'l');
+	ck_assert_uint_eq(c.seen[0].size, 600);
+	ck_assert_uint_eq(c.seen[0].newest, 0);
+	ck_assert_uint_eq(c.seen[0].epoch, 1);
+	ck_assert_uint_eq(c.seen[1].size, 1);
+	ck_assert_uint_eq(problems(&c), 0);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	log = log_named(&d, "l");
+	ck_assert_uint_eq(log->frontier.size, 601);
+	sealed_log_reads(&d, log, 600);
+	arena_init(&a);
+	entry_of(&d, log, 600, &a, &r);
+	ck_assert_uint_eq(log->ctl, 600);
+	ck_assert_ptr_nonnull(memmem(r.payload.p, r.payload.n, "\"lost\":null", 11));
+	ck_assert_uint_eq(log_epoch(log), 1);
+	ck_assert(memcmp(before.public_key, log->vkeys[1].public_key, 32) != 0);
+	ck_assert(memcmp(before.public_key, log->vkeys[0].public_key, 32) == 0);
+	ck_assert_uint_eq(log->first_sizes[1], 601);
+	ck_assert_uint_eq(d.errors, 0);
+	arena_fini(&a);
+	scratch_append(&d, log, "{}");
+	sealed_log_seal(&d, log);
+	sealed_log_seal(&d, log_named(&d, "m"));
+	scratch_close(&d);
+	ck_assert_uint_eq(problems(&c), 0); /* sealed over both epochs */
+	finish(&c);
+}
+END_TEST
+
+START_TEST(a_restored_store_is_backed_up_and_restored_again)
+{
+	struct case_ c, again;
+	struct scratch d;
+	struct log *log;
+
+	begin(&c);
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	again = c;
+	ck_assert_int_eq(open_data(&c, &again.s), 0);
+	log = log_named(&again.s, "l");
+	scratch_append(&again.s, log, "{}");
+	sealed_log_seal(&again.s, log);
+	place(again.backup, c.f.dir, "b2");
+	place(again.ring, c.f.dir, "ring2");
+	back_up(&again);
+	scratch_close(&again.s);
+	place(again.data, c.f.dir, "d2");
+	ck_assert_int_eq(restore(&again, NULL, 0), 0);
+	ck_assert_uint_eq(again.seen[0].size, 602);
+	ck_assert_uint_eq(again.seen[0].epoch, 2);
+	ck_assert_uint_eq(problems(&again), 0);
+	ck_assert_int_eq(open_data(&again, &d), 0);
+	log = log_named(&d, "l");
+	sealed_log_reads(&d, log, 600);
+	sealed_log_seal(&d, log);
+	scratch_close(&d);
+	ck_assert_uint_eq(problems(&again), 0);
+
+	/* the first backup with the later keys: they speak for more than it has */
+	place(c.ring, c.f.dir, "ring2");
+	place(c.data, c.f.dir, "d3");
+	refused(&c, STELE_EKEY, "later state");
+	/* the second one with the earlier keys: those of its segments are missing */
+	place(again.ring, c.f.dir, "ring");
+	place(again.data, c.f.dir, "d4");
+	refused(&again, STELE_EKEY, "key");
+	c.why = again.why;
+	finish(&c);
+}
+END_TEST
+
+/* A checkpoint of the log now, signed by its key. */
+static void
+checkpoint_now(struct log *log, struct buf *out)
+{
+	struct head *head = log_head(log);
+
+	buf_put(out, head->note, head->note_len);
+	head_unref(head);
+}
+
+/* One of this size and root, by the log's key. */
+static void
+checkpoint_of(struct log *log, uint64_t size, const uint8_t root[32], struct buf *out)
+{
+	const struct signer *signer = log->signer;
+	struct buf text;
+
+	buf_init(&text);
+	ck_assert_int_eq(checkpoint_put(&text, slice_str(log->origin), size, root), 0);
+	sign_note(out, buf_slice(&text), &signer, 1);
+	buf_fini(&text);
+}
+
+START_TEST(the_newest_checkpoint_names_what_is_lost)
+{
+	struct buf early, late, later;
+	struct slice notes[3];
+	struct case_ c;
+	struct scratch d;
+	struct record r;
+	struct arena a;
+	struct log *log;
+
+	begin(&c);
+	log = log_named(&c.s, "l");
+	buf_init(&early);
+	buf_init(&late);
+	buf_init(&later);
+	checkpoint_now(log, &early);
+	sealed_log_fill(&c.s, log, 650);
+	checkpoint_now(log, &late);
+	sealed_log_fill(&c.s, log, 700);
+	checkpoint_now(log, &later);
+	notes[0] = buf_slice(&late);
+	notes[1] = buf_slice(&later);
+	notes[2] = buf_slice(&early);
+	ck_assert_int_eq(restore(&c, notes, 3), 0);
+	ck_assert_uint_eq(c.seen[0].newest, 700);
+	ck_assert_uint_eq(c.seen[1].newest, 0);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	arena_init(&a);
+	entry_of(&d, log_named(&d, "l"), 600, &a, &r);
+	ck_assert_ptr_nonnull(
+		memmem(r.payload.p, r.payload.n, "\"lost\":{\"first\":600,\"last\":699}", 31));
+	entry_of(&d, log_named(&d, "m"), 1, &a, &r);
+	ck_assert_ptr_nonnull(
+		memmem(r.payload.p, r.payload.n, "\"newest_checkpoint\":null,\"lost\":null", 36));
+	scratch_close(&d);
+
+	place(c.data, c.f.dir, "d2");
+	ck_assert_int_eq(restore(&c, &notes[2], 1), 0); /* nothing lost by this one */
+	ck_assert_uint_eq(c.seen[0].newest, 600);
+	arena_fini(&a);
+	buf_fini(&early);
+	buf_fini(&late);
+	buf_fini(&later);
+	finish(&c);
+}
+END_TEST
+
+START_TEST(a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it)
+{
+	struct buf a, b;
+	struct slice notes[2];
+	uint8_t root[32] = {7};
+	struct signer *own;
+	struct case_ c;
+	struct log *log;
+
+	begin(&c);
+	log = log_named(&c.s, "l");
+	buf_init(&a);
+	buf_init(&b);
+	checkpoint_of(log, 300, root, &a); /* another history */
+	notes[0] = buf_slice(&a);
+	ck_assert_int_eq(restore(&c, notes, 1), STELE_EVERIFY);
+	buf_reset(&a);
+	checkpoint_of(log, 700, root, &a); /* two histories, neither to be seen here */
+	root[0] = 8;
+	checkpoint_of(log, 700, root, &b);
+	notes[0] = buf_slice(&a);
+	notes[1] = buf_slice(&b);
+	ck_assert_int_eq(restore(&c, notes, 2), STELE_EVERIFY);
+	notes[0].n -= 5; /* what is left of the signature is none */
+	ck_assert_int_ne(restore(&c, notes, 1), 0);
+	buf_reset(&a);
+	own = log->signer;
+	log->signer = log_named(&c.s, "m")->signer; /* another log's key */
+	checkpoint_of(log, 700, root, &a);
+	notes[0] = buf_slice(&a);
+	ck_assert_int_ne(restore(&c, notes, 1), 0);
+	notes[0] = slice_str("a text\n");
+	ck_assert_int_ne(restore(&c, notes, 1), 0);
+	log->signer = own;
+	ck_assert_int_eq(restore(&c, NULL, 0), 0); /* none of them left a trace */
+	ck_assert_uint_eq(problems(&c), 0);
+	buf_fini(&a);
+	buf_fini(&b);
+	finish(&c);
+}
+END_TEST
+
+START_TEST(a_keyring_from_before_the_backup_lacks_keys)
+{
+	struct case_ c;
+	struct log *log;
+
+	begin(&c);
+	place(c.ring, c.f.dir, "ring2");
+	log = log_named(&c.s, "l");
+	sealed_log_fill(&c.s, log, 700);
+	sealed_log_seal(&c.s, log);
+	back_up(&c);
+	place(c.ring, c.f.dir, "ring");
+	refused(&c, STELE_EKEY, "records 0 to 699: their key is not in");
+	place(c.ring, c.f.dir, "ring2");
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	finish(&c);
+}
+END_TEST
+
+START_TEST(fsck_names_a_restore_entry_whose_key_statement_does_not_hold)
+{
+	static const char *const bad[] = {"{}", "{\"key_statement\":\"stele key v1\\n\"}"};
+	struct scratch d;
+	struct case_ c;
+	struct log *log;
+
+	begin(&c);
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	log = log_named(&d, "l");
+	for (size_t i = 0; i < 2; i++) {
+		struct append_job job;
+		append_job_init(&job);
+		ck_assert_int_eq(append_control(&job, log, ENTRY_RESTORE, slice_str("restore"),
+						slice_str(bad[i]), d.tools),
+				 0);
+		ck_assert_int_eq(store_append_batch(d.st, &job), 0);
+		ck_assert_int_eq(job.err, 0);
+		append_job_fini(&job);
+	}
+	scratch_close(&d);
+	ck_assert_uint_eq(problems(&c), 2); /* in the WAL */
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	sealed_log_seal(&d, log_named(&d, "l"));
+	sealed_log_seal(&d, log_named(&d, "m"));
+	scratch_close(&d);
+	ck_assert_uint_eq(problems(&c), 2); /* sealed */
+	finish(&c);
+}
+END_TEST
+
+/* What was sealed of the history that was lost does not come back, by no file put in place. */
+START_TEST(a_segment_of_the_lost_history_is_refused)
+{
+	char from[700], command[3000];
+	struct case_ c;
+	struct scratch d;
+	struct log *log;
+
+	begin(&c);
+	log = log_named(&c.s, "l");
+	sealed_log_fill(&c.s, log, 700);
+	sealed_log_seal(&c.s, log);
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	snprintf(from, sizeof from, "%s/segments/l", c.s.dir);
+	snprintf(command, sizeof command,
+		 "cp -p '%s'/0-700.2.* '%s/segments/l/' && rm '%s/catalog.mdb'", from, c.data,
+		 c.data);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	log = log_named(&d, "l");
+	ck_assert_uint_eq(log->frontier.size, 601);
+	sealed_log_reads(&d, log, 600);
+	scratch_close(&d);
+	finish(&c);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		it_holds_what_the_backup_held_and_says_so_under_a_new_key,
+		a_restored_store_is_backed_up_and_restored_again,
+		the_newest_checkpoint_names_what_is_lost,
+		a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it,
+		a_keyring_from_before_the_backup_lacks_keys,
+		fsck_names_a_restore_entry_whose_key_statement_does_not_hold,
+		a_segment_of_the_lost_history_is_refused,
+	};
+
+	if (crypto_init() != 0)
+		return 1;
+	return suite_run("restorelogs", tests, sizeof tests / sizeof *tests, 280);
+}
