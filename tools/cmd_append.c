@@ -13,6 +13,7 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/media.h"
+#include "tools/replay.h"
 #include "tools/sender.h"
 
 enum {
@@ -39,12 +40,17 @@ static const char about[] =
 	"Retries are safe: everything carries an idempotency key. If append has to stop, it\n"
 	"says what is stored and prints the command that goes on exactly there.\n"
 	"\n"
+	"After a server was restored from a backup, --replay RECEIPTS sends again what it lost:\n"
+	"records whose receipts are in RECEIPTS and that the server does not have at their index.\n"
+	"Payloads come from the receipts, or from FILE when these name its lines. Replayed again,\n"
+	"nothing is stored twice within the seven days that keys are remembered.\n"
+	"\n"
 	"  echo '{\"actor\":\"alice\",\"action\":\"login\"}' | stele append payments\n"
 	"  stele append scans report.pdf --type application/pdf --receipts report.receipt\n"
 	"  zcat events.ndjson.gz | stele append payments --ndjson --receipts events.receipts";
 
 struct append_arguments {
-	const char *log, *file, *type, *receipts, *key;
+	const char *log, *file, *type, *receipts, *key, *replay;
 	bool ndjson;
 	uint64_t connections, batch_bytes, retry_s, from;
 	char random_key[33];
@@ -365,6 +371,9 @@ check_arguments(const struct cli_command *self, struct append_arguments *a)
 {
 	size_t n;
 
+	if (a->replay && (a->ndjson || a->type || a->key || a->from))
+		return cli_usage(self, "--replay goes with FILE, --receipts, --connections and "
+				       "--retry-for alone: all else is in the receipts");
 	if (a->ndjson && a->type)
 		return cli_usage(self, "--type is for a single record: with --ndjson each line is "
 				       "application/json");
@@ -398,6 +407,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "media type (default: by name, then by content)"},
 		{"receipts", 0, CLI_TEXT, &a.receipts, "FILE",
 		 "keep the receipts (with --ndjson: adds to FILE)"},
+		{"replay", 0, CLI_TEXT, &a.replay, "RECEIPTS",
+		 "send again what a restored server lost, by these receipts"},
 		{"key", 0, CLI_TEXT, &a.key, "KEY",
 		 "idempotency key: the same again stores nothing twice"},
 		{"connections", 0, CLI_NUMBER, &a.connections, "N", "batches in flight (4)"},
@@ -419,12 +430,19 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	a.file = n == 2 ? argv[1] : "-";
 	if (!patient)
 		a.retry_s = RETRY_S;
+	if (a.replay)
+		return replay_run(cli, &(struct replay_options){.log = a.log,
+								.replay = a.replay,
+								.payloads = n == 2 ? a.file : NULL,
+								.receipts = a.receipts,
+								.connections = a.connections,
+								.retry_s = a.retry_s});
 	return a.ndjson ? append_many(cli, &a, patient) : append_one(cli, &a);
 }
 
 const struct cli_command cmd_append = {
 	.name = "append",
-	.operands = "LOG [FILE|-] [--ndjson] [--receipts FILE] [options]",
+	.operands = "LOG [FILE|-] [--ndjson] [--receipts FILE] [--replay RECEIPTS] [options]",
 	.summary = "store a record, or a stream of them",
 	.about = about,
 	.run = run,

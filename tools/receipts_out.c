@@ -28,6 +28,35 @@ put_receipt(struct buf *out, const json_t *receipt, uint64_t line)
 	free(text);
 }
 
+static void
+write_all(int fd, const struct buf *out, struct buf *why)
+{
+	for (size_t at = 0; at < out->n && why->n == 0;) {
+		ssize_t done = write(fd, out->p + at, out->n - at);
+
+		if (done < 0 && errno != EINTR)
+			buf_printf(why,
+				   "the records are stored, but their receipts cannot be "
+				   "written: %s.",
+				   strerror(errno));
+		else if (done > 0)
+			at += (size_t)done;
+	}
+}
+
+void
+receipts_out_one(int fd, const json_t *receipt, struct buf *why)
+{
+	char *text = json_dumps(receipt, JSON_COMPACT);
+	struct buf out;
+
+	buf_init(&out);
+	buf_printf(&out, "%s\n", text ? text : "{}");
+	write_all(fd, &out, why);
+	buf_fini(&out);
+	free(text);
+}
+
 void
 receipts_out_write(int fd, const json_t *answer, struct slice body, uint64_t first_line,
 		   struct buf *why)
@@ -41,17 +70,7 @@ receipts_out_write(int fd, const json_t *answer, struct slice body, uint64_t fir
 	for (size_t i = 0; i < n && body.n; line++)
 		if (step(&body))
 			put_receipt(&out, json_array_get(receipts, i++), line);
-	for (size_t at = 0; at < out.n && why->n == 0;) {
-		ssize_t done = write(fd, out.p + at, out.n - at);
-
-		if (done < 0 && errno != EINTR)
-			buf_printf(why,
-				   "the records are stored, but their receipts cannot be "
-				   "written: %s.",
-				   strerror(errno));
-		else if (done > 0)
-			at += (size_t)done;
-	}
+	write_all(fd, &out, why);
 	if (n == 0)
 		buf_put_str(why, "the records are stored, but the server sent no receipts.");
 	buf_fini(&out);

@@ -17,4 +17,7 @@
 void receipts_out_write(int fd, const json_t *answer, struct slice body, uint64_t first_line,
 			struct buf *why);
 
+/* Writes one receipt as it is, as a line; failure as above. */
+void receipts_out_one(int fd, const json_t *receipt, struct buf *why);
+
 #endif

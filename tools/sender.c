@@ -24,13 +24,11 @@
 #include "tools/api.h"
 #include "tools/progress.h"
 #include "tools/receipts_out.h"
+#include "tools/retry.h"
 
 enum {
 	TICK_MS = 200,
 	HURRY_NS = 50 * 1000 * 1000, /* a pipe that paused so long gets what it gave sent */
-	BACKOFF_FIRST_MS = 50,
-	BACKOFF_LAST_MS = 5000,
-	RETRY_AFTER_MAX_S = 60,
 };
 
 enum slot_state { SLOT_FREE, SLOT_DUE, SLOT_SENT };
@@ -278,23 +276,15 @@ give_up(struct sender *s, struct slot *slot, int exit_code)
 	slot->state = SLOT_FREE;
 }
 
-/* Failures that may pass by themselves: nobody home, overload, no space yet. */
-static bool
-may_pass(long status)
-{
-	return status == 0 || status == 408 || status == 429 || (status >= 502 && status <= 504) ||
-	       status == 507;
-}
-
 static void
 again(struct sender *s, struct slot *slot)
 {
 	int64_t now = progress_now_ns();
-	uint64_t wait_ms = (uint64_t)BACKOFF_FIRST_MS << (slot->tries < 7 ? slot->tries : 7);
+	unsigned tries = slot->tries++;
 	const struct http_call *c = &slot->call;
 
 	slot->lost = slot->lost || c->status == 0;
-	if (slot->tries++ == 0)
+	if (tries == 0)
 		slot->first_failure_ns = now;
 	if (s->interrupted || (c->status == 0 && !s->answered && !s->o->wait_for_server) ||
 	    now - slot->first_failure_ns > (int64_t)s->o->retry_s * INT64_C(1000000000)) {
@@ -304,14 +294,7 @@ again(struct sender *s, struct slot *slot)
 				      : CLI_UNREACHABLE);
 		return;
 	}
-	if (wait_ms > BACKOFF_LAST_MS)
-		wait_ms = BACKOFF_LAST_MS;
-	wait_ms -= (uint64_t)(now / 1000) %
-		   (wait_ms / 2); /* so that connections do not march in step */
-	if (c->has_retry_after)
-		wait_ms = 1000 * (c->retry_after_s < RETRY_AFTER_MAX_S ? c->retry_after_s
-								       : RETRY_AFTER_MAX_S);
-	slot->due_ns = now + (int64_t)wait_ms * 1000000;
+	slot->due_ns = now + retry_wait_ns(tries, c, now);
 	slot->state = SLOT_DUE;
 	s->r->retries++;
 }
@@ -393,7 +376,7 @@ settle(struct sender *s)
 			s->answered = true;
 		if (http_call_good(c))
 			acknowledged(s, c->owner);
-		else if (may_pass(c->status))
+		else if (retry_may_pass(c->status))
 			again(s, c->owner);
 		else
 			give_up(s, c->owner, CLI_REFUSED);
