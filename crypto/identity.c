@@ -52,12 +52,10 @@ identity_open(struct signer **out, const char *path, struct keyfile_seal *seal, 
 
 	buf_init(&body);
 	r = keyfile_read(path, &body, seal);
-	if (r != 0)
-		return r;
 	n = body.n ? body.p[0] : 0;
-	if (n == 0 || n > LIMIT_SERVER_NAME_BYTES || body.n != 1 + n + SIGN_SEED_BYTES)
+	if (r == 0 && (n == 0 || n > LIMIT_SERVER_NAME_BYTES || body.n != 1 + n + SIGN_SEED_BYTES))
 		r = STELE_EDAMAGED;
-	else
+	if (r == 0)
 		r = signer_new(out, h, slice_of(body.p + 1, n), body.p + 1 + n);
 	if (r == STELE_EINVAL)
 		r = STELE_EDAMAGED; /* a name no key can have */

@@ -57,6 +57,7 @@ START_TEST(a_restored_store_is_backed_up_and_restored_again)
 	begin(&c);
 	ck_assert_int_eq(restore(&c, NULL, 0), 0);
 	again = c;
+	buf_init(&again.why);
 	ck_assert_int_eq(open_data(&c, &again.s), 0);
 	log = log_named(&again.s, "l");
 	scratch_append(&again.s, log, "{}");
@@ -85,7 +86,7 @@ START_TEST(a_restored_store_is_backed_up_and_restored_again)
 	place(again.ring, c.f.dir, "ring");
 	place(again.data, c.f.dir, "d4");
 	refused(&again, STELE_EKEY, "key");
-	c.why = again.why;
+	buf_fini(&again.why);
 	finish(&c);
 }
 END_TEST
