@@ -74,10 +74,9 @@ class Stele(Server):
 
     def __init__(self, bench):
         self.data = Path(tempfile.mkdtemp(prefix="steled-", dir=bench.scratch))
-        super().__init__(
-            [str(bench.build / "steled"), "--data", str(self.data / "data"),
-             "--listen", "127.0.0.1:0", "--origin", "bench.example.com"],
-            bench.scratch / "steled.log")
+        self.command = [str(bench.build / "steled"), "--data", str(self.data / "data"),
+                        "--listen", "127.0.0.1:0", "--origin", "bench.example.com"]
+        super().__init__(self.command, bench.scratch / "steled.log")
         try:
             self.token = (self.data / "data" / "admin.token").read_text().strip()
             self.ask("PUT", f"/api/v1/logs/{self.LOG}", b'{"mode":"none"}')
@@ -105,6 +104,38 @@ class Stele(Server):
         if answer.status // 100 != 2:
             raise BenchError(f"{method} {path}: {answer.status} {text[:200]!r}")
         return text
+
+    def restart(self, kill):
+        """
+        Ends it by SIGTERM and starts it again: seconds until it says that it listens. With kill
+        by SIGKILL, and nothing of its files is left in the page cache, as after a reboot.
+        """
+        if kill:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            for path in self.data.rglob("*"):
+                if path.is_file():
+                    with open(path, "rb") as file:
+                        os.fsync(file.fileno())
+                        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        else:
+            super().stop()
+        began = time.monotonic()
+        super().__init__(self.command, self.log)
+        return time.monotonic() - began
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        for line in self.ask("GET", "/metrics").decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise BenchError(f"/metrics has no {name}")
+
+    def own_mib(self):
+        """Memory of its own now: resident and backed by no file."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
     def size(self):
         """The log's size, from its checkpoint's second line (C2SP tlog-checkpoint)."""

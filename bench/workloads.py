@@ -15,6 +15,9 @@ BATCH_BYTES = 1_000_000
 READ_RECORDS = 50_000
 KIB_PER_MIB = 1024
 ALLOWED_MIB = 1e8 / 2**20
+ALLOWED_START_SECONDS = 0.5
+START_SEGMENTS = 1000
+START_STEP = 5_000_000  # filled in, then sealed: the WAL stays small
 SETTLE_SECONDS = 900
 SETTLED_FILES = 5  # two that wait, the current one, the next and a spare one
 
@@ -174,12 +177,12 @@ def read(bench):
         yield row_of(f"GET {name}", "answers/s", got, 0.5, "requests_per_s")
 
 
-def fill(bench, stele, size, part):
-    """NDJSON with a key for each request until the log has about so many records."""
+def fill(bench, stele, size, part, kind="cloud", each=880):
+    """NDJSON with a key, which covers each record, until the log has about so many records."""
     missing = size - stele.size()
     if missing > 0:
-        bench.load(stele, "--generate", f"cloud:{min(size, 65536)}", "--batch-bytes", BATCH_BYTES,
-                   "--count", max(1, missing // 880), "--connections", FEW_CONNECTIONS,
+        bench.load(stele, "--generate", f"{kind}:{min(size, 65536)}", "--batch-bytes", BATCH_BYTES,
+                   "--count", max(1, missing // each), "--connections", FEW_CONNECTIONS,
                    "--keys", f"fill-{part}", measured=False)
 
 
@@ -187,9 +190,7 @@ def settle(stele):
     """Waits until what was filled in is sealed, as it is in a log that grew over months."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        files = next(line for line in stele.ask("GET", "/metrics").decode().splitlines()
-                     if line.startswith("stele_wal_files "))
-        if int(files.split()[1]) <= SETTLED_FILES:
+        if stele.metric("stele_wal_files") <= SETTLED_FILES:
             return
         time.sleep(0.5)
     raise BenchError(f"sealing did not catch up in {SETTLE_SECONDS} s")
@@ -225,4 +226,41 @@ def flat(bench):
               own_mib / ALLOWED_MIB, 1.0, at_least=False, floor_name="allowed")
 
 
-WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read, flat)}
+def seal_small_logs(stele):
+    """Logs of one record in a segment each, until the store has START_SEGMENTS segments."""
+    for n in range(max(0, START_SEGMENTS - int(stele.metric("stele_segments")))):
+        path = f"/api/v1/logs/small-{n}"
+        stele.ask("PUT", path, b'{"mode":"none"}')
+        stele.ask("POST", f"{path}/records", b'{"n":1}')
+        stele.ask("POST", f"{path}/seal", b"")
+
+
+def start(bench):
+    """Start-up with --records keyed records (2 M; 50 M takes long) in 1,000 segments."""
+    n = bench.memory_records
+    forms = (("SIGTERM", False), ("SIGKILL, cold", True))
+
+    def measure(stele):
+        for part in range(0, n, START_STEP):
+            fill(bench, stele, min(n, part + START_STEP), part, "kubernetes", 1900)
+            settle(stele)
+        seal_small_logs(stele)
+        bench.load(stele, "--generate", "kubernetes:65536", "--batch-bytes", BATCH_BYTES, "--count",
+                   50, "--connections", FEW_CONNECTIONS, "--keys", "tail", measured=False)
+        runs = [[stele.restart(kill) for _ in range(bench.rounds)] for _, kill in forms]
+        new = stele.own_mib()
+        bench.load(stele, "--connections", 64, "--minimal", "--keys", "after")
+        return runs, new, stele.own_mib(), int(stele.metric("stele_segments")), stele.size()
+
+    runs, new, used, segments, size = with_stele(bench, measure)
+    for (how, _), seconds in zip(forms, runs):
+        yield Row(f"start after {how}", "s", median(seconds), ALLOWED_START_SECONDS,
+                  median(seconds) / ALLOWED_START_SECONDS, 1.0, at_least=False,
+                  floor_name="allowed",
+                  rounds=[{"seconds": seconds, "records": size, "segments": segments}])
+    for when, own in (("after a start", new), ("and in use", used)):
+        yield Row(f"own memory {when}", "MiB", own, ALLOWED_MIB, own / ALLOWED_MIB, 1.0,
+                  at_least=False, floor_name="allowed")
+
+
+WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read, flat, start)}
