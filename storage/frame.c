@@ -224,6 +224,18 @@ check_groups(struct frame_section *s, struct bytes *b)
 	return sum == s->count ? 0 : STELE_ESYNTAX;
 }
 
+/* The bytes that n records from number `first` on have in their blocks. */
+static uint64_t
+sum_sizes(const struct frame_section *s, uint32_t first, uint32_t n)
+{
+	const uint8_t *p = s->sizes.p + (size_t)first * 4;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += le_get32(p + (size_t)i * 4);
+	return sum;
+}
+
 /* Every block's payload bytes are the sum of its records' sizes; boxes fill their part. */
 static int
 check_blocks(const struct frame_section *s)
@@ -232,11 +244,11 @@ check_blocks(const struct frame_section *s)
 
 	for (uint32_t i = 0; i < s->n_blocks; i++) {
 		struct frame_block blk = frame_block_at(s, i);
-		uint64_t raw = 0;
+		uint64_t raw;
 		if (blk.count > s->count - next)
 			return STELE_ESYNTAX;
-		for (uint32_t k = 0; k < blk.count; k++)
-			raw += frame_size_at(s, (uint32_t)next++);
+		raw = sum_sizes(s, (uint32_t)next, blk.count);
+		next += blk.count;
 		if (blk.salts > FRAME_SALTS_SEED || (blk.salts && blk.count == 0))
 			return STELE_ESYNTAX;
 		if (raw != blk.raw_bytes || (blk.count == 0) != (i < s->n_dicts))

@@ -4,7 +4,6 @@
  */
 #include "storage/read.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "proto/bytes.h"
@@ -52,10 +51,12 @@ load_meta(struct log *log, const struct extent *e, struct section_memo *m)
 	memcpy(&meta_bytes, m->meta.p + 96, 4);
 	if (meta_bytes > e->bytes)
 		return STELE_EDAMAGED;
+	m->meta.n = want;
 	if (meta_bytes > want) {
-		err = buf_reserve(&m->meta, meta_bytes);
+		struct wal_pos rest = {e->at.file, e->at.offset + want};
+		err = buf_reserve(&m->meta, meta_bytes - want);
 		if (err == 0)
-			err = wal_read(log->store->wal, e->at, m->meta.p, meta_bytes);
+			err = wal_read(log->store->wal, rest, m->meta.p + want, meta_bytes - want);
 		if (err != 0)
 			return err;
 	}
@@ -69,6 +70,15 @@ load_meta(struct log *log, const struct extent *e, struct section_memo *m)
 	return 0;
 }
 
+static void
+swap(struct buf *a, struct buf *b)
+{
+	struct buf was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 /* The block that holds a record of the section, opened into the memo. */
 static int
 load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
@@ -78,7 +88,6 @@ load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
 	struct opened_block opened;
 	struct wal_pos at = m->at;
 	uint64_t offset;
-	uint8_t *box;
 	int err;
 
 	for (; block < m->section.n_blocks; block++) {
@@ -93,20 +102,20 @@ load_block(struct log *log, uint32_t ordinal, struct toolbox *t)
 	(void)frame_box_at(&m->section, block, &offset);
 	at.offset += m->section.meta_bytes + offset;
 	struct frame_block blk = frame_block_at(&m->section, block);
-	box = malloc(blk.box_bytes + 1);
-	err = box ? wal_read(log->store->wal, at, box, blk.box_bytes) : STELE_ENOMEM;
+	buf_reset(&m->box);
+	err = buf_reserve(&m->box, blk.box_bytes);
+	if (err == 0)
+		err = wal_read(log->store->wal, at, m->box.p, blk.box_bytes);
 	if (err == 0)
 		err = block_open(log, &m->section, block, m->section.first + first,
-				 slice_of(box, blk.box_bytes), t, &opened);
-	free(box);
+				 slice_of(m->box.p, blk.box_bytes), t, &opened);
 	if (err != 0)
 		return err;
 	buf_reset(&m->salts);
-	buf_reset(&m->payloads);
 	buf_put_slice(&m->salts, opened.salts);
-	buf_put_slice(&m->payloads, opened.payloads);
-	if (m->salts.err || m->payloads.err)
+	if (m->salts.err)
 		return STELE_ENOMEM;
+	swap(&m->payloads, &t->plain); /* where block_open has put them */
 	m->has_block = true;
 	m->block = block;
 	m->block_ordinal = first;

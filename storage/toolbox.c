@@ -34,6 +34,7 @@ toolbox_free(struct toolbox *t)
 	buf_fini(&t->plain);
 	buf_fini(&t->salts);
 	buf_fini(&t->memo.meta);
+	buf_fini(&t->memo.box);
 	buf_fini(&t->memo.salts);
 	buf_fini(&t->memo.payloads);
 	buf_fini(&t->segment.column_bytes);

@@ -31,7 +31,7 @@ struct toolbox {
 		struct frame_section section; /* points into meta */
 		bool has_block;
 		uint32_t block, block_ordinal; /* and the ordinal of its first record */
-		struct buf salts, payloads;
+		struct buf box, salts, payloads;
 	} memo;
 
 	struct tilepart part; /* of a sealed tile: hashes verified last */
