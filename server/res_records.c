@@ -93,11 +93,13 @@ enum { ETAG_BYTES = 34 };
 static void
 make_etag(char out[ETAG_BYTES + 1], const uint8_t leaf[32])
 {
-	size_t i;
+	static const char digits[] = "0123456789abcdef";
 
 	out[0] = '"';
-	for (i = 0; i < 16; i++)
-		snprintf(out + 1 + 2 * i, 3, "%02x", leaf[i]);
+	for (size_t i = 0; i < 16; i++) {
+		out[1 + 2 * i] = digits[leaf[i] >> 4];
+		out[2 + 2 * i] = digits[leaf[i] & 15];
+	}
 	out[33] = '"';
 	out[34] = '\0';
 }

@@ -2,6 +2,7 @@
 """HTTP as hostile, slow or careless clients speak it: each gets its clear answer, and nothing
 of what was refused is stored."""
 import gzip
+import hashlib
 import os
 import json
 import re
@@ -297,6 +298,8 @@ class Records(Case):
         path = f"{RECORDS}/{index}"
         whole = self.server.get(path)
         etag = whole.headers["etag"]
+        entry = self.server.get(path, {"Accept": "application/json"}).json()["entry"].encode()
+        self.assertEqual(etag, f'"{hashlib.sha256(bytes(1) + entry).hexdigest()[:32]}"')
         self.assertEqual(whole.headers["x-content-type-options"], "nosniff")
         self.assertIn("sandbox", whole.headers["content-security-policy"])
         answer = self.server.get(path, {"Range": "bytes=2-4"})
