@@ -19,9 +19,10 @@ from harness import Bench, BenchError
 from workloads import WORKLOADS
 
 EXAMPLES = """examples:
-  ./dev bench                               everything, about six minutes
+  ./dev bench                               everything, about ten minutes
   ./dev bench --quick                       the same, short: a first look, not a figure to quote
   ./dev bench --only single --rounds 9      one workload, with more rounds
+  ./dev bench --only start --records 50000000   a large store's start; a quarter of an hour
   ./dev bench --only file --events a.ndjson.zst
 
 Exit status: 0 every target met, 1 one missed or a measurement failed, 3 usage.
@@ -43,7 +44,7 @@ def parse_options(argv):
     parser.add_argument("--rounds", type=int, metavar="N", help="(5, quick 3)")
     parser.add_argument("--seconds", type=float, metavar="S", help="of each run (3, quick 1)")
     parser.add_argument("--records", type=int, metavar="N",
-                        help="for `memory` (2,000,000, quick 200,000)")
+                        help="for `memory`, `flat`, `start` (2,000,000, quick 200,000)")
     parser.add_argument("--quick", action="store_true", help="shorter runs, fewer of them")
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (3 if options.quick else 5)
