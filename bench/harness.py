@@ -74,7 +74,7 @@ class Stele(Server):
 
     def __init__(self, bench):
         self.data = Path(tempfile.mkdtemp(prefix="steled-", dir=bench.scratch))
-        self.command = [str(bench.build / "steled"), "--data", str(self.data / "data"),
+        self.command = [str(bench.build / "steled"), "--unprotected", "--data", str(self.data / "data"),
                         "--listen", "127.0.0.1:0", "--origin", "bench.example.com"]
         super().__init__(self.command, bench.scratch / "steled.log")
         try:

@@ -74,6 +74,8 @@ static const struct option options[] = {
 	 "a peer that takes nothing of its answer (30)"},
 	{"moved", FLAG, AT(moved), 0, 0, NULL,
 	 "the data directory was moved here, and its old place is gone"},
+	{"unprotected", FLAG, AT(unprotected), 0, 0, NULL,
+	 "do not make sealed segments immutable (chattr +i, fs-verity) where that can be"},
 	{"insecure", FLAG, AT(insecure), 0, 0, NULL,
 	 "listen beyond this machine without TLS: tokens and payloads cross the network in clear"},
 	{"quiet", FLAG, AT(quiet), 0, 0, NULL, "say warnings and errors only"},

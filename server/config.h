@@ -27,7 +27,7 @@ struct config {
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
-	bool moved, insecure, quiet;
+	bool moved, unprotected, insecure, quiet;
 	bool help, version, routes; /* print and exit */
 	/* made from listen */
 	struct sockaddr_storage address;

@@ -215,6 +215,7 @@ open_and_serve(struct config *c, struct buf *why)
 		.scrub_rate = c->scrub_rate,
 		.scrub_every_ns = (int64_t)c->scrub_every_ms * 1000000,
 		.free_bytes = c->min_free_bytes,
+		.protect = !c->unprotected,
 		.create = true,
 		.moved = c->moved,
 		.say = say,

@@ -250,9 +250,22 @@ put_store(struct buf *b, struct server *s)
 	put(b, "segments_quarantined", "gauge",
 	    "Segments found damaged, not read until they are restored. Alert above 0.",
 	    st.segments_quarantined);
+	put(b, "segments_immutable", "gauge", "Segments whose files have the immutable attribute.",
+	    st.segments_immutable);
+	put(b, "segments_verity", "gauge", "Segments whose files have fs-verity.",
+	    st.segments_verity);
 	put(b, "segments_sealed_total", "counter", "Segments built.", st.segments_sealed);
 	put(b, "sealed_payload_bytes_total", "counter", "Payload bytes in them.",
 	    st.sealed_payload_bytes);
+	put(b, "uploads", "gauge", "Uploads under way or waiting for their next part.",
+	    st.deposits_open);
+	put(b, "upload_bytes_total", "counter", "Payload bytes that came by uploads.",
+	    st.deposited_bytes);
+	put(b, "uploads_dropped_total", "counter",
+	    "Uploads removed: refused, cancelled, too old, or small enough for the record itself.",
+	    st.deposits_dropped);
+	put(b, "objects_stored_total", "counter", "Uploads committed as objects.",
+	    st.objects_stored);
 	put_scrub(b, s->store);
 	put_backup(b, s->store);
 	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",

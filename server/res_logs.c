@@ -61,12 +61,14 @@ put_storage(struct buf *b, struct log *log)
 	struct log_storage s;
 
 	log_storage_get(log, &s);
-	buf_printf(b,
-		   ",\"storage\":{\"payload_bytes\":%llu,\"sealed\":%llu,\"segments\":%llu,"
-		   "\"segment_bytes\":%llu,\"quarantined\":%llu}",
-		   (unsigned long long)s.payload_bytes, (unsigned long long)s.sealed,
-		   (unsigned long long)s.segments, (unsigned long long)s.segment_bytes,
-		   (unsigned long long)s.quarantined);
+	buf_printf(
+		b,
+		",\"storage\":{\"payload_bytes\":%llu,\"sealed\":%llu,\"segments\":%llu,"
+		"\"segment_bytes\":%llu,\"quarantined\":%llu,\"immutable\":%llu,\"verity\":%llu}",
+		(unsigned long long)s.payload_bytes, (unsigned long long)s.sealed,
+		(unsigned long long)s.segments, (unsigned long long)s.segment_bytes,
+		(unsigned long long)s.quarantined, (unsigned long long)s.immutable,
+		(unsigned long long)s.verity);
 }
 
 /* The current key statement, and those of the epochs before it. */

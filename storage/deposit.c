@@ -145,6 +145,7 @@ deposit_new(struct deposit **out, struct store *st, struct log *log, uint64_t ex
 	d->st = st;
 	d->log = log;
 	d->fd = -1;
+	atomic_fetch_add(&st->deposits_open, 1);
 	d->d.chunk_bytes = chunk_bytes;
 	random_bytes(d->d.id, sizeof d->d.id);
 	random_bytes(d->d.key, sizeof d->d.key);
@@ -224,6 +225,7 @@ deposit_put(struct deposit *d, struct slice piece, struct toolbox *t)
 		err = STELE_ELIMIT;
 	if (err != 0)
 		return err;
+	atomic_fetch_add(&d->st->deposited_bytes, piece.n);
 	sha256_update(d->plain, piece);
 	sha256_update(d->bound, piece);
 	d->d.size += piece.n;
@@ -333,6 +335,7 @@ deposit_leave(struct deposit *d)
 {
 	uint8_t *chunk = d->chunk;
 
+	atomic_fetch_sub(&d->st->deposits_open, 1);
 	if (d->fd >= 0)
 		close(d->fd);
 	if (chunk)
@@ -357,6 +360,7 @@ void
 deposit_keep(struct deposit *d)
 {
 	remove_file(d->st, d->marker);
+	atomic_fetch_add(&d->st->objects_stored, 1);
 	deposit_leave(d);
 }
 
@@ -365,6 +369,7 @@ deposit_drop(struct deposit *d)
 {
 	if (!d)
 		return;
+	atomic_fetch_add(&d->st->deposits_dropped, 1);
 	if (d->fd >= 0 && d->state != SEALED)
 		remove_file(d->st, d->part);
 	if (d->state == SEALED) {

@@ -171,7 +171,8 @@ struct store {
 	/* counters for store_stats */
 	atomic_ullong commits, records, duplicates, payload_bytes, wal_bytes, flush_ns_total,
 		flush_ns_max, sign_ns_total, segments_sealed, sealed_payload_bytes, damaged_reads,
-		free_disk_bytes, catalog_commits;
+		free_disk_bytes, catalog_commits, deposits_open, deposited_bytes, deposits_dropped,
+		objects_stored;
 };
 
 /* store.c: one line to the operator, printf-like. */

@@ -13,6 +13,7 @@
 #include "proto/checkpoint.h"
 #include "proto/err.h"
 #include "storage/internal.h"
+#include "storage/protect.h"
 
 struct head *
 head_ref(struct head *h)
@@ -106,6 +107,8 @@ log_storage_get(struct log *log, struct log_storage *out)
 	for (size_t i = 0; i < log->sealed.n; i++) {
 		out->segment_bytes += log->sealed.s[i].file_bytes;
 		out->quarantined += log->sealed.s[i].quarantined;
+		out->immutable += (log->sealed.s[i].protection & PROTECT_IMMUTABLE) != 0;
+		out->verity += (log->sealed.s[i].protection & PROTECT_VERITY) != 0;
 	}
 	pthread_rwlock_unlock(&log->store->lock);
 }

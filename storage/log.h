@@ -55,8 +55,9 @@ int log_put_key_statement(const struct log *log, uint32_t epoch, struct buf *out
 struct log_storage {
 	uint64_t sealed; /* entries in segments; the rest is in the WAL */
 	uint64_t segments, segment_bytes;
-	uint64_t quarantined;   /* segments found damaged: not read until they are restored */
-	uint64_t payload_bytes; /* of all its records, as they came */
+	uint64_t quarantined;       /* segments found damaged: not read until they are restored */
+	uint64_t immutable, verity; /* segments whose files are: storage/protect.h */
+	uint64_t payload_bytes;     /* of all its records, as they came */
 };
 void log_storage_get(struct log *log, struct log_storage *out);
 

@@ -10,6 +10,7 @@
 #include "storage/internal.h"
 #include "storage/locate.h"
 #include "storage/manifest.h"
+#include "storage/protect.h"
 #include "storage/seal.h"
 #include "storage/segbuild.h"
 #include "storage/segcache.h"
@@ -97,6 +98,22 @@ judge(struct store *st, int err)
 	return err;
 }
 
+/* The file with these bytes, protected again as it was. */
+static int
+replace(struct store *st, struct log *log, const struct segment_name *name, const char *path,
+	struct slice bytes)
+{
+	char dir[4096];
+	int err = protect_clear(path);
+
+	if (err == STELE_EPERM)
+		return err;
+	err = judge(st, file_replace(path, bytes.p, bytes.n, 0444));
+	if (err == 0 && segcache_dir(dir, sizeof dir, log) == 0)
+		(void)protect_segment(dir, name, st->opts.protect);
+	return err;
+}
+
 int
 mend_manifest(struct store *st, struct log *log, const struct segment_name *name,
 	      struct slice bytes, struct buf *why)
@@ -112,7 +129,7 @@ mend_manifest(struct store *st, struct log *log, const struct segment_name *name
 	if (err == 0)
 		err = check_manifest(log, &want, bytes, why);
 	if (err == 0)
-		err = judge(st, file_replace(path, bytes.p, bytes.n, 0444));
+		err = replace(st, log, name, path, bytes);
 	sealer_unlock(st->sealer);
 	return err;
 }
@@ -171,7 +188,7 @@ mend_segment(struct store *st, struct log *log, const struct segment_name *name,
 	if (err == 0)
 		err = check_file(log, &want, bytes, t, why);
 	if (err == 0)
-		err = judge(st, file_replace(path, bytes.p, bytes.n, 0444));
+		err = replace(st, log, name, path, bytes);
 	if (err == 0) {
 		segcache_forget(st->segments, log->id, want.first, want.first + 1);
 		err = verify(log, &want, t, why);

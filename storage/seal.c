@@ -14,6 +14,7 @@
 #include "storage/internal.h"
 #include "storage/locate.h"
 #include "storage/manifest.h"
+#include "storage/protect.h"
 #include "storage/read.h"
 #include "storage/sealfeed.h"
 #include "storage/sealplan.h"
@@ -33,6 +34,7 @@ struct sealer {
 	struct toolbox *build, *feed;
 	struct leaving *leaving;
 	size_t n_leaving, cap_leaving;
+	bool stuck; /* a file that should have left could not: said once */
 };
 
 struct sealer *
@@ -96,8 +98,8 @@ make_key(struct log *log, uint32_t generation, uint64_t *id, uint8_t key[32])
 	return err;
 }
 
-static int
-drop_keys(struct store *st, const uint64_t *ids, size_t n)
+int
+seal_drop_keys(struct store *st, const uint64_t *ids, size_t n)
 {
 	int err;
 
@@ -251,9 +253,15 @@ switch_list(struct sealer *s, struct log *log, const struct sealplan *plan,
 			     .data_key_id = facts->data_key_id,
 			     .payload_bytes = facts->payload_bytes,
 			     .file_bytes = facts->file_bytes};
+	const struct segment_name name = {new.first, new.count, new.generation};
+	char dir[4096];
 	int err = leaving_reserve(s, plan->n_replaced);
 
 	memcpy(new.file_hash, facts->file_hash, 32);
+	if (err == 0)
+		err = segcache_dir(dir, sizeof dir, log);
+	if (err == 0)
+		new.protection = (uint8_t)protect_segment(dir, &name, st->opts.protect);
 	pthread_rwlock_wrlock(&st->lock);
 	if (err == 0)
 		err = sealed_reserve(&log->sealed);
@@ -284,7 +292,7 @@ seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf 
 	if (err == 0)
 		err = switch_list(s, log, plan, &facts);
 	if (err != 0) {
-		int e = key_id ? drop_keys(st, &key_id, 1) : 0; /* else the next start does */
+		int e = key_id ? seal_drop_keys(st, &key_id, 1) : 0; /* else the next start does */
 		return e == STELE_EIO ? e : err;
 	}
 	atomic_fetch_add(&st->segments_sealed, 1);
@@ -301,7 +309,7 @@ remove_file(const char *dir, const struct segment_name *name, const char *suffix
 
 	segment_name_format(id, name);
 	snprintf(path, sizeof path, "%s/%s%s", dir, id, suffix);
-	return unlink(path) == 0 || errno == ENOENT ? 0 : STELE_EIO;
+	return protect_unlink(path);
 }
 
 /* The manifest first: a segment without one is a leftover, whatever else is known. */
@@ -316,6 +324,22 @@ remove_segment(struct log *log, const struct segment_name *name)
 	if (err == 0)
 		err = remove_file(dir, name, ".seg");
 	return err == 0 ? file_sync_dir(dir) : err;
+}
+
+/* What is immutable and may not be made otherwise stays, and sealing goes on. */
+static int
+say_stuck(struct sealer *s, const struct leaving *l)
+{
+	if (!s->stuck)
+		store_say(
+			l->log->store, STORE_ERROR,
+			"segments/%s/%llu-%llu.%u: replaced, but it is immutable, and taking that "
+			"off needs CAP_LINUX_IMMUTABLE: it stays, with its key, until steled has "
+			"that",
+			l->log->name, (unsigned long long)l->name.first,
+			(unsigned long long)l->name.count, l->name.generation);
+	s->stuck = true;
+	return 0;
 }
 
 /* Destroys what a saved catalogue does not name any more. */
@@ -336,12 +360,14 @@ let_leave(struct sealer *s, struct store *st)
 				ids[n++] = l->data_key_id;
 				continue;
 			}
+			if (err == STELE_EPERM)
+				err = say_stuck(s, l);
 		}
 		s->leaving[kept++] = *l;
 	}
 	s->n_leaving = kept;
 	if (n) {
-		int e = drop_keys(st, ids, n);
+		int e = seal_drop_keys(st, ids, n);
 		err = err ? err : e;
 	}
 	return err;
@@ -484,88 +510,4 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 		pthread_mutex_unlock(&s->mu);
 	}
 	return err == 1 ? 0 : judge(st, err);
-}
-
-/* --- at start ---------------------------------------------------------------------- */
-
-struct cleaning {
-	struct log *log;
-	unsigned removed;
-	int err;
-};
-
-static bool
-is_listed(const struct log *log, const struct segment_name *name)
-{
-	const struct sealed *s = sealed_find(&log->sealed, name->first);
-
-	return s && s->first == name->first && s->count == name->count &&
-	       s->generation == name->generation;
-}
-
-static int
-clean_file(void *ctx, enum segment_file kind, const struct segment_name *name, const char *file)
-{
-	struct cleaning *c = ctx;
-	char dir[4096], path[4096 + 300];
-
-	if (kind == SEGMENT_FILE_OTHER ||
-	    (kind != SEGMENT_FILE_LEFTOVER && is_listed(c->log, name)))
-		return 0;
-	c->err = segcache_dir(dir, sizeof dir, c->log);
-	snprintf(path, sizeof path, "%s/%s", dir, file);
-	if (c->err == 0 && unlink(path) != 0)
-		c->err = STELE_EIO;
-	c->removed++;
-	store_say(c->log->store, STORE_INFO,
-		  "removed segments/%s/%s: an interrupted seal left it, what it held is elsewhere",
-		  c->log->name, file);
-	return c->err;
-}
-
-/* Keys of segments that no list names. */
-static int
-clean_keys(struct store *st)
-{
-	const struct keyring_data *data;
-	uint64_t *drop;
-	size_t n, n_drop = 0;
-	int err = 0;
-
-	data = keyring_each_data(st->keyring, &n);
-	drop = malloc((n + 1) * sizeof *drop);
-	if (!drop)
-		return STELE_ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		const struct log *log = log_by_id(st, data[i].log_id);
-		bool used = data[i].kind != KEYRING_SEGMENT;
-		for (size_t k = 0; log && !used && k < log->sealed.n; k++)
-			used = log->sealed.s[k].data_key_id == data[i].key_id;
-		if (!used)
-			drop[n_drop++] = data[i].key_id;
-	}
-	if (n_drop)
-		err = drop_keys(st, drop, n_drop);
-	free(drop);
-	return err;
-}
-
-int
-seal_clean(struct store *st)
-{
-	int err = 0;
-
-	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
-		struct cleaning c = {.log = st->by_name[i]};
-		char dir[4096];
-		err = segcache_dir(dir, sizeof dir, c.log);
-		if (err == 0)
-			err = segment_list(dir, clean_file, &c);
-		if (err == STELE_ENOTFOUND)
-			err = 0;
-		if (err == 0 &&
-		    c.removed) /* before their keys: fsck takes files by their manifests */
-			err = file_sync_dir(dir);
-	}
-	return err == 0 ? clean_keys(st) : err;
 }

@@ -36,10 +36,14 @@ void sealer_unlock(struct sealer *s);
    STELE_EIO. */
 int seal_dir(struct log *log, char *dir, size_t cap);
 
+/* Destroys n data keys, durably. Errors of keyring_commit. */
+int seal_drop_keys(struct store *st, const uint64_t *ids, size_t n);
+
 /*
- * At start, after recovery: removes segment files and data keys that no log's list
- * names, each with a line. STELE_EIO; STELE_ENOMEM; errors of keyring_commit.
+ * sealclean.c. At start, after recovery: removes segment files and data keys that no log's
+ * list names, each with a line. STELE_EPERM for a file that is immutable and stays so, with
+ * why; STELE_EIO; STELE_ENOMEM; errors of keyring_commit.
  */
-int seal_clean(struct store *st);
+int seal_clean(struct store *st, struct buf *why);
 
 #endif

@@ -12,8 +12,9 @@
 struct sealed {
 	uint64_t first, count;
 	uint32_t generation;
-	bool quarantined; /* found damaged: not read until it is replaced */
-	bool saved;       /* the catalogue has it as it is */
+	bool quarantined;   /* found damaged: not read until it is replaced */
+	bool saved;         /* the catalogue has it as it is */
+	uint8_t protection; /* of enum protection: what its files had when looked at last */
 	uint64_t data_key_id;
 	uint64_t payload_bytes, file_bytes;
 	uint8_t file_hash[32]; /* SHA-256 of the whole file */

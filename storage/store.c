@@ -17,6 +17,7 @@
 #include "storage/commit.h"
 #include "storage/deposit.h"
 #include "storage/file.h"
+#include "storage/protect.h"
 #include "storage/read.h"
 #include "storage/save.h"
 #include "storage/scrub.h"
@@ -231,7 +232,9 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 		err = store_recover(st, rebuild, why);
 		if (err == 0)
-			err = seal_clean(st);
+			err = seal_clean(st, why);
+		if (err == 0)
+			protect_all(st);
 		if (err == 0)
 			err = deposit_sweep(st);
 	}
@@ -371,6 +374,8 @@ count_segments(const struct sealed_list *l, struct store_stats *out)
 	for (size_t i = 0; i < l->n; i++) {
 		out->segment_bytes += l->s[i].file_bytes;
 		out->segments_quarantined += l->s[i].quarantined;
+		out->segments_immutable += (l->s[i].protection & PROTECT_IMMUTABLE) != 0;
+		out->segments_verity += (l->s[i].protection & PROTECT_VERITY) != 0;
 	}
 }
 
@@ -397,6 +402,10 @@ store_stats_get(struct store *st, struct store_stats *out)
 		.key_digests = keyindex_count(&st->keys),
 		.segments_sealed = atomic_load(&st->segments_sealed),
 		.sealed_payload_bytes = atomic_load(&st->sealed_payload_bytes),
+		.deposits_open = atomic_load(&st->deposits_open),
+		.deposited_bytes = atomic_load(&st->deposited_bytes),
+		.objects_stored = atomic_load(&st->objects_stored),
+		.deposits_dropped = atomic_load(&st->deposits_dropped),
 		.read_only = atomic_load(&st->read_only),
 		.low_space = atomic_load(&st->low_space),
 	};

@@ -30,6 +30,7 @@ struct store_options {
 	uint64_t scrub_rate;     /* bytes of segments a second; UINT64_MAX: LIMIT_SCRUB_RATE; 0:
 				    passes only when asked for, at that rate */
 	int64_t scrub_every_ns;  /* from one pass to the next; 0: LIMIT_SCRUB_EVERY_S */
+	bool protect;            /* sealed segments become immutable where that can be */
 	bool create;             /* a first start is allowed */
 	bool moved;              /* the operator vouches that the directory was moved, not copied */
 	bool restoring; /* storage/restore.c alone: the restore that is not finished is its own */
@@ -55,9 +56,15 @@ struct store_stats {
 	uint64_t logs;                                 /* now */
 	uint64_t segments, segment_bytes;              /* now: sealed ones, their files */
 	uint64_t segments_quarantined;                 /* now */
+	uint64_t segments_immutable, segments_verity;  /* now: storage/protect.h */
 	uint64_t segments_sealed, sealed_payload_bytes;
-	bool read_only; /* a write or flush failed */
-	bool low_space; /* below the soft limit */
+	uint64_t deposits_open;    /* now: payloads on their way into files of their own */
+	uint64_t deposited_bytes;  /* of payloads that came that way */
+	uint64_t objects_stored;   /* of them, committed */
+	uint64_t deposits_dropped; /* removed: refused, cancelled, too old, or small enough for the
+				      record itself */
+	bool read_only;            /* a write or flush failed */
+	bool low_space;            /* below the soft limit */
 };
 
 /*

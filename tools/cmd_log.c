@@ -39,6 +39,10 @@ print_log(const json_t *doc)
 	       number_of(storage, "sealed"), number_of(storage, "segments"),
 	       number_of(storage, "segment_bytes"), number_of(storage, "payload_bytes"),
 	       number_of(storage, "quarantined") ? "; SOME ARE DAMAGED" : "");
+	if (number_of(storage, "segments"))
+		printf("files    mode 0444, %lld of %lld immutable, %lld with fs-verity\n",
+		       number_of(storage, "immutable"), number_of(storage, "segments"),
+		       number_of(storage, "verity"));
 	if (warning)
 		printf("warning  %s\n", warning);
 }

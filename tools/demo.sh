@@ -43,7 +43,7 @@ refused() {
 start_server() {
 	local line
 	mkfifo "$work/first-line"
-	steled --data "$work/data" --listen 127.0.0.1:0 >"$work/first-line" 2>"$work/steled.log" &
+	steled --data "$work/data" --unprotected --listen 127.0.0.1:0 >"$work/first-line" 2>"$work/steled.log" &
 	steled_pid=$!
 	read -r line <"$work/first-line" || { cat "$work/steled.log"; fail "steled did not start"; }
 	export STELE_SERVER=${line##* } STELE_TOKEN=@$work/data/admin.token

@@ -95,13 +95,15 @@ class Client:
 class Server:
     """A steled process and its data folder."""
 
-    def __init__(self, data=None, options=(), env=None, wrapper=()):
+    def __init__(self, data=None, options=(), env=None, wrapper=(), protect=False):
         """data: a folder to use and keep; None makes one that goes away at the end.
-        options: more of steled's flags. env: more environment. wrapper: a command in front."""
+        options: more of steled's flags. env: more environment. wrapper: a command in front.
+        protect: segments become immutable, which whoever removes the folder must take back."""
         self.own = None if data else tempfile.mkdtemp(prefix="stele-test-")
         self.data = Path(data or Path(self.own) / "data")
         self.command = [*wrapper, str(STELED), "--data", str(self.data)]
         self.command += ["--listen", "127.0.0.1:0", *options]
+        self.command += [] if protect else ["--unprotected"]
         self.env = {**os.environ, **(env or {})}
         self.log_path = Path(f"{self.data}.log")
         self.process = self.port = self.client = None

@@ -330,6 +330,22 @@ class Resumed(Case):
         self.assertEqual(self.server.get(url).status, 200)
         other.close()
 
+    def metric(self, name):
+        text = self.server.get("/metrics").text()
+        return int(re.search(rf"(?m)^stele_{name} (\d+)$", text).group(1))
+
+    def test_what_comes_waits_is_stored_or_dropped_is_counted(self):
+        names = ("uploads", "upload_bytes_total", "uploads_dropped_total", "objects_stored_total")
+        self.eventually(lambda: self.metric("uploads") == 0)
+        before = [self.metric(name) for name in names]
+        url = self.create(noise(2 * MIB)).headers["location"]
+        self.assertEqual(self.metric("uploads"), 1)
+        self.assertEqual(self.server.request("DELETE", url).status, 204)
+        self.stored(self.server.post(RECORDS, noise(3 * MIB), OCTETS))
+        self.eventually(lambda: self.metric("uploads") == 0)
+        after = [self.metric(name) for name in names]
+        self.assertEqual([b - a for a, b in zip(before, after)], [0, 5 * MIB, 1, 1])
+
     def test_cancelled_ones_leave_nothing(self):
         url = self.create(noise(2 * MIB)).headers["location"]
         self.assertNotEqual(self.files("pending"), [])

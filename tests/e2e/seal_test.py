@@ -112,6 +112,39 @@ class Seal(unittest.TestCase):
         index = answer.json()["index"]
         self.assertEqual(self.server.get(f"/api/v1/logs/a/records/{index}").status, 200)
 
+    def test_what_protects_the_files_is_reported_and_a_restart_knows_it(self):
+        self.server.stop()
+        server = Server(data=self.server.data, options=["--min-free", "0"], protect=True).start()
+        files = self.server.data / "segments/a"
+        try:
+            self.server.port, self.server.client = server.port, server.client
+            self.fill(500)
+            shown = stele("log", "seal", "a", server=server)
+            storage = self.storage()
+            self.assertEqual(storage["segments"], 1)
+            probe = server.data / "probe"
+            probe.touch()
+            can = subprocess.run(["chattr", "+i", probe], capture_output=True).returncode == 0
+            self.assertEqual(storage["immutable"], can)
+            self.assertIn(f"mode 0444, {int(can)} of 1 immutable, {storage['verity']} with", shown)
+            metrics = server.get("/metrics").text()
+            self.assertIn(f"\nstele_segments_immutable {int(can)}\n", metrics)
+            self.assertIn(f"\nstele_segments_verity {storage['verity']}\n", metrics)
+            for file in files.iterdir():
+                self.assertEqual(file.stat().st_mode & 0o777, 0o444)
+                if can:
+                    with self.assertRaises(PermissionError):
+                        file.unlink()
+            server.stop()
+            server.start()
+            self.assertIn(f"1 sealed segments: {int(can)} immutable", server.log())
+            self.server.port, self.server.client = server.port, server.client
+            self.assertEqual(self.storage(), storage)
+        finally:
+            if server.running():
+                server.kill()
+            subprocess.run(["chattr", "-R", "-i", server.data], capture_output=True)
+
     def test_only_operators_may_seal(self):
         answer = self.server.post("/api/v1/tokens", json.dumps({"scopes": ["read"], "logs": ["*"]}),
                                   JSON)
