@@ -30,6 +30,7 @@ struct catalog {
 	MDB_dbi dbi;
 	MDB_txn *txn;
 	int err; /* sticky, of the transaction */
+	bool abandoned;
 	struct sha256 *sha;
 	uint64_t count, txn_count;
 	uint64_t sum[4], txn_sum[4]; /* of the hashes of all entries, modulo 2^256 */
@@ -161,12 +162,18 @@ catalog_close(struct catalog *c)
 {
 	if (!c)
 		return;
-	if (c->txn)
+	if (c->txn && !c->abandoned)
 		mdb_txn_abort(c->txn);
-	if (c->env)
+	if (c->env && !c->abandoned)
 		mdb_env_close(c->env);
 	sha256_free(c->sha);
 	free(c);
+}
+
+void
+catalog_abandon(struct catalog *c)
+{
+	c->abandoned = true;
 }
 
 /* Reads everything: each key is found again by look-up, the sum is the one written. */

@@ -61,6 +61,13 @@ int catalog_copy(struct catalog *c, const char *path);
 void catalog_close(struct catalog *c);
 
 /*
+ * Nothing of it is to be looked at again: a transaction met a page that is not in the file
+ * any more. Closing it then frees the handle alone; its map and what the transaction held
+ * stay until the process ends.
+ */
+void catalog_abandon(struct catalog *c);
+
+/*
  * Calls fn for every entry of a table in key order (key without the table's
  * byte), until it returns non-zero, which is returned. The slices live as long
  * as the call.

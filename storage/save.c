@@ -10,6 +10,7 @@
 #include "proto/le.h"
 #include "storage/catalog.h"
 #include "storage/internal.h"
+#include "storage/mapguard.h"
 #include "storage/save.h"
 
 enum { EXTENTS_A_VALUE = 56 }; /* 32 bytes each: LMDB keeps up to 2,038 bytes within a page */
@@ -288,9 +289,18 @@ struct unsaved {
 	uint32_t low_file; /* WAL files before it are needed by nothing in the snapshot */
 };
 
+struct write {
+	struct store *st;
+	const struct unsaved *u;
+};
+
+/* Under the guard of its map: it holds nothing but the transaction. */
 static int
-write_snapshot(struct store *st, const struct unsaved *u)
+write_entries(void *arg)
 {
+	const struct write *w = arg;
+	struct store *st = w->st;
+	const struct unsaved *u = w->u;
 	struct bytes b;
 
 	bytes_init(&b, buf_slice(&u->snap));
@@ -306,6 +316,18 @@ write_snapshot(struct store *st, const struct unsaved *u)
 			catalog_put(st->catalog, table, key, value);
 	}
 	return catalog_commit(st->catalog, &u->state);
+}
+
+/* A catalogue whose file was cut off under it cannot be used any more, nor closed. */
+static int
+write_snapshot(struct store *st, const struct unsaved *u)
+{
+	struct write w = {st, u};
+	int err = map_guarded(write_entries, &w);
+
+	if (err == STELE_EDAMAGED)
+		catalog_abandon(st->catalog);
+	return err;
 }
 
 /* The oldest WAL file that a record, a dictionary or a key not yet in a run lies in. */

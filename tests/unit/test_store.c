@@ -3,6 +3,7 @@
 
 #include "crypto/merkle.h"
 #include "crypto/sha256.h"
+#include "storage/internal.h"
 
 static void
 check_record(struct scratch *s, struct log *log, uint64_t index, const char *payload)
@@ -94,6 +95,43 @@ START_TEST(a_restart_finds_everything_with_and_without_its_catalogue)
 }
 END_TEST
 
+/* Cut off under the running store, to any length, it is made anew; nothing else notices. */
+START_TEST(a_catalogue_that_is_cut_off_under_the_store_is_made_anew)
+{
+	static const long lengths[] = {0, 4096, 8192, 12289};
+	char path[300], name[16];
+	struct scratch s;
+	struct log *log;
+
+	scratch_begin(&s);
+	snprintf(path, sizeof path, "%s/catalog.mdb", s.dir);
+	for (int i = 0; i < 300; i++) { /* more than a page of them */
+		snprintf(name, sizeof name, "log-%d", i);
+		log = scratch_log(&s, name, "{}");
+	}
+	ck_assert_int_eq(store_maintain(s.st), 0);
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		unsigned warnings = s.warnings;
+		ck_assert_int_eq(truncate(path, lengths[i]), 0);
+		for (int k = 0; k < 300; k++) {
+			snprintf(name, sizeof name, "log-%d", k);
+			ck_assert_int_eq(store_log_find(s.st, slice_str(name), &log), 0);
+			scratch_append(&s, log, "{}");
+		}
+		ck_assert_int_eq(store_maintain(s.st), 0);
+		ck_assert_uint_gt(s.warnings, warnings);
+		ck_assert_uint_eq(s.st->saved_sequence, s.st->position.sequence);
+	}
+	scratch_close(&s);
+	s.warnings = 0;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	ck_assert_uint_eq(s.warnings, 0); /* what it was made into is whole */
+	ck_assert_int_eq(store_log_find(s.st, slice_str("log-7"), &log), 0);
+	ck_assert_uint_eq(log->frontier.size, 1 + sizeof lengths / sizeof *lengths);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(a_known_key_gives_the_first_record_and_another_payload_a_conflict)
 {
 	struct scratch s;
@@ -159,6 +197,7 @@ main(void)
 	tcase_add_test(c, a_restart_finds_everything_with_and_without_its_catalogue);
 	tcase_add_test(c, a_known_key_gives_the_first_record_and_another_payload_a_conflict);
 	tcase_add_test(c, a_second_opening_of_the_same_directory_is_refused);
+	tcase_add_test(c, a_catalogue_that_is_cut_off_under_the_store_is_made_anew);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
