@@ -274,23 +274,30 @@ int
 fsck_listed(void *ctx, struct slice key, struct slice value)
 {
 	struct fsck *f = ctx;
+	const struct keyring_seed *seeds;
 	const struct sealed *s;
 	uint64_t first, count;
+	uint32_t generation;
 	struct bytes b;
 	struct log *log;
+	size_t n;
 
 	if (key.n != 16)
 		return STELE_EDAMAGED;
 	bytes_init(&b, value);
 	count = bytes_u64(&b);
+	generation = bytes_u32(&b);
 	first = be_get64(key.p + 8);
 	log = log_by_id(f->st, be_get64(key.p));
+	seeds = keyring_find_seeds(f->st->keyring, be_get64(key.p), &n);
 	s = log ? sealed_find(&log->sealed, first) : NULL;
 	if (bytes_err(&b) != 0)
 		return STELE_EDAMAGED;
 	if (!s || s->first + s->count < first + count)
-		fsck_find(f, "a segment that the catalogue lists is not there, or not to be read",
-			  "log %s, records %llu to %llu", log ? log->name : "unknown",
-			  (unsigned long long)first, (unsigned long long)(first + count - 1));
+		fsck_find(f,
+			  "the catalogue lists this segment, and its two files are not there or "
+			  "not to be read: restore them from a copy",
+			  "segments/%s/%llu-%llu.%u.seg", n ? seeds->name : "?",
+			  (unsigned long long)first, (unsigned long long)count, generation);
 	return 0;
 }

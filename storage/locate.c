@@ -80,6 +80,8 @@ location_release(struct log *log, const struct sealed *s)
 		log_mark_dirty(log);
 	}
 	pthread_rwlock_unlock(&log->store->lock);
+	if (was) /* what is open may be the file that was replaced */
+		segcache_forget(log->store->segments, log->id, s->first, s->first + 1);
 	if (was)
 		store_say(log->store, STORE_INFO,
 			  "log %s, records %llu to %llu: segment %llu-%llu.%u is whole again and "

@@ -1,6 +1,7 @@
 /* What interrupted seals left, at start: files and keys that no log's list names. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proto/err.h"
 #include "storage/file.h"
@@ -25,6 +26,34 @@ is_listed(const struct log *log, const struct segment_name *name)
 	       s->generation == name->generation;
 }
 
+static bool
+is_file(const char *dir, const struct sealed *s, const char *suffix)
+{
+	const struct segment_name name = {s->first, s->count, s->generation};
+	char id[SEGMENT_NAME_BYTES], path[4096 + SEGMENT_NAME_BYTES + 16];
+
+	segment_name_format(id, &name);
+	snprintf(path, sizeof path, "%s/%s%s", dir, id, suffix);
+	return access(path, F_OK) == 0;
+}
+
+/*
+ * Whether what a file of that name can hold is in listed segments whose files are there, or
+ * in the WAL. If not, this may be the one copy, under a name that somebody gave it.
+ */
+static bool
+is_elsewhere(const struct log *log, const char *dir, const struct segment_name *name)
+{
+	for (size_t i = 0; i < log->sealed.n; i++) {
+		const struct sealed *s = &log->sealed.s[i];
+		if (s->first + s->count <= name->first || s->first >= name->first + name->count)
+			continue;
+		if (!is_file(dir, s, ".seg") || !is_file(dir, s, ".manifest"))
+			return false;
+	}
+	return true;
+}
+
 static int
 clean_file(void *ctx, enum segment_file kind, const struct segment_name *name, const char *file)
 {
@@ -35,6 +64,14 @@ clean_file(void *ctx, enum segment_file kind, const struct segment_name *name, c
 	    (kind != SEGMENT_FILE_LEFTOVER && is_listed(c->log, name)))
 		return 0;
 	c->err = segcache_dir(dir, sizeof dir, c->log);
+	if (c->err == 0 && kind != SEGMENT_FILE_LEFTOVER && !is_elsewhere(c->log, dir, name)) {
+		store_say(c->log->store, STORE_ERROR,
+			  "segments/%s/%s is in no list, and a listed segment of its range is "
+			  "missing: it is left as it is. If it was renamed, give it its name "
+			  "back; stele fsck says which",
+			  c->log->name, file);
+		return 0;
+	}
 	snprintf(path, sizeof path, "%s/%s", dir, file);
 	if (c->err == 0)
 		c->err = protect_unlink(path);

@@ -5,7 +5,7 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 
-enum { POLL_US = 500000 };
+enum { POLL_US = 100000 };
 
 static long long
 number_of(const json_t *doc, const char *name)

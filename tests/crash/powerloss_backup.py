@@ -10,7 +10,6 @@ STELE_POWERLOSS says how many (2000: a tenth of it each), STELE_SEED with what d
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,6 +47,7 @@ class PowerLoss(unittest.TestCase):
         cls.root = cls.folder / "root"
         cls.root.mkdir()
         cls.trace = str(cls.folder / "trace")
+        (cls.folder / "passphrase").write_text("a passphrase\n")
         cls().record()
 
     def work(self, server, trace):
@@ -60,7 +60,8 @@ class PowerLoss(unittest.TestCase):
                 raise c.error
 
     def back_up(self, server, trace):
-        run = stele("backup", self.root / "backup", server=server)
+        run = stele("backup", self.root / "backup", "--keyring", self.folder / "ring",
+                    "--passphrase-file", self.folder / "passphrase", server=server)
         self.assertEqual(run.returncode, 0, run.stderr)
         mark(trace, "backed up")
 
@@ -73,9 +74,6 @@ class PowerLoss(unittest.TestCase):
                 self.assertEqual(server.post("/api/v1/logs/alpha/seal", b"").status, 200)
                 self.work(server, self.trace)
                 self.back_up(server, self.trace)
-            keys = self.root / "data/keys"
-            shutil.copy(keys / "keyring", self.folder / "ring")
-            shutil.copy(keys / "identity", self.folder / "ring.identity")
             body = "".join(json.dumps({"i": i}) + "\n" for i in range(100))
             self.assertEqual(server.post("/api/v1/logs/alpha/records", body, NDJSON).status, 201)
             self.assertEqual(server.stop(), 0)
@@ -92,9 +90,13 @@ class PowerLoss(unittest.TestCase):
 
     def restore(self, data, env=None):
         return subprocess.run([str(STELE), "restore", str(self.root / "backup"), "--data", str(data),
-                               "--keyring", str(self.folder / "ring"), "--json"],
+                               "--keyring", str(self.folder / "ring"), "--passphrase-file",
+                               str(self.folder / "passphrase"), "--json"],
                               env={**os.environ, **(env or {})}, capture_output=True, text=True,
                               timeout=120, check=False)
+
+    def fsck(self, folder):
+        return stele("fsck", folder, "--passphrase-file", self.folder / "passphrase", "--json")
 
     def judge_restore(self, folder, marks):
         """Whole, or nobody's; then the same restore goes through, and all of it is there."""
@@ -102,12 +104,12 @@ class PowerLoss(unittest.TestCase):
         if any(m == "restored" for m in marks) and not whole:
             return "a restore that ended is gone"
         if not whole:
-            if stele("fsck", folder).returncode == 0:
+            if self.fsck(folder).returncode == 0:
                 return "a restore that did not end opens"
             run = self.restore(folder)
             if run.returncode:
                 return f"the restore does not go on: {run.stderr}"
-        run = stele("fsck", folder, "--json")
+        run = self.fsck(folder)
         if run.returncode:
             return f"fsck: {run.stdout} {run.stderr}"
         records = json.loads(run.stdout.splitlines()[-1])["records"]
@@ -120,7 +122,7 @@ class PowerLoss(unittest.TestCase):
         run = self.restore(data, env)
         self.assertEqual(run.returncode, 0, run.stderr)
         mark(trace, "restored")
-        run = stele("fsck", data, "--json")
+        run = self.fsck(data)
         self.assertEqual(run.returncode, 0, run.stdout)
         type(self).records = json.loads(run.stdout.splitlines()[-1])["records"]
         states = max(1, STATES // 10)
