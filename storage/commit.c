@@ -67,6 +67,8 @@ commit_reset(struct commit *c)
 	buf_reset(&c->frame);
 	c->n = 0;
 	c->records = c->bytes = 0;
+	if (c->jobs)
+		atomic_fetch_sub(&c->st->open_commits, 1);
 	c->jobs = NULL;
 	c->before = NULL;
 	c->err = 0;
@@ -402,6 +404,7 @@ commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 	struct append_job *j;
 
 	if (!c->jobs) {
+		atomic_fetch_add(&c->st->open_commits, 1); /* before it looks at dictionaries */
 		c->err = atomic_load(&c->st->read_only) ? STELE_EREADONLY : 0;
 		c->wall_ns = store_now_ns(c->st);
 		c->jobs_end = &c->jobs;

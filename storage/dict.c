@@ -281,15 +281,16 @@ dict_retire_before(struct log *log, uint32_t file)
 
 /*
  * Commits under way when a dictionary was retired, one being written and one taking
- * jobs, may still use it; once a later one was released, the log's size bounds what
- * does. Lock held for writing.
+ * jobs, may still use it; once a later one was released, or none is under way, the log's
+ * size bounds what does. Lock held for writing.
  */
 static bool
 is_needed(const struct log *log, struct dict_place *p)
 {
 	if (!p->retired)
 		return true;
-	if (!p->bounded && log->store->position.sequence > p->retired_at + 2) {
+	if (!p->bounded && (log->store->position.sequence > p->retired_at + 2 ||
+			    atomic_load(&log->store->open_commits) == 0)) {
 		p->bounded = true;
 		p->used_until = log->tree.size;
 	}

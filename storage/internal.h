@@ -168,6 +168,7 @@ struct store {
 	struct position keys_from;    /* the first commit whose keys are in no run follows it */
 
 	atomic_bool read_only, low_space;
+	atomic_uint open_commits; /* that have taken jobs and are not settled */
 	/* counters for store_stats */
 	atomic_ullong commits, records, duplicates, payload_bytes, wal_bytes, flush_ns_total,
 		flush_ns_max, sign_ns_total, segments_sealed, sealed_payload_bytes, damaged_reads,

@@ -148,8 +148,13 @@ is_due(const struct log *log, uint32_t file, int64_t now_ns, struct sealdue *d)
 		d->seal = d->whole = true;
 	}
 	for (size_t i = 0; file && i < log->n_dicts; i++) {
-		if (log->dicts[i].at.file <= file && !log->dicts[i].retired)
+		const struct dict_place *p = &log->dicts[i];
+		if (p->at.file > file)
+			continue;
+		if (!p->retired)
 			d->retire_before = file + 1;
+		else if (p->bounded && t->n && sealed_end(&log->sealed) < p->used_until)
+			d->seal = d->whole = true; /* what was packed with it */
 	}
 	return d->seal || d->retire_before;
 }

@@ -5,6 +5,7 @@
 
 #include "crypto/init.h"
 #include "storage/internal.h"
+#include "storage/seal.h"
 #include "suite.h"
 
 static void
@@ -142,6 +143,42 @@ START_TEST(records_too_alike_or_too_random_go_without)
 }
 END_TEST
 
+/* A burst, then nothing more: every WAL file but the newest few leaves, with no later commit. */
+START_TEST(a_store_at_rest_keeps_no_wal_file_for_a_dictionary_that_nothing_needs)
+{
+	struct wal_row row;
+	struct scratch s;
+	struct log *log;
+	unsigned n = 401;
+
+	scratch_begin(&s);
+	scratch_close(&s);
+	s.opts.wal_files = 1;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	log = scratch_log(&s, "l", "{}");
+	append(&s, log, 1, 400);
+	ck_assert_int_eq(store_maintain(s.st), 0);
+	append(&s, log, n, n); /* carries the dictionary */
+	for (row = wal_row(s.st->wal); row.last < 6; row = wal_row(s.st->wal)) {
+		append(&s, log, n + 1, n + 400);
+		n += 400;
+	}
+	ck_assert_uint_eq(row.first, 1);
+	for (int i = 0; i < 20; i++) {
+		while (store_seal_due(s.st) > 0)
+			;
+		ck_assert_int_eq(store_maintain(s.st), 0);
+	}
+	row = wal_row(s.st->wal);
+	ck_assert_uint_le(row.last - row.first, s.opts.wal_files + 1);
+	all_read(&s, log, n);
+	append(&s, log, n + 1, n + 300);
+	log = reopen(&s, false);
+	all_read(&s, log, n + 300);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(a_damaged_dictionary_is_damage_for_its_records_and_for_no_others)
 {
 	uint64_t damaged = 0;
@@ -189,6 +226,7 @@ main(void)
 		a_dictionary_is_trained_used_and_found_again,
 		a_trained_dictionary_that_was_never_committed_is_forgotten,
 		records_too_alike_or_too_random_go_without,
+		a_store_at_rest_keeps_no_wal_file_for_a_dictionary_that_nothing_needs,
 		a_damaged_dictionary_is_damage_for_its_records_and_for_no_others,
 	};
 
