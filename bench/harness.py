@@ -209,7 +209,7 @@ class Bench:
         else:
             fixed += ["--token", "stele_bench_0123456789abcdef0123456789abcdef", "--expect", "200"]
         result = self._run("stele-load", [*fixed, *arguments])
-        if isinstance(server, Stele) and "--get" not in arguments:
+        if isinstance(server, Stele) and not {"--get", "--path"} & set(map(str, arguments)):
             server.acknowledged += result["acknowledged"]
         samples = result["samples"]
         used = samples[-1]["cpu_s"] - samples[0]["cpu_s"]

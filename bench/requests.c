@@ -36,11 +36,29 @@ put_fields(struct buf *b, const struct request_form *form)
 		buf_put_str(b, "Prefer: return=minimal\r\n");
 }
 
+/* The path with its "{}" replaced. */
 static void
-put_post(struct buf *b, struct request *r, const struct request_form *form, struct slice body)
+put_path(struct buf *b, const char *path, uint64_t index)
+{
+	const char *hole = strstr(path, "{}");
+
+	if (!hole) {
+		buf_put_str(b, path);
+		return;
+	}
+	buf_put(b, path, (size_t)(hole - path));
+	buf_put_dec(b, index);
+	buf_put_str(b, hole + 2);
+}
+
+static void
+put_post(struct buf *b, struct request *r, const struct request_form *form, size_t number,
+	 struct slice body)
 {
 	r->offset = b->n;
-	buf_printf(b, "POST %s", form->path);
+	buf_put_str(b, "POST ");
+	put_path(b, form->path,
+		 form->first_index + (form->n_indexes ? number % form->n_indexes : 0));
 	put_fields(b, form);
 	buf_printf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n", form->media_type, body.n);
 	if (form->key_prefix) {
@@ -84,25 +102,10 @@ requests_posts(struct request_set *set, const struct request_form *form,
 		if (form->batch_bytes)
 			next = events_run(events, i, form->batch_bytes, &body);
 		r.events = (uint32_t)(next - i);
-		put_post(&b, &r, form, body);
+		put_post(&b, &r, form, built.n, body);
 		ok = add_item(&built, &cap, &r);
 	}
 	return take(set, &built, &b, ok);
-}
-
-/* The path with its "{}" replaced. */
-static void
-put_path(struct buf *b, const char *path, uint64_t index)
-{
-	const char *hole = strstr(path, "{}");
-
-	if (!hole) {
-		buf_put_str(b, path);
-		return;
-	}
-	buf_put(b, path, (size_t)(hole - path));
-	buf_put_dec(b, index);
-	buf_put_str(b, hole + 2);
 }
 
 int

@@ -13,14 +13,14 @@
 /* What the requests of one set have in common. */
 struct request_form {
 	const char *method;     /* "POST" or "GET" */
-	const char *path;       /* with its query; in a GET, "{}" is replaced by an index */
+	const char *path;       /* with its query; "{}" is replaced by an index */
 	const char *host;       /* the Host field */
 	const char *token;      /* bearer token, or NULL */
 	const char *media_type; /* Content-Type of a POST */
 	const char *key_prefix; /* a unique Idempotency-Key for each sending, or NULL */
 	int minimal;            /* Prefer: return=minimal */
 	size_t batch_bytes;     /* POST: 0 sends one event each, else NDJSON bodies up to this */
-	uint64_t first_index;   /* GET: "{}" is drawn from n_indexes from here on */
+	uint64_t first_index;   /* "{}": n_indexes from here on, a GET's drawn, POSTs' in turn */
 	uint64_t n_indexes;
 };
 

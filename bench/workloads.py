@@ -13,6 +13,8 @@ from harness import BenchError, Stele
 FEW_CONNECTIONS = 4
 BATCH_BYTES = 1_000_000
 READ_RECORDS = 50_000
+MANY_LOGS = 500
+MANY_METRICS = ("commits", "records", "sign_seconds")
 KIB_PER_MIB = 1024
 ALLOWED_MIB = 1e8 / 2**20
 ALLOWED_START_SECONDS = 0.5
@@ -268,4 +270,32 @@ def start(bench):
                   at_least=False, floor_name="allowed")
 
 
-WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read, flat, start)}
+def many(bench):
+    """One record per POST into 500 logs in turn, so that each commit touches hundreds."""
+    common = ("--connections", 2 * MANY_LOGS, "--minimal")
+    spread = ("--path", "/api/v1/logs/many-{}/records", "--indexes", f"0:{MANY_LOGS}")
+
+    def measure(stele):
+        for n in range(MANY_LOGS):
+            stele.ask("PUT", f"/api/v1/logs/many-{n}", b'{"mode":"none"}')
+        pairs, commits = [], []
+        for _ in range(bench.rounds):
+            one = bench.load(stele, *common)
+            before = [stele.metric(f"stele_{m}_total") for m in MANY_METRICS]
+            ours = bench.load(stele, *common, *spread)
+            after = [stele.metric(f"stele_{m}_total") for m in MANY_METRICS]
+            pairs.append((one, ours))
+            commits.append([b - a for a, b in zip(before, after)])
+        return pairs, commits
+
+    pairs, commits = with_stele(bench, measure)
+    yield row_of(f"POST into {MANY_LOGS} logs, {2 * MANY_LOGS} connections", "records/s", pairs, 0.5,
+                 "requests_per_s", floor_name="one log")
+    records = median(r / c for c, r, _ in commits)
+    seconds = median(ours["seconds"] / c for (_, ours), (c, _, _) in zip(pairs, commits))
+    signing = median(s / c for c, _, s in commits)
+    yield Row(f"  a commit of {records:.0f} records", "ms", 1e3 * seconds, 1e3 * signing,
+              seconds / signing, 5.0, at_least=False, floor_name="signing their heads")
+
+
+WORKLOADS = {f.__name__: f for f in (single, batch, file, latency, memory, read, many, flat, start)}

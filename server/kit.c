@@ -1,6 +1,7 @@
 /* Kits, and a stack of them under a lock. */
 #include "server/kit.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "proto/limits.h"
@@ -50,12 +51,7 @@ kit_pool_init(struct kit_pool *p)
 void
 kit_pool_fini(struct kit_pool *p)
 {
-	struct kit *k, *next;
-
-	for (k = p->kits; k; k = next) {
-		next = k->next;
-		kit_free(k);
-	}
+	kit_give_up(p->kits);
 	pthread_mutex_destroy(&p->lock);
 }
 
@@ -73,10 +69,39 @@ kit_take(struct kit_pool *p)
 }
 
 void
-kit_put(struct kit_pool *p, struct kit *k)
+kit_put(struct kit_pool *p, struct kit *k, uint64_t now_ms)
 {
 	pthread_mutex_lock(&p->lock);
+	k->since_ms = now_ms;
 	k->next = p->kits;
 	p->kits = k;
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* The one that came back last is taken first, so those that rest are at the end. */
+struct kit *
+kit_pool_rested(struct kit_pool *p, uint64_t now_ms)
+{
+	struct kit **at, *rested;
+
+	pthread_mutex_lock(&p->lock);
+	for (at = &p->kits; *at; at = &(*at)->next)
+		if (now_ms - (*at)->since_ms >= KIT_REST_MS)
+			break;
+	rested = *at;
+	*at = NULL;
+	pthread_mutex_unlock(&p->lock);
+	return rested;
+}
+
+void
+kit_give_up(struct kit *list)
+{
+	struct kit *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		kit_free(list);
+	}
+	(void)malloc_trim(0); /* of all threads' arenas; whether it found any is no matter */
 }

@@ -12,7 +12,7 @@
 #include "server/reply.h"
 #include "storage/writer.h"
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, TRIM_MS = 60000 };
 
 static void
 on_connection(uv_stream_t *listener, int status)
@@ -113,7 +113,7 @@ on_work(uv_work_t *w)
 	if (!kit)
 		return;
 	c->r->work(c->r, kit);
-	kit_put(kits, kit);
+	kit_put(kits, kit, uv_hrtime() / 1000000);
 }
 
 static void
@@ -159,7 +159,7 @@ on_brief(uv_work_t *w)
 		return;
 	for (struct request *r = b->first; r; r = r->next)
 		r->work(r, kit);
-	kit_put(kits, kit);
+	kit_put(kits, kit, uv_hrtime() / 1000000);
 }
 
 static void
@@ -327,6 +327,45 @@ drain_step(struct loop *l)
 	close_handle(&l->tick);
 }
 
+struct rest {
+	uv_work_t work;
+	struct kit *kits;
+};
+
+static void
+on_rest(uv_work_t *w)
+{
+	kit_give_up(((struct rest *)w->data)->kits);
+}
+
+static void
+on_rest_done(uv_work_t *w, int status)
+{
+	CHECK(status == 0);
+	free(w->data);
+}
+
+/*
+ * Kits that nobody needs any more are freed beside the loop; and once a minute what other
+ * threads have freed is given back, too, which malloc(3) does by itself at an arena's end only.
+ */
+static void
+give_memory_back(struct loop *l)
+{
+	uint64_t now_ms = uv_hrtime() / 1000000;
+	struct kit *kits = kit_pool_rested(&l->server->kits, now_ms);
+	struct rest *r;
+
+	if (!kits && now_ms - l->trimmed_ms < TRIM_MS)
+		return;
+	l->trimmed_ms = now_ms;
+	r = calloc(1, sizeof *r);
+	CHECK(r);
+	r->kits = kits;
+	r->work.data = r;
+	CHECK(uv_queue_work(&l->uv, &r->work, on_rest, on_rest_done) == 0);
+}
+
 static void
 on_tick(uv_timer_t *h)
 {
@@ -338,10 +377,12 @@ on_tick(uv_timer_t *h)
 		next = c->next;
 		conn_check_deadline(c, uv_now(&l->uv));
 	}
-	if (l->draining)
+	if (l->draining) {
 		drain_step(l);
-	else if (l == l->server->loops[0])
+	} else if (l == l->server->loops[0]) {
 		upload_sweep(l);
+		give_memory_back(l);
+	}
 }
 
 static void

@@ -47,6 +47,7 @@ struct loop {
 	struct request *brief, **brief_end;        /* for workers, this iteration */
 	size_t n_brief;
 	struct kit *kit; /* the loop thread's own */
+	uint64_t trimmed_ms; /* when free memory was last given back: the first loop's */
 
 	pthread_mutex_t lock;
 	struct request *done, **done_end; /* answered by the writer; under lock */

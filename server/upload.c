@@ -308,7 +308,7 @@ work(uv_work_t *w)
 	}
 	u->piece = slice_of(NULL, 0);
 	if (kit)
-		kit_put(&u->server->kits, kit);
+		kit_put(&u->server->kits, kit, uv_hrtime() / 1000000);
 }
 
 static void go_on_alone(struct upload *u);

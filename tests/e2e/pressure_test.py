@@ -7,7 +7,7 @@ import time
 import unittest
 
 from http_case import MIB, RECORDS, Case, problem, statuses
-from lib import JSON, Server
+from lib import JSON, NDJSON, Server
 
 TIMEOUTS = ["--header-timeout", "1", "--body-timeout", "1", "--idle-timeout", "2",
             "--write-timeout", "1"]
@@ -220,6 +220,42 @@ class Drain(unittest.TestCase):
                 start = time.monotonic()
                 self.assertEqual(server.stop(), 0)
                 self.assertLess(time.monotonic() - start, 15)
+
+
+
+class Rest(unittest.TestCase):
+    """What large batches needed is not kept for ever."""
+
+    def own_kib(self, server):
+        with open(f"/proc/{server.process.pid}/status", encoding="ascii") as f:
+            return int(re.search(r"RssAnon:\s+(\d+) kB", f.read()).group(1))
+
+    def burst(self, server, name):
+        client = server.connect()
+        line = b'{"name":"%s","fill":"%s"}\n'
+        for i in range(12):
+            body = b"".join(line % (b"%s-%d-%d" % (name, i, k), b"x" * (k % 160))
+                            for k in range(7000))
+            answer = client.post(RECORDS, body, {**NDJSON, "Idempotency-Key": f"{name}-{i}"})
+            if answer.status != 201:
+                raise AssertionError(answer.body)
+        client.close()
+
+    def test_a_server_at_rest_gives_its_memory_back(self):
+        with Server() as server:
+            server.create_log("log")
+            threads = [threading.Thread(target=self.burst, args=(server, b"%d" % i))
+                       for i in range(6)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            busy = self.own_kib(server)
+            deadline = time.monotonic() + 40
+            while self.own_kib(server) > busy * 0.85 and time.monotonic() < deadline:
+                time.sleep(0.2)
+            self.assertLess(self.own_kib(server), busy * 0.85)
+            self.burst(server, b"again")
 
 
 if __name__ == "__main__":
