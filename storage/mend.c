@@ -101,13 +101,17 @@ judge(struct store *st, int err)
 /* The file with these bytes, protected again as it was. */
 static int
 replace(struct store *st, struct log *log, const struct segment_name *name, const char *path,
-	struct slice bytes)
+	struct slice bytes, struct buf *why)
 {
 	char dir[4096];
 	int err = protect_clear(path);
 
-	if (err == STELE_EPERM)
-		return err;
+	if (err == STELE_EPERM) {
+		buf_printf(why,
+			   "the file there is immutable, and taking that off (chattr -i) needs "
+			   "CAP_LINUX_IMMUTABLE, which steled has not");
+		return STELE_EVERIFY;
+	}
 	err = judge(st, file_replace(path, bytes.p, bytes.n, 0444));
 	if (err == 0 && segcache_dir(dir, sizeof dir, log) == 0)
 		(void)protect_segment(dir, name, st->opts.protect);
@@ -129,7 +133,7 @@ mend_manifest(struct store *st, struct log *log, const struct segment_name *name
 	if (err == 0)
 		err = check_manifest(log, &want, bytes, why);
 	if (err == 0)
-		err = replace(st, log, name, path, bytes);
+		err = replace(st, log, name, path, bytes, why);
 	sealer_unlock(st->sealer);
 	return err;
 }
@@ -188,7 +192,7 @@ mend_segment(struct store *st, struct log *log, const struct segment_name *name,
 	if (err == 0)
 		err = check_file(log, &want, bytes, t, why);
 	if (err == 0)
-		err = replace(st, log, name, path, bytes);
+		err = replace(st, log, name, path, bytes, why);
 	if (err == 0) {
 		segcache_forget(st->segments, log->id, want.first, want.first + 1);
 		err = verify(log, &want, t, why);

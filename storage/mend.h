@@ -21,8 +21,9 @@
 
 /*
  * Puts back FIRST-COUNT.GEN.manifest of the log. STELE_ENOTFOUND when the log has no such
- * segment; STELE_EVERIFY when it is not that segment's manifest; STELE_EREADONLY,
- * STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; with why. Any thread, with its own toolbox.
+ * segment; STELE_EVERIFY when it is not that segment's manifest, or what lies there is immutable;
+ * STELE_EREADONLY, STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; with why. Any thread, with its own
+ * toolbox.
  */
 int mend_manifest(struct store *st, struct log *log, const struct segment_name *name,
 		  struct slice bytes, struct buf *why);
