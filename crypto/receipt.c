@@ -199,11 +199,34 @@ carries_signature(const struct note *note, const struct note_vkey *key)
 	return false;
 }
 
+/*
+ * Whether the key of an earlier epoch signed the note: what that signs at sizes which a later
+ * key speaks for is a history that the log lost, as by a restore from a backup.
+ */
+static bool
+is_of_lost_history(struct sha256 *h, struct slice text, const struct receipt_trust *trust,
+		   const struct receipt_verdict *v, uint64_t *epoch)
+{
+	struct keystatement k;
+	struct note note;
+
+	for (size_t i = 0; v->by_statement && i < trust->n_statements; i++) {
+		if (read_statement(h, trust->statements[i], &trust->pinned, v->checkpoint.origin,
+				   &k) != 0 ||
+		    sign_verify_note(&k.key, 1, text, &note, NULL) != 0)
+			continue;
+		*epoch = k.epoch;
+		return true;
+	}
+	return false;
+}
+
 static int
 check_note(struct sha256 *h, struct slice text, const struct receipt_trust *trust,
 	   struct receipt_verdict *v)
 {
 	struct note note;
+	uint64_t epoch;
 	int err = note_parse(&note, text);
 
 	if (err)
@@ -217,6 +240,12 @@ check_note(struct sha256 *h, struct slice text, const struct receipt_trust *trus
 	err = find_key(h, trust, v);
 	if (err || !sign_verify_note(&v->key, 1, text, &note, NULL))
 		return err;
+	if (is_of_lost_history(h, text, trust, v, &epoch))
+		return fail(v, RECEIPT_SIGNATURE, STELE_EVERIFY,
+			    "the key of epoch %" PRIu64 " of %.*s signed it, and for %" PRIu64
+			    " entries a later key speaks: it is of a history that the log lost, as "
+			    "when it is restored from a backup; its restore entry should say so",
+			    epoch, TEXT(v->key.name), v->checkpoint.size);
 	if (!carries_signature(&note, &v->key))
 		return fail(v, RECEIPT_SIGNATURE, STELE_EVERIFY,
 			    "the checkpoint carries no signature by the key of %.*s",

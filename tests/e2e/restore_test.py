@@ -120,7 +120,8 @@ class Restore(unittest.TestCase):
             self.verify(path(name))
         self.verify(path("again.json"), "--since", path("kept"))
         self.verify(path("now.json"), "--since", path("kept"))
-        self.verify(path("fork.json"), "--since", path("newest"), status=1)
+        run = self.verify(path("fork.json"), "--since", path("newest"), status=1)
+        self.assertIn("a history that the log lost", run.stdout)
         self.do("fsck", self.data, "--passphrase-file", self.passphrase)
 
     def test_a_restored_server_is_backed_up_and_restored(self):

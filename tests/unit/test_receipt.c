@@ -317,6 +317,7 @@ START_TEST(the_latest_epoch_signs)
 	f.trust.statements[1] = buf_slice(&second);
 	f.trust.n_statements = 2;
 	refused(RECEIPT_SIGNATURE); /* signed by the key of an epoch that has ended */
+	ck_assert_ptr_nonnull(strstr(f.v.why, "history that the log lost"));
 	buf_reset(&second);
 	ck_assert_int_eq(sign_key_statement(&second, f.identity, signer_vkey(f.stranger), 1, 1), 0);
 	f.trust.statements[1] = buf_slice(&second);
