@@ -9,6 +9,8 @@
 #include "proto/err.h"
 #include "proto/limits.h"
 
+enum { RUNS_AT_EASE = 16 }; /* merged in time, fifty million keys lie in about twelve */
+
 void
 keyindex_init(struct keyindex *k, const char *wal_dir, uint64_t incarnation)
 {
@@ -352,6 +354,17 @@ replace(struct keyindex *k, size_t at, size_t n, const struct keyrun *by)
 	if (by)
 		k->runs[at] = *by;
 	k->n_runs = at + (by ? 1 : 0) + rest;
+}
+
+bool
+keyindex_crowded(struct keyindex *k)
+{
+	bool crowded;
+
+	pthread_mutex_lock(&k->mu);
+	crowded = k->n_runs > RUNS_AT_EASE;
+	pthread_mutex_unlock(&k->mu);
+	return crowded;
 }
 
 int

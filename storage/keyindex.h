@@ -70,6 +70,12 @@ void keyindex_numbers(struct keyindex *k, uint32_t *first, uint32_t *last);
 uint64_t keyindex_count(struct keyindex *k);
 
 /*
+ * Whether there are more runs than merging in time would leave: each is asked for every
+ * new key.
+ */
+bool keyindex_crowded(struct keyindex *k);
+
+/*
  * Whether the table is due to become a run: it is full, or reaches further
  * back than one WAL file before `end`.
  */

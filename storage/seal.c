@@ -466,7 +466,11 @@ store_seal_due(struct store *st)
 	pthread_mutex_lock(&s->mu);
 	err = let_leave(s, st);
 	dict_sweep(st);
-	did = err == 0 ? seal_next(s, st) : err;
+	did = err;
+	if (did == 0 && !atomic_load(&st->pinned) && keyindex_crowded(&st->keys))
+		did = tend_keys(s, st); /* sealing may have work for hours */
+	if (did == 0)
+		did = seal_next(s, st);
 	if (did == 0 && !atomic_load(&st->pinned))
 		did = tend_keys(s, st);
 	pthread_mutex_unlock(&s->mu);
