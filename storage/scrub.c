@@ -497,7 +497,7 @@ void
 store_scrub_start(struct store *st)
 {
 	pthread_mutex_lock(&st->scrub->mu);
-	st->scrub->wanted = !st->scrub->state.running;
+	st->scrub->wanted = true;
 	pthread_mutex_unlock(&st->scrub->mu);
 }
 

@@ -33,7 +33,7 @@ struct scrub_pass {
 };
 
 struct scrub_state {
-	bool running;
+	bool running;          /* or asked for */
 	uint64_t passes;       /* ended since start */
 	uint64_t total_bytes;  /* of all segments' files, now */
 	struct scrub_pass now; /* when running */
@@ -43,7 +43,10 @@ struct scrub_state {
 /* How far it is. Any thread. */
 void store_scrub_get(struct store *st, struct scrub_state *out);
 
-/* Has a pass begin with the next step, unless one runs: then nothing changes. Any thread. */
+/*
+ * Asks for a whole pass: it begins with the next step, or when the one under way has ended, which
+ * may be past what the asker fears for. Any thread.
+ */
 void store_scrub_start(struct store *st);
 
 /*

@@ -106,11 +106,10 @@ const struct cli_command cmd_scrub = {
 	.summary = "read every sealed segment and object again and verify it, now",
 	.about =
 		"The server does this by itself, once a week and slowly (steled --scrub-every,\n"
-		"--scrub-rate). This begins a pass now, at the same pace, and shows how far it is "
-		"and\n"
-		"what the last one found. A damaged segment is not read any more until it is put\n"
-		"back; everything else is served. Needs the scope operate. With --show or --wait the "
-		"exit\n"
-		"status is 1 when the last pass found something wrong.",
+		"--scrub-rate). This begins a pass now, or when the one under way has ended, at the\n"
+		"same pace, and shows how far it is and what the last one found. A damaged segment\n"
+		"is not read any more until it is put back; everything else is served. Needs the\n"
+		"scope operate. With --show or --wait the exit status is 1 when the last pass found\n"
+		"something wrong.",
 	.run = run,
 };

@@ -50,6 +50,36 @@ START_TEST(a_pass_reads_every_segment_of_every_log_and_finds_nothing_wrong)
 }
 END_TEST
 
+/* What is asked for while a pass runs begins after it: that one may be past the damage. */
+START_TEST(a_pass_asked_for_while_one_runs_is_another_one)
+{
+	struct scrub_state state;
+	struct scrub_pass p;
+	struct scratch s;
+	struct log *one, *two;
+	unsigned wait_ms;
+
+	scratch_begin(&s);
+	one = scratch_log(&s, "one", "{}");
+	two = scratch_log(&s, "two", "{}");
+	sealed_log_fill(&s, one, 512);
+	sealed_log_seal(&s, one);
+	sealed_log_fill(&s, two, 512);
+	sealed_log_seal(&s, two);
+	store_scrub_start(s.st);
+	ck_assert_int_eq(store_scrub_step(s.st, &wait_ms), 1);
+	store_scrub_get(s.st, &state);
+	ck_assert(state.running);
+	ck_assert_uint_eq(state.now.segments, 1);
+	sealed_log_damage(sealed_log_path(&s, "one", "0-512.1.seg"), 9000);
+	p = pass(&s);
+	ck_assert_uint_eq(p.damaged, 1);
+	store_scrub_get(s.st, &state);
+	ck_assert_uint_eq(state.passes, 2);
+	scratch_end(&s);
+}
+END_TEST
+
 /* The segment is open and mapped: what readers have of it is sound, the disk is not. */
 START_TEST(a_flipped_bit_is_found_behind_an_open_segment_and_quarantines_it)
 {
@@ -213,6 +243,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		a_pass_reads_every_segment_of_every_log_and_finds_nothing_wrong,
+		a_pass_asked_for_while_one_runs_is_another_one,
 		a_flipped_bit_is_found_behind_an_open_segment_and_quarantines_it,
 		a_missing_file_and_a_damaged_manifest_are_found,
 		every_chunk_of_every_object_is_read_and_a_flipped_bit_found,
