@@ -531,6 +531,29 @@ START_TEST(tiny_records_fill_the_queue_as_the_memory_they_keep)
 }
 END_TEST
 
+/* The first record after a start, before anything else has run. */
+START_TEST(little_space_refuses_from_the_first_record_on)
+{
+	struct append_job job;
+	struct scratch s;
+	struct log *log;
+	struct writer *w;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	scratch_close(&s);
+	s.opts.free_bytes = 1ull << 60;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
+	ck_assert_int_eq(writer_new(&w, s.st, 0), 0);
+	scratch_job(&s, &job, log, "1", NULL);
+	ck_assert_int_eq(writer_submit(w, &job), STELE_ENOSPACE);
+	writer_free(w);
+	append_job_fini(&job);
+	scratch_end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -541,6 +564,7 @@ main(void)
 		a_failed_flush_answers_all_and_then_refuses_at_the_door,
 		one_of_many_creators_creates_a_log_and_all_get_it,
 		tiny_records_fill_the_queue_as_the_memory_they_keep,
+		little_space_refuses_from_the_first_record_on,
 	};
 
 	if (crypto_init() != 0)
