@@ -101,14 +101,24 @@ read_number(struct request *r, enum field field, const char *name, uint64_t *val
 	return false;
 }
 
+/* An upload is let go before the answer: its client may be back before this goes on. */
+static void
+let_go(struct upload *u)
+{
+	if (u)
+		upload_release(u);
+}
+
+/* Whether so many bytes are allowed. False: u, when there is one, is let go; answered. */
 static bool
-fits(struct request *r, uint64_t length)
+fits(struct request *r, struct upload *u, uint64_t length)
 {
 	uint64_t max = r->server->config->max_object_bytes;
 	struct buf *b;
 
 	if (length == UINT64_MAX || length <= max)
 		return true;
+	let_go(u);
 	b = reply_problem_begin(r, PROBLEM_BODY_TOO_LARGE,
 				"A payload may have %llu bytes here; nothing was stored.",
 				(unsigned long long)max);
@@ -119,20 +129,22 @@ fits(struct request *r, uint64_t length)
 
 /*
  * What this request's body makes of the length: its end is the payload's when it
- * completes it. False: it contradicts what was announced; answered.
+ * completes it. False: it contradicts what was announced; u, when there is one, is let
+ * go; answered.
  */
 static bool
-settle_length(struct request *r, bool complete, uint64_t offset, uint64_t *length)
+settle_length(struct request *r, struct upload *u, bool complete, uint64_t offset, uint64_t *length)
 {
 	uint64_t end = r->http.chunked ? UINT64_MAX : offset + r->http.length;
 
-	if (end != UINT64_MAX && !fits(r, end))
+	if (end != UINT64_MAX && !fits(r, u, end))
 		return false;
 	if (complete && *length == UINT64_MAX)
 		*length = end;
 	if (end == UINT64_MAX || *length == UINT64_MAX ||
 	    (complete ? end == *length : end <= *length))
 		return true;
+	let_go(u);
 	reply_problem(r, PROBLEM_INVALID_HEADER,
 		      "Offset and body make %llu bytes; the upload was announced to have %llu.",
 		      (unsigned long long)end, (unsigned long long)*length);
@@ -201,9 +213,10 @@ create(struct request *r, struct append *a)
 		return false;
 	}
 	if (!read_complete(r, &complete) ||
-	    !read_number(r, FIELD_UPLOAD_LENGTH, "Upload-Length", &length) || !fits(r, length))
+	    !read_number(r, FIELD_UPLOAD_LENGTH, "Upload-Length", &length) ||
+	    !fits(r, NULL, length))
 		return false;
-	if (!settle_length(r, complete, 0, &length))
+	if (!settle_length(r, NULL, complete, 0, &length))
 		return false;
 	u = upload_begin(r, a, true, length);
 	if (!u)
@@ -252,7 +265,7 @@ res_append_admit(struct request *r)
 		http_accept(h, r->route->max_body);
 		return true;
 	}
-	if (!h->chunked && !fits(r, h->length))
+	if (!h->chunked && !fits(r, NULL, h->length))
 		return false;
 	r->piece = begin_plain;
 	http_accept_stream(h, LIMIT_RECORD_BYTES, r->server->config->max_object_bytes);
@@ -362,26 +375,28 @@ res_upload_get(struct request *r)
 	reply_end(r);
 }
 
-/* The offset that the request goes on at is the upload's, and it is not complete. */
+/* The request goes on where the upload stands, and it is not complete. False: let go; answered. */
 static bool
-check_offset(struct request *r, const struct upload *u, uint64_t offset)
+check_offset(struct request *r, struct upload *u, uint64_t offset)
 {
+	uint64_t expected = upload_offset(u), index = u->index;
+	bool done = u->done;
 	struct buf *b;
 
-	if (u->done) {
+	if (!done && offset == expected)
+		return true;
+	let_go(u);
+	if (done) {
 		b = reply_problem_begin(r, PROBLEM_UPLOAD_COMPLETED,
 					"Its record is stored, at \"index\".");
-		buf_printf(b, ",\"index\":%llu", (unsigned long long)u->index);
-		reply_problem_end(r);
-		return false;
+		buf_printf(b, ",\"index\":%llu", (unsigned long long)index);
+	} else {
+		b = reply_problem_begin(
+			r, PROBLEM_UPLOAD_OFFSET,
+			"Send what follows \"expected-offset\"; nothing of this was taken.");
+		buf_printf(b, ",\"expected-offset\":%llu,\"provided-offset\":%llu",
+			   (unsigned long long)expected, (unsigned long long)offset);
 	}
-	if (offset == upload_offset(u))
-		return true;
-	b = reply_problem_begin(
-		r, PROBLEM_UPLOAD_OFFSET,
-		"Send what follows \"expected-offset\"; nothing of this was taken.");
-	buf_printf(b, ",\"expected-offset\":%llu,\"provided-offset\":%llu",
-		   (unsigned long long)upload_offset(u), (unsigned long long)offset);
 	reply_problem_end(r);
 	return false;
 }
@@ -411,7 +426,7 @@ bool
 res_upload_admit(struct request *r)
 {
 	struct append *a = arena_alloc(&r->arena, sizeof *a);
-	uint64_t offset = 0;
+	uint64_t offset = 0, length;
 	struct upload *u;
 	bool complete;
 
@@ -424,11 +439,11 @@ res_upload_admit(struct request *r)
 	u = take(r);
 	if (!u)
 		return false;
-	u->completes = complete;
-	if (!check_offset(r, u, offset) || !settle_length(r, complete, offset, &u->length)) {
-		upload_release(u);
+	length = u->length;
+	if (!check_offset(r, u, offset) || !settle_length(r, u, complete, offset, &length))
 		return false;
-	}
+	u->completes = complete;
+	u->length = length;
 	r->state = a;
 	if (!upload_attach(r, u))
 		return false;

@@ -22,6 +22,13 @@
 #include "storage/deposit.h"
 #include "storage/log.h"
 
+/* What is left to do for its files: apart from the upload, whose id is good again meanwhile. */
+struct upload_ending {
+	uv_work_t work;
+	struct deposit *deposit;
+	enum upload_fate fate;
+};
+
 /* --- memory --------------------------------------------------------------------------- */
 
 /* Takes bytes from the budget of large bodies; false when there is no more. */
@@ -72,6 +79,7 @@ free_upload(struct upload *u)
 	close_windows(u);
 	give_back(u, u->charged_bytes);
 	free(u->gathered);
+	free(u->ending);
 	free(u);
 }
 
@@ -253,7 +261,8 @@ upload_begin(struct request *r, const struct append *a, bool resumable, uint64_t
 		fill(u, r, a);
 		u->resumable = resumable;
 		u->length = length;
-		room = charge(u, UPLOAD_WINDOW_BYTES) && open_windows(u) &&
+		u->ending = malloc(sizeof *u->ending);
+		room = u->ending && charge(u, UPLOAD_WINDOW_BYTES) && open_windows(u) &&
 		       (!resumable || enlist(u));
 		if (!room)
 			free_upload(u);
@@ -430,29 +439,36 @@ upload_end(struct request *r)
 static void
 conclude(uv_work_t *w)
 {
-	struct upload *u = w->data;
+	struct upload_ending *e = w->data;
 
-	if (!u->deposit)
-		return;
-	if (u->fate == UPLOAD_KEEP)
-		deposit_keep(u->deposit);
-	else if (u->fate == UPLOAD_LEAVE)
-		deposit_leave(u->deposit);
+	if (e->fate == UPLOAD_KEEP)
+		deposit_keep(e->deposit);
+	else if (e->fate == UPLOAD_LEAVE)
+		deposit_leave(e->deposit);
 	else
-		deposit_drop(u->deposit);
-	u->deposit = NULL;
+		deposit_drop(e->deposit);
 }
 
 static void
 concluded(uv_work_t *w, int status)
 {
-	struct upload *u = w->data;
-
 	CHECK(status == 0);
-	if (u->done)
-		upload_release(u);
-	else
-		free_upload(u);
+	free(w->data);
+}
+
+/* Its files, to a worker; the upload has none then. */
+static void
+end_deposit(struct upload *u, struct loop *l)
+{
+	struct upload_ending *e = u->ending;
+
+	if (!u->deposit)
+		return;
+	*e = (struct upload_ending){.deposit = u->deposit, .fate = u->fate};
+	u->ending = NULL;
+	u->deposit = NULL;
+	e->work.data = e;
+	CHECK(uv_queue_work(&l->uv, &e->work, conclude, concluded) == 0);
 }
 
 /* Without a request: writes what the connection left behind, then waits, or ends. */
@@ -481,8 +497,11 @@ go_on_alone(struct upload *u)
 		pthread_mutex_unlock(&t->lock);
 	}
 	give_back(u, u->charged_bytes);
-	u->work.data = u;
-	CHECK(uv_queue_work(&u->loop->uv, &u->work, conclude, concluded) == 0);
+	end_deposit(u, u->loop);
+	if (u->done)
+		upload_release(u);
+	else
+		free_upload(u);
 }
 
 static void
@@ -507,9 +526,11 @@ upload_settle(struct request *r, enum upload_fate fate, uint64_t index)
 	u->left_n = 0;
 	if (u->resumable && u->err == 0 && u->completes &&
 	    (fate == UPLOAD_KEEP || (fate == UPLOAD_DROP && index))) {
+		pthread_mutex_lock(&u->server->uploads.lock);
 		u->size = deposit_size(u->deposit);
 		u->index = index;
 		u->done = true;
+		pthread_mutex_unlock(&u->server->uploads.lock);
 	}
 	detach(r, fate);
 }
@@ -545,10 +566,8 @@ upload_sweep(struct loop *l)
 	pthread_mutex_unlock(&t->lock);
 	for (u = old; u; u = next) {
 		next = u->next_upload;
-		u->loop = l;
 		u->fate = UPLOAD_DROP;
-		u->done = false;
-		u->work.data = u;
-		CHECK(uv_queue_work(&l->uv, &u->work, conclude, concluded) == 0);
+		end_deposit(u, l);
+		free_upload(u);
 	}
 }

@@ -29,6 +29,7 @@ struct log;
 struct loop;
 struct request;
 struct server;
+struct upload_ending;
 
 enum { UPLOAD_WINDOW_BYTES = LIMIT_OBJECT_CHUNK_BYTES };
 
@@ -70,6 +71,7 @@ struct upload {
 	uint8_t *gathered;      /* the piece's memory, to be freed */
 	uint64_t charged_bytes; /* taken from server->bodies */
 	uv_work_t work;
+	struct upload_ending *ending; /* memory for its last work, until that has begun */
 
 	/* in the table, under its lock */
 	struct upload *prev_upload, *next_upload;

@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import socket
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -274,6 +275,30 @@ class Resumed(Case):
             receipt = self.stored(self.patch(url, 0, payload, "?1"))
             self.assertEqual(self.payload_of(receipt["index"]).body, payload)
         self.eventually(lambda: (self.files(), self.files("pending")) == (before, []))
+
+    def test_an_answered_one_is_not_busy_whatever_is_left_to_do_for_its_files(self):
+        stop, body = threading.Event(), noise(4 * MIB, "busy")
+
+        def keep_workers_busy():
+            client = self.server.connect()
+            while not stop.is_set() and client.post(RECORDS, body, OCTETS).status == 201:
+                pass
+            client.close()
+
+        threads = [threading.Thread(target=keep_workers_busy) for _ in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            for i in range(40):
+                url = self.create(Upload_Length="1").headers["location"]
+                self.refused(self.patch(url, 5, b"x"), 409, "mismatching-upload-offset")
+                receipt = self.stored(self.patch(url, 0, b"%d" % (i % 10), "?1"))
+                self.refused(self.patch(url, 1, b"", "?1"), 409, "completed-upload")
+                self.assertEqual(self.stored(self.server.get(url), 200)["index"], receipt["index"])
+        finally:
+            stop.set()
+            for t in threads:
+                t.join()
 
     def test_a_connection_that_breaks_is_resumed(self):
         payload = noise(8 * MIB, "breaks")
