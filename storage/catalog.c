@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,10 +32,15 @@ struct catalog {
 	MDB_txn *txn;
 	int err; /* sticky, of the transaction */
 	bool abandoned;
+	struct catalog *next_abandoned;
 	struct sha256 *sha;
 	uint64_t count, txn_count;
 	uint64_t sum[4], txn_sum[4]; /* of the hashes of all entries, modulo 2^256 */
 };
+
+/* Those closed without their environment, which stays: so that a debugger, and a search for leaks,
+ * finds them. */
+static struct catalog *_Atomic abandoned;
 
 static int
 from_mdb(int rc)
@@ -162,11 +168,17 @@ catalog_close(struct catalog *c)
 {
 	if (!c)
 		return;
-	if (c->txn && !c->abandoned)
-		mdb_txn_abort(c->txn);
-	if (c->env && !c->abandoned)
-		mdb_env_close(c->env);
 	sha256_free(c->sha);
+	if (c->abandoned) {
+		c->next_abandoned = atomic_load(&abandoned);
+		while (!atomic_compare_exchange_weak(&abandoned, &c->next_abandoned, c))
+			;
+		return;
+	}
+	if (c->txn)
+		mdb_txn_abort(c->txn);
+	if (c->env)
+		mdb_env_close(c->env);
 	free(c);
 }
 

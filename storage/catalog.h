@@ -62,8 +62,8 @@ void catalog_close(struct catalog *c);
 
 /*
  * Nothing of it is to be looked at again: a transaction met a page that is not in the file
- * any more. Closing it then frees the handle alone; its map and what the transaction held
- * stay until the process ends.
+ * any more. Closing it then frees nothing: its map and what the transaction held stay until the
+ * process ends.
  */
 void catalog_abandon(struct catalog *c);
 

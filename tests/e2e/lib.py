@@ -30,6 +30,12 @@ JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
+def sanitized():
+    """Whether the programs are a sanitizer's build: its memory is not stele's."""
+    program = STELE.read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 @dataclass
 class Answer:
     status: int
