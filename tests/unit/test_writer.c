@@ -531,23 +531,35 @@ START_TEST(tiny_records_fill_the_queue_as_the_memory_they_keep)
 }
 END_TEST
 
-/* The first record after a start, before anything else has run. */
+static void
+note_thread(void *ctx, enum store_level level, const char *line)
+{
+	(void)line;
+	if (level == STORE_ERROR)
+		*(pthread_t *)ctx = pthread_self();
+}
+
+/* It is not left to a thread that may run later than the first record comes. */
 START_TEST(little_space_refuses_from_the_first_record_on)
 {
 	struct append_job job;
 	struct scratch s;
 	struct log *log;
 	struct writer *w;
+	pthread_t by = 0;
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
 	scratch_close(&s);
+	s.opts.say = note_thread;
+	s.opts.say_ctx = &by;
 	s.opts.free_bytes = 1ull << 60;
 	ck_assert_int_eq(scratch_open(&s), 0);
 	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
 	ck_assert_int_eq(writer_new(&w, s.st, 0), 0);
 	scratch_job(&s, &job, log, "1", NULL);
 	ck_assert_int_eq(writer_submit(w, &job), STELE_ENOSPACE);
+	ck_assert(pthread_equal(by, pthread_self()));
 	writer_free(w);
 	append_job_fini(&job);
 	scratch_end(&s);
