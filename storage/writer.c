@@ -336,8 +336,7 @@ writer_new(struct writer **out, struct store *st, uint64_t queue_bytes)
 	st->parallel_parts = helpers_threads(w->helpers) + 1;
 	st->parallel = st->parallel_parts > 1 ? helpers_run : NULL;
 	if (err == 0) {
-		(void)store_prepare(
-			st); /* whether there is space is known before the first record */
+		(void)store_prepare(st); /* before the first record: is there space? */
 		w->writer_runs = start(&w->writer, writer_main, w);
 		w->flusher_runs = start(&w->flusher, flusher_main, w);
 		w->upkeep_runs = start(&w->upkeep, upkeep_main, w);
