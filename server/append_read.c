@@ -8,7 +8,7 @@
 #include "server/cloudevents.h"
 #include "server/kit.h"
 #include "server/request.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "storage/append.h"
 #include "storage/log.h"
 
@@ -373,7 +373,7 @@ prepare(struct request *r, struct append *a, struct kit *kit)
 		return;
 	}
 	r->job.log = r->log;
-	r->job.writer = slice_str(r->token->principal);
+	r->job.writer = slice_str(r->token->principal->id);
 	r->job.want_receipts = a->batch ? a->proofs : !a->minimal;
 	err = append_prepare(&r->job, kit->tools);
 	if (err == STELE_ECONFLICT)

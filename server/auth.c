@@ -6,12 +6,13 @@
 #include <strings.h>
 
 #include "proto/buf.h"
+#include "server/access.h"
+#include "server/audit.h"
 #include "server/problem.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/router.h"
 #include "server/server.h"
-#include "server/tokens.h"
 
 static const char scheme[] = "Bearer ";
 
@@ -48,20 +49,22 @@ refuse_scope(struct request *r)
 bool
 auth_admit(struct request *r, struct slice log)
 {
+	struct audit *audit = r->server->audit;
 	struct slice text = bearer(r);
+	enum access_answer answer =
+		access_check(audit_access(audit), text, server_now_ns(), &r->token);
 
-	if (text.n == 0) {
-		reply_problem(r, PROBLEM_UNAUTHORIZED,
-			      "Send \"Authorization: Bearer TOKEN\"; the server's first token is "
-			      "in admin.token in its data directory.");
-		return false;
-	}
-	r->token = tokens_check(r->server->tokens, text, server_now_ns());
-	if (!r->token) {
-		reply_problem(r, PROBLEM_UNAUTHORIZED, "The token is unknown, revoked or expired.");
+	if (answer != ACCESS_OPENS) {
+		audit_refused(audit, answer, text.n > 0);
+		reply_problem(r, PROBLEM_UNAUTHORIZED, "%s",
+			      text.n ? "The token is unknown, revoked or expired, or its principal "
+				       "is disabled."
+				     : "Send \"Authorization: Bearer TOKEN\"; the server's first "
+				       "token is in admin.token in its data directory.");
 		return false;
 	}
 	if (!token_may(r->token, r->route->scopes, log)) {
+		audit_denied(audit, r, log);
 		refuse_scope(r);
 		return false;
 	}

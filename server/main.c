@@ -1,5 +1,5 @@
 /*
- * steled: settings, socket, store, tokens, writer, loops, the one line that
+ * steled: settings, socket, store, writer, audit trail, loops, the one line that
  * says it accepts; then, after SIGTERM or SIGINT, the same backwards.
  */
 #include <signal.h>
@@ -13,13 +13,13 @@
 #include "proto/buf.h"
 #include "proto/check.h"
 #include "proto/err.h"
+#include "server/audit.h"
 #include "server/config.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/problem.h"
 #include "server/router.h"
 #include "server/server.h"
-#include "server/tokens.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -37,6 +37,12 @@ say(void *ctx, enum store_level level, const char *line)
 	if (level == STORE_INFO && config->quiet)
 		return;
 	fprintf(stderr, "steled: %s%s\n", words[level], line);
+}
+
+static void
+record(void *ctx, struct slice json)
+{
+	audit_event(ctx, json);
 }
 
 static int
@@ -184,10 +190,9 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 
 	block_signals(&s->ending);
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
-	err = tokens_open(&s->tokens, store_dir(s->store), c->passphrase, why);
-
+	err = writer_new(&s->writer, s->store, c->queue_bytes);
 	if (!err)
-		err = writer_new(&s->writer, s->store, c->queue_bytes);
+		err = audit_open(s->audit, s, why);
 	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err) {
@@ -196,9 +201,9 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		run_loops(s);
 	}
 	upload_table_fini(&s->uploads);
+	audit_close(s->audit);
 	if (s->writer)
 		writer_free(s->writer);
-	tokens_free(s->tokens);
 	return err;
 }
 
@@ -220,13 +225,15 @@ open_and_serve(struct config *c, struct buf *why)
 		.moved = c->moved,
 		.say = say,
 		.say_ctx = c,
+		.record = record,
 	};
 	struct server *s = calloc(1, sizeof *s);
 	int fds[LIMIT_LOOPS];
 	int err;
 
 	CHECK(s);
-	err = listen_bind(c, fds, why);
+	s->audit = options.record_ctx = audit_new();
+	err = s->audit ? listen_bind(c, fds, why) : STELE_ENOMEM;
 	if (!err)
 		err = store_open(&s->store, &options, why);
 	if (!err) {
@@ -240,6 +247,7 @@ open_and_serve(struct config *c, struct buf *why)
 		kit_pool_fini(&s->kits);
 		store_close(s->store);
 	}
+	audit_free(s->audit);
 	free(s);
 	return err;
 }

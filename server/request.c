@@ -6,7 +6,7 @@
 
 #include "proto/dec.h"
 #include "server/reply.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "server/upload.h"
 
 enum {
@@ -166,4 +166,15 @@ request_query_number(struct request *r, const char *name, uint64_t *value)
 	reply_problem(r, PROBLEM_INVALID_PARAMETER, "The query parameter %s must be a number.",
 		      name);
 	return -1;
+}
+
+bool
+request_page(struct request *r, struct slice *after, uint64_t *limit)
+{
+	if (request_query(r, "after", after) < 0 || request_query_number(r, "limit", limit) < 0)
+		return false;
+	if (*limit >= 1 && *limit <= LIMIT_LIST_ROWS)
+		return true;
+	reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit must be from 1 to %u.", LIMIT_LIST_ROWS);
+	return false;
 }

@@ -90,4 +90,10 @@ int request_query(struct request *r, const char *name, struct slice *value);
  */
 int request_query_number(struct request *r, const char *name, uint64_t *value);
 
+/*
+ * The page of a listing that is asked for, by the query parameters after and limit, which
+ * otherwise stay; limit is 1 to LIMIT_LIST_ROWS. False: answered, 400.
+ */
+bool request_page(struct request *r, struct slice *after, uint64_t *limit);
+
 #endif

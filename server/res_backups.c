@@ -6,6 +6,7 @@
 
 #include "proto/err.h"
 #include "proto/timestamp.h"
+#include "server/acting.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -85,33 +86,68 @@ wipe(struct request *r, const struct backup_request *b)
 	explicit_bzero((void *)(uintptr_t)r->http.body.p, r->http.body.n);
 }
 
+/* The request outlives the loop's turn: so does its text. */
+struct wanted {
+	struct backup_request b;
+	json_t *root;
+};
+
+static int
+start(struct request *r, struct kit *kit)
+{
+	struct acting *a = r->state;
+	struct wanted *w = a->state;
+
+	(void)kit;
+	return store_backup_start(r->server->store, &w->b, &a->why);
+}
+
+static void
+started(struct request *r)
+{
+	struct acting *a = r->state;
+	struct wanted *w = a->state;
+
+	wipe(r, &w->b);
+	json_decref(w->root);
+	if (a->err == STELE_EINVAL)
+		reply_problem(r, PROBLEM_BACKUP_REFUSED, "%.*s.", (int)a->why.n,
+			      (const char *)a->why.p);
+	else if (a->err == STELE_EBUSY)
+		reply_problem(r, PROBLEM_BACKUP_RUNNING, "Wait until it has ended.");
+	else if (a->err)
+		reply_err(r, a->err);
+	else
+		put_state(r);
+}
+
 void
 res_backups_post(struct request *r)
 {
 	json_t *root = json_loadb((const char *)r->http.body.p, r->http.body.n,
 				  JSON_REJECT_DUPLICATES, NULL);
-	struct backup_request b;
-	struct buf why;
-	int err;
+	struct wanted *w = arena_alloc(&r->arena, sizeof *w);
+	struct acting *a = NULL;
 
-	buf_init(&why);
-	if (read_body(root, &b)) {
-		err = store_backup_start(r->server->store, &b, &why);
+	if (!w) {
+		reply_err(r, STELE_ENOMEM);
+	} else if (!read_body(root, &w->b)) {
+		wipe(r, &w->b);
+		reply_problem(r, PROBLEM_BACKUP_REFUSED,
+			      "Say {\"dir\": PATH}, and \"keyring\": {\"file\": PATH, "
+			      "\"passphrase\": TEXT} if it is wanted.");
 	} else {
-		buf_put_str(&why, "say {\"dir\": PATH}, and \"keyring\": {\"file\": PATH, "
-				  "\"passphrase\": TEXT} if it is wanted");
-		err = STELE_EINVAL;
+		a = acting_begin(r, "backup.start", PROBLEM_BACKUP_REFUSED);
 	}
-	wipe(r, &b);
-	json_decref(root);
-	buf_put_u8(&why, 0);
-	if (err == STELE_EINVAL)
-		reply_problem(r, PROBLEM_BACKUP_REFUSED, "%s.", (const char *)why.p);
-	else if (err == STELE_EBUSY)
-		reply_problem(r, PROBLEM_BACKUP_RUNNING, "Wait until it has ended.");
-	else if (err)
-		reply_err(r, err);
-	else
-		put_state(r);
-	buf_fini(&why);
+	if (!a) {
+		json_decref(root);
+		return;
+	}
+	json_object_set_new(a->act, "dir", json_string(w->b.dir));
+	json_object_set_new(a->act, "keyring", json_boolean(w->b.keyring != NULL));
+	w->root = root;
+	a->state = w;
+	a->perform = start;
+	a->answer = started;
+	acting_run(r);
 }

@@ -13,7 +13,9 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
-#include "server/tokens.h"
+#include "server/access.h"
+#include "server/acting.h"
+#include "server/audit.h"
 #include "storage/log.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -169,13 +171,8 @@ res_logs_list(struct request *r)
 	uint64_t limit = DEFAULT_ROWS;
 	struct buf *b;
 
-	if (request_query(r, "after", &after) < 0 || request_query_number(r, "limit", &limit) < 0)
+	if (!request_page(r, &after, &limit))
 		return;
-	if (limit < 1 || limit > LIMIT_LIST_ROWS) {
-		reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit must be from 1 to %u.",
-			      LIMIT_LIST_ROWS);
-		return;
-	}
 	reply_begin(r, 200, "application/json");
 	b = reply_body(r);
 	buf_put_str(b, "{\"logs\":[");
@@ -203,9 +200,8 @@ create_work(struct request *r, struct kit *kit)
 {
 	struct creation *c = r->state;
 
-	(void)kit;
-	c->err = writer_create_log(r->server->writer, r->param[0], &c->policy,
-				   slice_str(r->token->principal), &r->log, &c->created);
+	c->err = audit_create_log(r->server->audit, r->param[0], &c->policy, r->token, kit, &r->log,
+				  &c->created);
 }
 
 static void
@@ -290,50 +286,43 @@ res_logs_put(struct request *r)
 
 /* --- seal --------------------------------------------------------------------------- */
 
-struct sealing {
-	int err;
-	struct buf why;
-};
-
-static void
-seal_work(struct request *r, struct kit *kit)
+static int
+seal(struct request *r, struct kit *kit)
 {
-	struct sealing *s = r->state;
+	struct acting *a = r->state;
 
 	(void)kit;
-	buf_init(&s->why);
-	s->err = store_seal_log(r->server->store, r->log, &s->why);
+	return store_seal_log(r->server->store, r->log, &a->why);
 }
 
 static void
-seal_then(struct request *r)
+sealed(struct request *r)
 {
-	struct sealing *s = r->state;
+	struct acting *a = r->state;
 
-	if (s->err == STELE_EDAMAGED) {
+	if (a->err == STELE_EDAMAGED) {
 		reply_problem(r, PROBLEM_DAMAGED,
 			      "What is to be sealed is damaged and stays where it is: %.*s. Run "
 			      "`stele fsck` and restore it from a copy.",
-			      (int)s->why.n, s->why.n ? (const char *)s->why.p : "");
-	} else if (s->err) {
-		reply_err(r, s->err);
+			      (int)a->why.n, a->why.n ? (const char *)a->why.p : "");
+	} else if (a->err) {
+		reply_err(r, a->err);
 	} else {
 		reply_begin(r, 200, "application/json");
 		put_description(r, reply_body(r), r->log);
 		reply_end(r);
 	}
-	buf_fini(&s->why);
 }
 
 void
 res_logs_seal(struct request *r)
 {
-	r->state = arena_alloc(&r->arena, sizeof(struct sealing));
-	if (!r->state) {
-		reply_err(r, STELE_ENOMEM);
+	struct acting *a = acting_begin(r, "log.seal", PROBLEM_NONE);
+
+	if (!a)
 		return;
-	}
-	r->work = seal_work;
-	r->then = seal_then;
-	loop_work(r);
+	json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+	a->perform = seal;
+	a->answer = sealed;
+	acting_run(r);
 }

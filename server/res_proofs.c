@@ -10,7 +10,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "storage/read.h"
 
 struct proving {

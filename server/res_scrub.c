@@ -1,4 +1,5 @@
 /* Scrubbing: how far it is, and a pass now. */
+#include "server/acting.h"
 #include "storage/scrub.h"
 
 #include "proto/timestamp.h"
@@ -58,9 +59,22 @@ res_scrub_get(struct request *r)
 	put_state(r);
 }
 
+static int
+start(struct request *r, struct kit *kit)
+{
+	(void)kit;
+	store_scrub_start(r->server->store);
+	return 0;
+}
+
 void
 res_scrub_post(struct request *r)
 {
-	store_scrub_start(r->server->store);
-	put_state(r);
+	struct acting *a = acting_begin(r, "scrub.start", PROBLEM_NONE);
+
+	if (!a)
+		return;
+	a->perform = start;
+	a->answer = put_state;
+	acting_run(r);
 }

@@ -6,52 +6,52 @@
 #include <string.h>
 
 #include "proto/err.h"
-#include "server/loop.h"
+#include "server/acting.h"
+#include "server/kit.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "storage/log.h"
 #include "storage/mend.h"
 
 struct mending {
 	struct segment_name name;
 	bool manifest;
-	int err;
-	struct buf why;
 };
 
-static void
-work(struct request *r, struct kit *kit)
+static int
+mend(struct request *r, struct kit *kit)
 {
-	struct mending *m = r->state;
+	struct acting *a = r->state;
+	const struct mending *m = a->state;
 	struct store *st = r->server->store;
 
-	m->err = m->manifest
-			 ? mend_manifest(st, r->log, &m->name, r->http.body, &m->why)
-			 : mend_segment(st, r->log, &m->name, r->http.body, kit->tools, &m->why);
+	return m->manifest ? mend_manifest(st, r->log, &m->name, r->http.body, &a->why)
+			   : mend_segment(st, r->log, &m->name, r->http.body, kit->tools, &a->why);
 }
 
 static void
-then(struct request *r)
+mended(struct request *r)
 {
-	struct mending *m = r->state;
+	struct acting *a = r->state;
+	int n = (int)a->why.n;
+	const char *why = n ? (const char *)a->why.p : "";
 
-	buf_put_u8(&m->why, 0);
-	if (m->err == STELE_EVERIFY || m->err == STELE_EKEY) {
-		reply_problem(r, PROBLEM_SEGMENT_REFUSED, "Nothing was changed: %s.",
-			      m->err == STELE_EKEY ? "the segment's data key is gone"
-						   : (const char *)m->why.p);
-	} else if (m->err == STELE_ENOTFOUND) {
-		reply_problem(r, PROBLEM_UNKNOWN_SEGMENT, "Nothing was changed: %s.",
-			      (const char *)m->why.p);
-	} else if (m->err) {
-		reply_err(r, m->err);
+	if (a->err == STELE_EKEY) {
+		reply_problem(r, PROBLEM_SEGMENT_REFUSED,
+			      "Nothing was changed: the segment's data key is gone.");
+	} else if (a->err == STELE_EVERIFY) {
+		reply_problem(r, PROBLEM_SEGMENT_REFUSED, "Nothing was changed: %.*s.", n, why);
+	} else if (a->err == STELE_ENOTFOUND) {
+		reply_problem(r, PROBLEM_UNKNOWN_SEGMENT, "Nothing was changed: %.*s.", n, why);
+	} else if (a->err) {
+		reply_err(r, a->err);
 	} else {
 		reply_begin(r, 204, NULL);
 		reply_body(r);
 		reply_end(r);
 	}
-	buf_fini(&m->why);
 }
 
 /* FIRST-COUNT.GEN.seg or .manifest. */
@@ -73,6 +73,7 @@ void
 res_segments_put(struct request *r)
 {
 	struct mending *m = arena_alloc(&r->arena, sizeof *m);
+	struct acting *a;
 
 	if (!m) {
 		reply_err(r, STELE_ENOMEM);
@@ -88,9 +89,14 @@ res_segments_put(struct request *r)
 			      ".manifest.");
 		return;
 	}
-	buf_init(&m->why);
-	r->state = m;
-	r->work = work;
-	r->then = then;
-	loop_work(r);
+	a = acting_begin(r, "segment.restore", PROBLEM_NONE);
+	if (!a)
+		return;
+	json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+	json_object_set_new(a->act, "file",
+			    json_stringn((const char *)r->param[1].p, r->param[1].n));
+	a->state = m;
+	a->perform = mend;
+	a->answer = mended;
+	acting_run(r);
 }

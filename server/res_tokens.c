@@ -1,57 +1,20 @@
-/* Tokens: list, make, revoke. Changes are files, so they happen on a worker. */
+/* Tokens: list, make, rotate, revoke. */
 #include <string.h>
 
-#include <jansson.h>
-
-#include "proto/duration.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
-#include "server/loop.h"
+#include "server/access.h"
+#include "server/access_json.h"
+#include "server/acting.h"
+#include "server/audit.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
-#include "server/tokens.h"
 
-enum { DEFAULT_ROWS = 100, FIRST_CHAR = 0x21, LAST_CHAR = 0x7e };
+enum { DEFAULT_ROWS = 100 };
 
-static void
-put_time(struct buf *b, const char *name, int64_t ns)
-{
-	char text[TIMESTAMP_BYTES];
-
-	if (ns == 0)
-		return;
-	timestamp_format(text, ns);
-	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
-}
-
-/* Without the closing brace. */
-static void
-put_token(struct buf *b, const struct token *t)
-{
-	const char *comma = "";
-	unsigned s;
-	size_t i;
-
-	buf_printf(b, "{\"id\":\"%s\",\"principal\":", t->id);
-	buf_put_json_str(b, slice_str(t->principal));
-	buf_put_str(b, ",\"scopes\":[");
-	for (s = 1; s < SCOPE_ALL; s <<= 1) {
-		if (!(t->scopes & s))
-			continue;
-		buf_printf(b, "%s\"%s\"", comma, scope_name(s));
-		comma = ",";
-	}
-	buf_put_str(b, "],\"logs\":[");
-	for (i = 0; i < t->n_patterns; i++) {
-		buf_put_str(b, i ? "," : "");
-		buf_put_json_str(b, t->patterns[i]);
-	}
-	buf_put_u8(b, ']');
-	put_time(b, "created", t->created_ns);
-	put_time(b, "expires", t->expires_ns);
-}
+static const char overlap[] = "24h";
 
 void
 res_tokens_list(struct request *r)
@@ -62,25 +25,20 @@ res_tokens_list(struct request *r)
 	struct buf *b;
 	size_t i, n;
 
-	if (request_query(r, "after", &after) < 0 || request_query_number(r, "limit", &limit) < 0)
+	if (!request_page(r, &after, &limit))
 		return;
-	if (limit < 1 || limit > LIMIT_LIST_ROWS) {
-		reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit must be from 1 to %u.",
-			      LIMIT_LIST_ROWS);
-		return;
-	}
-	rows = arena_alloc(&r->arena, (size_t)limit * sizeof *rows);
+	rows = arena_alloc(&r->arena, (size_t)limit * sizeof(struct token *));
 	if (!rows) {
 		reply_err(r, STELE_ENOMEM);
 		return;
 	}
-	n = tokens_list(r->server->tokens, after, rows, (size_t)limit);
+	n = access_tokens(audit_access(r->server->audit), after, rows, (size_t)limit);
 	reply_begin(r, 200, "application/json");
 	b = reply_body(r);
 	buf_put_str(b, "{\"tokens\":[");
 	for (i = 0; i < n; i++) {
-		buf_put_str(b, i ? "," : "");
-		put_token(b, rows[i]);
+		buf_put_str(b, i ? ",{" : "{");
+		token_put(b, rows[i], false);
 		buf_put_u8(b, '}');
 	}
 	buf_put_u8(b, ']');
@@ -94,242 +52,207 @@ res_tokens_list(struct request *r)
 
 /* --- make ------------------------------------------------------------------------------ */
 
-struct making {
-	struct token_request request;
-	char principal[LIMIT_WRITER_BYTES + 1];
-	char patterns[TOKEN_PATTERNS][LIMIT_LOG_NAME_BYTES + 1];
-	char text[TOKEN_CHARS + 1];
-	struct token *token;
-	int err;
-};
+static const char bad_expires[] = "expires must be a period such as \"90d\", a later instant such "
+				  "as \"2027-01-31T00:00:00.000000000Z\", or null.";
 
-/* Each of these returns NULL, or what is wrong. */
+/* Puts the members into the act's token. *kind is of a principal that is to be made. NULL, or
+ * what is wrong. */
 static const char *
-read_scopes(struct making *m, json_t *v)
+take_members(json_t *body, json_t *token, json_t **kind)
 {
-	json_t *e;
-	size_t i;
-
-	if (!json_is_array(v) || json_array_size(v) == 0)
-		return "scopes must be a list of append, read, verify, policy, access, operate.";
-	json_array_foreach(v, i, e)
-	{
-		unsigned s = json_is_string(e) ? scope_parse(slice_str(json_string_value(e))) : 0;
-
-		if (!s)
-			return "The scopes are append, read, verify, policy, access and operate.";
-		m->request.scopes |= s;
-	}
-	return NULL;
-}
-
-static const char *
-read_logs(struct making *m, json_t *v)
-{
-	json_t *e;
-	size_t i;
-
-	if (!json_is_array(v) || json_array_size(v) == 0 || json_array_size(v) > TOKEN_PATTERNS)
-		return "logs must be a list of 1 to 32 names or patterns such as \"k8s-*\".";
-	json_array_foreach(v, i, e)
-	{
-		struct slice pattern = slice_of(json_string_value(e), json_string_length(e));
-
-		if (!json_is_string(e) || !scope_pattern_valid(pattern))
-			return "A log pattern has 1 to 63 characters of a-z, 0-9, '.', '_', '-' "
-			       "and '*'.";
-		memcpy(m->patterns[i], pattern.p, pattern.n);
-		m->request.patterns[i] = slice_of(m->patterns[i], pattern.n);
-	}
-	m->request.n_patterns = json_array_size(v);
-	return NULL;
-}
-
-static const char *
-read_principal(struct making *m, json_t *v)
-{
-	const char *s = json_string_value(v);
-	size_t n = s ? json_string_length(v) : 0, i;
-
-	if (n < 1 || n > LIMIT_WRITER_BYTES)
-		return "principal must be an opaque id of 1 to 63 characters.";
-	for (i = 0; i < n; i++) {
-		if (s[i] < FIRST_CHAR || s[i] > LAST_CHAR || s[i] == '"' || s[i] == '\\')
-			return "principal may have printable ASCII without spaces, quotes and "
-			       "backslashes: entries keep it for ever.";
-	}
-	memcpy(m->principal, s, n);
-	m->request.principal = slice_of(m->principal, n);
-	return NULL;
-}
-
-static const char *
-read_kind(struct making *m, json_t *v)
-{
-	static const char *const kinds[] = {"person", "service", "job"};
-	size_t i;
-
-	for (i = 0; i < 3; i++) {
-		if (json_is_string(v) && strcmp(json_string_value(v), kinds[i]) == 0) {
-			m->request.kind = kinds[i][0];
-			return NULL;
-		}
-	}
-	return "kind must be person, service or job.";
-}
-
-/* A period from now, or an instant in the one spelling that answers use. */
-static const char *
-read_expires(struct making *m, json_t *v)
-{
-	struct slice s = slice_of(json_string_value(v), json_string_length(v));
-	struct duration d;
-
-	if (json_is_null(v))
-		return NULL;
-	if (json_is_string(v) && timestamp_parse(&m->request.expires_ns, s) == 0 &&
-	    m->request.expires_ns > m->request.created_ns)
-		return NULL;
-	if (json_is_string(v) && duration_parse(&d, s) == 0 &&
-	    duration_add(&m->request.expires_ns, m->request.created_ns, &d) == 0 &&
-	    m->request.expires_ns > m->request.created_ns)
-		return NULL;
-	return "expires must be a period such as \"90d\", a later instant such as "
-	       "\"2027-01-31T00:00:00.000000000Z\", or null.";
-}
-
-static const char *
-read_request(struct making *m, json_t *root)
-{
-	const char *name, *why = NULL;
+	const char *name;
 	json_t *v;
 
-	if (!json_is_object(root))
-		return "The body must be a JSON object with scopes and logs.";
-	json_object_foreach(root, name, v)
+	json_object_foreach(body, name, v)
 	{
-		if (strcmp(name, "scopes") == 0)
-			why = read_scopes(m, v);
-		else if (strcmp(name, "logs") == 0)
-			why = read_logs(m, v);
-		else if (strcmp(name, "principal") == 0)
-			why = read_principal(m, v);
-		else if (strcmp(name, "kind") == 0)
-			why = read_kind(m, v);
-		else if (strcmp(name, "expires") == 0)
-			why = read_expires(m, v);
-		else
-			why = "The members are scopes, logs, principal, kind and expires.";
-		if (why)
-			return why;
+		if (strcmp(name, "expires") == 0) {
+			if (!acting_instant(token, "expires", v, server_now_ns()))
+				return bad_expires;
+		} else if (strcmp(name, "kind") == 0) {
+			*kind = v;
+		} else if (strcmp(name, "scopes") == 0 || strcmp(name, "logs") == 0 ||
+			   strcmp(name, "principal") == 0) {
+			json_object_set(token, name, v);
+		} else {
+			return "The members are scopes, logs, principal, kind and expires.";
+		}
 	}
-	if (!m->request.scopes || !m->request.n_patterns)
-		return "A token needs scopes and logs.";
+	return NULL;
+}
+
+/*
+ * Of a principal that is not there yet, one is made with it, which may what the token may: for
+ * one that is, the token only narrows what it may.
+ */
+static const char *
+take_principal(struct acting *a, json_t *token, const json_t *kind)
+{
+	json_t *id = json_object_get(token, "principal"),
+	       *scopes = json_object_get(token, "scopes"), *logs = json_object_get(token, "logs"),
+	       *principal;
+
+	if (!scopes || !logs)
+		return "A new principal needs scopes and logs.";
+	a->kind = kind ? principal_kind(json_string_value(kind)) : 's';
+	if (!a->kind)
+		return "kind must be person, service or job.";
+	principal = json_pack("{s:s, s:[{s:O, s:O}]}", "kind", principal_kind_name(a->kind),
+			      "grants", "scopes", scopes, "logs", logs);
+	if (id)
+		json_object_set(principal, "id", id);
+	json_object_del(token, "scopes");
+	json_object_del(token, "logs");
+	json_object_set_new(a->act, "type", json_string("principal.create"));
+	json_object_set_new(a->act, "principal", principal);
+	a->makes_principal = true;
 	return NULL;
 }
 
 static void
-make_work(struct request *r, struct kit *kit)
+answer_made(struct request *r)
 {
-	struct making *m = r->state;
-
-	(void)kit;
-	m->err = tokens_create(r->server->tokens, &m->request, m->text, &m->token);
-}
-
-static void
-make_then(struct request *r)
-{
-	struct making *m = r->state;
+	struct acting *a = r->state;
+	struct token *t = NULL;
 	struct buf *b;
 
-	if (m->err == STELE_ELIMIT) {
-		reply_problem(r, PROBLEM_TOO_MANY_TOKENS,
-			      "There may be %u tokens, with 1024 characters of log patterns each. "
-			      "Revoke some.",
-			      LIMIT_TOKENS);
-		return;
-	}
-	if (m->err) {
-		reply_err(r, m->err);
-		return;
-	}
 	reply_begin(r, 201, "application/json");
 	reply_header(r, "Cache-Control", "no-store");
 	b = reply_body(r);
-	put_token(b, m->token);
-	buf_printf(b, ",\"token\":\"%s\"}", m->text);
-	token_unref(m->token);
-	explicit_bzero(m->text, sizeof m->text);
+	buf_put_u8(b, '{');
+	if (access_check(audit_access(r->server->audit), slice_of(a->text, TOKEN_CHARS), 0, &t) ==
+	    ACCESS_OPENS) {
+		token_put(b, t, false);
+		buf_put_u8(b, ',');
+		token_unref(t);
+	} /* else it was revoked a moment ago */
+	buf_printf(b, "\"token\":\"%s\"}", a->text);
 	reply_end(r);
+}
+
+static bool
+is_known(struct request *r, const json_t *id)
+{
+	struct principal *p =
+		access_principal(audit_access(r->server->audit),
+				 slice_of(json_string_value(id), json_string_length(id)));
+
+	principal_unref(p);
+	return p != NULL;
 }
 
 void
 res_tokens_post(struct request *r)
 {
-	struct making *m = arena_alloc(&r->arena, sizeof *m);
+	json_t *body = acting_body(r, PROBLEM_INVALID_TOKEN_REQUEST, false), *token, *kind = NULL,
+	       *id;
+	struct acting *a;
 	const char *why;
-	json_t *root;
 
-	if (!m) {
-		reply_err(r, STELE_ENOMEM);
+	if (!body)
+		return;
+	a = acting_begin(r, "token.create", PROBLEM_INVALID_TOKEN_REQUEST);
+	if (!a) {
+		json_decref(body);
 		return;
 	}
-	memset(m, 0, sizeof *m);
-	m->request.kind = 's';
-	m->request.created_ns = server_now_ns();
-	root = json_loadb((const char *)r->http.body.p, r->http.body.n, JSON_REJECT_DUPLICATES,
-			  NULL);
-	why = read_request(m, root);
-	json_decref(root);
+	token = json_object();
+	json_object_set_new(a->act, "token", token);
+	a->makes_token = true;
+	a->answer = answer_made;
+	why = take_members(body, token, &kind);
+	id = json_object_get(token, "principal");
+	if (!why && id && !json_is_string(id))
+		why = "principal must be a principal's id.";
+	if (!why && (!id || !is_known(r, id)))
+		why = take_principal(a, token, kind);
+	else if (!why && kind)
+		why = "kind is for a principal that is new.";
+	json_decref(body);
 	if (why) {
+		acting_drop(r);
 		reply_problem(r, PROBLEM_INVALID_TOKEN_REQUEST, "%s", why);
 		return;
 	}
-	r->state = m;
-	r->work = make_work;
-	r->then = make_then;
-	loop_work(r);
+	acting_run(r);
 }
 
-/* --- revoke ----------------------------------------------------------------------------- */
+/* --- rotate ------------------------------------------------------------------------------- */
 
-static void
-revoke_work(struct request *r, struct kit *kit)
+/* The same rights and the same life from now on, under another secret. */
+static const char *
+take_same(struct acting *a, const struct token *t, const json_t *keep)
 {
-	int *err = r->state;
+	int64_t now_ns = server_now_ns();
+	json_t *token = json_object(), *same;
+	char text[TIMESTAMP_BYTES];
+	struct buf b;
 
-	(void)kit;
-	*err = tokens_revoke(r->server->tokens, r->param[0]);
-}
-
-static void
-revoke_then(struct request *r)
-{
-	const int *err = r->state;
-
-	if (*err == STELE_ENOTFOUND) {
-		reply_problem(r, PROBLEM_UNKNOWN_TOKEN, "No token has that id.");
-	} else if (*err) {
-		reply_err(r, *err);
-	} else {
-		reply_begin(r, 204, NULL);
-		reply_body(r);
-		reply_end(r);
+	json_object_set_new(a->act, "token", token);
+	json_object_set_new(token, "principal", json_string(t->principal->id));
+	if (t->narrowed.scopes) {
+		buf_init(&b);
+		buf_put_u8(&b, '{');
+		grant_put(&b, &t->narrowed);
+		buf_put_u8(&b, '}');
+		same = json_loadb((const char *)b.p, b.n, 0, NULL);
+		buf_fini(&b);
+		json_object_update(token, same);
+		json_decref(same);
 	}
+	if (t->expires_ns) {
+		timestamp_format(text, now_ns + (t->expires_ns - t->created_ns));
+		json_object_set_new(token, "expires", json_stringn(text, sizeof text));
+	}
+	if (!acting_instant(a->act, "expires", keep, now_ns))
+		return "overlap must be a period such as \"1h\".";
+	return NULL;
 }
+
+void
+res_tokens_rotate(struct request *r)
+{
+	json_t *body = acting_body(r, PROBLEM_INVALID_TOKEN_REQUEST, true), *keep;
+	struct token *t = access_token(audit_access(r->server->audit), r->param[0]);
+	struct acting *a = NULL;
+	const char *why = NULL;
+
+	if (!body) {
+		token_unref(t);
+		return;
+	}
+	keep = json_object_get(body, "overlap");
+	if (json_object_size(body) != (keep ? 1 : 0)) {
+		why = "The body may say for how long the old token opens: {\"overlap\":\"1h\"}.";
+		reply_problem(r, PROBLEM_INVALID_TOKEN_REQUEST, "%s", why);
+	} else if (!t) {
+		reply_problem(r, PROBLEM_UNKNOWN_TOKEN, "No token has that id.");
+	} else if ((a = acting_begin(r, "token.rotate", PROBLEM_INVALID_TOKEN_REQUEST))) {
+		json_t *otherwise = json_string(overlap);
+		json_object_set_new(a->act, "id", json_string(t->id));
+		why = take_same(a, t, keep ? keep : otherwise);
+		json_decref(otherwise);
+		a->makes_token = true;
+		a->answer = answer_made;
+		if (why) {
+			acting_drop(r);
+			reply_problem(r, PROBLEM_INVALID_TOKEN_REQUEST, "%s", why);
+		} else {
+			acting_run(r);
+		}
+	}
+	json_decref(body);
+	token_unref(t);
+}
+
+/* --- revoke ------------------------------------------------------------------------------ */
 
 void
 res_tokens_delete(struct request *r)
 {
-	int *err = arena_alloc(&r->arena, sizeof *err);
+	struct acting *a = acting_begin(r, "token.revoke", PROBLEM_INVALID_TOKEN_REQUEST);
 
-	if (!err) {
-		reply_err(r, STELE_ENOMEM);
+	if (!a)
 		return;
-	}
-	r->state = err;
-	r->work = revoke_work;
-	r->then = revoke_then;
-	loop_work(r);
+	json_object_set_new(a->act, "id", json_stringn((const char *)r->param[0].p, r->param[0].n));
+	acting_run(r);
 }

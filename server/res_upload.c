@@ -24,7 +24,7 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "server/upload.h"
 #include "storage/append.h"
 #include "storage/deposit.h"

@@ -71,6 +71,14 @@ void res_tiles_get(struct request *r);
 /* res_tokens.c */
 void res_tokens_list(struct request *r);
 void res_tokens_post(struct request *r);
+void res_tokens_rotate(struct request *r);
 void res_tokens_delete(struct request *r);
+
+/* res_principals.c */
+void res_principals_list(struct request *r);
+void res_principals_get(struct request *r);
+void res_principals_post(struct request *r);
+void res_principals_patch(struct request *r);
+void res_principals_disable(struct request *r);
 
 #endif

@@ -11,7 +11,7 @@
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/server.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "storage/log.h"
 #include "storage/store.h"
 

@@ -8,6 +8,7 @@
 #define LOGS "/api/v1/logs"
 #define RECORDS LOGS "/{log}/records"
 #define PROOF LOGS "/{log}/proof"
+#define PRINCIPALS "/api/v1/principals"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
@@ -46,6 +47,17 @@ const struct route router_table[] = {
 	{METHOD_POST, "/api/v1/tokens", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_tokens_post},
 	{METHOD_DELETE, "/api/v1/tokens/{id}", SCOPE_ACCESS, .handle = res_tokens_delete},
+	{METHOD_POST, "/api/v1/tokens/{id}/rotate", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_tokens_rotate},
+	{METHOD_GET, PRINCIPALS, SCOPE_ACCESS, .query = "after limit ",
+	 .handle = res_principals_list},
+	{METHOD_POST, PRINCIPALS, SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_principals_post},
+	{METHOD_GET, PRINCIPALS "/{id}", SCOPE_ACCESS, .handle = res_principals_get},
+	{METHOD_PATCH, PRINCIPALS "/{id}", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_principals_patch},
+	{METHOD_POST, PRINCIPALS "/{id}/disable", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_principals_disable},
 	{METHOD_GET, "/livez", .handle = health_livez},
 	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
 	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},

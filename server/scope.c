@@ -5,7 +5,8 @@
 
 #include "proto/limits.h"
 
-static const char *const names[] = {"append", "read", "verify", "policy", "access", "operate"};
+static const char *const names[] = {"append", "read",    "verify", "export", "hold",   "retain",
+				    "purge",  "approve", "policy", "access", "operate"};
 
 enum { SCOPES = sizeof names / sizeof *names };
 

@@ -1,6 +1,5 @@
 /*
- * What a token may do (design.md section 7): scopes on logs by name or
- * pattern. No scope implies another.
+ * What a principal may do: scopes on logs by name or pattern. No scope implies another.
  */
 #ifndef STELE_SERVER_SCOPE_H
 #define STELE_SERVER_SCOPE_H
@@ -12,12 +11,20 @@
 enum scope {
 	SCOPE_APPEND = 1 << 0,
 	SCOPE_READ = 1 << 1,
-	SCOPE_VERIFY = 1 << 2,  /* checkpoints, proofs, tiles, entries; no payload */
-	SCOPE_POLICY = 1 << 3,  /* create logs */
-	SCOPE_ACCESS = 1 << 4,  /* tokens */
-	SCOPE_OPERATE = 1 << 5, /* metrics */
-	SCOPE_ALL = (1 << 6) - 1,
+	SCOPE_VERIFY = 1 << 2,   /* checkpoints, proofs, tiles, entries; no payload */
+	SCOPE_EXPORT = 1 << 3,   /* evidence bundles */
+	SCOPE_HOLD = 1 << 4,     /* legal holds */
+	SCOPE_RETAIN = 1 << 5,   /* retention of its own, or longer */
+	SCOPE_PURGE = 1 << 6,    /* payloads whose locks have ended */
+	SCOPE_APPROVE = 1 << 7,  /* what needs a second principal */
+	SCOPE_POLICY = 1 << 8,   /* create logs */
+	SCOPE_ACCESS = 1 << 9,   /* principals and tokens */
+	SCOPE_OPERATE = 1 << 10, /* seal, scrub, backup, metrics */
+	SCOPE_ALL = (1 << 11) - 1,
 };
+
+#define SCOPE_NAMES                                                                                \
+	"append, read, verify, export, hold, retain, purge, approve, policy, access, operate"
 
 /* A scope's name; NULL for anything but one scope. */
 const char *scope_name(unsigned scope);

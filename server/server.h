@@ -15,17 +15,17 @@
 #include "server/kit.h"
 #include "server/upload.h"
 
+struct audit;
 struct config;
 struct loop;
 struct store;
-struct tokens;
 struct writer;
 
 struct server {
 	const struct config *config;
 	struct store *store;
 	struct writer *writer;
-	struct tokens *tokens;
+	struct audit *audit;         /* with who may do what */
 	struct kit_pool kits;        /* for worker threads */
 	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
 	struct upload_table uploads; /* resumable ones */

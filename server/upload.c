@@ -18,7 +18,7 @@
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/server.h"
-#include "server/tokens.h"
+#include "server/access.h"
 #include "storage/deposit.h"
 #include "storage/log.h"
 
@@ -171,7 +171,7 @@ upload_take(struct request *r, struct slice id, struct upload **out)
 	pthread_mutex_lock(&t->lock);
 	for (struct upload *u = t->all; u; u = u->next_upload) {
 		if (u->log != r->log || !slice_eq_str(id, u->id) ||
-		    strcmp(u->writer, r->token->principal) != 0)
+		    strcmp(u->writer, r->token->principal->id) != 0)
 			continue;
 		err = u->taken ? STELE_EBUSY : 0;
 		if (err == 0) {
@@ -241,7 +241,7 @@ fill(struct upload *u, struct request *r, const struct append *a)
 	object_name(u->id, id);
 	u->server = r->server;
 	u->log = r->log;
-	snprintf(u->writer, sizeof u->writer, "%s", r->token->principal);
+	snprintf(u->writer, sizeof u->writer, "%s", r->token->principal->id);
 	CHECK(a->type.n < sizeof u->type);
 	memcpy(u->type, a->type.p, a->type.n);
 	u->json = a->json;

@@ -72,6 +72,7 @@ struct append_job {
 	void (*done)(struct append_job *job); /* writer thread, exactly once per submission */
 	void *owner;                          /* the caller's */
 	struct append_job *next; /* the caller's list when submitting many; then the writer's */
+	bool tied; /* in the same commit as next: both small, both of keys that are new */
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */

@@ -243,6 +243,11 @@ finish(struct store *st, struct backup *b, uint64_t sequence, int err)
 		 b->files.why.n ? (const char *)b->files.why.p : "");
 	forget_request(b);
 	pthread_mutex_unlock(&b->mu);
+	store_record(st,
+		     "{\"type\":\"backup.end\",\"complete\":%s,\"files\":%llu,\"bytes\":%llu,"
+		     "\"commit\":%llu}",
+		     err == 0 ? "true" : "false", (unsigned long long)s->files,
+		     (unsigned long long)s->bytes, (unsigned long long)sequence);
 	if (err == 0)
 		store_say(st, STORE_INFO, "backup in %s: %llu files, up to commit %llu", s->dir,
 			  (unsigned long long)s->files, (unsigned long long)sequence);

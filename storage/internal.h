@@ -179,6 +179,9 @@ struct store {
 /* store.c: one line to the operator, printf-like. */
 void store_say(struct store *st, enum store_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A record for store_options.record, printed: JSON whole. */
+void store_record(struct store *st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int64_t store_now_ns(struct store *st);
 /* store.c: place, keys and WAL for checking: nothing is changed, nothing is replayed. */
 int store_open_bare(struct store **out, const struct store_options *opts, struct buf *why);

@@ -37,6 +37,16 @@ location_moved(struct log *log, uint64_t index, const struct location *was)
 			       now.segment.generation != was->segment.generation));
 }
 
+static void
+record(const struct log *log, const struct sealed *s, const char *type)
+{
+	store_record(log->store,
+		     "{\"type\":\"%s\",\"log\":\"%s\",\"first\":%llu,\"count\":%llu,"
+		     "\"generation\":%u}",
+		     type, log->name, (unsigned long long)s->first, (unsigned long long)s->count,
+		     s->generation);
+}
+
 void
 location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 {
@@ -55,6 +65,7 @@ location_quarantine(struct log *log, const struct sealed *s, struct slice why)
 	if (!first)
 		return;
 	atomic_fetch_add(&log->store->damaged_reads, 1);
+	record(log, s, "segment.quarantine");
 	store_say(
 		log->store, STORE_ERROR,
 		"log %s, records %llu to %llu: segments/%s/%llu-%llu.%u.seg is damaged (%.*s) and "
@@ -80,16 +91,16 @@ location_release(struct log *log, const struct sealed *s)
 		log_mark_dirty(log);
 	}
 	pthread_rwlock_unlock(&log->store->lock);
-	if (was) /* what is open may be the file that was replaced */
-		segcache_forget(log->store->segments, log->id, s->first, s->first + 1);
-	if (was)
-		store_say(log->store, STORE_INFO,
-			  "log %s, records %llu to %llu: segment %llu-%llu.%u is whole again and "
-			  "is read",
-			  log->name, (unsigned long long)s->first,
-			  (unsigned long long)(s->first + s->count - 1),
-			  (unsigned long long)s->first, (unsigned long long)s->count,
-			  s->generation);
+	if (!was)
+		return;
+	/* what is open may be the file that was replaced */
+	segcache_forget(log->store->segments, log->id, s->first, s->first + 1);
+	record(log, s, "segment.release");
+	store_say(log->store, STORE_INFO,
+		  "log %s, records %llu to %llu: segment %llu-%llu.%u is whole again and is read",
+		  log->name, (unsigned long long)s->first,
+		  (unsigned long long)(s->first + s->count - 1), (unsigned long long)s->first,
+		  (unsigned long long)s->count, s->generation);
 }
 
 int

@@ -243,6 +243,12 @@ end_pass(struct store *st, struct scrub *s)
 	s->state.running = false;
 	s->state.passes++;
 	pthread_mutex_unlock(&s->mu);
+	store_record(st,
+		     "{\"type\":\"scrub.end\",\"segments\":%llu,\"bytes\":%llu,\"objects\":%llu,"
+		     "\"object_bytes\":%llu,\"damaged\":%llu,\"unread\":%llu}",
+		     (unsigned long long)p.segments, (unsigned long long)p.bytes,
+		     (unsigned long long)p.objects, (unsigned long long)p.object_bytes,
+		     (unsigned long long)p.damaged, (unsigned long long)p.unread);
 	if (p.segments || p.objects)
 		store_say(
 			st, p.damaged || p.unread ? STORE_ERROR : STORE_INFO,

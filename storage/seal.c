@@ -276,6 +276,18 @@ switch_list(struct sealer *s, struct log *log, const struct sealplan *plan,
 	return err;
 }
 
+/* Of `_system` the manifest tells: a record of its own seal would ask for the next one. */
+static void
+record_seal(const struct log *log, const struct segment_facts *f)
+{
+	if (strcmp(log->name, "_system") != 0)
+		store_record(log->store,
+			     "{\"type\":\"segment.seal\",\"log\":\"%s\",\"first\":%llu,"
+			     "\"count\":%llu,\"generation\":%u,\"bytes\":%llu}",
+			     log->name, (unsigned long long)f->first, (unsigned long long)f->count,
+			     f->generation, (unsigned long long)f->file_bytes);
+}
+
 /* Steps 1 to 3 for one planned segment. */
 static int
 seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf *why)
@@ -297,6 +309,7 @@ seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf 
 	}
 	atomic_fetch_add(&st->segments_sealed, 1);
 	atomic_fetch_add(&st->sealed_payload_bytes, facts.payload_bytes);
+	record_seal(log, &facts);
 	return 0;
 }
 

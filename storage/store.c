@@ -11,6 +11,7 @@
 
 #include "crypto/identity.h"
 #include "crypto/init.h"
+#include "proto/check.h"
 #include "proto/err.h"
 #include "storage/backup.h"
 #include "storage/catalog.h"
@@ -38,6 +39,22 @@ store_say(struct store *st, enum store_level level, const char *fmt, ...)
 		st->opts.say(st->opts.say_ctx, level, line);
 	else
 		fprintf(stderr, "%s: %s\n", names[level], line);
+}
+
+void
+store_record(struct store *st, const char *fmt, ...)
+{
+	char json[768];
+	va_list ap;
+	int n;
+
+	if (!st->opts.record)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(json, sizeof json, fmt, ap);
+	va_end(ap);
+	CHECK(n > 0 && n < (int)sizeof json); /* names of logs and numbers */
+	st->opts.record(st->opts.record_ctx, slice_of(json, (size_t)n));
 }
 
 int64_t

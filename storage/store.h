@@ -39,6 +39,12 @@ struct store_options {
 	/* One line for people, no newline; NULL: stderr. Any thread. */
 	void (*say)(void *say_ctx, enum store_level level, const char *line);
 	void *say_ctx;
+	/*
+	 * What the store did by itself, for `_system`: one JSON object with a type, as
+	 * docs/formats.md has them. NULL: nobody wants to know. Any thread; must not block.
+	 */
+	void (*record)(void *record_ctx, struct slice json);
+	void *record_ctx;
 };
 
 /* Figures for /metrics and `log show`; counters since start unless said otherwise. */

@@ -61,6 +61,22 @@ held_bytes(const struct append_job *j)
 	return j->bytes + j->n_items * sizeof *j->items;
 }
 
+/* The end of the job at `at` with those tied to it, and what they bring together. */
+static struct append_job **
+tied_end(struct append_job **at, uint64_t *bytes, uint64_t *records)
+{
+	bool tied;
+
+	do {
+		struct append_job *j = *at;
+		*bytes += j->bytes;
+		*records += j->n_items;
+		tied = j->tied;
+		at = &j->next;
+	} while (tied && *at);
+	return at;
+}
+
 /* Cuts off the queue what fits into the commit beside what it has taken; mu is held. */
 static struct append_job *
 take_batch(struct writer *w, const struct commit *c)
@@ -69,13 +85,14 @@ take_batch(struct writer *w, const struct commit *c)
 	uint64_t bytes = c->bytes, records = c->records;
 
 	while (*end) {
-		struct append_job *j = *end;
-		if (records && !commit_fits(w->st, records + j->n_items, bytes + j->bytes))
+		uint64_t more_bytes = 0, more_records = 0;
+		struct append_job **after = tied_end(end, &more_bytes, &more_records);
+		if (records && !commit_fits(w->st, records + more_records, bytes + more_bytes))
 			break;
-		bytes += j->bytes;
-		records += j->n_items;
-		w->queued_bytes -= held_bytes(j);
-		end = &j->next;
+		bytes += more_bytes;
+		records += more_records;
+		for (; end != after; end = &(*end)->next)
+			w->queued_bytes -= held_bytes(*end);
 	}
 	if (end == &w->head)
 		return NULL;
@@ -443,50 +460,61 @@ writer_queued_bytes(struct writer *w)
 	return n;
 }
 
-/* --- creating a log ------------------------------------------------------- */
+/* --- waiting for the answer ------------------------------------------------ */
 
-struct birth {
+/* Jobs of one caller who waits. */
+struct wait {
 	pthread_mutex_t mu;
-	pthread_cond_t done;
-	bool answered;
+	pthread_cond_t all;
+	size_t left;
+	int err;
 };
 
 static void
-birth_done(struct append_job *job)
+one_done(struct append_job *job)
 {
-	struct birth *b = job->owner;
+	struct wait *wait = job->owner;
 
-	pthread_mutex_lock(&b->mu);
-	b->answered = true;
-	pthread_cond_signal(&b->done);
-	pthread_mutex_unlock(&b->mu);
+	pthread_mutex_lock(&wait->mu);
+	if (job->err != 0 && wait->err == 0)
+		wait->err = job->err;
+	if (--wait->left == 0)
+		pthread_cond_signal(&wait->all);
+	pthread_mutex_unlock(&wait->mu);
 }
 
-static int
-commit_and_wait(struct writer *w, struct append_job *job)
+int
+writer_append(struct writer *w, struct append_job *jobs)
 {
-	struct birth b = {.answered = false};
+	struct wait wait = {.left = 0};
 	int err;
 
-	pthread_mutex_init(&b.mu, NULL);
-	pthread_cond_init(&b.done, NULL);
-	job->owner = &b;
-	job->done = birth_done;
-	err = writer_submit(w, job);
-	if (err != 0)
-		job->err = err;
-	pthread_mutex_lock(&b.mu);
-	while (err == 0 && !b.answered)
-		pthread_cond_wait(&b.done, &b.mu);
-	pthread_mutex_unlock(&b.mu);
-	pthread_cond_destroy(&b.done);
-	pthread_mutex_destroy(&b.mu);
-	return store_log_born(w->st, job);
+	pthread_mutex_init(&wait.mu, NULL);
+	pthread_cond_init(&wait.all, NULL);
+	for (struct append_job *j = jobs; j; j = j->next) {
+		j->owner = &wait;
+		j->done = one_done;
+		wait.left++;
+	}
+	err = writer_submit(w, jobs);
+	if (err == 0) {
+		pthread_mutex_lock(&wait.mu);
+		while (wait.left)
+			pthread_cond_wait(&wait.all, &wait.mu);
+		pthread_mutex_unlock(&wait.mu);
+		err = wait.err;
+	} else {
+		for (struct append_job *j = jobs; j; j = j->next)
+			j->err = err;
+	}
+	pthread_cond_destroy(&wait.all);
+	pthread_mutex_destroy(&wait.mu);
+	return err;
 }
 
 int
 writer_create_log(struct writer *w, struct slice name, const struct policy *policy, struct slice by,
-		  struct log **out, bool *created)
+		  struct append_job *record, struct log **out, bool *created)
 {
 	struct append_job job;
 	struct log *log;
@@ -495,7 +523,10 @@ writer_create_log(struct writer *w, struct slice name, const struct policy *poli
 	pthread_mutex_lock(&w->st->creating);
 	err = store_log_conceive(w->st, name, policy, by, &job, &log);
 	if (err == 0) {
-		err = commit_and_wait(w, &job);
+		job.next = record;
+		job.tied = record != NULL;
+		(void)writer_append(w, &job); /* job.err tells */
+		err = store_log_born(w->st, &job);
 		append_job_fini(&job);
 		*created = err == 0;
 	} else if (err == STELE_EEXIST) {

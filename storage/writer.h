@@ -26,15 +26,22 @@ void writer_free(struct writer *w);
  */
 int writer_submit(struct writer *w, struct append_job *jobs);
 
+/*
+ * Submits prepared jobs (linked by next) and waits until all are answered: the first error, a
+ * job's or writer_submit's. Their done and owner are the writer's. Blocks: a worker thread.
+ */
+int writer_append(struct writer *w, struct append_job *jobs);
+
 /* Memory of the records waiting now. */
 uint64_t writer_queued_bytes(struct writer *w);
 
 /*
  * Creates a log and waits until it is durable. Idempotent: a log of that name
  * with an equal policy gives 0 and *created false; with another policy
- * STELE_EEXIST and *out. Blocks: a worker thread, never a loop.
+ * STELE_EEXIST and *out. record, a prepared job for another log or NULL, lies in the same
+ * commit, when there is one. Blocks: a worker thread, never a loop.
  */
 int writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
-		      struct slice by, struct log **out, bool *created);
+		      struct slice by, struct append_job *record, struct log **out, bool *created);
 
 #endif

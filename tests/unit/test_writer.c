@@ -419,7 +419,7 @@ creator_main(void *arg)
 		bool created = false;
 		struct log *log = NULL;
 		snprintf(name, sizeof name, "made-%d", i);
-		if (writer_create_log(c->w, slice_str(name), &policy, slice_str("p"), &log,
+		if (writer_create_log(c->w, slice_str(name), &policy, slice_str("p"), NULL, &log,
 				      &created) != 0 ||
 		    strcmp(log_name(log), name) != 0)
 			c->failed = true;
@@ -450,9 +450,9 @@ START_TEST(one_of_many_creators_creates_a_log_and_all_get_it)
 		created += c[i].created;
 	}
 	ck_assert_uint_eq(created, 20);
-	ck_assert_int_eq(
-		writer_create_log(w, slice_str("made-3"), &other, slice_str("p"), &log, &made),
-		STELE_EEXIST);
+	ck_assert_int_eq(writer_create_log(w, slice_str("made-3"), &other, slice_str("p"), NULL,
+					   &log, &made),
+			 STELE_EEXIST);
 	ck_assert_str_eq(log_name(log), "made-3");
 	writer_free(w);
 	scratch_close(&s);

@@ -1,0 +1,53 @@
+/*
+ * Principals and tokens as JSON: as acts of `_system` carry them, as the snapshot keeps them,
+ * as the API shows them. For the access_*.c and the resources.
+ */
+#ifndef STELE_SERVER_ACCESS_JSON_H
+#define STELE_SERVER_ACCESS_JSON_H
+
+#include <jansson.h>
+
+#include "server/access.h"
+
+enum { ACCESS_PATTERNS = 32 }; /* of one grant */
+
+/* "person", "service", "job". And back: 0 when it is none. */
+const char *principal_kind_name(char kind);
+char principal_kind(const char *name);
+
+/* An id that may be given to a principal: 1 to LIMIT_WRITER_BYTES of printable ASCII without
+ * spaces, quotes and backslashes. */
+bool principal_id_valid(const char *id);
+
+/*
+ * Reads grants, [{"scopes":[…],"logs":[…]},…], as the grants of a principal without anything
+ * else, counted once. NULL: *why says what is wrong with them, or there is no memory.
+ */
+struct principal *principal_from_grants(const json_t *grants, const char **why);
+
+/* All of a principal, counted once; NULL as above. */
+struct principal *principal_from_json(const json_t *o, const char **why);
+
+/* Appends its members without braces: "id":…,"kind":… */
+void principal_put(struct buf *b, const struct principal *p);
+
+/* Appends scopes and logs, as members. */
+void grant_put(struct buf *b, const struct grant *g);
+
+/*
+ * A token counted once, with its principal's id in principal; NULL as above. Its own principal is
+ * the caller's to set.
+ */
+struct token *token_from_json(const json_t *o, char principal[LIMIT_WRITER_BYTES + 1],
+			      const char **why);
+
+/* Appends its members without braces; with `hash` the one that no API shows. */
+void token_put(struct buf *b, const struct token *t, bool hash);
+
+/* Another token with the same members but for principal, which it counts; NULL without memory. */
+struct token *token_with(const struct token *t, struct principal *principal);
+
+/* Appends ,"name":"TIME"; nothing for 0. */
+void access_put_time(struct buf *b, const char *name, int64_t ns);
+
+#endif

@@ -1,0 +1,195 @@
+/* On the loop, on a worker, on the loop again. */
+#include "server/acting.h"
+
+#include <string.h>
+
+#include "proto/base64.h"
+#include "proto/duration.h"
+#include "proto/err.h"
+#include "proto/timestamp.h"
+#include "server/audit.h"
+#include "server/loop.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/server.h"
+
+struct acting *
+acting_begin(struct request *r, const char *type, enum problem syntax)
+{
+	struct acting *a = arena_alloc(&r->arena, sizeof *a);
+
+	if (!a) {
+		reply_err(r, STELE_ENOMEM);
+		return NULL;
+	}
+	memset(a, 0, sizeof *a);
+	buf_init(&a->why);
+	a->act = json_object();
+	a->syntax = syntax;
+	json_object_set_new(a->act, "type", json_string(type));
+	r->state = a;
+	return a;
+}
+
+static void
+drop(struct acting *a)
+{
+	json_decref(a->act);
+	buf_fini(&a->why);
+	explicit_bzero(a->text, sizeof a->text);
+}
+
+void
+acting_drop(struct request *r)
+{
+	drop(r->state);
+}
+
+/* --- reading ----------------------------------------------------------------------------- */
+
+json_t *
+acting_body(struct request *r, enum problem syntax, bool may_be_empty)
+{
+	struct slice body = r->http.body;
+	json_t *root;
+
+	if (body.n == 0 && may_be_empty)
+		return json_object();
+	root = json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(root))
+		return root;
+	json_decref(root);
+	reply_problem(r, syntax, "The body must be a JSON object.");
+	return NULL;
+}
+
+bool
+acting_instant(json_t *to, const char *name, const json_t *v, int64_t now_ns)
+{
+	struct slice s = slice_of(json_string_value(v), json_string_length(v));
+	char text[TIMESTAMP_BYTES];
+	struct duration d;
+	int64_t ns = 0;
+
+	if (json_is_null(v))
+		return true;
+	if (!json_is_string(v) ||
+	    (timestamp_parse(&ns, s) != 0 &&
+	     (duration_parse(&d, s) != 0 || duration_add(&ns, now_ns, &d) != 0)) ||
+	    ns <= now_ns)
+		return false;
+	timestamp_format(text, ns);
+	return json_object_set_new(to, name, json_stringn(text, sizeof text)) == 0;
+}
+
+/* --- the worker's part ---------------------------------------------------------------------- */
+
+static int
+put_token(struct acting *a, struct access *access, const char *principal)
+{
+	json_t *token = json_object_get(a->act, "token");
+	uint8_t hash[TOKEN_HASH_BYTES];
+	struct buf text;
+
+	access_new_token(access, a->text, hash);
+	json_object_set_new(token, "id",
+			    json_stringn(a->text + sizeof "stele_" - 1, TOKEN_ID_CHARS));
+	if (principal)
+		json_object_set_new(token, "principal", json_string(principal));
+	buf_init(&text);
+	buf_put_base64(&text, hash, sizeof hash);
+	json_object_set_new(token, "hash", json_stringn((const char *)text.p, text.n));
+	buf_fini(&text);
+	return text.err;
+}
+
+/* What only the server can choose. */
+static int
+fill(struct access *access, void *ctx)
+{
+	struct acting *a = ctx;
+	json_t *principal = json_object_get(a->act, "principal");
+	char id[LIMIT_WRITER_BYTES + 1];
+
+	if (a->makes_principal && !json_object_get(principal, "id")) {
+		access_new_principal_id(access, a->kind, id);
+		json_object_set_new(principal, "id", json_string(id));
+	}
+	if (!a->makes_token)
+		return 0;
+	return put_token(a, access,
+			 a->makes_principal ? json_string_value(json_object_get(principal, "id"))
+					    : NULL);
+}
+
+static void
+work(struct request *r, struct kit *kit)
+{
+	struct acting *a = r->state;
+
+	a->err = audit_act_new(r->server->audit, a->act, fill, a, r->token, kit, &a->why);
+	a->recorded = a->err == 0;
+	if (a->recorded && a->perform)
+		a->err = a->perform(r, kit);
+}
+
+/* --- answers -----------------------------------------------------------------------------------
+ */
+
+static void
+refuse(struct request *r, const struct acting *a)
+{
+	const char *type = json_string_value(json_object_get(a->act, "type"));
+	bool token = strncmp(type, "token.", 6) == 0;
+	enum problem p = a->syntax;
+
+	switch (a->err) {
+	case STELE_ESYNTAX:
+		break;
+	case STELE_EEXIST:
+		p = PROBLEM_PRINCIPAL_EXISTS;
+		break;
+	case STELE_ENOTFOUND:
+		p = token && !json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_TOKEN
+							       : PROBLEM_UNKNOWN_PRINCIPAL;
+		break;
+	case STELE_ECONFLICT:
+		p = PROBLEM_PRINCIPAL_CONFLICT;
+		break;
+	case STELE_ELIMIT:
+		p = token ? PROBLEM_TOO_MANY_TOKENS : PROBLEM_TOO_MANY_PRINCIPALS;
+		break;
+	default:
+		reply_err(r, a->err);
+		return;
+	}
+	reply_problem(r, p, "%.*s", (int)a->why.n, a->why.n ? (const char *)a->why.p : "");
+}
+
+/* A copy: with the answer on its way, the request's arena is another's. */
+static void
+then(struct request *r)
+{
+	struct acting a = *(struct acting *)r->state;
+
+	explicit_bzero(((struct acting *)r->state)->text, sizeof a.text);
+	r->state = &a;
+	if (!a.recorded) {
+		refuse(r, &a);
+	} else if (a.answer) {
+		a.answer(r);
+	} else {
+		reply_begin(r, 204, NULL);
+		reply_body(r);
+		reply_end(r);
+	}
+	drop(&a);
+}
+
+void
+acting_run(struct request *r)
+{
+	r->work = work;
+	r->then = then;
+	loop_work(r);
+}

@@ -1,0 +1,608 @@
+/* Start; acts, one at a time; the thread that records what waits; the end. */
+#include "server/audit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "crypto/keyfile.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "server/access_json.h"
+#include "server/audit_heads.h"
+#include "server/audit_queue.h"
+#include "server/config.h"
+#include "server/kit.h"
+#include "server/server.h"
+#include "storage/append.h"
+#include "storage/file.h"
+#include "storage/log.h"
+#include "storage/read.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+enum {
+	ROUND_S = 1,
+	REFUSAL_ROUNDS = 60,
+	USED_ROUNDS = 600,    /* how often the times of last use are saved */
+	BEHIND_RECORDS = 512, /* so many are read at a start, at most: some 20 ms */
+	EVENTS_A_JOB = 1000,
+};
+
+static const char server_id[] = "steled"; /* the writer of what the server does by itself */
+
+struct audit {
+	struct audit_queue queue;
+	struct server *s;
+	struct access *access;
+	struct log *log;
+	struct keyfile_seal *seal;
+	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
+	bool fresh;                  /* there was none */
+	uint64_t saved;              /* records of `_system` that the snapshot has folded in */
+
+	pthread_mutex_t acting; /* an act at a time, snapshots between them; also: */
+	bool changed;           /* acts since the last snapshot */
+
+	struct kit *kit; /* the recording thread's */
+	struct audit_heads heads;
+	pthread_mutex_t mu;
+	pthread_cond_t wake;
+	bool closing;
+	pthread_t thread;
+	bool runs;
+};
+
+struct audit *
+audit_new(void)
+{
+	struct audit *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return NULL;
+	pthread_mutex_init(&a->acting, NULL);
+	pthread_mutex_init(&a->mu, NULL);
+	pthread_cond_init(&a->wake, NULL);
+	audit_queue_init(&a->queue);
+	a->access = access_new();
+	a->kit = kit_new();
+	if (a->access && a->kit)
+		return a;
+	audit_free(a);
+	return NULL;
+}
+
+void
+audit_free(struct audit *a)
+{
+	if (!a)
+		return;
+	audit_heads_fini(&a->heads);
+	audit_queue_fini(&a->queue);
+	access_free(a->access);
+	kit_free(a->kit);
+	keyfile_seal_free(a->seal);
+	pthread_cond_destroy(&a->wake);
+	pthread_mutex_destroy(&a->mu);
+	pthread_mutex_destroy(&a->acting);
+	free(a);
+}
+
+struct access *
+audit_access(struct audit *a)
+{
+	return a->access;
+}
+
+void
+audit_event(struct audit *a, struct slice json)
+{
+	audit_queue_add(&a->queue, json);
+}
+
+void
+audit_refused(struct audit *a, enum access_answer answer, bool presented)
+{
+	audit_queue_refused(&a->queue, answer, presented);
+}
+
+void
+audit_denied(struct audit *a, const struct request *r, struct slice log)
+{
+	audit_queue_denied(&a->queue, r, log);
+}
+
+/* --- acts ------------------------------------------------------------------------------- */
+
+static void
+name_actor(json_t *act, const struct token *by)
+{
+	if (by)
+		json_object_set_new(
+			act, "by",
+			json_pack("{s:s, s:s}", "principal", by->principal->id, "token", by->id));
+}
+
+/* A job with the act as its one record. */
+static int
+make_job(struct audit *a, struct append_job *job, const json_t *act, const struct token *by,
+	 struct kit *kit)
+{
+	char *text = json_dumps(act, JSON_COMPACT);
+	int err = text ? append_control(job, a->log, ENTRY_RECORD,
+					slice_str(by ? by->principal->id : server_id),
+					slice_str(text), kit->tools)
+		       : STELE_ENOMEM;
+
+	free(text);
+	return err;
+}
+
+/* Records it and puts it in force; `acting` is held. */
+static int
+act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
+{
+	struct append_job job;
+	int err;
+
+	name_actor(act, by);
+	err = access_apply(a->access, act, server_now_ns(), true, why);
+	if (err != 0)
+		return err;
+	append_job_init(&job);
+	err = make_job(a, &job, act, by, kit);
+	if (err == 0)
+		err = writer_append(a->s->writer, &job);
+	if (err == 0) {
+		a->changed = true;
+		err = access_apply(a->access, act, job.time_ns, false, why);
+	}
+	append_job_fini(&job);
+	return err;
+}
+
+int
+audit_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
+{
+	return audit_act_new(a, act, NULL, NULL, by, kit, why);
+}
+
+int
+audit_act_new(struct audit *a, json_t *act, int (*fill)(struct access *access, void *ctx),
+	      void *ctx, const struct token *by, struct kit *kit, struct buf *why)
+{
+	int err;
+
+	pthread_mutex_lock(&a->acting);
+	err = fill ? fill(a->access, ctx) : 0;
+	if (err == 0)
+		err = act_now(a, act, by, kit, why);
+	pthread_mutex_unlock(&a->acting);
+	return err;
+}
+
+int
+audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
+		 const struct token *by, struct kit *kit, struct log **out, bool *created)
+{
+	json_t *act = json_object(), *parsed;
+	struct append_job job;
+	struct buf text;
+	int err;
+
+	buf_init(&text);
+	append_job_init(&job);
+	policy_write(&text, policy);
+	parsed = json_loadb((const char *)text.p, text.n, 0, NULL);
+	json_object_set_new(act, "type", json_string("log.create"));
+	json_object_set_new(act, "log", json_stringn((const char *)name.p, name.n));
+	json_object_set_new(act, "policy", parsed);
+	name_actor(act, by);
+	err = parsed ? make_job(a, &job, act, by, kit) : STELE_ENOMEM;
+	if (err == 0)
+		err = writer_create_log(a->s->writer, name, policy, slice_str(by->principal->id),
+					&job, out, created);
+	append_job_fini(&job);
+	buf_fini(&text);
+	json_decref(act);
+	return err;
+}
+
+/* --- the snapshot -------------------------------------------------------------------------- */
+
+static uint64_t
+recorded(const struct audit *a)
+{
+	struct head *h = log_head(a->log);
+	uint64_t size = h->size;
+
+	head_unref(h);
+	return size;
+}
+
+/* Under `acting` no act is under way: all that is released is folded in. */
+static int
+save(struct audit *a)
+{
+	uint64_t applied;
+	struct buf body;
+	int err;
+
+	buf_init(&body);
+	pthread_mutex_lock(&a->acting);
+	applied = recorded(a);
+	access_encode(a->access, applied, &body);
+	a->changed = false;
+	pthread_mutex_unlock(&a->acting);
+	err = body.err ? body.err : keyfile_write(a->path, buf_slice(&body), a->seal);
+	keyfile_wipe(&body);
+	if (err == 0)
+		a->saved = applied;
+	else
+		a->changed = true;
+	return err;
+}
+
+static int
+load(struct audit *a)
+{
+	struct buf body;
+	int err;
+
+	buf_init(&body);
+	err = keyfile_read(a->path, &body, a->seal);
+	if (err == 0)
+		err = access_decode(a->access, buf_slice(&body), &a->saved);
+	keyfile_wipe(&body);
+	a->fresh = err == STELE_ENOTFOUND;
+	return a->fresh ? 0 : err;
+}
+
+/* --- what was recorded before ---------------------------------------------------------------- */
+
+/* The act at index, NULL for an entry that is none. */
+static int
+read_act(struct audit *a, uint64_t index, struct arena *arena, json_t **act, int64_t *time_ns)
+{
+	struct record r;
+	int err = read_record(a->s->store, a->log, index, a->kit->tools, arena, &r);
+
+	*act = NULL;
+	if (err != 0 || r.entry.kind != ENTRY_RECORD)
+		return err;
+	*time_ns = r.entry.time_ns;
+	*act = json_loadb((const char *)r.payload.p, r.payload.n, 0, NULL);
+	return *act ? 0 : STELE_EDAMAGED;
+}
+
+/* Folds in what came after the snapshot. */
+static int
+replay(struct audit *a, struct buf *why)
+{
+	uint64_t size = recorded(a), from = a->saved;
+	int err = 0;
+
+	if (from > size) { /* an older `_system` was put back: all of it, under the key there is */
+		access_forget(a->access);
+		from = 0;
+	}
+	a->changed = from != size;
+	for (uint64_t i = from; err == 0 && i < size; i++) {
+		struct arena arena;
+		int64_t time_ns;
+		json_t *act;
+
+		arena_init(&arena);
+		err = read_act(a, i, &arena, &act, &time_ns);
+		if (err == 0 && act)
+			err = access_apply(a->access, act, time_ns, false, why);
+		json_decref(act);
+		arena_fini(&arena);
+		if (err != 0) {
+			buf_reset(why);
+			buf_printf(why,
+				   "Cannot read record %llu of _system, which says who may do "
+				   "what: %s. Run stele fsck and restore the damaged file from a "
+				   "copy.",
+				   (unsigned long long)i, stele_strerror(err));
+		}
+	}
+	return err;
+}
+
+/* Whether the last thing recorded is a stop; nothing at all counts as one. */
+static int
+was_stopped(struct audit *a, bool *clean)
+{
+	uint64_t size = recorded(a);
+	struct arena arena;
+	int64_t time_ns;
+	json_t *act;
+	int err;
+
+	arena_init(&arena);
+	err = read_act(a, size - 1, &arena, &act, &time_ns);
+	if (err == 0)
+		*clean = !act || strcmp(json_string_value(json_object_get(act, "type")),
+					"server.stop") == 0;
+	json_decref(act);
+	arena_fini(&arena);
+	return err;
+}
+
+/* --- the first principal ------------------------------------------------------------------------
+ */
+
+struct first {
+	json_t *act;
+	char text[TOKEN_CHARS + 2]; /* and a newline */
+	const char *dir;
+};
+
+/*
+ * admin.token is written before the act that makes it open anything: a crash in between
+ * leaves a token that opens nothing, and the next start begins again.
+ */
+static int
+fill_first(struct access *access, void *ctx)
+{
+	struct first *f = ctx;
+	char id[LIMIT_WRITER_BYTES + 1], path[LIMIT_PATH_BYTES];
+	uint8_t hash[TOKEN_HASH_BYTES];
+	struct buf text;
+	json_t *made;
+	int err;
+
+	access_new_principal_id(access, 'p', id);
+	access_new_token(access, f->text, hash);
+	buf_init(&text);
+	buf_printf(&text, "{\"principal\":{\"id\":\"%s\",\"kind\":\"person\",\"grants\":[{", id);
+	grant_put(&text, &(struct grant){SCOPE_ALL, "* _*"});
+	buf_printf(&text, "}]},\"token\":{\"id\":\"%.*s\",\"principal\":\"%s\",\"hash\":\"",
+		   TOKEN_ID_CHARS, f->text + sizeof "stele_" - 1, id);
+	buf_put_base64(&text, hash, sizeof hash);
+	buf_put_str(&text, "\"}}");
+	made = json_loadb((const char *)text.p, text.n, 0, NULL);
+	buf_fini(&text);
+	if (!made)
+		return STELE_ENOMEM;
+	json_object_update(f->act, made);
+	json_decref(made);
+	f->text[TOKEN_CHARS] = '\n';
+	snprintf(path, sizeof path, "%s/admin.token", f->dir);
+	err = file_replace(path, f->text, TOKEN_CHARS + 1, 0600);
+	explicit_bzero(f->text, sizeof f->text);
+	return err;
+}
+
+/* At a first start, and when the key of the hashes is lost, which no token survives. */
+static int
+let_one_in(struct audit *a, struct buf *why)
+{
+	bool reset = access_has_principals(a->access);
+	struct first f = {.act = json_object(), .dir = store_dir(a->s->store)};
+	int err;
+
+	json_object_set_new(f.act, "type",
+			    json_string(reset ? "access.reset" : "principal.create"));
+	err = audit_act_new(a, f.act, fill_first, &f, NULL, a->kit, why);
+	json_decref(f.act);
+	if (err == 0)
+		err = save(a);
+	if (err != 0 && why->n == 0)
+		buf_printf(why, "Cannot make the first token in %s/admin.token: %s.", f.dir,
+			   stele_strerror(err));
+	return err;
+}
+
+/* --- recording what waits --------------------------------------------------------------------- */
+
+/* A list of events as one job. */
+static int
+record(struct audit *a, const struct audit_event *list)
+{
+	struct append_job job;
+	size_t n = 0;
+	int err;
+
+	append_job_init(&job);
+	for (const struct audit_event *e = list; e; e = e->next)
+		n++;
+	job.items = arena_alloc(&job.arena, n * sizeof *job.items);
+	if (!job.items) {
+		append_job_fini(&job);
+		return STELE_ENOMEM;
+	}
+	memset(job.items, 0, n * sizeof *job.items);
+	for (const struct audit_event *e = list; e; e = e->next, job.n_items++) {
+		job.items[job.n_items].payload = slice_of(e->json, e->n);
+		job.items[job.n_items].media_type = slice_str("application/json");
+	}
+	job.log = a->log;
+	job.writer = slice_str(server_id);
+	job.kind = ENTRY_RECORD;
+	err = append_prepare(&job, a->kit->tools);
+	if (err == 0)
+		err = writer_append(a->s->writer, &job);
+	append_job_fini(&job);
+	return err;
+}
+
+static int
+record_events(struct audit *a)
+{
+	struct audit_event *list;
+	int err = 0;
+
+	while (err == 0 && (list = audit_queue_take(&a->queue, EVENTS_A_JOB))) {
+		err = record(a, list);
+		if (err == 0)
+			audit_event_free(list);
+		else
+			audit_queue_return(&a->queue, list);
+	}
+	return err;
+}
+
+static int
+record_heads(struct audit *a)
+{
+	struct buf text;
+	int err;
+
+	buf_init(&text);
+	do {
+		buf_reset(&text);
+		err = audit_heads_next(&a->heads, a->s->store, a->log, &text);
+		if (err == 0 && text.n) {
+			struct audit_event *e = malloc(sizeof *e + text.n);
+			err = e ? 0 : STELE_ENOMEM;
+			if (err == 0) {
+				*e = (struct audit_event){.n = text.n};
+				memcpy(e->json, text.p, text.n);
+				err = record(a, e);
+				free(e);
+			}
+		}
+	} while (err == 0 && text.n);
+	if (err != 0)
+		audit_heads_forget(&a->heads);
+	buf_fini(&text);
+	return err;
+}
+
+/*
+ * What cannot be recorded now waits for the next round: without space, or behind a full
+ * queue. A store that is read-only has said so itself.
+ */
+static void
+work(struct audit *a, unsigned round, bool last)
+{
+	int err;
+
+	if (last || round % REFUSAL_ROUNDS == 0)
+		audit_queue_settle(&a->queue);
+	err = record_events(a);
+	if (err == 0)
+		err = record_heads(a);
+	if (err == 0 && (a->changed || last || recorded(a) - a->saved >= BEHIND_RECORDS ||
+			 round % USED_ROUNDS == 0))
+		err = save(a);
+	if (err == STELE_ENOMEM)
+		fprintf(stderr, "steled: warning: _system is late: there is no memory\n");
+}
+
+static void *
+audit_main(void *arg)
+{
+	struct audit *a = arg;
+	struct timespec until;
+
+	pthread_setname_np(pthread_self(), "stele-audit");
+	clock_gettime(CLOCK_REALTIME, &until);
+	pthread_mutex_lock(&a->mu);
+	for (unsigned round = 1; !a->closing; round++) {
+		pthread_mutex_unlock(&a->mu);
+		work(a, round, false);
+		pthread_mutex_lock(&a->mu);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += ROUND_S;
+		if (!a->closing)
+			pthread_cond_timedwait(&a->wake, &a->mu, &until);
+	}
+	pthread_mutex_unlock(&a->mu);
+	return NULL;
+}
+
+/* --- start and end -------------------------------------------------------------------------------
+ */
+
+/* The server's own log of that name, made at the first start. */
+static int
+own_log(struct server *s, const char *name, struct log **out)
+{
+	struct policy policy;
+	struct buf why;
+	bool created;
+	int err;
+
+	if (store_log_find(s->store, slice_str(name), out) == 0)
+		return 0;
+	buf_init(&why);
+	err = policy_read(&policy, slice_of("", 0), &why);
+	buf_fini(&why);
+	return err ? err
+		   : writer_create_log(s->writer, slice_str(name), &policy, slice_str(server_id),
+				       NULL, out, &created);
+}
+
+static void
+note_start(struct audit *a, bool clean)
+{
+	struct store_stats stats;
+	struct buf b;
+
+	store_stats_get(a->s->store, &stats);
+	buf_init(&b);
+	buf_printf(&b,
+		   "{\"type\":\"server.start\",\"version\":\"" STELE_VERSION
+		   "\",\"after\":\"%s\",\"encrypted_keys\":%s,\"logs\":%llu}",
+		   clean ? "stop" : "crash", a->s->config->passphrase ? "true" : "false",
+		   (unsigned long long)stats.logs);
+	audit_event(a, buf_slice(&b));
+	buf_fini(&b);
+}
+
+int
+audit_open(struct audit *a, struct server *s, struct buf *why)
+{
+	bool clean = true;
+	int err;
+
+	a->s = s;
+	snprintf(a->path, sizeof a->path, "%s/keys/access", store_dir(s->store));
+	err = keyfile_seal_new(&a->seal, s->config->passphrase);
+	if (err == 0)
+		err = load(a);
+	if (err == 0)
+		err = own_log(s, "_system", &a->log);
+	if (err == 0)
+		err = was_stopped(a, &clean);
+	if (err == 0)
+		err = replay(a, why);
+	if (err == 0 && (a->fresh || !access_has_principals(a->access)))
+		err = let_one_in(a, why);
+	if (err != 0) {
+		if (why->n == 0)
+			buf_printf(why,
+				   "Cannot use the principals and tokens in %s: %s. Restore the "
+				   "file from a copy; or remove it, and the next start makes a new "
+				   "admin.token and revokes every other.",
+				   a->path, stele_strerror(err));
+		return err;
+	}
+	note_start(a, clean);
+	a->runs = pthread_create(&a->thread, NULL, audit_main, a) == 0;
+	return a->runs ? 0 : STELE_ENOMEM;
+}
+
+void
+audit_close(struct audit *a)
+{
+	if (!a->runs)
+		return;
+	pthread_mutex_lock(&a->mu);
+	a->closing = true;
+	pthread_cond_signal(&a->wake);
+	pthread_mutex_unlock(&a->mu);
+	pthread_join(a->thread, NULL);
+	a->runs = false;
+	work(a, 0, false); /* so that the stop comes last */
+	audit_event(a, slice_str("{\"type\":\"server.stop\"}"));
+	(void)record_events(a); /* a store that cannot take it has said why */
+	(void)save(a);          /* else the next start reads more of `_system` */
+}

@@ -1,0 +1,80 @@
+/*
+ * The store's own audit trail. `_system` holds what was done to the store and by whom: every
+ * administrative act, what the store does by itself, refusals, and once a second the
+ * heads of all logs that changed. Its records are the only source of who may do what: an act is
+ * recorded first, durably, and takes effect by being folded into server/access.h; one that cannot
+ * be recorded does not happen. docs/formats.md has the records.
+ *
+ * What comes from threads that must not wait (seals, refusals) is queued and recorded
+ * within a second. DIR/keys/access keeps the state of `_system` up to some record, so that a start
+ * reads only what came after, and the key of the tokens' hashes.
+ */
+#ifndef STELE_SERVER_AUDIT_H
+#define STELE_SERVER_AUDIT_H
+
+#include <stdbool.h>
+
+#include "proto/buf.h"
+#include "proto/policy.h"
+#include "proto/slice.h"
+#include "server/access.h"
+
+struct kit;
+struct log;
+struct request;
+struct server;
+struct audit;
+struct json_t;
+
+/*
+ * Takes what waits to be recorded before there is an audit: the store's events come from its
+ * opening on. NULL without memory.
+ */
+struct audit *audit_new(void);
+
+/*
+ * Finds or creates `_system` and its state, records the start, begins recording. s has its store
+ * and its writer. At a first start, and when keys/access is lost, there is one principal with
+ * every scope everywhere and one token, which goes to DIR/admin.token (0600).
+ * STELE_EKEY, STELE_EDAMAGED, STELE_EIO, STELE_ENOSPACE, STELE_ENOMEM; why says what to do.
+ */
+int audit_open(struct audit *a, struct server *s, struct buf *why);
+
+/* Records the stop and what waits. No request may be under way. Before writer_free. */
+void audit_close(struct audit *a);
+
+/* NULL is fine. */
+void audit_free(struct audit *a);
+
+/* Who may do what, from audit_open on. */
+struct access *audit_access(struct audit *a);
+
+/*
+ * Records an act, {"type":…, …}, by the principal of a token (NULL: the server's own), which is
+ * added to it, and puts it in force. Blocks for a commit: a worker thread, with its kit. Errors of
+ * access_apply, with why, before anything is recorded; STELE_ENOSPACE, STELE_EREADONLY,
+ * STELE_EBUSY, STELE_ECLOSED, STELE_EIO when it cannot be recorded.
+ */
+int audit_act(struct audit *a, struct json_t *act, const struct token *by, struct kit *kit,
+	      struct buf *why);
+
+/*
+ * Makes ids and secret for what an act will create, and calls audit_act: fill puts them into
+ * the act. One act at a time, so that what fill was given is still free when it is recorded.
+ */
+int audit_act_new(struct audit *a, struct json_t *act,
+		  int (*fill)(struct access *access, void *ctx), void *ctx, const struct token *by,
+		  struct kit *kit, struct buf *why);
+
+/* Creates a log as writer_create_log does, with its record in the same commit. */
+int audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
+		     const struct token *by, struct kit *kit, struct log **out, bool *created);
+
+/* Queues an event, one JSON object with a type. Any thread, at any time. */
+void audit_event(struct audit *a, struct slice json);
+
+/* Counts a refusal: of a request without a token that opens anything, or without the scope. */
+void audit_refused(struct audit *a, enum access_answer answer, bool presented);
+void audit_denied(struct audit *a, const struct request *r, struct slice log);
+
+#endif
