@@ -238,8 +238,6 @@ judge(const struct token *t, int64_t now_ns)
 {
 	const struct principal *p = t->principal;
 
-	if (p->disabled_ns)
-		return ACCESS_DISABLED;
 	if ((t->expires_ns && now_ns >= t->expires_ns) || (p->ends_ns && now_ns >= p->ends_ns))
 		return ACCESS_EXPIRED;
 	return ACCESS_OPENS;

@@ -83,9 +83,8 @@ void access_free(struct access *a);
 
 enum access_answer {
 	ACCESS_OPENS,
-	ACCESS_UNKNOWN, /* no token, a wrong secret, or revoked */
+	ACCESS_UNKNOWN, /* no token, a wrong secret, revoked, or its principal was disabled */
 	ACCESS_EXPIRED, /* the token, or its principal has ended */
-	ACCESS_DISABLED,
 	ACCESS_ANSWERS,
 };
 

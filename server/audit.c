@@ -12,14 +12,13 @@
 #include "crypto/keyfile.h"
 #include "proto/check.h"
 #include "proto/err.h"
-#include "server/access_json.h"
 #include "server/audit_heads.h"
 #include "server/audit_queue.h"
 #include "server/config.h"
+#include "server/first_token.h"
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/append.h"
-#include "storage/file.h"
 #include "storage/log.h"
 #include "storage/read.h"
 #include "storage/store.h"
@@ -337,59 +336,17 @@ was_stopped(struct audit *a, bool *clean)
 /* --- the first principal ------------------------------------------------------------------------
  */
 
-struct first {
-	json_t *act;
-	char text[TOKEN_CHARS + 2]; /* and a newline */
-	const char *dir;
-};
-
-/*
- * admin.token is written before the act that makes it open anything: a crash in between
- * leaves a token that opens nothing, and the next start begins again.
- */
-static int
-fill_first(struct access *access, void *ctx)
-{
-	struct first *f = ctx;
-	char id[LIMIT_WRITER_BYTES + 1], path[LIMIT_PATH_BYTES];
-	uint8_t hash[TOKEN_HASH_BYTES];
-	struct buf text;
-	json_t *made;
-	int err;
-
-	access_new_principal_id(access, 'p', id);
-	access_new_token(access, f->text, hash);
-	buf_init(&text);
-	buf_printf(&text, "{\"principal\":{\"id\":\"%s\",\"kind\":\"person\",\"grants\":[{", id);
-	grant_put(&text, &(struct grant){SCOPE_ALL, "* _*"});
-	buf_printf(&text, "}]},\"token\":{\"id\":\"%.*s\",\"principal\":\"%s\",\"hash\":\"",
-		   TOKEN_ID_CHARS, f->text + sizeof "stele_" - 1, id);
-	buf_put_base64(&text, hash, sizeof hash);
-	buf_put_str(&text, "\"}}");
-	made = json_loadb((const char *)text.p, text.n, 0, NULL);
-	buf_fini(&text);
-	if (!made)
-		return STELE_ENOMEM;
-	json_object_update(f->act, made);
-	json_decref(made);
-	f->text[TOKEN_CHARS] = '\n';
-	snprintf(path, sizeof path, "%s/admin.token", f->dir);
-	err = file_replace(path, f->text, TOKEN_CHARS + 1, 0600);
-	explicit_bzero(f->text, sizeof f->text);
-	return err;
-}
-
 /* At a first start, and when the key of the hashes is lost, which no token survives. */
 static int
 let_one_in(struct audit *a, struct buf *why)
 {
 	bool reset = access_has_principals(a->access);
-	struct first f = {.act = json_object(), .dir = store_dir(a->s->store)};
+	struct first_token f = {.act = json_object(), .dir = store_dir(a->s->store)};
 	int err;
 
 	json_object_set_new(f.act, "type",
 			    json_string(reset ? "access.reset" : "principal.create"));
-	err = audit_act_new(a, f.act, fill_first, &f, NULL, a->kit, why);
+	err = audit_act_new(a, f.act, first_token_fill, &f, NULL, a->kit, why);
 	json_decref(f.act);
 	if (err == 0)
 		err = save(a);
@@ -586,6 +543,7 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 		return err;
 	}
 	note_start(a, clean);
+	(void)record_events(a); /* without space it waits for some, and reads go on meanwhile */
 	a->runs = pthread_create(&a->thread, NULL, audit_main, a) == 0;
 	return a->runs ? 0 : STELE_ENOMEM;
 }

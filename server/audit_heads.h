@@ -21,6 +21,7 @@ struct audit_heads {
 	size_t n;
 };
 
+/* Frees what it holds; zeroed again. */
 void audit_heads_fini(struct audit_heads *h);
 
 /* All are new again: what was taken could not be recorded. */

@@ -149,15 +149,13 @@ audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice 
 static void
 put_unauthorized(const struct audit_queue *q, struct buf *b)
 {
-	if (!q->no_token && !q->refused[ACCESS_UNKNOWN] && !q->refused[ACCESS_EXPIRED] &&
-	    !q->refused[ACCESS_DISABLED])
+	if (!q->no_token && !q->refused[ACCESS_UNKNOWN] && !q->refused[ACCESS_EXPIRED])
 		return;
 	buf_printf(b,
 		   "{\"type\":\"access.refused\",\"no_token\":%llu,\"unknown\":%llu,"
-		   "\"expired\":%llu,\"disabled\":%llu}",
+		   "\"expired\":%llu}",
 		   (unsigned long long)q->no_token, (unsigned long long)q->refused[ACCESS_UNKNOWN],
-		   (unsigned long long)q->refused[ACCESS_EXPIRED],
-		   (unsigned long long)q->refused[ACCESS_DISABLED]);
+		   (unsigned long long)q->refused[ACCESS_EXPIRED]);
 }
 
 static void

@@ -49,7 +49,9 @@ struct audit_queue {
 	uint64_t more_denials; /* for which there was no row */
 };
 
+/* An empty one; and frees what is in it. */
 void audit_queue_init(struct audit_queue *q);
+/* After the last call of any other. */
 void audit_queue_fini(struct audit_queue *q);
 
 /* Appends one; beyond AUDIT_EVENTS, or without memory, it counts as lost. */
@@ -61,9 +63,12 @@ struct audit_event *audit_queue_take(struct audit_queue *q, size_t max);
 /* Puts a list that was taken back to the front. */
 void audit_queue_return(struct audit_queue *q, struct audit_event *list);
 
+/* Frees a list that was taken. NULL is fine. */
 void audit_event_free(struct audit_event *list);
 
+/* Counts a request without a token that opens anything; presented: it had one. */
 void audit_queue_refused(struct audit_queue *q, enum access_answer answer, bool presented);
+/* Counts a request whose token has not the scope; r has token and route. */
 void audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice log);
 
 /* Turns what was counted into events, and begins to count anew. */

@@ -81,8 +81,8 @@ take_members(json_t *body, json_t *token, json_t **kind)
 }
 
 /*
- * Of a principal that is not there yet, one is made with it, which may what the token may: for
- * one that is, the token only narrows what it may.
+ * Of a principal that is not there yet, one is made with it, which may what the token may. Of one
+ * that is, a token only narrows what it may.
  */
 static const char *
 take_principal(struct acting *a, json_t *token, const json_t *kind)
@@ -100,8 +100,6 @@ take_principal(struct acting *a, json_t *token, const json_t *kind)
 			      "grants", "scopes", scopes, "logs", logs);
 	if (id)
 		json_object_set(principal, "id", id);
-	json_object_del(token, "scopes");
-	json_object_del(token, "logs");
 	json_object_set_new(a->act, "type", json_string("principal.create"));
 	json_object_set_new(a->act, "principal", principal);
 	a->makes_principal = true;

@@ -166,3 +166,109 @@ api_json(const struct http_call *c, const char *what)
 			what);
 	return doc;
 }
+
+const char *
+api_text(const json_t *doc, const char *name)
+{
+	const char *s = json_string_value(json_object_get(doc, name));
+
+	return s ? s : "-";
+}
+
+json_t *
+api_words(const struct cli_texts *texts)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < texts->n; i++) {
+		const char *p = texts->text[i];
+
+		while (*p) {
+			size_t n = strcspn(p, ",");
+
+			if (n)
+				json_array_append_new(list, json_stringn(p, n));
+			p += n + (p[n] == ',');
+		}
+	}
+	return list;
+}
+
+void
+api_put_joined(struct buf *out, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		buf_printf(out, "%s%s", i ? "," : "", json_string_value(json_array_get(list, i)));
+}
+
+int
+api_send(struct cli *cli, struct http_call *c, const char *method, const char *target, json_t *doc,
+	 const char *what)
+{
+	char *body = json_dumps(doc, JSON_COMPACT);
+	int rc;
+
+	json_decref(doc);
+	http_call_init(c);
+	c->method = method;
+	c->target = target;
+	c->content_type = "application/json";
+	c->body = slice_str(body ? body : "{}");
+	rc = api_call(cli, c, what);
+	c->body = slice_of(NULL, 0);
+	free(body);
+	return rc;
+}
+
+/* One page; *after is set to where the next begins, or emptied. */
+static int
+list_page(struct cli *cli, const char *path, const char *member, void (*row)(const json_t *element),
+	  const char *what, struct buf *after)
+{
+	const json_t *rows, *next;
+	struct http_call c;
+	struct buf target;
+	json_t *doc = NULL;
+	int rc;
+
+	buf_init(&target);
+	buf_put_str(&target, path);
+	if (after->n) {
+		buf_put_str(&target, "?after=");
+		cli_put_path(&target, api_cstr(after));
+	}
+	rc = api_get(cli, &c, api_cstr(&target), "application/json", what);
+	buf_reset(after);
+	if (rc == CLI_GO && !(doc = api_json(&c, what)))
+		rc = CLI_REFUSED;
+	if (rc == CLI_GO) {
+		rows = json_object_get(doc, member);
+		for (size_t i = 0; i < json_array_size(rows) && !cli->json; i++)
+			row(json_array_get(rows, i));
+		if (cli->json)
+			cli_write_json(buf_slice(&c.answer));
+		next = json_object_get(doc, "next");
+		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");
+	}
+	json_decref(doc);
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+int
+api_list(struct cli *cli, const char *path, const char *member, const char *header,
+	 void (*row)(const json_t *element), const char *what)
+{
+	struct buf after;
+	int rc;
+
+	if (!cli->json)
+		printf("%s\n", header);
+	buf_init(&after);
+	do
+		rc = list_page(cli, path, member, row, what, &after);
+	while (rc == CLI_GO && after.n);
+	buf_fini(&after);
+	return rc == CLI_GO ? CLI_DONE : rc;
+}

@@ -37,6 +37,27 @@ void api_explain(struct buf *out, const struct cli *cli, const struct http_call 
  */
 json_t *api_json(const struct http_call *c, const char *what);
 
+/*
+ * GETs a listing page by page: with --json each page is a line on stdout; else header, a line
+ * of text, then row() for each element of the array `member`. Exit codes as api_call.
+ */
+int api_list(struct cli *cli, const char *path, const char *member, const char *header,
+	     void (*row)(const json_t *element), const char *what);
+
+/* A POST, or another method, of JSON: doc is dumped and dropped. c is initialised here and the
+ * caller's to fini, whatever happens. Exit codes as api_call. */
+int api_send(struct cli *cli, struct http_call *c, const char *method, const char *target,
+	     json_t *doc, const char *what);
+
+/* A member that is a string, or "-". */
+const char *api_text(const json_t *doc, const char *name);
+
+/* Adds the words of "a,b" and "c" as strings of a new array. */
+json_t *api_words(const struct cli_texts *texts);
+
+/* Appends an array's strings, joined by commas. */
+void api_put_joined(struct buf *out, const json_t *list);
+
 /* "/api/v1/logs/LOG" and then the printf-formatted rest. */
 void api_log_target(struct buf *out, const char *log, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

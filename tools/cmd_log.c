@@ -6,14 +6,6 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 
-static const char *
-text_of(const json_t *doc, const char *name)
-{
-	const char *s = json_string_value(json_object_get(doc, name));
-
-	return s ? s : "-";
-}
-
 static long long
 number_of(const json_t *doc, const char *name)
 {
@@ -28,13 +20,13 @@ print_log(const json_t *doc)
 	const json_t *storage = json_object_get(doc, "storage");
 	const char *warning = json_string_value(json_object_get(doc, "warning"));
 
-	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", text_of(doc, "log"),
-	       text_of(doc, "origin"), number_of(doc, "size"));
+	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", api_text(doc, "log"),
+	       api_text(doc, "origin"), number_of(doc, "size"));
 	printf("mode     %s\nretain   default %s, min %s, max %s\npublic   %s\n",
-	       text_of(policy, "mode"), text_of(retain, "default"), text_of(retain, "min"),
-	       text_of(retain, "max"),
+	       api_text(policy, "mode"), api_text(retain, "default"), api_text(retain, "min"),
+	       api_text(retain, "max"),
 	       json_is_true(json_object_get(policy, "public")) ? "yes" : "no");
-	printf("created  %s\nkey      %s\n", text_of(doc, "created"), text_of(doc, "vkey"));
+	printf("created  %s\nkey      %s\n", api_text(doc, "created"), api_text(doc, "vkey"));
 	printf("sealed   %lld records in %lld segments, %lld bytes on disk for %lld of payload%s\n",
 	       number_of(storage, "sealed"), number_of(storage, "segments"),
 	       number_of(storage, "segment_bytes"), number_of(storage, "payload_bytes"),
@@ -174,62 +166,22 @@ print_row(const json_t *doc)
 {
 	const json_t *policy = json_object_get(doc, "policy");
 
-	printf("%-32s %12lld  %-10s  %s\n", text_of(doc, "log"), number_of(doc, "size"),
-	       text_of(policy, "mode"), text_of(json_object_get(policy, "retain"), "default"));
-}
-
-/* One page; *after is set to the last name when there may be more, else emptied. */
-static int
-list_page(struct cli *cli, struct buf *after, bool *more)
-{
-	struct http_call c;
-	struct buf target;
-	json_t *doc = NULL;
-	const json_t *logs, *next;
-	int rc;
-
-	buf_init(&target);
-	buf_put_str(&target, "/api/v1/logs");
-	if (after->n) {
-		buf_put_str(&target, "?after=");
-		cli_put_path(&target, api_cstr(after));
-	}
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "list the logs");
-	*more = false;
-	if (rc == CLI_GO && !(doc = api_json(&c, "list the logs")))
-		rc = CLI_REFUSED;
-	if (rc == CLI_GO) {
-		logs = json_object_get(doc, "logs");
-		if (!cli->json && !after->n)
-			printf("%-32s %12s  %-10s  %s\n", "LOG", "RECORDS", "MODE", "RETAIN");
-		for (size_t i = 0; i < json_array_size(logs) && !cli->json; i++)
-			print_row(json_array_get(logs, i));
-		if (cli->json)
-			cli_write_json(buf_slice(&c.answer));
-		next = json_object_get(doc, "next");
-		buf_reset(after);
-		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");
-		*more = after->n > 0;
-	}
-	json_decref(doc);
-	buf_fini(&target);
-	http_call_fini(&c);
-	return rc;
+	printf("%-32s %12lld  %-10s  %s\n", api_text(doc, "log"), number_of(doc, "size"),
+	       api_text(policy, "mode"), api_text(json_object_get(policy, "retain"), "default"));
 }
 
 static int
 run_list(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct buf after;
-	bool more = true;
+	char header[80];
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
-	buf_init(&after);
-	while (rc == CLI_GO && more)
-		rc = list_page(cli, &after, &more);
-	buf_fini(&after);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	if (rc != CLI_GO)
+		return rc;
+	snprintf(header, sizeof header, "%-32s %12s  %-10s  %s", "LOG", "RECORDS", "MODE",
+		 "RETAIN");
+	return api_list(cli, "/api/v1/logs", "logs", header, print_row, "list the logs");
 }
 
 const struct cli_command cmd_log_list = {

@@ -28,6 +28,15 @@ extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 /* cmd_token.c */
 extern const struct cli_command cmd_token_create;
 extern const struct cli_command cmd_token_list;
+extern const struct cli_command cmd_token_rotate;
 extern const struct cli_command cmd_token_revoke;
+
+/* cmd_principal.c */
+extern const struct cli_command cmd_principal_create;
+extern const struct cli_command cmd_principal_invite;
+extern const struct cli_command cmd_principal_list;
+extern const struct cli_command cmd_principal_show;
+extern const struct cli_command cmd_principal_change;
+extern const struct cli_command cmd_principal_disable;
 
 #endif

@@ -9,11 +9,33 @@
 #include "tools/transport.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_log_create,      &cmd_log_list,   &cmd_log_show,     &cmd_log_seal,
-	&cmd_append,          &cmd_put,        &cmd_get,          &cmd_find,
-	&cmd_prove,           &cmd_checkpoint, &cmd_key_show,     &cmd_verify,
-	&cmd_token_create,    &cmd_token_list, &cmd_token_revoke, &cmd_scrub,
-	&cmd_segment_restore, &cmd_backup,     &cmd_restore,      &cmd_fsck,
+	&cmd_log_create,
+	&cmd_log_list,
+	&cmd_log_show,
+	&cmd_log_seal,
+	&cmd_append,
+	&cmd_put,
+	&cmd_get,
+	&cmd_find,
+	&cmd_prove,
+	&cmd_checkpoint,
+	&cmd_key_show,
+	&cmd_verify,
+	&cmd_token_create,
+	&cmd_token_list,
+	&cmd_token_rotate,
+	&cmd_token_revoke,
+	&cmd_principal_create,
+	&cmd_principal_invite,
+	&cmd_principal_list,
+	&cmd_principal_show,
+	&cmd_principal_change,
+	&cmd_principal_disable,
+	&cmd_scrub,
+	&cmd_segment_restore,
+	&cmd_backup,
+	&cmd_restore,
+	&cmd_fsck,
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

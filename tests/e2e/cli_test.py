@@ -373,9 +373,10 @@ class Fsck(CliTest):
         self.assertIn("in use", self.offline("fsck", data, status=USAGE).stderr)
         server.stop()
         run = self.offline("fsck", data, "--key", identity)
-        self.assertIn("SOUND: 51 records in 1 logs", run.stdout)
+        self.assertRegex(run.stdout, r"SOUND: \d+ records in 2 logs")
         result = json.loads(self.offline("--json", "fsck", data).stdout)
-        self.assertEqual((result["verdict"], result["records"]), ("sound", 51))
+        self.assertEqual(result["verdict"], "sound")
+        self.assertGreater(result["records"], 51)  # and those of _system
         other = stele("key", "show", server=self.server).stdout.strip()
         self.offline("fsck", data, "--key", other, status=REFUSED)
         self.offline("fsck", data, "--key", "nonsense", status=USAGE)

@@ -335,8 +335,32 @@ class Live(unittest.TestCase):
         made = self.call("createToken", 201, body=body, headers=JSON).json()
         self.call("createToken", 422, body="{}", headers=JSON)
         self.call("listTokens", 200, query="?limit=1")
+        new = self.call("rotateToken", 201, made, body='{"overlap":"1h"}', headers=JSON).json()
+        self.call("rotateToken", 422, made, body='{"overlap":"x"}', headers=JSON)
+        self.call("rotateToken", 404, {"id": "none"})
         self.call("revokeToken", 204, {"id": made["id"]})
         self.call("revokeToken", 404, {"id": made["id"]})
+        self.call("revokeToken", 204, {"id": new["id"]})
+
+    def test_principals(self):
+        body = {"kind": "person", "grants": [{"scopes": ["read"], "logs": ["a*", "_system"]}],
+                "ends": "90d", "matter": "Case 7", "token": {"expires": "30d"}}
+        made = self.call("createPrincipal", 201, body=json.dumps(body), headers=JSON).json()
+        del body["token"]
+        again = json.dumps({**body, "id": made["id"]})
+        self.call("createPrincipal", 409, body=again, headers=JSON)
+        self.call("createPrincipal", 422, body="{}", headers=JSON)
+        self.call("listPrincipals", 200)
+        self.call("listPrincipals", 200, query="?limit=1")
+        self.call("getPrincipal", 200, made)
+        self.call("getPrincipal", 404, {"id": "none"})
+        self.call("changePrincipal", 200, made, body='{"ends":null,"grants":[]}', headers=JSON)
+        self.call("changePrincipal", 422, made, body='{"kind":"job"}', headers=JSON)
+        self.call("changePrincipal", 404, {"id": "none"}, body="{}", headers=JSON)
+        self.call("disablePrincipal", 422, made, body='{"successor":1}', headers=JSON)
+        self.call("disablePrincipal", 404, {"id": "none"})
+        self.call("disablePrincipal", 200, made)
+        self.call("disablePrincipal", 409, made)
 
 
 if __name__ == "__main__":

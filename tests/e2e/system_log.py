@@ -1,0 +1,109 @@
+"""What `_system` says: its records, and the state that they make of nothing.
+
+Written from docs/formats.md alone, so that it and steled must agree.
+"""
+import json
+
+
+class SystemLog:
+    """The records of `_system` read so far, folded into who may do what."""
+
+    def __init__(self):
+        self.records = []  # (entry, act), from index 0
+        self.principals, self.tokens, self.logs = {}, {}, {}
+
+    def read(self, server):
+        """Reads what came since the last time; returns the new acts."""
+        size = server.get("/api/v1/logs/_system").json()["size"]
+        new = []
+        for index in range(len(self.records), size):
+            answer = server.get(f"/api/v1/logs/_system/records/{index}",
+                                {"Accept": "application/json"}).json()
+            entry = json.loads(answer["entry"])
+            act = None
+            if entry["kind"] == "record":
+                act = json.loads(server.get(f"/api/v1/logs/_system/records/{index}").body)
+                self.fold(act, entry["time"])
+                new.append(act)
+            self.records.append((entry, act))
+        return new
+
+    def of_type(self, kind):
+        return [act for _, act in self.records if act and act["type"] == kind]
+
+    def fold(self, act, time):
+        fold = getattr(self, act["type"].replace(".", "_"), None)
+        if fold:
+            fold(act, time)
+
+    def principal_create(self, act, time):
+        made = {**act["principal"], "created": time, "widened": time}
+        self.principals[made["id"]] = made
+        if "token" in act:
+            self.token_create(act, time)
+
+    def principal_change(self, act, _):
+        old = self.principals[act["principal"]["id"]]
+        self.principals[old["id"]] = {**act["principal"], "created": old["created"]}
+
+    def principal_disable(self, act, time):
+        p = self.principals[act["id"]]
+        p["disabled"] = time
+        if "successor" in act:
+            p["successor"] = act["successor"]
+        for key in [k for k, t in self.tokens.items() if t["principal"] == p["id"]]:
+            del self.tokens[key]
+
+    def token_create(self, act, time):
+        token = {**act["token"], "created": time}
+        del token["hash"]
+        self.tokens[token["id"]] = token
+
+    def token_revoke(self, act, _):
+        del self.tokens[act["id"]]
+
+    def token_rotate(self, act, time):
+        self.token_create(act, time)
+        old = self.tokens[act["id"]]
+        old["expires"] = min(old.get("expires", act["expires"]), act["expires"])
+
+    def access_reset(self, act, time):
+        self.tokens.clear()
+        self.principal_create(act, time)
+
+    def log_create(self, act, _):
+        self.logs[act["log"]] = act["policy"]
+
+
+def listed(server, path, member):
+    """All elements of a listing."""
+    rows, after = [], ""
+    while True:
+        page = server.get(f"{path}?limit=1000{after}").json()
+        rows += page[member]
+        if "next" not in page:
+            return rows
+        after = "&after=" + page["next"]
+
+
+def state_of(server):
+    """Principals, tokens and logs as the server has them in force, as SystemLog has them."""
+    principals = {p["id"]: p for p in listed(server, "/api/v1/principals", "principals")}
+    tokens = {t["id"]: t for t in listed(server, "/api/v1/tokens", "tokens")}
+    for token in tokens.values():
+        token.pop("used", None)
+    logs = {log["log"]: log["policy"] for log in listed(server, "/api/v1/logs", "logs")
+            if not log["log"].startswith("_")}
+    return principals, tokens, logs
+
+
+def same(rows):
+    """Principals or tokens without what may differ: scopes are a set, and `widened` follows from
+    the acts by a rule that steled alone has."""
+    def plain(o):
+        if isinstance(o, dict):
+            return {k: sorted(v) if k == "scopes" else plain(v) for k, v in o.items()
+                    if k != "widened"}
+        return [plain(v) for v in o] if isinstance(o, list) else o
+
+    return plain(rows)
