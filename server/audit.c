@@ -14,9 +14,11 @@
 #include "proto/err.h"
 #include "server/audit_heads.h"
 #include "server/audit_queue.h"
+#include "server/audit_reads.h"
 #include "server/config.h"
 #include "server/first_token.h"
 #include "server/kit.h"
+#include "server/request.h"
 #include "server/server.h"
 #include "storage/append.h"
 #include "storage/log.h"
@@ -35,10 +37,13 @@ enum {
 static const char server_id[] = "steled"; /* the writer of what the server does by itself */
 
 struct audit {
-	struct audit_queue queue;
+	struct audit_queue queue;      /* for _system */
+	struct audit_queue read_queue; /* for _access */
+	struct audit_reads reads;
 	struct server *s;
 	struct access *access;
-	struct log *log;
+	struct log *log; /* _system */
+	struct log *access_log;
 	struct keyfile_seal *seal;
 	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
 	bool fresh;                  /* there was none */
@@ -67,6 +72,8 @@ audit_new(void)
 	pthread_mutex_init(&a->mu, NULL);
 	pthread_cond_init(&a->wake, NULL);
 	audit_queue_init(&a->queue);
+	audit_queue_init(&a->read_queue);
+	audit_reads_init(&a->reads, &a->read_queue);
 	a->access = access_new();
 	a->kit = kit_new();
 	if (a->access && a->kit)
@@ -81,6 +88,8 @@ audit_free(struct audit *a)
 	if (!a)
 		return;
 	audit_heads_fini(&a->heads);
+	audit_reads_fini(&a->reads);
+	audit_queue_fini(&a->read_queue);
 	audit_queue_fini(&a->queue);
 	access_free(a->access);
 	kit_free(a->kit);
@@ -113,6 +122,12 @@ void
 audit_denied(struct audit *a, const struct request *r, struct slice log)
 {
 	audit_queue_denied(&a->queue, r, log);
+}
+
+void
+audit_read(struct audit *a, const struct request *r, uint64_t index)
+{
+	audit_reads_add(&a->reads, r->token, r->log, index);
 }
 
 /* --- acts ------------------------------------------------------------------------------- */
@@ -360,7 +375,7 @@ let_one_in(struct audit *a, struct buf *why)
 
 /* A list of events as one job. */
 static int
-record(struct audit *a, const struct audit_event *list)
+record(struct audit *a, struct log *log, const struct audit_event *list)
 {
 	struct append_job job;
 	size_t n = 0;
@@ -379,7 +394,7 @@ record(struct audit *a, const struct audit_event *list)
 		job.items[job.n_items].payload = slice_of(e->json, e->n);
 		job.items[job.n_items].media_type = slice_str("application/json");
 	}
-	job.log = a->log;
+	job.log = log;
 	job.writer = slice_str(server_id);
 	job.kind = ENTRY_RECORD;
 	err = append_prepare(&job, a->kit->tools);
@@ -390,17 +405,17 @@ record(struct audit *a, const struct audit_event *list)
 }
 
 static int
-record_events(struct audit *a)
+record_events(struct audit *a, struct log *log, struct audit_queue *queue)
 {
 	struct audit_event *list;
 	int err = 0;
 
-	while (err == 0 && (list = audit_queue_take(&a->queue, EVENTS_A_JOB))) {
-		err = record(a, list);
+	while (err == 0 && (list = audit_queue_take(queue, EVENTS_A_JOB))) {
+		err = record(a, log, list);
 		if (err == 0)
 			audit_event_free(list);
 		else
-			audit_queue_return(&a->queue, list);
+			audit_queue_return(queue, list);
 	}
 	return err;
 }
@@ -421,7 +436,7 @@ record_heads(struct audit *a)
 			if (err == 0) {
 				*e = (struct audit_event){.n = text.n};
 				memcpy(e->json, text.p, text.n);
-				err = record(a, e);
+				err = record(a, a->log, e);
 				free(e);
 			}
 		}
@@ -443,7 +458,11 @@ work(struct audit *a, unsigned round, bool last)
 
 	if (last || round % REFUSAL_ROUNDS == 0)
 		audit_queue_settle(&a->queue);
-	err = record_events(a);
+	audit_queue_settle(&a->read_queue);
+	audit_reads_settle(&a->reads);
+	err = record_events(a, a->access_log, &a->read_queue);
+	if (err == 0)
+		err = record_events(a, a->log, &a->queue);
 	if (err == 0)
 		err = record_heads(a);
 	if (err == 0 && (a->changed || last || recorded(a) - a->saved >= BEHIND_RECORDS ||
@@ -528,6 +547,8 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 	if (err == 0)
 		err = own_log(s, "_system", &a->log);
 	if (err == 0)
+		err = own_log(s, "_access", &a->access_log);
+	if (err == 0)
 		err = was_stopped(a, &clean);
 	if (err == 0)
 		err = replay(a, why);
@@ -543,7 +564,9 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 		return err;
 	}
 	note_start(a, clean);
-	(void)record_events(a); /* without space it waits for some, and reads go on meanwhile */
+	(void)record_events(
+		a, a->log,
+		&a->queue); /* without space it waits for some, and reads go on meanwhile */
 	a->runs = pthread_create(&a->thread, NULL, audit_main, a) == 0;
 	return a->runs ? 0 : STELE_ENOMEM;
 }
@@ -561,6 +584,6 @@ audit_close(struct audit *a)
 	a->runs = false;
 	work(a, 0, false); /* so that the stop comes last */
 	audit_event(a, slice_str("{\"type\":\"server.stop\"}"));
-	(void)record_events(a); /* a store that cannot take it has said why */
-	(void)save(a);          /* else the next start reads more of `_system` */
+	(void)record_events(a, a->log, &a->queue); /* a store that cannot take it has said why */
+	(void)save(a);                             /* else the next start reads more of `_system` */
 }

@@ -5,7 +5,9 @@
  * recorded first, durably, and takes effect by being folded into server/access.h; one that cannot
  * be recorded does not happen. docs/formats.md has the records.
  *
- * What comes from threads that must not wait (seals, refusals) is queued and recorded
+ * `_access` holds who read which payloads.
+ *
+ * What comes from threads that must not wait (reads, seals, refusals) is queued and recorded
  * within a second. DIR/keys/access keeps the state of `_system` up to some record, so that a start
  * reads only what came after, and the key of the tokens' hashes.
  */
@@ -72,6 +74,9 @@ int audit_create_log(struct audit *a, struct slice name, const struct policy *po
 
 /* Queues an event, one JSON object with a type. Any thread, at any time. */
 void audit_event(struct audit *a, struct slice json);
+
+/* A payload of r's log was read by r's token. */
+void audit_read(struct audit *a, const struct request *r, uint64_t index);
 
 /* Counts a refusal: of a request without a token that opens anything, or without the scope. */
 void audit_refused(struct audit *a, enum access_answer answer, bool presented);

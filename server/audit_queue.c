@@ -38,7 +38,7 @@ audit_queue_fini(struct audit_queue *q)
 void
 audit_queue_add(struct audit_queue *q, struct slice json)
 {
-	struct audit_event *e = malloc(sizeof *e + json.n);
+	struct audit_event *e = json.n ? malloc(sizeof *e + json.n) : NULL;
 
 	if (e) {
 		e->next = NULL;

@@ -54,7 +54,7 @@ void audit_queue_init(struct audit_queue *q);
 /* After the last call of any other. */
 void audit_queue_fini(struct audit_queue *q);
 
-/* Appends one; beyond AUDIT_EVENTS, or without memory, it counts as lost. */
+/* Appends one; beyond AUDIT_EVENTS, without memory, or when it is empty, it counts as lost. */
 void audit_queue_add(struct audit_queue *q, struct slice json);
 
 /* Takes up to max of the oldest, a list by next that is the caller's to free; or NULL. */

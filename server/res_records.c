@@ -7,6 +7,7 @@
 #include "proto/dec.h"
 #include "proto/err.h"
 #include "proto/utf8.h"
+#include "server/audit.h"
 #include "server/kit.h"
 #include "server/loop.h"
 #include "server/range.h"
@@ -83,6 +84,8 @@ answer_json(struct request *r, const struct reading *g)
 			   (unsigned long long)g->index);
 	else
 		put_payload(b, g->record.payload);
+	if (!g->record.object && !r->no_body)
+		audit_read(r->server->audit, r, g->index);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
@@ -165,6 +168,8 @@ answer_payload(struct request *r, const struct reading *g)
 			 (unsigned long long)(from + n - 1), (unsigned long long)size);
 		reply_header(r, "Content-Range", text);
 	}
+	if (!r->no_body)
+		audit_read(r->server->audit, r, g->index);
 	if (g->object) {
 		res_object_send(r, g->object, from, n);
 		return;

@@ -158,6 +158,40 @@ class Audit(unittest.TestCase):
             time.sleep(2.5)
             self.assertEqual(server.get("/api/v1/logs/_system").json()["size"], quiet)
 
+    def test_every_read_of_a_payload_is_recorded_and_nothing_else(self):
+        with Server() as server:
+            server.create_log("pay")
+            for i in range(9):
+                server.post("/api/v1/logs/pay/records", b"%d" % i)
+            server.post("/api/v1/logs/pay/records", b"x" * (3 << 20))
+            made = principal(server, token={}, matter="Case 7",
+                             grants=[{"scopes": ["read", "verify"], "logs": ["pay"]}])
+            client = Client(server.port, made["token"])
+            path = "/api/v1/logs/pay/records/"
+            for index in (1, 2, 3, 7):
+                self.assertEqual(client.get(f"{path}{index}").status, 200)
+            tag = client.get(path + "9").headers["etag"]
+            self.assertEqual(client.get(path + "9", {"If-None-Match": tag}).status, 304)
+            self.assertEqual(client.request("HEAD", path + "5").status, 200)
+            self.assertEqual(client.get(path + "6", {"Accept": "application/json"}).status, 200)
+            self.assertEqual(client.get(path + "10", {"Accept": "application/json"}).status, 200)
+            self.assertEqual(client.get(path + "10", {"Range": "bytes=5-9"}).status, 206)
+            self.assertEqual(client.get(path + "11").status, 404)
+            self.assertEqual(client.get("/logs/pay/checkpoint").status, 200)
+            client.close()
+            server.stop()
+            server.start()
+            size = server.get("/api/v1/logs/_access").json()["size"]
+            reads = [server.get(f"/api/v1/logs/_access/records/{i}").json()
+                     for i in range(1, size)]
+            ranges = [r for read in reads for r in read["records"]]
+            indexes = [i for first, last in ranges for i in range(first, last + 1)]
+            self.assertEqual(indexes, [1, 2, 3, 7, 9, 6, 10])
+            for read in reads:
+                self.assertEqual((read["type"], read["log"], read["matter"]),
+                                 ("read", "pay", "Case 7"))
+                self.assertEqual(read["by"]["principal"], made["id"])
+
     def test_refusals_are_counted_and_not_each_recorded(self):
         with Server() as server:
             server.create_log("pay")
