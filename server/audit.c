@@ -34,6 +34,7 @@ enum {
 	EVENTS_A_JOB = 1000,
 };
 
+static const char stop[] = "{\"type\":\"server.stop\"}";
 static const char server_id[] = "steled"; /* the writer of what the server does by itself */
 
 struct audit {
@@ -328,22 +329,21 @@ replay(struct audit *a, struct buf *why)
 	return err;
 }
 
-/* Whether the last thing recorded is a stop; nothing at all counts as one. */
+/* What the last thing recorded says of the end before this start. */
 static int
-was_stopped(struct audit *a, bool *clean)
+ended_by(struct audit *a, const char **after)
 {
-	uint64_t size = recorded(a);
+	uint64_t index = recorded(a) - 1;
 	struct arena arena;
-	int64_t time_ns;
-	json_t *act;
+	struct record r;
 	int err;
 
 	arena_init(&arena);
-	err = read_act(a, size - 1, &arena, &act, &time_ns);
-	if (err == 0)
-		*clean = !act || strcmp(json_string_value(json_object_get(act, "type")),
-					"server.stop") == 0;
-	json_decref(act);
+	err = read_record(a->s->store, a->log, index, a->kit->tools, &arena, &r);
+	if (err == 0) {
+		bool stopped = index == 0 || slice_eq_str(r.payload, stop);
+		*after = r.entry.kind == ENTRY_RESTORE ? "restore" : stopped ? "stop" : "crash";
+	}
 	arena_fini(&arena);
 	return err;
 }
@@ -517,7 +517,7 @@ own_log(struct server *s, const char *name, struct log **out)
 }
 
 static void
-note_start(struct audit *a, bool clean)
+note_start(struct audit *a, const char *after)
 {
 	struct store_stats stats;
 	struct buf b;
@@ -527,7 +527,7 @@ note_start(struct audit *a, bool clean)
 	buf_printf(&b,
 		   "{\"type\":\"server.start\",\"version\":\"" STELE_VERSION
 		   "\",\"after\":\"%s\",\"encrypted_keys\":%s,\"logs\":%llu}",
-		   clean ? "stop" : "crash", a->s->config->passphrase ? "true" : "false",
+		   after, a->s->config->passphrase ? "true" : "false",
 		   (unsigned long long)stats.logs);
 	audit_event(a, buf_slice(&b));
 	buf_fini(&b);
@@ -536,7 +536,7 @@ note_start(struct audit *a, bool clean)
 int
 audit_open(struct audit *a, struct server *s, struct buf *why)
 {
-	bool clean = true;
+	const char *after = NULL;
 	int err;
 
 	a->s = s;
@@ -549,7 +549,7 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 	if (err == 0)
 		err = own_log(s, "_access", &a->access_log);
 	if (err == 0)
-		err = was_stopped(a, &clean);
+		err = ended_by(a, &after);
 	if (err == 0)
 		err = replay(a, why);
 	if (err == 0 && (a->fresh || !access_has_principals(a->access)))
@@ -563,7 +563,7 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 				   a->path, stele_strerror(err));
 		return err;
 	}
-	note_start(a, clean);
+	note_start(a, after);
 	(void)record_events(
 		a, a->log,
 		&a->queue); /* without space it waits for some, and reads go on meanwhile */
@@ -583,7 +583,7 @@ audit_close(struct audit *a)
 	pthread_join(a->thread, NULL);
 	a->runs = false;
 	work(a, 0, false); /* so that the stop comes last */
-	audit_event(a, slice_str("{\"type\":\"server.stop\"}"));
+	audit_event(a, slice_str(stop));
 	(void)record_events(a, a->log, &a->queue); /* a store that cannot take it has said why */
 	(void)save(a);                             /* else the next start reads more of `_system` */
 }

@@ -79,7 +79,7 @@ list_commands(FILE *f, const char *word)
 		if (strncmp(commands[i]->name, word, strlen(word)) != 0)
 			continue;
 		if (f)
-			fprintf(f, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+			fprintf(f, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
 		n++;
 	}
 	return n;

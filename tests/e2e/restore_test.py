@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from lib import NDJSON, STELE, STELED, Server, stele
+from system_log import SystemLog, same, state_of
 
 PASSPHRASE = "a passphrase for the copies"
 
@@ -56,6 +57,15 @@ class Restore(unittest.TestCase):
         """A server on what was restored; not started."""
         return Server(data=self.data, options=["--passphrase-file", str(self.passphrase)])
 
+    def assert_restore_is_recorded(self, server):
+        log = SystemLog()
+        log.read(server)
+        self.assertEqual(log.of_type("server.start")[-1]["after"], "restore")
+        self.assertEqual(len(log.of_type("access.reset")), 1)
+        principals, tokens, _ = state_of(server)
+        self.assertEqual(same(principals), same(log.principals))
+        self.assertEqual(same(tokens), same(log.tokens))
+
     def verify(self, file, *more, status=0):
         return self.do("verify", file, "--key", f"@{self.folder / 'identity'}", *more,
                        status=status)
@@ -81,13 +91,14 @@ class Restore(unittest.TestCase):
         run = self.do(*self.arguments(), "--newest-checkpoint", path("newest"), "--json")
         result = json.loads(run.stdout)
         self.assertEqual(result["server"], "restore.example.com")
-        self.assertEqual([log for log in result["logs"] if log["log"] != "_system"],
+        self.assertEqual([log for log in result["logs"] if not log["log"].startswith("_")],
                          [{"log": "l", "size": 4001, "epoch": 1,
                            "lost": {"first": 4001, "last": 4100}},
                           {"log": "quiet", "size": 1, "epoch": 1, "lost": None}])
         self.do("fsck", self.data, "--passphrase-file", self.passphrase, "--key",
                 f"@{path('identity')}")
         with self.restored() as copy:
+            self.assert_restore_is_recorded(copy)
             shown = copy.get("/api/v1/logs/l").json()
             self.assertEqual(shown["size"], 4002)
             self.assertEqual(len(shown["earlier_key_statements"]), 1)

@@ -7,6 +7,7 @@
 #include "crypto/init.h"
 #include "crypto/merkle.h"
 #include "faulty_disk.h"
+#include "gate.h"
 #include "proto/check.h"
 #include "storage/internal.h"
 #include "storage/writer.h"
@@ -462,6 +463,120 @@ START_TEST(one_of_many_creators_creates_a_log_and_all_get_it)
 }
 END_TEST
 
+static void
+note_thread(void *ctx, enum store_level level, const char *line)
+{
+	(void)line;
+	if (level == STORE_ERROR)
+		*(pthread_t *)ctx = pthread_self();
+}
+
+START_TEST(tiny_records_fill_the_queue_as_the_memory_they_keep)
+{
+	struct append_job first, jobs[40];
+	struct gate g = {PTHREAD_MUTEX_INITIALIZER};
+	unsigned taken = 0;
+	struct scratch s;
+	struct writer *w;
+	struct log *log;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	ck_assert_int_eq(writer_new(&w, s.st, 1 << 20), 0);
+	pthread_mutex_lock(&g.held);
+	tiny_job(&s, &first, log, 1, &g);
+	ck_assert_int_eq(writer_submit(w, &first), 0);
+	while (writer_queued_bytes(w)) /* the writer has it, and waits at the gate */
+		usleep(1000);
+	for (size_t i = 0; i < 40; i++) {
+		tiny_job(&s, &jobs[i], log, 1000, &g);
+		if (writer_submit(w, &jobs[i]) != 0)
+			break;
+		taken++;
+	}
+	ck_assert_uint_le(taken, (1 << 20) / (1000 * sizeof(struct append_item)));
+	ck_assert_uint_ge(taken, 5);
+	pthread_mutex_unlock(&g.held);
+	while (writer_queued_bytes(w))
+		usleep(1000);
+	writer_free(w);
+	append_job_fini(&first);
+	for (size_t i = 0; i <= taken; i++)
+		append_job_fini(&jobs[i]);
+	scratch_end(&s);
+}
+END_TEST
+
+/* It is not left to a thread that may run later than the first record comes. */
+START_TEST(little_space_refuses_from_the_first_record_on)
+{
+	struct append_job job;
+	struct scratch s;
+	struct log *log;
+	struct writer *w;
+	pthread_t by = 0;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{}");
+	scratch_close(&s);
+	s.opts.say = note_thread;
+	s.opts.say_ctx = &by;
+	s.opts.free_bytes = 1ull << 60;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
+	ck_assert_int_eq(writer_new(&w, s.st, 0), 0);
+	scratch_job(&s, &job, log, "1", NULL);
+	ck_assert_int_eq(writer_submit(w, &job), STELE_ENOSPACE);
+	ck_assert(pthread_equal(by, pthread_self()));
+	writer_free(w);
+	append_job_fini(&job);
+	scratch_end(&s);
+}
+END_TEST
+
+/* A commit is almost full: one of the two would fit, and the other not. */
+START_TEST(tied_jobs_lie_in_one_commit)
+{
+	struct append_job first, large, one, two;
+	struct gate g = {PTHREAD_MUTEX_INITIALIZER};
+	struct scratch s;
+	struct writer *w;
+	struct log *log, *other;
+
+	scratch_begin(&s);
+	scratch_close(&s);
+	s.opts.wal_file_bytes = 64 << 20;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	log = scratch_log(&s, "l", "{}");
+	other = scratch_log(&s, "other", "{}");
+	ck_assert_int_eq(writer_new(&w, s.st, 0), 0);
+	pthread_mutex_lock(&g.held);
+	tiny_job(&s, &first, log, 1, &g);
+	ck_assert_int_eq(writer_submit(w, &first), 0);
+	while (writer_queued_bytes(w))
+		usleep(1000);
+	tiny_job(&s, &large, log, LIMIT_COMMIT_RECORDS - 1, &g);
+	tiny_job(&s, &one, log, 1, &g);
+	tiny_job(&s, &two, other, 1, &g);
+	large.next = &one;
+	one.next = &two;
+	one.tied = true;
+	ck_assert_int_eq(writer_submit(w, &large), 0);
+	pthread_mutex_unlock(&g.held);
+	while (writer_queued_bytes(w))
+		usleep(1000);
+	writer_free(w);
+	ck_assert_int_eq(large.err | one.err | two.err, 0);
+	ck_assert_int_gt(one.time_ns, large.time_ns); /* the clock of the test never stands */
+	ck_assert_int_eq(one.time_ns, two.time_ns);
+	append_job_fini(&first);
+	append_job_fini(&large);
+	append_job_fini(&one);
+	append_job_fini(&two);
+	scratch_end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -471,6 +586,9 @@ main(void)
 		stopping_answers_what_is_queued_and_refuses_what_comes_later,
 		a_failed_flush_answers_all_and_then_refuses_at_the_door,
 		one_of_many_creators_creates_a_log_and_all_get_it,
+		tiny_records_fill_the_queue_as_the_memory_they_keep,
+		little_space_refuses_from_the_first_record_on,
+		tied_jobs_lie_in_one_commit,
 	};
 
 	if (crypto_init() != 0)
