@@ -187,6 +187,7 @@ class Audit(unittest.TestCase):
             ranges = [r for read in reads for r in read["records"]]
             indexes = [i for first, last in ranges for i in range(first, last + 1)]
             self.assertEqual(indexes, [1, 2, 3, 7, 9, 6, 10])
+            self.assertEqual(sum(read["count"] for read in reads), 7)
             for read in reads:
                 self.assertEqual((read["type"], read["log"], read["matter"]),
                                  ("read", "pay", "Case 7"))
