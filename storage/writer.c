@@ -475,6 +475,7 @@ one_done(struct append_job *job)
 {
 	struct wait *wait = job->owner;
 
+	job->owner = NULL;
 	pthread_mutex_lock(&wait->mu);
 	if (job->err != 0 && wait->err == 0)
 		wait->err = job->err;
@@ -504,9 +505,12 @@ writer_append(struct writer *w, struct append_job *jobs)
 		pthread_mutex_unlock(&wait.mu);
 		err = wait.err;
 	} else {
-		for (struct append_job *j = jobs; j; j = j->next)
+		for (struct append_job *j = jobs; j; j = j->next) {
 			j->err = err;
+			j->owner = NULL;
+		}
 	}
+	jobs->owner = NULL;
 	pthread_cond_destroy(&wait.all);
 	pthread_mutex_destroy(&wait.mu);
 	return err;

@@ -267,6 +267,7 @@ class Resumed(Case):
         self.assertEqual(self.stored(again)["index"], receipt["index"])
 
     def test_small_and_empty_ones_are_ordinary_records(self):
+        self.eventually(lambda: self.files("pending") == [])  # of other tests
         before = self.files()
         for payload in (b"", b"x", noise(65536)):
             receipt = self.stored(self.create(payload, "?1"))
