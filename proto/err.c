@@ -26,6 +26,7 @@ static const char *const messages[] = {
 	[-STELE_EPERM] = "not permitted",
 	[-STELE_ECLOSED] = "closed",
 	[-STELE_EUNSUPPORTED] = "not supported here",
+	[-STELE_EAPPROVAL] = "waits for a second principal",
 };
 
 const char *

@@ -27,6 +27,7 @@ enum stele_err {
 	STELE_EPERM = -18,        /* the caller may not do this */
 	STELE_ECLOSED = -19,      /* shutting down, or the peer went away */
 	STELE_EUNSUPPORTED = -20, /* known and documented, not offered by this build or platform */
+	STELE_EAPPROVAL = -21,    /* it waits for a second principal */
 };
 
 /*

@@ -82,6 +82,7 @@
 #define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
 #define LIMIT_LOGS 100000u              /* logs on one server */
 #define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
+#define LIMIT_APPROVALS 1000u           /* that wait, at once */
 #define LIMIT_PRINCIPALS 10000u         /* and who they stand for */
 #define LIMIT_DICT_BYTES (16u << 10)    /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10)  /* idempotency digests in memory before a run is written */

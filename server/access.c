@@ -39,6 +39,7 @@ access_forget(struct access *a)
 		token_unref(a->tokens[--a->n_tokens]);
 	while (a->n_principals)
 		principal_unref(a->principals[--a->n_principals]);
+	access_forget_approvals(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -407,6 +408,21 @@ access_new_principal_id(struct access *a, char kind, char id[LIMIT_WRITER_BYTES 
 }
 
 void
+access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1])
+{
+	bool taken;
+
+	memcpy(id, "a-", 2);
+	id[APPROVAL_ID_CHARS] = '\0';
+	do {
+		random_text(id + 2, APPROVAL_ID_CHARS - 2);
+		taken = false;
+		for (size_t i = 0; i < a->n_approvals; i++)
+			taken |= strcmp(a->approvals[i]->id, id) == 0;
+	} while (taken);
+}
+
+void
 access_new_token(struct access *a, char text[TOKEN_CHARS + 1], uint8_t hash[TOKEN_HASH_BYTES])
 {
 	char *id = text + sizeof prefix - 1, *secret = id + TOKEN_ID_CHARS + 1;
@@ -443,7 +459,9 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 		token_put(out, a->tokens[i], true);
 		buf_put_u8(out, '}');
 	}
-	buf_put_str(out, "]}");
+	buf_put_u8(out, ']');
+	access_encode_approvals(a, out);
+	buf_put_u8(out, '}');
 }
 
 static int
@@ -519,6 +537,8 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 		err = decode_principals(a, principals);
 	if (err == 0)
 		err = decode_tokens(a, tokens);
+	if (err == 0)
+		err = access_decode_approvals(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

@@ -31,6 +31,7 @@ enum {
 	TOKEN_HASH_BYTES = 16,
 	PRINCIPAL_GRANTS = 16,
 	PRINCIPAL_MATTER_BYTES = 127,
+	APPROVAL_ID_CHARS = 12, /* "a-" and 50 random bits */
 };
 
 /* Some scopes on the logs whose names match one of some patterns. */
@@ -115,6 +116,16 @@ struct token *access_token(struct access *a, struct slice id);
 size_t access_principals(struct access *a, struct slice after, struct principal **out, size_t cap);
 size_t access_tokens(struct access *a, struct slice after, struct token **out, size_t cap);
 
+/*
+ * Appends the approvals, oldest first, as a JSON array: pending ones alone, or all that are
+ * remembered. Or one of them, as an object: STELE_ENOTFOUND.
+ */
+void access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf *out);
+int access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct buf *out);
+
+/* Appends the types of acts that need a second principal, as a JSON array. */
+void access_put_dual_control(struct access *a, struct buf *out);
+
 /* --- acting: one thread at a time calls these -------------------------------------------- */
 
 /* A new id that nobody has: "p-…", "s-…" or "j-…", with its NUL. */
@@ -123,11 +134,22 @@ void access_new_principal_id(struct access *a, char kind, char id[LIMIT_WRITER_B
 /* A new token's text, with its NUL, whose id no token has, and the hash of its secret. */
 void access_new_token(struct access *a, char text[TOKEN_CHARS + 1], uint8_t hash[TOKEN_HASH_BYTES]);
 
+/* A new approval's id, with its NUL. */
+void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
+
+/*
+ * True when the act needs a second principal before it may be recorded: dual control is on, and
+ * names its type; or it weakens dual control; or it lets somebody do what approving, holding,
+ * retaining or purging is, or gives a token for that.
+ */
+bool access_needs_second(struct access *a, const struct json_t *act);
+
 /*
  * Folds an act of `_system` in, that was recorded at time_ns; with `dry` it is only looked at,
  * whether it can be. Acts of other types change nothing here. STELE_ESYNTAX, STELE_EEXIST
  * (its id is taken), STELE_ENOTFOUND (whom it names), STELE_ELIMIT (LIMIT_PRINCIPALS,
- * LIMIT_TOKENS), STELE_ECONFLICT (a disabled principal; the last one that has the scope access),
+ * LIMIT_TOKENS, LIMIT_APPROVALS), STELE_ECONFLICT (a disabled principal; the last one that has the
+ * scope access; an approval that is not to be had), STELE_EPERM (not by this principal),
  * STELE_ENOMEM; why then gets one sentence.
  */
 int access_apply(struct access *a, const struct json_t *act, int64_t time_ns, bool dry,

@@ -13,24 +13,16 @@
 #include "server/access_json.h"
 #include "server/access_state.h"
 
-/* What one act brings, until it is in. */
-struct fold {
-	struct access *a;
-	int64_t time_ns;
-	bool dry;
-	struct buf *why;
-};
-
-static int
-refuse(const struct fold *f, int err, const char *why)
+int
+fold_refuse(const struct fold *f, int err, const char *why)
 {
 	buf_reset(f->why);
 	buf_put_str(f->why, why);
 	return err;
 }
 
-static struct slice
-text_of(const json_t *o, const char *name)
+struct slice
+fold_text(const json_t *o, const char *name)
 {
 	const json_t *v = json_object_get(o, name);
 
@@ -39,13 +31,19 @@ text_of(const json_t *o, const char *name)
 
 /* --- what is asked of the state ----------------------------------------------------------- */
 
+bool
+principal_has(const struct principal *p, unsigned scopes)
+{
+	for (size_t i = 0; i < p->n_grants; i++)
+		if (p->grants[i].scopes & scopes)
+			return true;
+	return false;
+}
+
 static bool
 grants_access(const struct principal *p)
 {
-	for (size_t i = 0; i < p->n_grants; i++)
-		if (p->grants[i].scopes & SCOPE_ACCESS)
-			return true;
-	return false;
+	return principal_has(p, SCOPE_ACCESS);
 }
 
 /* Whether somebody else is left who may let people in: for ever, and not disabled. */
@@ -58,6 +56,18 @@ another_gives_access(const struct access *a, const char *id)
 			return true;
 	}
 	return false;
+}
+
+static const char two[] =
+	"While dual control is on, two principals that can approve stay: give another one "
+	"the scope approve first.";
+
+/* Whether two are left who can approve when this one cannot any more. */
+static bool
+two_approve(const struct access *a, const struct principal *old, bool still)
+{
+	return !a->dual || still || !principal_has(old, SCOPE_APPROVE) ||
+	       access_approvers(a, old->id) >= 2;
 }
 
 static const char last[] =
@@ -100,9 +110,8 @@ grant_within(const struct grant *g, const struct principal *p)
 	return false;
 }
 
-/* Whether the new one may something that the old one may not: in doubt it may. */
-static bool
-is_wider(const struct principal *new, const struct principal *old)
+bool
+principal_is_wider(const struct principal *new, const struct principal *old)
 {
 	for (size_t i = 0; i < new->n_grants; i++)
 		if (!grant_within(&new->grants[i], old))
@@ -121,13 +130,14 @@ read_new_principal(const struct fold *f, const json_t *act, struct principal **o
 	struct principal *p = principal_from_json(json_object_get(act, "principal"), &why);
 
 	if (!p)
-		return refuse(f, STELE_ESYNTAX, why);
+		return fold_refuse(f, STELE_ESYNTAX, why);
 	(void)access_place_principal(f->a, slice_str(p->id), &found);
 	if (found || f->a->n_principals >= LIMIT_PRINCIPALS) {
 		principal_unref(p);
-		return found ? refuse(f, STELE_EEXIST,
-				      "There is a principal of that id; an id is never used again.")
-			     : refuse(f, STELE_ELIMIT, "There may be 10000 principals.");
+		return found ? fold_refuse(
+				       f, STELE_EEXIST,
+				       "There is a principal of that id; an id is never used again.")
+			     : fold_refuse(f, STELE_ELIMIT, "There may be 10000 principals.");
 	}
 	p->created_ns = p->widened_ns = f->time_ns;
 	p->disabled_ns = 0;
@@ -147,7 +157,7 @@ read_new_token(const struct fold *f, const json_t *act, struct principal *made, 
 	struct token *t = token_from_json(json_object_get(act, "token"), id, &why);
 
 	if (!t)
-		return refuse(f, STELE_ESYNTAX, why);
+		return fold_refuse(f, STELE_ESYNTAX, why);
 	at = access_place_principal(f->a, slice_str(id), &known);
 	if (!made || strcmp(made->id, id) != 0)
 		p = known ? f->a->principals[at] : NULL;
@@ -155,12 +165,12 @@ read_new_token(const struct fold *f, const json_t *act, struct principal *made, 
 	if (!p || p->disabled_ns || found || f->a->n_tokens >= LIMIT_TOKENS) {
 		token_unref(t);
 		if (!p)
-			return refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
+			return fold_refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
 		if (p->disabled_ns)
-			return refuse(f, STELE_ECONFLICT, "The principal is disabled.");
-		return found ? refuse(f, STELE_EEXIST, "There is a token of that id.")
-			     : refuse(f, STELE_ELIMIT,
-				      "There may be 10000 tokens: revoke those not needed.");
+			return fold_refuse(f, STELE_ECONFLICT, "The principal is disabled.");
+		return found ? fold_refuse(f, STELE_EEXIST, "There is a token of that id.")
+			     : fold_refuse(f, STELE_ELIMIT,
+					   "There may be 10000 tokens: revoke those not needed.");
 	}
 	atomic_fetch_add(&p->refs, 1);
 	t->principal = p;
@@ -296,20 +306,22 @@ principal_change(const struct fold *f, const json_t *act)
 	int err = 0;
 
 	if (!next)
-		return refuse(f, STELE_ESYNTAX, why);
+		return fold_refuse(f, STELE_ESYNTAX, why);
 	at = access_place_principal(f->a, slice_str(next->id), &found);
 	old = found ? f->a->principals[at] : NULL;
 	if (!found)
-		err = refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
+		err = fold_refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
 	else if (old->disabled_ns)
-		err = refuse(f, STELE_ECONFLICT, "The principal is disabled, for good.");
+		err = fold_refuse(f, STELE_ECONFLICT, "The principal is disabled, for good.");
 	else if (next->kind != old->kind)
-		err = refuse(f, STELE_ESYNTAX, "A principal's kind stays what it is.");
+		err = fold_refuse(f, STELE_ESYNTAX, "A principal's kind stays what it is.");
 	else if ((!grants_access(next) || next->ends_ns) && !another_gives_access(f->a, next->id))
-		err = refuse(f, STELE_ECONFLICT, last);
+		err = fold_refuse(f, STELE_ECONFLICT, last);
+	else if (!two_approve(f->a, old, principal_has(next, SCOPE_APPROVE) && !next->ends_ns))
+		err = fold_refuse(f, STELE_ECONFLICT, two);
 	if (err == 0) {
 		next->created_ns = old->created_ns;
-		next->widened_ns = is_wider(next, old) ? f->time_ns : old->widened_ns;
+		next->widened_ns = principal_is_wider(next, old) ? f->time_ns : old->widened_ns;
 		next->disabled_ns = 0;
 		err = replace(f, at, next);
 	}
@@ -320,7 +332,7 @@ principal_change(const struct fold *f, const json_t *act)
 static int
 principal_disable(const struct fold *f, const json_t *act)
 {
-	struct slice id = text_of(act, "id"), successor = text_of(act, "successor");
+	struct slice id = fold_text(act, "id"), successor = fold_text(act, "successor");
 	struct principal *old, *next;
 	bool found, heir = true;
 	size_t at, size;
@@ -328,19 +340,22 @@ principal_disable(const struct fold *f, const json_t *act)
 
 	at = access_place_principal(f->a, id, &found);
 	if (!found)
-		return refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
+		return fold_refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
 	old = f->a->principals[at];
 	if (old->disabled_ns)
-		return refuse(f, STELE_ECONFLICT, "It is disabled already.");
+		return fold_refuse(f, STELE_ECONFLICT, "It is disabled already.");
 	if (successor.n) {
 		size_t by = access_place_principal(f->a, successor, &heir);
 		heir = heir && by != at && !f->a->principals[by]->disabled_ns;
 	}
 	if (!heir)
-		return refuse(f, STELE_ENOTFOUND,
-			      "The successor must be another principal, which is not disabled.");
+		return fold_refuse(
+			f, STELE_ENOTFOUND,
+			"The successor must be another principal, which is not disabled.");
 	if (!another_gives_access(f->a, old->id))
-		return refuse(f, STELE_ECONFLICT, last);
+		return fold_refuse(f, STELE_ECONFLICT, last);
+	if (!two_approve(f->a, old, false))
+		return fold_refuse(f, STELE_ECONFLICT, two);
 	size = sizeof *old;
 	for (size_t i = 0; i < old->n_grants; i++)
 		size += strlen(old->grants[i].logs) + 1;
@@ -366,10 +381,10 @@ static int
 token_revoke(const struct fold *f, const json_t *act)
 {
 	bool found;
-	size_t at = access_place_token(f->a, text_of(act, "id"), &found);
+	size_t at = access_place_token(f->a, fold_text(act, "id"), &found);
 
 	if (!found)
-		return refuse(f, STELE_ENOTFOUND, "There is no token of that id.");
+		return fold_refuse(f, STELE_ENOTFOUND, "There is no token of that id.");
 	if (!f->dry) {
 		pthread_rwlock_wrlock(&f->a->lock);
 		access_remove_token(f->a, at);
@@ -388,14 +403,14 @@ token_rotate(const struct fold *f, const json_t *act)
 	size_t at;
 	int err;
 
-	if (timestamp_parse(&ends_ns, text_of(act, "expires")) != 0)
-		return refuse(f, STELE_ESYNTAX, "expires must be an instant.");
-	at = access_place_token(f->a, text_of(act, "id"), &found);
+	if (timestamp_parse(&ends_ns, fold_text(act, "expires")) != 0)
+		return fold_refuse(f, STELE_ESYNTAX, "expires must be an instant.");
+	at = access_place_token(f->a, fold_text(act, "id"), &found);
 	if (!found)
-		return refuse(f, STELE_ENOTFOUND, "There is no token of that id.");
+		return fold_refuse(f, STELE_ENOTFOUND, "There is no token of that id.");
 	err = read_new_token(f, act, NULL, &t);
 	if (err == 0 && t->principal != f->a->tokens[at]->principal)
-		err = refuse(f, STELE_ESYNTAX, "The new token must be the same principal's.");
+		err = fold_refuse(f, STELE_ESYNTAX, "The new token must be the same principal's.");
 	if (err == 0)
 		err = access_reserve(f->a, 0, 1);
 	if (err == 0) {
@@ -426,12 +441,19 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		const char *type;
 		int (*apply)(const struct fold *f, const json_t *act);
 	} acts[] = {
-		{"principal.create", principal_create},   {"principal.change", principal_change},
-		{"principal.disable", principal_disable}, {"token.create", token_create},
-		{"token.revoke", token_revoke},           {"token.rotate", token_rotate},
+		{"principal.create", principal_create},
+		{"principal.change", principal_change},
+		{"principal.disable", principal_disable},
+		{"token.create", token_create},
+		{"token.revoke", token_revoke},
+		{"token.rotate", token_rotate},
 		{"access.reset", access_reset},
+		{"dual_control.set", fold_dual_control},
+		{"approval.request", fold_approval_request},
+		{"approval.grant", fold_approval_grant},
+		{"approval.refuse", fold_approval_refuse},
 	};
-	struct slice type = text_of(act, "type");
+	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};
 
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)

@@ -1,4 +1,4 @@
-/* What access.c and access_apply.c share. */
+/* What the access_*.c share. */
 #ifndef STELE_SERVER_ACCESS_STATE_H
 #define STELE_SERVER_ACCESS_STATE_H
 
@@ -14,7 +14,58 @@ struct access {
 	struct principal **principals;  /* in byte order of their ids, each counted once */
 	struct token **tokens;          /* likewise */
 	size_t n_principals, n_tokens, room_principals, room_tokens;
+	struct approval **approvals; /* in the order of their requests */
+	size_t n_approvals;
+	json_t *dual; /* types of acts that need a second principal; NULL: none */
 };
+
+/* An act that waits for a second principal, or did. */
+struct approval {
+	char id[APPROVAL_ID_CHARS + 1];
+	char by[LIMIT_WRITER_BYTES + 1]; /* who asked */
+	int64_t requested_ns, expires_ns;
+	enum { APPROVAL_PENDING, APPROVAL_GRANTED, APPROVAL_REFUSED } state;
+	char decider[LIMIT_WRITER_BYTES + 1]; /* who granted or refused */
+	int64_t decided_ns;
+	json_t *act;
+	char digest[2 * 32 + 1]; /* SHA-256 of the act as compact JSON, in hex */
+};
+
+/* One act on its way into the state. */
+struct fold {
+	struct access *a;
+	int64_t time_ns;
+	bool dry;
+	struct buf *why;
+};
+
+/* Sets why, returns err. */
+int fold_refuse(const struct fold *f, int err, const char *why);
+
+/* A member that is a string, or empty. */
+struct slice fold_text(const json_t *o, const char *name);
+
+/* True when a grant of it has one of these scopes, on whatever log. */
+bool principal_has(const struct principal *p, unsigned scopes);
+
+/* True when the new one may something that the old one may not, as far as can be seen; in
+ * doubt it may. */
+bool principal_is_wider(const struct principal *new, const struct principal *old);
+
+/* The acts of access_approve.c. */
+int fold_dual_control(const struct fold *f, const json_t *act);
+int fold_approval_request(const struct fold *f, const json_t *act);
+int fold_approval_grant(const struct fold *f, const json_t *act);
+int fold_approval_refuse(const struct fold *f, const json_t *act);
+
+/* How many principals but this one could approve: for ever, and not disabled. */
+size_t access_approvers(const struct access *a, const char *but);
+
+/* Frees all approvals. Appends dual control and approvals as members of the snapshot; reads them.
+ */
+void access_forget_approvals(struct access *a);
+void access_encode_approvals(const struct access *a, struct buf *out);
+int access_decode_approvals(struct access *a, const json_t *root);
 
 /* Where the one with this id is, or would be. */
 size_t access_place_principal(const struct access *a, struct slice id, bool *found);

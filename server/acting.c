@@ -136,25 +136,49 @@ work(struct request *r, struct kit *kit)
 /* --- answers -----------------------------------------------------------------------------------
  */
 
+/* It waits for a second principal. A token that it makes opens something once it is approved. */
+static void
+refuse_alone(struct request *r, const struct acting *a)
+{
+	const char *id = json_string_value(json_object_get(a->act, "approval"));
+	struct buf *b = reply_problem_begin(
+		r, PROBLEM_DUAL_CONTROL_REQUIRED,
+		"A second principal must approve it, as it is shown under /api/v1/approvals/%s, within "
+		"seven days. Then it happens; do not send it again.",
+		id);
+
+	buf_printf(b, ",\"approval\":\"%s\"", id);
+	if (a->makes_token)
+		buf_printf(b, ",\"token\":\"%s\"", a->text);
+	reply_problem_end(r);
+}
+
 static void
 refuse(struct request *r, const struct acting *a)
 {
 	const char *type = json_string_value(json_object_get(a->act, "type"));
-	bool token = strncmp(type, "token.", 6) == 0;
+	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0;
 	enum problem p = a->syntax;
 
 	switch (a->err) {
 	case STELE_ESYNTAX:
 		break;
+	case STELE_EAPPROVAL:
+		refuse_alone(r, a);
+		return;
+	case STELE_EPERM:
+		p = PROBLEM_NOT_YOURS_TO_APPROVE;
+		break;
 	case STELE_EEXIST:
 		p = PROBLEM_PRINCIPAL_EXISTS;
 		break;
 	case STELE_ENOTFOUND:
-		p = token && !json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_TOKEN
-							       : PROBLEM_UNKNOWN_PRINCIPAL;
+		p = approval                                     ? PROBLEM_UNKNOWN_APPROVAL
+		    : token && !json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_TOKEN
+								 : PROBLEM_UNKNOWN_PRINCIPAL;
 		break;
 	case STELE_ECONFLICT:
-		p = PROBLEM_PRINCIPAL_CONFLICT;
+		p = approval ? PROBLEM_APPROVAL_CONFLICT : PROBLEM_PRINCIPAL_CONFLICT;
 		break;
 	case STELE_ELIMIT:
 		p = token ? PROBLEM_TOO_MANY_TOKENS : PROBLEM_TOO_MANY_PRINCIPALS;

@@ -1,4 +1,4 @@
-/* Start; acts, one at a time; the thread that records what waits; the end. */
+/* Start, the thread that records what waits, the end. Acts are in audit_act.c. */
 #include "server/audit.h"
 
 #include <pthread.h>
@@ -15,6 +15,7 @@
 #include "server/audit_heads.h"
 #include "server/audit_queue.h"
 #include "server/audit_reads.h"
+#include "server/audit_state.h"
 #include "server/config.h"
 #include "server/first_token.h"
 #include "server/kit.h"
@@ -35,33 +36,6 @@ enum {
 };
 
 static const char stop[] = "{\"type\":\"server.stop\"}";
-static const char server_id[] = "steled"; /* the writer of what the server does by itself */
-
-struct audit {
-	struct audit_queue queue;      /* for _system */
-	struct audit_queue read_queue; /* for _access */
-	struct audit_reads reads;
-	struct server *s;
-	struct access *access;
-	struct log *log; /* _system */
-	struct log *access_log;
-	struct keyfile_seal *seal;
-	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
-	bool fresh;                  /* there was none */
-	uint64_t saved;              /* records of `_system` that the snapshot has folded in */
-
-	pthread_mutex_t acting; /* an act at a time, snapshots between them; also: */
-	bool changed;           /* acts since the last snapshot */
-
-	struct kit *kit; /* the recording thread's */
-	struct audit_heads heads;
-	pthread_mutex_t mu;
-	pthread_cond_t wake;
-	bool closing;
-	pthread_t thread;
-	bool runs;
-};
-
 struct audit *
 audit_new(void)
 {
@@ -129,102 +103,6 @@ void
 audit_read(struct audit *a, const struct request *r, uint64_t index)
 {
 	audit_reads_add(&a->reads, r->token, r->log, index);
-}
-
-/* --- acts ------------------------------------------------------------------------------- */
-
-static void
-name_actor(json_t *act, const struct token *by)
-{
-	if (by)
-		json_object_set_new(
-			act, "by",
-			json_pack("{s:s, s:s}", "principal", by->principal->id, "token", by->id));
-}
-
-/* A job with the act as its one record. */
-static int
-make_job(struct audit *a, struct append_job *job, const json_t *act, const struct token *by,
-	 struct kit *kit)
-{
-	char *text = json_dumps(act, JSON_COMPACT);
-	int err = text ? append_control(job, a->log, ENTRY_RECORD,
-					slice_str(by ? by->principal->id : server_id),
-					slice_str(text), kit->tools)
-		       : STELE_ENOMEM;
-
-	free(text);
-	return err;
-}
-
-/* Records it and puts it in force; `acting` is held. */
-static int
-act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
-{
-	struct append_job job;
-	int err;
-
-	name_actor(act, by);
-	err = access_apply(a->access, act, server_now_ns(), true, why);
-	if (err != 0)
-		return err;
-	append_job_init(&job);
-	err = make_job(a, &job, act, by, kit);
-	if (err == 0)
-		err = writer_append(a->s->writer, &job);
-	if (err == 0) {
-		a->changed = true;
-		err = access_apply(a->access, act, job.time_ns, false, why);
-	}
-	append_job_fini(&job);
-	return err;
-}
-
-int
-audit_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
-{
-	return audit_act_new(a, act, NULL, NULL, by, kit, why);
-}
-
-int
-audit_act_new(struct audit *a, json_t *act, int (*fill)(struct access *access, void *ctx),
-	      void *ctx, const struct token *by, struct kit *kit, struct buf *why)
-{
-	int err;
-
-	pthread_mutex_lock(&a->acting);
-	err = fill ? fill(a->access, ctx) : 0;
-	if (err == 0)
-		err = act_now(a, act, by, kit, why);
-	pthread_mutex_unlock(&a->acting);
-	return err;
-}
-
-int
-audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
-		 const struct token *by, struct kit *kit, struct log **out, bool *created)
-{
-	json_t *act = json_object(), *parsed;
-	struct append_job job;
-	struct buf text;
-	int err;
-
-	buf_init(&text);
-	append_job_init(&job);
-	policy_write(&text, policy);
-	parsed = json_loadb((const char *)text.p, text.n, 0, NULL);
-	json_object_set_new(act, "type", json_string("log.create"));
-	json_object_set_new(act, "log", json_stringn((const char *)name.p, name.n));
-	json_object_set_new(act, "policy", parsed);
-	name_actor(act, by);
-	err = parsed ? make_job(a, &job, act, by, kit) : STELE_ENOMEM;
-	if (err == 0)
-		err = writer_create_log(a->s->writer, name, policy, slice_str(by->principal->id),
-					&job, out, created);
-	append_job_fini(&job);
-	buf_fini(&text);
-	json_decref(act);
-	return err;
 }
 
 /* --- the snapshot -------------------------------------------------------------------------- */
@@ -313,8 +191,10 @@ replay(struct audit *a, struct buf *why)
 
 		arena_init(&arena);
 		err = read_act(a, i, &arena, &act, &time_ns);
-		if (err == 0 && act)
-			err = access_apply(a->access, act, time_ns, false, why);
+		if (err == 0 && act &&
+		    access_apply(a->access, act, time_ns, false, why) == STELE_ENOMEM)
+			err = STELE_ENOMEM; /* another error was the act's when it was recorded */
+		buf_reset(why);
 		json_decref(act);
 		arena_fini(&arena);
 		if (err != 0) {
@@ -395,7 +275,7 @@ record(struct audit *a, struct log *log, const struct audit_event *list)
 		job.items[job.n_items].media_type = slice_str("application/json");
 	}
 	job.log = log;
-	job.writer = slice_str(server_id);
+	job.writer = slice_str(AUDIT_WRITER);
 	job.kind = ENTRY_RECORD;
 	err = append_prepare(&job, a->kit->tools);
 	if (err == 0)
@@ -479,16 +359,15 @@ audit_main(void *arg)
 	struct timespec until;
 
 	pthread_setname_np(pthread_self(), "stele-audit");
-	clock_gettime(CLOCK_REALTIME, &until);
 	pthread_mutex_lock(&a->mu);
 	for (unsigned round = 1; !a->closing; round++) {
 		pthread_mutex_unlock(&a->mu);
 		work(a, round, false);
 		pthread_mutex_lock(&a->mu);
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += ROUND_S;
 		if (!a->closing)
-			pthread_cond_timedwait(&a->wake, &a->mu, &until);
+			pthread_cond_clockwait(&a->wake, &a->mu, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&a->mu);
 	return NULL;
@@ -512,7 +391,7 @@ own_log(struct server *s, const char *name, struct log **out)
 	err = policy_read(&policy, slice_of("", 0), &why);
 	buf_fini(&why);
 	return err ? err
-		   : writer_create_log(s->writer, slice_str(name), &policy, slice_str(server_id),
+		   : writer_create_log(s->writer, slice_str(name), &policy, slice_str(AUDIT_WRITER),
 				       NULL, out, &created);
 }
 

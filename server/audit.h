@@ -55,7 +55,8 @@ struct access *audit_access(struct audit *a);
  * Records an act, {"type":…, …}, by the principal of a token (NULL: the server's own), which is
  * added to it, and puts it in force. Blocks for a commit: a worker thread, with its kit. Errors of
  * access_apply, with why, before anything is recorded; STELE_ENOSPACE, STELE_EREADONLY,
- * STELE_EBUSY, STELE_ECLOSED, STELE_EIO when it cannot be recorded.
+ * STELE_EBUSY, STELE_ECLOSED, STELE_EIO when it cannot be recorded. STELE_EAPPROVAL when it needs a
+ * second principal: that it was asked for is recorded, and it has "approval", an id.
  */
 int audit_act(struct audit *a, struct json_t *act, const struct token *by, struct kit *kit,
 	      struct buf *why);

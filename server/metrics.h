@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	METRICS_ROUTES = 33,   /* routes and one more for what matched none */
+	METRICS_ROUTES = 64,   /* routes and one more for what matched none */
 	METRICS_STATUSES = 32, /* distinct statuses that problem_status_line knows */
 	METRICS_BUCKETS = 16,  /* latency: 50 us doubling to 0.8 s, then more */
 };

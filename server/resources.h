@@ -74,6 +74,14 @@ void res_tokens_post(struct request *r);
 void res_tokens_rotate(struct request *r);
 void res_tokens_delete(struct request *r);
 
+/* res_approvals.c */
+void res_approvals_list(struct request *r);
+void res_approvals_get(struct request *r);
+void res_approvals_approve(struct request *r);
+void res_approvals_refuse(struct request *r);
+void res_dual_control_get(struct request *r);
+void res_dual_control_put(struct request *r);
+
 /* res_principals.c */
 void res_principals_list(struct request *r);
 void res_principals_get(struct request *r);

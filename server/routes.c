@@ -8,6 +8,7 @@
 #define LOGS "/api/v1/logs"
 #define RECORDS LOGS "/{log}/records"
 #define PROOF LOGS "/{log}/proof"
+#define APPROVALS "/api/v1/approvals"
 #define PRINCIPALS "/api/v1/principals"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
@@ -58,6 +59,15 @@ const struct route router_table[] = {
 	 .handle = res_principals_patch},
 	{METHOD_POST, PRINCIPALS "/{id}/disable", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_principals_disable},
+	{METHOD_GET, APPROVALS, SCOPE_ACCESS | SCOPE_APPROVE, .query = "state ",
+	 .handle = res_approvals_list},
+	{METHOD_GET, APPROVALS "/{id}", SCOPE_ACCESS | SCOPE_APPROVE, .handle = res_approvals_get},
+	{METHOD_POST, APPROVALS "/{id}/approve", SCOPE_APPROVE, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_approvals_approve},
+	{METHOD_POST, APPROVALS "/{id}/refuse", SCOPE_APPROVE, .handle = res_approvals_refuse},
+	{METHOD_GET, "/api/v1/dual-control", SCOPE_ACCESS, .handle = res_dual_control_get},
+	{METHOD_PUT, "/api/v1/dual-control", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_dual_control_put},
 	{METHOD_GET, "/livez", .handle = health_livez},
 	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
 	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},

@@ -207,11 +207,11 @@ wait_ms(struct writer *w, unsigned ms)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* a wall clock set back would hold it */
 	until.tv_nsec += ms * 1000000l;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&w->upkeep_wake, &w->mu, &until);
+	pthread_cond_clockwait(&w->upkeep_wake, &w->mu, CLOCK_MONOTONIC, &until);
 }
 
 static void *

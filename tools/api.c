@@ -205,17 +205,19 @@ int
 api_send(struct cli *cli, struct http_call *c, const char *method, const char *target, json_t *doc,
 	 const char *what)
 {
-	char *body = json_dumps(doc, JSON_COMPACT);
+	char *body = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 	int rc;
 
-	json_decref(doc);
 	http_call_init(c);
 	c->method = method;
 	c->target = target;
-	c->content_type = "application/json";
-	c->body = slice_str(body ? body : "{}");
+	if (doc) {
+		c->content_type = "application/json";
+		c->body = slice_str(body ? body : "{}");
+	}
 	rc = api_call(cli, c, what);
 	c->body = slice_of(NULL, 0);
+	json_decref(doc);
 	free(body);
 	return rc;
 }

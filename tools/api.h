@@ -44,8 +44,8 @@ json_t *api_json(const struct http_call *c, const char *what);
 int api_list(struct cli *cli, const char *path, const char *member, const char *header,
 	     void (*row)(const json_t *element), const char *what);
 
-/* A POST, or another method, of JSON: doc is dumped and dropped. c is initialised here and the
- * caller's to fini, whatever happens. Exit codes as api_call. */
+/* A POST, or another method, of JSON: doc, or NULL for no body, is dumped and dropped. c is
+ * initialised here and the caller's to fini, whatever happens. Exit codes as api_call. */
 int api_send(struct cli *cli, struct http_call *c, const char *method, const char *target,
 	     json_t *doc, const char *what);
 

@@ -39,4 +39,12 @@ extern const struct cli_command cmd_principal_show;
 extern const struct cli_command cmd_principal_change;
 extern const struct cli_command cmd_principal_disable;
 
+/* cmd_approve.c */
+extern const struct cli_command cmd_approve;
+extern const struct cli_command cmd_approval_list;
+extern const struct cli_command cmd_approval_show;
+extern const struct cli_command cmd_approval_refuse;
+extern const struct cli_command cmd_dual_control_show;
+extern const struct cli_command cmd_dual_control_set;
+
 #endif

@@ -11,6 +11,7 @@ class SystemLog:
     def __init__(self):
         self.records = []  # (entry, act), from index 0
         self.principals, self.tokens, self.logs = {}, {}, {}
+        self.dual, self.approvals = [], {}
 
     def read(self, server):
         """Reads what came since the last time; returns the new acts."""
@@ -70,6 +71,20 @@ class SystemLog:
     def access_reset(self, act, time):
         self.tokens.clear()
         self.principal_create(act, time)
+
+    def dual_control_set(self, act, _):
+        self.dual = act["acts"]
+
+    def approval_request(self, act, _):
+        self.approvals[act["id"]] = {"id": act["id"], "state": "pending", "act": act["act"]}
+
+    def approval_grant(self, act, time):
+        approval = self.approvals[act["id"]]
+        approval["state"] = "granted"
+        self.fold(approval["act"], time)
+
+    def approval_refuse(self, act, _):
+        self.approvals[act["id"]]["state"] = "refused"
 
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]

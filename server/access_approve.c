@@ -1,0 +1,523 @@
+/*
+ * Dual control: an act that needs a second principal becomes an approval, which says exactly what
+ * will happen and waits. Who asked for it never grants it, by whatever token, nor does anybody who
+ * came to be allowed more within the last 72 hours. What is granted happens in the same record.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "proto/timestamp.h"
+#include "server/access.h"
+#include "server/access_json.h"
+#include "server/access_state.h"
+
+#define HOUR_NS INT64_C(3600000000000)
+#define SETTLED_NS (72 * HOUR_NS)             /* how long a principal's grants must have stood */
+#define REMEMBERED_NS (30 * TIMESTAMP_DAY_NS) /* after it was decided, or has expired */
+
+/* What can be put under dual control; each is an act of this folder. */
+static const char *const types[] = {"principal.create", "principal.change", "principal.disable",
+				    "token.create",     "token.rotate",     "token.revoke"};
+
+/* Whoever has one of these can let go of what others rely on. */
+enum { POWERFUL = SCOPE_HOLD | SCOPE_RETAIN | SCOPE_PURGE | SCOPE_APPROVE };
+
+/* --- what is under it -------------------------------------------------------------------- */
+
+static bool
+listed(const json_t *list, const char *type)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v) if (strcmp(json_string_value(v), type) == 0) return true;
+	return false;
+}
+
+static const struct principal *
+find_principal(const struct access *a, struct slice id)
+{
+	bool found;
+	size_t at = access_place_principal(a, id, &found);
+
+	return found ? a->principals[at] : NULL;
+}
+
+/* Whether the act makes or widens a principal that is powerful then. */
+static bool
+makes_powerful(const struct access *a, const json_t *act)
+{
+	const char *why;
+	struct principal *next = principal_from_json(json_object_get(act, "principal"), &why);
+	const struct principal *old;
+	bool powerful;
+
+	if (!next)
+		return false;
+	old = find_principal(a, slice_str(next->id));
+	powerful = principal_has(next, POWERFUL) && (!old || principal_is_wider(next, old));
+	principal_unref(next);
+	return powerful;
+}
+
+/* Whether the act hands out a token of a powerful principal. */
+static bool
+hands_out_power(const struct access *a, const json_t *act)
+{
+	const struct principal *p =
+		find_principal(a, fold_text(json_object_get(act, "token"), "principal"));
+
+	return p && principal_has(p, POWERFUL);
+}
+
+static bool
+weakens(const struct access *a, const json_t *act)
+{
+	const json_t *acts = json_object_get(act, "acts"), *v;
+	size_t i;
+
+	json_array_foreach(a->dual, i, v) if (!listed(acts, json_string_value(v))) return true;
+	return false;
+}
+
+bool
+access_needs_second(struct access *a, const json_t *act)
+{
+	const char *type = json_string_value(json_object_get(act, "type"));
+
+	if (!a->dual)
+		return false;
+	if (listed(a->dual, type))
+		return true;
+	if (strcmp(type, "dual_control.set") == 0)
+		return weakens(a, act);
+	if (strcmp(type, "principal.create") == 0 || strcmp(type, "principal.change") == 0)
+		return makes_powerful(a, act);
+	return (strcmp(type, "token.create") == 0 || strcmp(type, "token.rotate") == 0) &&
+	       hands_out_power(a, act);
+}
+
+/* --- who may ------------------------------------------------------------------------------ */
+
+size_t
+access_approvers(const struct access *a, const char *but)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_principals; i++) {
+		const struct principal *p = a->principals[i];
+		n += strcmp(p->id, but) != 0 && !p->disabled_ns && !p->ends_ns &&
+		     principal_has(p, SCOPE_APPROVE);
+	}
+	return n;
+}
+
+/* The principal that an act is by. */
+static const struct principal *
+actor(const struct fold *f, const json_t *act)
+{
+	return find_principal(f->a, fold_text(json_object_get(act, "by"), "principal"));
+}
+
+int
+fold_dual_control(const struct fold *f, const json_t *act)
+{
+	json_t *acts = json_object_get(act, "acts"), *copy, *v;
+	size_t i;
+
+	if (!json_is_array(acts))
+		return fold_refuse(f, STELE_ESYNTAX, "acts must be a list.");
+	json_array_foreach(acts, i, v)
+	{
+		bool known = false;
+		for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+			known |= json_is_string(v) && strcmp(json_string_value(v), types[k]) == 0;
+		if (!known)
+			return fold_refuse(f, STELE_ESYNTAX,
+					   "acts may name principal.create, principal.change, "
+					   "principal.disable, token.create, token.rotate and "
+					   "token.revoke.");
+	}
+	if (json_array_size(acts) && access_approvers(f->a, "") < 2)
+		return fold_refuse(
+			f, STELE_ECONFLICT,
+			"Two principals with the scope approve and without an end must be "
+			"there first: else nobody could approve anything.");
+	copy = json_array_size(acts) ? json_deep_copy(acts) : NULL;
+	if (json_array_size(acts) && !copy)
+		return STELE_ENOMEM;
+	if (f->dry) {
+		json_decref(copy);
+		return 0;
+	}
+	pthread_rwlock_wrlock(&f->a->lock);
+	json_decref(f->a->dual);
+	f->a->dual = copy;
+	pthread_rwlock_unlock(&f->a->lock);
+	return 0;
+}
+
+/* --- approvals ------------------------------------------------------------------------------- */
+
+static void
+approval_free(struct approval *p)
+{
+	if (p)
+		json_decref(p->act);
+	free(p);
+}
+
+static struct approval *
+find(const struct access *a, struct slice id)
+{
+	for (size_t i = 0; i < a->n_approvals; i++)
+		if (slice_eq_str(id, a->approvals[i]->id))
+			return a->approvals[i];
+	return NULL;
+}
+
+static int
+digest(char out[65], const json_t *act)
+{
+	char *text = json_dumps(act, JSON_COMPACT);
+	struct sha256 *h = sha256_new();
+	uint8_t hash[32];
+
+	if (text && h) {
+		sha256_hash(h, hash, slice_str(text));
+		for (size_t i = 0; i < sizeof hash; i++)
+			snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	}
+	sha256_free(h);
+	free(text);
+	return text && h ? 0 : STELE_ENOMEM;
+}
+
+/* What is over for long is forgotten; the records stay. */
+static void
+forget_old(struct access *a, int64_t now_ns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_approvals; i++) {
+		struct approval *p = a->approvals[i];
+		int64_t over_ns = p->state == APPROVAL_PENDING ? p->expires_ns : p->decided_ns;
+		if (now_ns - over_ns >= REMEMBERED_NS)
+			approval_free(p);
+		else
+			a->approvals[n++] = p;
+	}
+	a->n_approvals = n;
+}
+
+static size_t
+waiting(const struct access *a, int64_t now_ns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_approvals; i++)
+		n += a->approvals[i]->state == APPROVAL_PENDING &&
+		     now_ns < a->approvals[i]->expires_ns;
+	return n;
+}
+
+/* Takes it in; its memory becomes the state's. */
+static int
+take(const struct fold *f, struct approval *p)
+{
+	struct approval **room;
+
+	pthread_rwlock_wrlock(&f->a->lock);
+	forget_old(f->a, f->time_ns);
+	room = realloc(f->a->approvals, (f->a->n_approvals + 1) * sizeof(struct approval *));
+	if (room) {
+		f->a->approvals = room;
+		room[f->a->n_approvals++] = p;
+	}
+	pthread_rwlock_unlock(&f->a->lock);
+	return room ? 0 : STELE_ENOMEM;
+}
+
+int
+fold_approval_request(const struct fold *f, const json_t *act)
+{
+	json_t *inner = json_object_get(act, "act");
+	struct slice id = fold_text(act, "id"),
+		     by = fold_text(json_object_get(act, "by"), "principal");
+	struct approval *p;
+	int64_t expires_ns;
+	int err;
+
+	if (id.n != APPROVAL_ID_CHARS || by.n > LIMIT_WRITER_BYTES || !json_is_object(inner) ||
+	    timestamp_parse(&expires_ns, fold_text(act, "expires")) != 0)
+		return fold_refuse(f, STELE_ESYNTAX, "An approval has id, act and expires.");
+	if (find(f->a, id))
+		return fold_refuse(f, STELE_EEXIST, "There is an approval of that id.");
+	if (waiting(f->a, f->time_ns) >= LIMIT_APPROVALS)
+		return fold_refuse(f, STELE_ELIMIT,
+				   "Too many approvals wait: grant or refuse some first.");
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return STELE_ENOMEM;
+	memcpy(p->id, id.p, id.n);
+	memcpy(p->by, by.p, by.n);
+	p->requested_ns = f->time_ns;
+	p->expires_ns = expires_ns;
+	p->act = json_deep_copy(inner);
+	err = p->act ? digest(p->digest, p->act) : STELE_ENOMEM;
+	if (err == 0 && !f->dry)
+		err = take(f, p);
+	if (err != 0 || f->dry)
+		approval_free(p);
+	return err;
+}
+
+/* The approval that is to be decided now, or why it cannot be. */
+static int
+find_pending(const struct fold *f, const json_t *act, struct approval **out)
+{
+	*out = find(f->a, fold_text(act, "id"));
+	if (!*out)
+		return fold_refuse(f, STELE_ENOTFOUND, "There is no approval of that id.");
+	if ((*out)->state != APPROVAL_PENDING)
+		return fold_refuse(f, STELE_ECONFLICT, "It was decided already.");
+	if (f->time_ns >= (*out)->expires_ns)
+		return fold_refuse(f, STELE_ECONFLICT,
+				   "It has expired: the act must be asked for again.");
+	return 0;
+}
+
+/* Whether `by` may grant it, and who asked could still ask. */
+static int
+check_grant(const struct fold *f, const json_t *act, const struct approval *p)
+{
+	const struct principal *by = actor(f, act), *asker = find_principal(f->a, slice_str(p->by));
+
+	if (!slice_eq_str(fold_text(act, "digest"), p->digest))
+		return fold_refuse(
+			f, STELE_ECONFLICT,
+			"The digest is not that of the act: look at what will happen, and "
+			"approve that.");
+	if (!by || by->disabled_ns || !principal_has(by, SCOPE_APPROVE))
+		return fold_refuse(f, STELE_EPERM, "Only a principal with the scope approve may.");
+	if (strcmp(by->id, p->by) == 0)
+		return fold_refuse(f, STELE_EPERM,
+				   "Who asked for it cannot approve it, by no token: another "
+				   "principal must.");
+	if (f->time_ns - by->widened_ns < SETTLED_NS)
+		return fold_refuse(f, STELE_EPERM,
+				   "A principal that is new, or came to be allowed more, approves "
+				   "nothing for 72 hours.");
+	if (!asker || asker->disabled_ns || !principal_has(asker, SCOPE_ACCESS) ||
+	    (asker->ends_ns && f->time_ns >= asker->ends_ns))
+		return fold_refuse(f, STELE_ECONFLICT,
+				   "Who asked for it may not ask for it any more.");
+	return 0;
+}
+
+static void
+decide(const struct fold *f, const json_t *act, struct approval *p, int state)
+{
+	struct slice by = fold_text(json_object_get(act, "by"), "principal");
+
+	pthread_rwlock_wrlock(&f->a->lock);
+	p->state = state;
+	p->decided_ns = f->time_ns;
+	memcpy(p->decider, by.p, by.n);
+	pthread_rwlock_unlock(&f->a->lock);
+}
+
+int
+fold_approval_grant(const struct fold *f, const json_t *act)
+{
+	struct approval *p;
+	int err = find_pending(f, act, &p);
+
+	if (err == 0)
+		err = check_grant(f, act, p);
+	if (err == 0) /* as if it were done now: what changed meanwhile may forbid it */
+		err = access_apply(f->a, p->act, f->time_ns, f->dry, f->why);
+	if (err == 0 && !f->dry)
+		decide(f, act, p, APPROVAL_GRANTED);
+	return err;
+}
+
+int
+fold_approval_refuse(const struct fold *f, const json_t *act)
+{
+	struct approval *p;
+	int err = find_pending(f, act, &p);
+
+	if (err == 0 && !f->dry)
+		decide(f, act, p, APPROVAL_REFUSED);
+	return err;
+}
+
+/* --- as JSON ------------------------------------------------------------------------------------
+ */
+
+static const char *
+state_name(const struct approval *p, int64_t now_ns)
+{
+	if (p->state == APPROVAL_PENDING)
+		return now_ns < p->expires_ns ? "pending" : "expired";
+	return p->state == APPROVAL_GRANTED ? "granted" : "refused";
+}
+
+static void
+put(struct buf *b, const struct approval *p, const char *state)
+{
+	char *act = json_dumps(p->act, JSON_COMPACT);
+
+	buf_printf(b, "{\"id\":\"%s\",\"state\":\"%s\",\"by\":", p->id, state);
+	buf_put_json_str(b, slice_str(p->by));
+	access_put_time(b, "requested", p->requested_ns);
+	access_put_time(b, "expires", p->expires_ns);
+	access_put_time(b, "decided", p->decided_ns);
+	if (p->decider[0]) {
+		buf_put_str(b, ",\"decider\":");
+		buf_put_json_str(b, slice_str(p->decider));
+	}
+	buf_printf(b, ",\"digest\":\"%s\",\"act\":%s}", p->digest, act ? act : "null");
+	if (!act)
+		b->err = STELE_ENOMEM;
+	free(act);
+}
+
+void
+access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf *out)
+{
+	const char *comma = "";
+
+	pthread_rwlock_rdlock(&a->lock);
+	buf_put_u8(out, '[');
+	for (size_t i = 0; i < a->n_approvals; i++) {
+		const char *state = state_name(a->approvals[i], now_ns);
+		if (pending && strcmp(state, "pending") != 0)
+			continue;
+		buf_put_str(out, comma);
+		put(out, a->approvals[i], state);
+		comma = ",";
+	}
+	buf_put_u8(out, ']');
+	pthread_rwlock_unlock(&a->lock);
+}
+
+int
+access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct buf *out)
+{
+	const struct approval *p;
+
+	pthread_rwlock_rdlock(&a->lock);
+	p = find(a, id);
+	if (p)
+		put(out, p, state_name(p, now_ns));
+	pthread_rwlock_unlock(&a->lock);
+	return p ? 0 : STELE_ENOTFOUND;
+}
+
+void
+access_put_dual_control(struct access *a, struct buf *out)
+{
+	const char *comma = "";
+	const json_t *v;
+	size_t i;
+
+	pthread_rwlock_rdlock(&a->lock);
+	buf_put_u8(out, '[');
+	json_array_foreach(a->dual, i, v)
+	{
+		buf_printf(out, "%s\"%s\"", comma, json_string_value(v));
+		comma = ",";
+	}
+	buf_put_u8(out, ']');
+	pthread_rwlock_unlock(&a->lock);
+}
+
+/* --- the snapshot
+ * --------------------------------------------------------------------------------- */
+
+void
+access_forget_approvals(struct access *a)
+{
+	while (a->n_approvals)
+		approval_free(a->approvals[--a->n_approvals]);
+	free(a->approvals);
+	a->approvals = NULL;
+	json_decref(a->dual);
+	a->dual = NULL;
+}
+
+void
+access_encode_approvals(const struct access *a, struct buf *out)
+{
+	static const char *const states[] = {"pending", "granted", "refused"};
+	char *dual = a->dual ? json_dumps(a->dual, JSON_COMPACT) : NULL;
+
+	if (a->dual && !dual)
+		out->err = STELE_ENOMEM;
+	buf_printf(out, ",\"dual_control\":%s,\"approvals\":[", dual ? dual : "null");
+	for (size_t i = 0; i < a->n_approvals; i++) {
+		buf_put_str(out, i ? "," : "");
+		put(out, a->approvals[i], states[a->approvals[i]->state]);
+	}
+	buf_put_u8(out, ']');
+	free(dual);
+}
+
+static bool
+get_time(const json_t *o, const char *name, int64_t *ns)
+{
+	return !json_object_get(o, name) || timestamp_parse(ns, fold_text(o, name)) == 0;
+}
+
+static struct approval *
+decode(const json_t *o)
+{
+	struct slice id = fold_text(o, "id"), by = fold_text(o, "by"),
+		     decider = fold_text(o, "decider"), state = fold_text(o, "state");
+	struct approval *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return NULL;
+	p->act = json_incref(json_object_get(o, "act"));
+	p->state = slice_eq_str(state, "pending")   ? APPROVAL_PENDING
+		   : slice_eq_str(state, "granted") ? APPROVAL_GRANTED
+						    : APPROVAL_REFUSED;
+	if (id.n == APPROVAL_ID_CHARS && by.n <= LIMIT_WRITER_BYTES &&
+	    decider.n <= LIMIT_WRITER_BYTES && json_is_object(p->act) &&
+	    get_time(o, "requested", &p->requested_ns) && get_time(o, "expires", &p->expires_ns) &&
+	    get_time(o, "decided", &p->decided_ns) && digest(p->digest, p->act) == 0) {
+		memcpy(p->id, id.p, id.n);
+		memcpy(p->by, by.p, by.n);
+		memcpy(p->decider, decider.p, decider.n);
+		return p;
+	}
+	approval_free(p);
+	return NULL;
+}
+
+int
+access_decode_approvals(struct access *a, const json_t *root)
+{
+	json_t *dual = json_object_get(root, "dual_control"),
+	       *list = json_object_get(root, "approvals"), *v;
+	size_t i;
+
+	if (!json_is_array(list) || !(json_is_null(dual) || json_is_array(dual)))
+		return STELE_EDAMAGED;
+	a->dual = json_is_array(dual) ? json_incref(dual) : NULL;
+	a->approvals = calloc(json_array_size(list) + 1, sizeof(struct approval *));
+	if (!a->approvals)
+		return STELE_ENOMEM;
+	json_array_foreach(list, i, v)
+	{
+		struct approval *p = decode(v);
+		if (!p)
+			return STELE_EDAMAGED;
+		a->approvals[a->n_approvals++] = p;
+	}
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* What the audit*.c share. */
+#ifndef STELE_SERVER_AUDIT_STATE_H
+#define STELE_SERVER_AUDIT_STATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/audit.h"
+#include "server/audit_heads.h"
+#include "server/audit_queue.h"
+#include "server/audit_reads.h"
+
+struct keyfile_seal;
+
+#define AUDIT_WRITER "steled" /* of what the server does by itself */
+
+struct audit {
+	struct audit_queue queue;      /* for _system */
+	struct audit_queue read_queue; /* for _access */
+	struct audit_reads reads;
+	struct server *s;
+	struct access *access;
+	struct log *log; /* _system */
+	struct log *access_log;
+	struct keyfile_seal *seal;
+	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
+	bool fresh;                  /* there was none */
+	uint64_t saved;              /* records of `_system` that the snapshot has folded in */
+
+	pthread_mutex_t acting; /* an act at a time, snapshots between them; also: */
+	bool changed;           /* acts since the last snapshot */
+
+	struct kit *kit; /* the recording thread's */
+	struct audit_heads heads;
+	pthread_mutex_t mu;
+	pthread_cond_t wake;
+	bool closing;
+	pthread_t thread;
+	bool runs;
+};
+
+#endif
