@@ -1,0 +1,296 @@
+/* Dual control at its boundaries: the 72 hours, the end of a request, what falls under it. */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "crypto/init.h"
+#include "proto/err.h"
+#include "server/access.h"
+#include "suite.h"
+
+#define HOUR INT64_C(3600000000000)
+#define OFFICER "{\"scopes\":[\"access\",\"approve\"],\"logs\":[\"*\"]}"
+#define READER "{\"scopes\":[\"read\"],\"logs\":[\"*\"]}"
+
+static int
+act_at(struct access *a, int64_t time_ns, const char *json)
+{
+	json_t *act = json_loads(json, 0, NULL);
+	struct buf why;
+	int err, dry;
+
+	ck_assert_msg(act != NULL, "%s", json);
+	buf_init(&why);
+	dry = access_apply(a, act, time_ns, true, &why);
+	err = access_apply(a, act, time_ns, false, &why);
+	ck_assert_int_eq(dry, err);
+	buf_fini(&why);
+	json_decref(act);
+	return err;
+}
+
+static void
+make(struct access *a, int64_t time_ns, const char *id, const char *grants)
+{
+	char json[512];
+
+	snprintf(json, sizeof json,
+		 "{\"type\":\"principal.create\",\"principal\":{\"id\":\"%s\",\"kind\":\"person\","
+		 "\"grants\":[%s]}}",
+		 id, grants);
+	ck_assert_int_eq(act_at(a, time_ns, json), 0);
+}
+
+/* An approval that p-1 asks for, to disable p-3, until hour 100. */
+static void
+request(struct access *a, const char *id)
+{
+	char json[512];
+
+	snprintf(json, sizeof json,
+		 "{\"type\":\"approval.request\",\"id\":\"%s\",\"expires\":"
+		 "\"1970-01-05T04:00:00.000000000Z\",\"by\":{\"principal\":\"p-1\"},\"act\":"
+		 "{\"type\":\"principal.disable\",\"id\":\"p-3\"}}",
+		 id);
+	ck_assert_int_eq(act_at(a, HOUR, json), 0);
+}
+
+/* The digest of an approval, from its JSON. */
+static void
+digest_of(struct access *a, const char *id, char digest[65])
+{
+	struct buf b;
+	const char *at;
+
+	buf_init(&b);
+	ck_assert_int_eq(access_put_approval(a, slice_str(id), HOUR, &b), 0);
+	at = memmem(b.p, b.n, "\"digest\":\"", 10);
+	ck_assert_ptr_nonnull(at);
+	snprintf(digest, 65, "%s", at + 10);
+	buf_fini(&b);
+}
+
+static int
+grant(struct access *a, int64_t time_ns, const char *id, const char *by)
+{
+	char json[512], digest[65];
+
+	digest_of(a, id, digest);
+	snprintf(
+		json, sizeof json,
+		"{\"type\":\"approval.grant\",\"id\":\"%s\",\"digest\":\"%s\",\"by\":{\"principal\":"
+		"\"%s\"}}",
+		id, digest, by);
+	return act_at(a, time_ns, json);
+}
+
+static bool
+needs_second(struct access *a, const char *json)
+{
+	json_t *act = json_loads(json, 0, NULL);
+	bool needs = access_needs_second(a, act);
+
+	json_decref(act);
+	return needs;
+}
+
+/* p-1 to p-4, officers since hour 0, and dual control for disabling. */
+static struct access *
+begin(void)
+{
+	struct access *a = access_new();
+
+	make(a, 0, "p-1", OFFICER);
+	make(a, 0, "p-2", OFFICER);
+	make(a, 0, "p-3", OFFICER);
+	make(a, 0, "p-4", OFFICER);
+	ck_assert_int_eq(
+		act_at(a, 0, "{\"type\":\"dual_control.set\",\"acts\":[\"principal.disable\"]}"),
+		0);
+	return a;
+}
+
+START_TEST(grants_must_have_stood_for_72_hours_to_the_nanosecond)
+{
+	struct access *a = begin();
+
+	request(a, "a-aaaaaaaaaa");
+	ck_assert_int_eq(grant(a, 72 * HOUR - 1, "a-aaaaaaaaaa", "p-2"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 72 * HOUR, "a-aaaaaaaaaa", "p-1"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 72 * HOUR, "a-aaaaaaaaaa", "nobody"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 72 * HOUR, "a-aaaaaaaaaa", "p-2"), 0);
+	ck_assert_int_eq(grant(a, 72 * HOUR, "a-aaaaaaaaaa", "p-4"), STELE_ECONFLICT);
+	access_free(a);
+}
+END_TEST
+
+START_TEST(a_request_ends_to_the_nanosecond)
+{
+	struct access *a = begin();
+
+	request(a, "a-aaaaaaaaaa");
+	request(a, "a-bbbbbbbbbb");
+	ck_assert_int_eq(grant(a, 100 * HOUR, "a-aaaaaaaaaa", "p-2"), STELE_ECONFLICT);
+	ck_assert_int_eq(grant(a, 100 * HOUR - 1, "a-bbbbbbbbbb", "p-2"), 0);
+	access_free(a);
+}
+END_TEST
+
+START_TEST(what_is_forbidden_by_then_is_not_done)
+{
+	struct access *a = begin();
+
+	request(a, "a-aaaaaaaaaa");
+	request(a, "a-bbbbbbbbbb");
+	ck_assert_int_eq(grant(a, 80 * HOUR, "a-aaaaaaaaaa", "p-2"), 0);
+	ck_assert_int_eq(grant(a, 80 * HOUR, "a-bbbbbbbbbb", "p-2"), STELE_ECONFLICT);
+	access_free(a);
+}
+END_TEST
+
+/* Done again it would be no error: a change that somebody has taken back since. */
+START_TEST(a_grant_counts_once)
+{
+	struct access *a = begin();
+
+	make(a, 0, "x", READER);
+	ck_assert_int_eq(
+		act_at(a, HOUR,
+		       "{\"type\":\"approval.request\",\"id\":\"a-aaaaaaaaaa\",\"expires\":"
+		       "\"1970-01-05T04:00:00.000000000Z\",\"by\":{\"principal\":\"p-1\"},\"act\":"
+		       "{\"type\":\"principal.change\",\"principal\":{\"id\":\"x\",\"kind\":"
+		       "\"person\",\"grants\":[" OFFICER "]}}}"),
+		0);
+	ck_assert_int_eq(grant(a, 80 * HOUR, "a-aaaaaaaaaa", "p-2"), 0);
+	ck_assert_int_eq(grant(a, 80 * HOUR, "a-aaaaaaaaaa", "p-2"), STELE_ECONFLICT);
+	access_free(a);
+}
+END_TEST
+
+#define CREATE(scopes)                                                                             \
+	"{\"type\":\"principal.create\",\"principal\":{\"id\":\"x\",\"kind\":\"job\",\"grants\":"  \
+	"[{\"scopes\":[\"" scopes "\"],\"logs\":[\"a\"]}]}}"
+
+START_TEST(power_falls_under_it_by_itself_and_the_rest_when_it_is_listed)
+{
+	static const char *const powers[] = {CREATE("hold"), CREATE("retain"), CREATE("purge"),
+					     CREATE("approve")};
+	struct access *a = begin();
+
+	make(a, 0, "reader", READER);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert(needs_second(a, powers[i]));
+	ck_assert(!needs_second(a, CREATE("read")));
+	ck_assert(!needs_second(a, CREATE("access")));
+	ck_assert(needs_second(a, "{\"type\":\"principal.disable\",\"id\":\"reader\"}"));
+	ck_assert(!needs_second(a, "{\"type\":\"token.revoke\",\"id\":\"x\"}"));
+	ck_assert(needs_second(a, "{\"type\":\"token.create\",\"token\":{\"principal\":\"p-2\"}}"));
+	ck_assert(!needs_second(
+		a, "{\"type\":\"token.create\",\"token\":{\"principal\":\"reader\"}}"));
+	ck_assert(!needs_second(a, "{\"type\":\"principal.change\",\"principal\":{\"id\":\"p-2\","
+				   "\"kind\":\"person\",\"grants\":[" OFFICER "]}}"));
+	ck_assert(needs_second(a, "{\"type\":\"principal.change\",\"principal\":{\"id\":\"reader\","
+				  "\"kind\":\"person\",\"grants\":[" OFFICER "]}}"));
+	ck_assert(needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[]}"));
+	ck_assert(needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[\"token.revoke\"]}"));
+	ck_assert(!needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[\"token.revoke\","
+				   "\"principal.disable\"]}"));
+	ck_assert_int_eq(act_at(a, 0, "{\"type\":\"dual_control.set\",\"acts\":[]}"), 0);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert(!needs_second(a, powers[i]));
+	access_free(a);
+}
+END_TEST
+
+START_TEST(two_who_can_approve_stay_while_it_is_on)
+{
+	struct access *a = access_new();
+	static const char on[] = "{\"type\":\"dual_control.set\",\"acts\":[\"principal.disable\"]}";
+
+	make(a, 0, "p-1", OFFICER);
+	ck_assert_int_eq(act_at(a, 0, on), STELE_ECONFLICT);
+	make(a, 0, "p-2", OFFICER);
+	ck_assert_int_eq(act_at(a, 0, on), 0);
+	ck_assert_int_eq(act_at(a, 0, "{\"type\":\"principal.disable\",\"id\":\"p-2\"}"),
+			 STELE_ECONFLICT);
+	ck_assert_int_eq(act_at(a, 0,
+				"{\"type\":\"principal.change\",\"principal\":{\"id\":\"p-2\","
+				"\"kind\":\"person\",\"grants\":[]}}"),
+			 STELE_ECONFLICT);
+	make(a, 0, "p-3", OFFICER);
+	ck_assert_int_eq(act_at(a, 0, "{\"type\":\"principal.disable\",\"id\":\"p-2\"}"), 0);
+	access_free(a);
+}
+END_TEST
+
+START_TEST(a_snapshot_has_dual_control_and_every_approval)
+{
+	struct access *a = begin(), *b = access_new();
+	struct buf one, two;
+	uint64_t applied;
+
+	request(a, "a-aaaaaaaaaa");
+	request(a, "a-bbbbbbbbbb");
+	request(a, "a-cccccccccc");
+	ck_assert_int_eq(grant(a, 80 * HOUR, "a-aaaaaaaaaa", "p-2"), 0);
+	ck_assert_int_eq(act_at(a, 80 * HOUR,
+				"{\"type\":\"approval.refuse\",\"id\":\"a-bbbbbbbbbb\",\"by\":"
+				"{\"principal\":\"p-2\"}}"),
+			 0);
+	buf_init(&one);
+	buf_init(&two);
+	access_encode(a, 1, &one);
+	ck_assert_int_eq(access_decode(b, buf_slice(&one), &applied), 0);
+	access_encode(b, 1, &two);
+	ck_assert(slice_eq(buf_slice(&one), buf_slice(&two)));
+	ck_assert(needs_second(b, "{\"type\":\"dual_control.set\",\"acts\":[]}"));
+	ck_assert_int_eq(grant(b, 81 * HOUR, "a-bbbbbbbbbb", "p-2"), STELE_ECONFLICT);
+	ck_assert_int_eq(grant(b, 81 * HOUR, "a-cccccccccc", "p-2"), STELE_ECONFLICT); /* done */
+	buf_fini(&one);
+	buf_fini(&two);
+	access_free(a);
+	access_free(b);
+}
+END_TEST
+
+START_TEST(what_is_over_for_a_month_is_forgotten)
+{
+	struct access *a = begin();
+	struct buf b;
+
+	request(a, "a-aaaaaaaaaa");
+	ck_assert_int_eq(
+		act_at(a, 900 * HOUR,
+		       "{\"type\":\"approval.request\",\"id\":\"a-bbbbbbbbbb\","
+		       "\"expires\":\"1970-03-05T04:00:00.000000000Z\",\"by\":"
+		       "{\"principal\":\"p-1\"},\"act\":{\"type\":\"principal.disable\"}}"),
+		0);
+	buf_init(&b);
+	ck_assert_int_eq(access_put_approval(a, slice_str("a-aaaaaaaaaa"), HOUR, &b),
+			 STELE_ENOTFOUND);
+	ck_assert_int_eq(access_put_approval(a, slice_str("a-bbbbbbbbbb"), HOUR, &b), 0);
+	buf_fini(&b);
+	access_free(a);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		grants_must_have_stood_for_72_hours_to_the_nanosecond,
+		a_request_ends_to_the_nanosecond,
+		what_is_forbidden_by_then_is_not_done,
+		a_grant_counts_once,
+		power_falls_under_it_by_itself_and_the_rest_when_it_is_listed,
+		two_who_can_approve_stay_while_it_is_on,
+		a_snapshot_has_dual_control_and_every_approval,
+		what_is_over_for_a_month_is_forgotten,
+	};
+
+	if (crypto_init() != 0)
+		return 1;
+	return suite_run("access_approve", tests, sizeof tests / sizeof *tests, 60);
+}
