@@ -1,18 +1,13 @@
 #!/usr/bin/env python3
 """Dual control: what needs a second principal waits for one, and no way leads round it."""
 import json
-import os
-import struct
-import tempfile
 import threading
 import unittest
-from pathlib import Path
 
 from http_case import problem
-from lib import JSON, Client, Server, stele
+from lib import JSON, Client, Clock, Server, stele
 from system_log import SystemLog, same, state_of
 
-HOUR = 3600
 READER = [{"scopes": ["read"], "logs": ["*"]}]
 OFFICER = [{"scopes": ["access", "approve"], "logs": ["*"]}]
 APPROVER = [{"scopes": ["approve"], "logs": ["*"]}]
@@ -22,12 +17,8 @@ class Case(unittest.TestCase):
     """Three officers who have been there for long, and a clock that is set at will."""
 
     def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="stele-clock-"))
-        self.hours = 0
-        self.clock = self.folder / "clock"
-        self.clock.write_bytes(bytes(8))
-        env = {"STELE_CLOCK": str(self.clock), "LD_PRELOAD": os.environ["STELE_CLOCK_LIBRARY"]}
-        self.server = Server(env=env).start()
+        self.clock = Clock()
+        self.server = Server(env=self.clock.env).start()
         self.addCleanup(self.end)
         self.officers = [self.made(OFFICER) for _ in range(3)]
         self.wait(73)
@@ -36,12 +27,10 @@ class Case(unittest.TestCase):
         if self.server.running():
             self.server.kill()
         self.server.remove()
-        self.clock.unlink()
-        self.folder.rmdir()
+        self.clock.remove()
 
     def wait(self, hours):
-        self.hours += hours
-        self.clock.write_bytes(struct.pack("=q", self.hours * HOUR * 10**9))
+        self.clock.forward(hours)
 
     def made(self, grants, client=None, **more):
         """A new principal with a client: (its id, the client)."""

@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -237,6 +238,26 @@ class Server:
             except (TimeoutError, ConnectionError):
                 pass
             return received
+
+
+class Clock:
+    """A wall clock for a steled (tests/crash/clock.c), ahead of the system's at will."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="stele-clock-")
+        self.file = Path(self.folder) / "clock"
+        self.hours = 0
+        self.forward(0)
+        self.env = {"STELE_CLOCK": str(self.file), "LD_PRELOAD": str(BUILD / "tests/libclock.so")}
+
+    def forward(self, hours):
+        self.hours += hours
+        offset = struct.pack("=q", self.hours * 3600 * 10**9)
+        with open(self.file, "r+b" if self.file.exists() else "wb") as f:
+            f.write(offset)
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 def stele(*arguments, server=None, env=None, **options):

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import yaml
-from lib import JSON, NDJSON, ROOT, STELED, Server
+from lib import JSON, NDJSON, ROOT, STELED, Clock, Server
 
 DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 TABLE = json.loads(subprocess.run([STELED, "--routes"], stdout=subprocess.PIPE, check=True).stdout)
@@ -121,13 +121,15 @@ class Live(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(options=["--min-free", "0"]).start()
+        cls.clock = Clock()
+        cls.server = Server(options=["--min-free", "0"], env=cls.clock.env).start()
         cls.called = set()
 
     @classmethod
     def tearDownClass(cls):
         cls.server.stop()
         cls.server.remove()
+        cls.clock.remove()
         expected = {(o["operationId"], int(s)) for _, _, o, _ in operations()
                     for s in o["responses"] if s.isdigit() and int(s) < 400}
         missed = expected - cls.called
@@ -341,6 +343,43 @@ class Live(unittest.TestCase):
         self.call("revokeToken", 204, {"id": made["id"]})
         self.call("revokeToken", 404, {"id": made["id"]})
         self.call("revokeToken", 204, {"id": new["id"]})
+
+    def test_approvals(self):
+        officers = []
+        for _ in range(2):
+            body = {"kind": "person", "token": {},
+                    "grants": [{"scopes": ["approve", "access"], "logs": ["*"]}]}
+            officers.append(self.call("createPrincipal", 201, body=json.dumps(body),
+                                      headers=JSON).json())
+        self.call("getDualControl", 200)
+        self.call("setDualControl", 422, body='{"acts":["x"]}', headers=JSON)
+        self.call("setDualControl", 422, body="{}", headers=JSON)
+        on = json.dumps({"acts": ["principal.disable"]})
+        self.call("setDualControl", 200, body=on, headers=JSON)
+        asked = [self.call("setDualControl", 403, body='{"acts":[]}', headers=JSON).json()
+                 for _ in range(2)]
+        self.call("disablePrincipal", 403, officers[0])
+        self.call("listApprovals", 200)
+        self.call("listApprovals", 200, query="?state=all")
+        self.call("listApprovals", 400, query="?state=tea")
+        one, two = ({"id": a["approval"]} for a in asked)
+        digest = self.call("getApproval", 200, one).json()["digest"]
+        self.call("getApproval", 404, {"id": "none"})
+        self.call("approve", 422, one, body="{}", headers=JSON)
+        self.call("approve", 409, one, body='{"digest":"x"}', headers=JSON)
+        digest = json.dumps({"digest": digest})
+        self.call("approve", 403, one, body=digest, headers=JSON)
+        self.call("approve", 404, {"id": "none"}, body=digest, headers=JSON)
+        self.call("refuse", 200, two)
+        self.call("refuse", 409, two)
+        self.call("refuse", 404, {"id": "none"})
+        self.wait_and_approve(one, digest, officers[1]["token"])
+
+    def wait_and_approve(self, approval, digest, token):
+        self.clock.forward(73)
+        self.call("approve", 200, approval, body=digest,
+                  headers={**JSON, "Authorization": "Bearer " + token})
+        self.assertEqual(self.call("getDualControl", 200).json()["acts"], [])
 
     def test_principals(self):
         body = {"kind": "person", "grants": [{"scopes": ["read"], "logs": ["a*", "_system"]}],
