@@ -68,7 +68,10 @@ struct token {
 	uint8_t hash[TOKEN_HASH_BYTES];
 	struct principal *principal; /* counted */
 	int64_t created_ns;
-	int64_t expires_ns;    /* 0: never */
+	int64_t expires_ns;                   /* 0: never */
+	uint64_t requests_per_s, bytes_per_s; /* 0: as many as come */
+	/* When what was let in is used up, at that rate, by the monotonic clock (GCRA) */
+	_Atomic int64_t requests_until_ns, bytes_until_ns;
 	struct grant narrowed; /* it may no more than this; scopes 0: all that its principal may */
 	char text[];           /* narrowed.logs */
 };
@@ -104,6 +107,16 @@ void principal_unref(struct principal *p);
  * that does not.
  */
 bool token_may(const struct token *token, unsigned scopes, struct slice log);
+
+/*
+ * Whether the token's rates let a request in that brings so many bytes of body, now by the
+ * monotonic clock; it counts then. A second's worth may come at once, and a single body may be
+ * larger: what follows waits for it. False: *wait_s is how long, at least 1.
+ */
+bool token_admit(struct token *token, uint64_t body_bytes, int64_t now_ns, uint64_t *wait_s);
+
+/* Counts bytes of a body whose length was not known before. */
+void token_charge(struct token *token, uint64_t body_bytes, int64_t now_ns);
 
 /* The principal or token of that id, referenced for the caller, or NULL. */
 struct principal *access_principal(struct access *a, struct slice id);

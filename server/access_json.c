@@ -297,6 +297,10 @@ token_with(const struct token *t, struct principal *principal)
 	memcpy(n->hash, t->hash, sizeof n->hash);
 	n->created_ns = t->created_ns;
 	n->expires_ns = t->expires_ns;
+	n->requests_per_s = t->requests_per_s;
+	n->bytes_per_s = t->bytes_per_s;
+	atomic_init(&n->requests_until_ns, atomic_load(&t->requests_until_ns));
+	atomic_init(&n->bytes_until_ns, atomic_load(&t->bytes_until_ns));
 	atomic_init(&n->used_ns, atomic_load(&t->used_ns));
 	atomic_fetch_add(&principal->refs, 1);
 	n->principal = principal;
@@ -309,6 +313,16 @@ get_hash(const json_t *o, uint8_t hash[TOKEN_HASH_BYTES])
 	const json_t *v = json_object_get(o, "hash");
 
 	return json_is_string(v) && base64_decode_exact(hash, TOKEN_HASH_BYTES, text_of(v)) == 0;
+}
+
+/* A member that may be absent: then 0. */
+static bool
+get_rate(const json_t *o, const char *name, uint64_t *rate)
+{
+	const json_t *v = json_object_get(o, name);
+
+	*rate = v ? (uint64_t)json_integer_value(v) : 0;
+	return !v || (json_is_integer(v) && json_integer_value(v) >= 1);
 }
 
 static const char *
@@ -325,6 +339,9 @@ read_token(const json_t *o, struct token *t, char principal[LIMIT_WRITER_BYTES +
 	if (!get_time(o, "created", &t->created_ns) || !get_time(o, "expires", &t->expires_ns) ||
 	    !get_time(o, "used", &used_ns))
 		return "Times are spelled like 2027-01-31T00:00:00.000000000Z.";
+	if (!get_rate(o, "requests_per_s", &t->requests_per_s) ||
+	    !get_rate(o, "bytes_per_s", &t->bytes_per_s))
+		return "requests_per_s and bytes_per_s are numbers from 1 on.";
 	atomic_init(&t->used_ns, used_ns);
 	return NULL;
 }
@@ -371,6 +388,10 @@ token_put(struct buf *b, const struct token *t, bool hash)
 		buf_put_u8(b, ',');
 		grant_put(b, &t->narrowed);
 	}
+	if (t->requests_per_s)
+		buf_printf(b, ",\"requests_per_s\":%llu", (unsigned long long)t->requests_per_s);
+	if (t->bytes_per_s)
+		buf_printf(b, ",\"bytes_per_s\":%llu", (unsigned long long)t->bytes_per_s);
 	access_put_time(b, "created", t->created_ns);
 	access_put_time(b, "expires", t->expires_ns);
 	access_put_time(b, "used", atomic_load_explicit(&t->used_ns, memory_order_relaxed));

@@ -14,6 +14,8 @@
 #include "server/router.h"
 #include "server/server.h"
 
+enum { RETRY_MAX_S = 86400 };
+
 static const char scheme[] = "Bearer ";
 
 /* The token in the Authorization field; an empty slice when there is none. */
@@ -46,6 +48,21 @@ refuse_scope(struct request *r)
 		      "This needs the scope %s here; use a token that has it.", list);
 }
 
+/* What comes in chunks is counted when it has come (server/conn.c). */
+static bool
+within_rate(struct request *r)
+{
+	uint64_t bytes = r->http.chunked ? 0 : r->http.length, wait_s;
+
+	if (token_admit(r->token, bytes, server_monotonic_ns(), &wait_s))
+		return true;
+	r->retry_after_s = wait_s > RETRY_MAX_S ? RETRY_MAX_S : (unsigned)wait_s;
+	reply_problem(r, PROBLEM_RATE_LIMITED,
+		      "Requests or bytes come faster than this token's rate. Nothing was stored: "
+		      "send it again after the time in Retry-After.");
+	return false;
+}
+
 bool
 auth_admit(struct request *r, struct slice log)
 {
@@ -68,5 +85,5 @@ auth_admit(struct request *r, struct slice log)
 		refuse_scope(r);
 		return false;
 	}
-	return true;
+	return within_rate(r);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proto/check.h"
+#include "server/access.h"
 #include "server/config.h"
 #include "server/problem.h"
 #include "server/reply.h"
@@ -368,6 +369,8 @@ count(struct conn *c)
 	size_t route = r->route ? (size_t)(r->route - router_table) : router_routes;
 
 	metrics_count(&c->loop->metrics, route, r->status, uv_hrtime() - r->started_ns);
+	if (r->token && r->http.chunked)
+		token_charge(r->token, r->http.raw_bytes, server_monotonic_ns());
 	r->started_ns = 0;
 }
 

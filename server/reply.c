@@ -118,7 +118,7 @@ static struct buf *
 problem_start(struct request *r, enum problem p, const char *detail)
 {
 	struct buf *b = &r->out;
-	unsigned wait = problem_retry_after_s(p);
+	unsigned wait = r->retry_after_s ? r->retry_after_s : problem_retry_after_s(p);
 
 	reply_begin(r, problem_status(p), "application/problem+json");
 	if (wait)

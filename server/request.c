@@ -52,6 +52,7 @@ request_reset(struct request *r)
 	r->log = NULL;
 	r->state = NULL;
 	r->status = 0;
+	r->retry_after_s = 0;
 	r->more_bytes = 0;
 	r->close = r->no_body = false;
 }

@@ -44,6 +44,7 @@ struct request {
 	struct buf out;
 	int status;
 	size_t length_at, body_at;       /* where Content-Length's digits go; start of the body */
+	unsigned retry_after_s;          /* of a 429; 0: the problem's own */
 	bool close;                      /* the connection ends with this answer */
 	bool no_body;                    /* HEAD: the answer's body is counted, not sent */
 	void (*send)(struct request *r); /* takes the finished answer */

@@ -71,10 +71,12 @@ take_members(json_t *body, json_t *token, json_t **kind)
 		} else if (strcmp(name, "kind") == 0) {
 			*kind = v;
 		} else if (strcmp(name, "scopes") == 0 || strcmp(name, "logs") == 0 ||
-			   strcmp(name, "principal") == 0) {
+			   strcmp(name, "requests_per_s") == 0 ||
+			   strcmp(name, "bytes_per_s") == 0 || strcmp(name, "principal") == 0) {
 			json_object_set(token, name, v);
 		} else {
-			return "The members are scopes, logs, principal, kind and expires.";
+			return "The members are scopes, logs, principal, kind, expires, "
+			       "requests_per_s and bytes_per_s.";
 		}
 	}
 	return NULL;
@@ -197,6 +199,11 @@ take_same(struct acting *a, const struct token *t, const json_t *keep)
 		json_object_update(token, same);
 		json_decref(same);
 	}
+	if (t->requests_per_s)
+		json_object_set_new(token, "requests_per_s",
+				    json_integer((json_int_t)t->requests_per_s));
+	if (t->bytes_per_s)
+		json_object_set_new(token, "bytes_per_s", json_integer((json_int_t)t->bytes_per_s));
 	if (t->expires_ns) {
 		timestamp_format(text, now_ns + (t->expires_ns - t->created_ns));
 		json_object_set_new(token, "expires", json_stringn(text, sizeof text));

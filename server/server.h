@@ -43,4 +43,7 @@ struct server {
 /* Nanoseconds of the wall clock since 1970. */
 int64_t server_now_ns(void);
 
+/* Nanoseconds of a clock that nobody sets. */
+int64_t server_monotonic_ns(void);
+
 #endif

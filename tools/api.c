@@ -224,9 +224,10 @@ api_send(struct cli *cli, struct http_call *c, const char *method, const char *t
 
 /* One page; *after is set to where the next begins, or emptied. */
 static int
-list_page(struct cli *cli, const char *path, const char *member, void (*row)(const json_t *element),
-	  const char *what, struct buf *after)
+list_page(struct cli *cli, const char *path, const char *member, const char *header,
+	  void (*row)(const json_t *element), const char *what, struct buf *after)
 {
+	bool first = after->n == 0;
 	const json_t *rows, *next;
 	struct http_call c;
 	struct buf target;
@@ -245,6 +246,8 @@ list_page(struct cli *cli, const char *path, const char *member, void (*row)(con
 		rc = CLI_REFUSED;
 	if (rc == CLI_GO) {
 		rows = json_object_get(doc, member);
+		if (first && !cli->json)
+			printf("%s\n", header);
 		for (size_t i = 0; i < json_array_size(rows) && !cli->json; i++)
 			row(json_array_get(rows, i));
 		if (cli->json)
@@ -265,11 +268,9 @@ api_list(struct cli *cli, const char *path, const char *member, const char *head
 	struct buf after;
 	int rc;
 
-	if (!cli->json)
-		printf("%s\n", header);
 	buf_init(&after);
 	do
-		rc = list_page(cli, path, member, row, what, &after);
+		rc = list_page(cli, path, member, header, row, what, &after);
 	while (rc == CLI_GO && after.n);
 	buf_fini(&after);
 	return rc == CLI_GO ? CLI_DONE : rc;

@@ -168,7 +168,9 @@ const struct cli_command cmd_approval_list = {
 	.name = "approval list",
 	.operands = "[--all]",
 	.summary = "list what waits for a second principal",
-	.about = "Lists acts that were asked for and need a second principal's approval.",
+	.about =
+		"Lists acts that were asked for and need a second principal's approval. Each waits for\n"
+		"seven days. 'stele approval show ID' shows exactly what will happen.",
 	.run = run_list,
 };
 
@@ -210,7 +212,8 @@ const struct cli_command cmd_approval_refuse = {
 	.name = "approval refuse",
 	.operands = "ID",
 	.summary = "have it never happen",
-	.about = "Refuses what waits; who asked for it may take it back so, too.",
+	.about = "Refuses what waits. Who asked for it may take it back so, too, with the scope\n"
+		 "approve. The refusal is recorded.",
 	.run = run_refuse,
 };
 

@@ -274,7 +274,9 @@ const struct cli_command cmd_principal_show = {
 	.name = "principal show",
 	.operands = "ID",
 	.summary = "show one principal and what it may do",
-	.about = "Shows a principal. WIDENED is when it last came to be allowed more.",
+	.about =
+		"Shows a principal: what it may, on which logs, since when and until when. 'widened' is\n"
+		"when it last came to be allowed more: for 72 hours from then it approves nothing.",
 	.run = run_show,
 };
 

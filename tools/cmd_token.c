@@ -11,6 +11,7 @@
 struct token_arguments {
 	struct cli_texts scopes, logs;
 	const char *principal, *kind, *expires;
+	uint64_t requests, bytes;
 };
 
 static json_t *
@@ -28,6 +29,10 @@ request_of(const struct token_arguments *a)
 		json_object_set_new(doc, "kind", json_string(a->kind));
 	if (a->expires)
 		json_object_set_new(doc, "expires", json_string(a->expires));
+	if (a->requests)
+		json_object_set_new(doc, "requests_per_s", json_integer((json_int_t)a->requests));
+	if (a->bytes)
+		json_object_set_new(doc, "bytes_per_s", json_integer((json_int_t)a->bytes));
 	return doc;
 }
 
@@ -64,6 +69,10 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		 "of a new principal: person, service (the default) or job"},
 		{"expires", 0, CLI_TEXT, &a.expires, "D",
 		 "valid for D: 90d, 12h (default: until revoked)"},
+		{"requests-per-s", 0, CLI_NUMBER, &a.requests, "N",
+		 "no more requests a second (default: as many as come)"},
+		{"bytes-per-s", 0, CLI_NUMBER, &a.bytes, "N",
+		 "no more bytes of bodies a second: 10M"},
 		{NULL},
 	};
 	struct http_call c;

@@ -85,6 +85,34 @@ class Access(Case):
             self.assertEqual(problem(self.server.post("/api/v1/tokens", body, JSON)),
                              (422, "invalid-token-request"), body)
 
+    def test_a_token_has_its_rate_and_others_are_not_slowed(self):
+        slow = self.connect(self.token(["read"], requests_per_s=5)["token"])
+        statuses = [slow.get(RECORDS + "/0").status for _ in range(20)]
+        self.assertEqual(statuses[:5], [200] * 5)
+        self.assertIn(429, statuses)
+        answer = slow.get(RECORDS + "/0")
+        self.refused(answer, 429, "rate-limited")
+        self.assertEqual(answer.headers["retry-after"], "1")
+        free = self.connect(self.token(["read"])["token"])
+        self.assertEqual({free.get(RECORDS + "/0").status for _ in range(20)}, {200})
+        time.sleep(1.1)
+        self.assertEqual(slow.get(RECORDS + "/0").status, 200)
+
+    def test_a_large_body_is_taken_and_the_next_one_waits(self):
+        for chunked in (False, True):
+            self.server.create_log("rates")
+            path = "/api/v1/logs/rates/records"
+            client = self.connect(self.token(["append"], bytes_per_s=1000)["token"])
+            body = iter([b"x" * 4500]) if chunked else b"x" * 4500
+            self.assertEqual(client.post(path, body).status, 201)
+            answer = client.post(path, b"x")
+            self.refused(answer, 429, "rate-limited")
+            self.assertIn(answer.headers["retry-after"], ("3", "4"))
+            for bad in (0, -1, "9", 1.5):
+                body = {"scopes": ["read"], "logs": ["*"], "bytes_per_s": bad}
+                self.refused(self.server.post("/api/v1/tokens", json.dumps(body), JSON), 422,
+                             "invalid-token-request")
+
     def test_a_public_log_shows_what_holds_no_payload(self):
         self.server.create_log("open", {"public": True})
         self.server.post("/api/v1/logs/open/records", b"secret")

@@ -373,7 +373,7 @@ class Fsck(CliTest):
         self.assertIn("in use", self.offline("fsck", data, status=USAGE).stderr)
         server.stop()
         run = self.offline("fsck", data, "--key", identity)
-        self.assertRegex(run.stdout, r"SOUND: \d+ records in 2 logs")
+        self.assertRegex(run.stdout, r"SOUND: \d+ records in 3 logs")
         result = json.loads(self.offline("--json", "fsck", data).stdout)
         self.assertEqual(result["verdict"], "sound")
         self.assertGreater(result["records"], 51)  # and those of _system
