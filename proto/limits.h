@@ -56,6 +56,16 @@
 #define LIMIT_WRITE_TIMEOUT_MS 30000u      /* a reader that takes nothing */
 #define LIMIT_DRAIN_TIMEOUT_MS 10000u      /* SIGTERM to the last answer */
 
+/* --- TLS ---------------------------------------------------------------- */
+#define LIMIT_TLS_CHAIN 8            /* CAs between a client and whom we believe: 2 are usual */
+#define LIMIT_TLS_CHAIN_BYTES 32768u /* all certificates of one client */
+#define LIMIT_TLS_NAMES 32u          /* subject alternative names of one client */
+#define LIMIT_TLS_NAME_BYTES 2048u   /* of one; SPIFFE's bound for its URIs */
+#define LIMIT_TLS_TICKET_S 7200      /* a session may resume: as long as nobody looks again */
+#define LIMIT_TLS_SLICE_BYTES 49152u /* of an answer, encrypted at once: three records */
+#define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
+#define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
+
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */

@@ -46,7 +46,7 @@ struct loop {
 	struct append_job *pending, **pending_end; /* to be submitted this iteration */
 	struct request *brief, **brief_end;        /* for workers, this iteration */
 	size_t n_brief;
-	struct kit *kit; /* the loop thread's own */
+	struct kit *kit;     /* the loop thread's own */
 	uint64_t trimmed_ms; /* when free memory was last given back: the first loop's */
 
 	pthread_mutex_t lock;

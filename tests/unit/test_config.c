@@ -119,7 +119,7 @@ START_TEST(beyond_this_machine_only_when_told_so_in_so_many_words)
 	ck_assert_int_eq(read_flags(&c, "--data d --listen 127.9.9.9:0", &why), 0);
 	config_fini(&c);
 	ck_assert_int_eq(read_flags(&c, "--data d --listen [::1]:81", &why), 0);
-	config_url(&url, (struct sockaddr *)&c.address);
+	config_url(&url, &c);
 	ck_assert(slice_eq_str(buf_slice(&url), "http://[::1]:81"));
 	config_fini(&c);
 	buf_fini(&url);
