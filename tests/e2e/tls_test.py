@@ -185,12 +185,18 @@ class Versions(TlsCase):
         self.assertEqual(self.server.get("/livez").status, 200)
 
     def test_keys_are_updated_when_the_client_asks(self):
-        run = subprocess.run(
+        run = subprocess.Popen(
             [pki.OPENSSL, "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-tls1_3",
-             "-CAfile", str(PKI.ca.pem), "-ign_eof"],
-            input="K\nK\n" + LAST.decode(), capture_output=True, text=True, timeout=30, check=False)
-        self.assertEqual(run.stderr.count("KEYUPDATE"), 2, run.stderr)
-        self.assertIn("HTTP/1.1 200 OK", run.stdout)
+             "-CAfile", str(PKI.ca.pem)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for command in (b"K\n", b"K\n", LAST):
+            time.sleep(0.5)  # s_client takes a command at the begin of what it reads at once
+            run.stdin.write(command)
+            run.stdin.flush()
+        time.sleep(0.5)
+        out, err = run.communicate(timeout=30)
+        self.assertEqual(err.count(b"KEYUPDATE"), 2, err)
+        self.assertIn(b"HTTP/1.1 200 OK", out)
 
 
 def reload(server):
