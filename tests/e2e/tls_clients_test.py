@@ -136,6 +136,25 @@ class Certificates(unittest.TestCase):
                     c.sendall(LIVE)
                     c.recv(4096)
 
+    def test_an_authority_may_be_revoked_too(self):
+        fallen = pki.Authority(PKI.folder, "fallen", PKI.root)
+        client = PKI.with_certificate(fallen.issue("client"))
+        lists = PKI.folder / "three.pem"
+
+        def write_lists():
+            PKI.lists(lists)
+            two = lists.read_text()
+            fallen.crl(lists)
+            lists.write_text(two + lists.read_text())
+
+        write_lists()
+        with PKI.server("--tls-client-ca", PKI.root.pem, "--tls-crl", lists) as server:
+            self.assertEqual(answered(server, client), 200)
+            PKI.root.revoke(fallen.pem)
+            write_lists()
+            reload(server)
+            self.refused(server, PKI.with_certificate(fallen.issue("client")), "revoked")
+
     def test_lists_that_are_missing_or_old(self):
         root_only = PKI.root.crl(PKI.folder / "root.crl")
         both = PKI.folder / "both.pem"

@@ -2,6 +2,7 @@
 """TLS as clients meet it: what is spoken and what is refused, bodies, ends, stalls, reloads."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pki
 from http_case import MIB, RECORDS, Case, statuses
-from lib import JSON, STELED, Server
+from lib import JSON, ROOT, STELED, Server, sanitized
 
 PKI = None
 
@@ -238,6 +239,23 @@ class Bytes(TlsCase):
             c.sendall(posts * 60 + LAST)
             self.assertEqual(statuses(read_all(c)), [201] * 60 + [200])
         type(self).size += 60
+
+    def test_a_client_that_sends_and_takes_nothing_is_held_back(self):
+        def resident():
+            status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+            return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) << 10
+
+        before, sent = resident(), 0
+        with tls(self.server, PKI.context()) as c:
+            c.settimeout(1)
+            try:
+                while sent < 300 * MIB:
+                    sent += c.send(LIVE * 400)
+            except (TimeoutError, ConnectionError, ssl.SSLError):
+                pass
+            self.assertLess(sent, 100 * MIB)
+            if not sanitized():
+                self.assertLess(resident() - before, 30 * MIB)
 
     def test_bytes_that_come_singly(self):
         inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -523,6 +541,17 @@ class Starts(unittest.TestCase):
         self.refused(3, "--tls-key", "--tls-cert", PKI.certificate)
         self.refused(3, "--tls-client-ca", *good, "--tls-crl", PKI.key)
         self.refused(3, "--tls-client-ca", *good, "--tls-client-required")
+
+    def test_the_recipe_of_the_manual(self):
+        page = (ROOT / "docs/operations.md").read_text()
+        recipe = re.search(r"To try it out.*?```\n(.*?)```", page, re.S).group(1)
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["bash", "-ec", recipe], cwd=folder, capture_output=True, check=True)
+            here = Path(folder)
+            server = PKI.server(certificate=here / "chain.pem", key=here / "key.pem")
+            server.context = ssl.create_default_context(cafile=here / "ca.pem")
+            with server:
+                self.assertEqual(server.get("/livez").status, 200)
 
     def test_a_start_with_what_is_over_says_so_and_serves(self):
         PKI.old_key.chmod(0o644)
