@@ -487,13 +487,13 @@ void
 conn_accept(struct loop *l)
 {
 	struct conn *c = calloc(1, sizeof *c);
-	struct tls_session *tls = l->server->tls ? tls_session_new(l->server->tls) : NULL;
 	unsigned max = l->server->config->max_connections, open;
+	bool tls = l->server->tls != NULL;
 
 	CHECK(c); /* libuv would wait for ever for this one to be accepted */
 	c->magic = CONN_MAGIC;
 	c->loop = l;
-	wire_init(&c->wire, &l->uv, tls, l->scratch, on_sent);
+	wire_init(&c->wire, &l->uv, l->scratch, on_sent);
 	c->wire.tcp.data = c;
 	c->next = l->conns;
 	if (l->conns)
@@ -503,7 +503,8 @@ conn_accept(struct loop *l)
 	open = atomic_fetch_add(&l->server->connections, 1);
 	c->phase = CONN_LINGER;
 	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->wire.tcp) != 0 ||
-	    open >= max + REFUSED_MAX || (l->server->tls && !tls)) {
+	    open >= max + REFUSED_MAX ||
+	    (tls && !(c->wire.tls = tls_session_new(l->server->tls)))) {
 		conn_close(c);
 		return;
 	}

@@ -10,11 +10,9 @@
 #include "server/tls_session.h"
 
 void
-wire_init(struct wire *w, uv_loop_t *loop, struct tls_session *tls, char *scratch,
-	  void (*sent)(struct wire *w, int status))
+wire_init(struct wire *w, uv_loop_t *loop, char *scratch, void (*sent)(struct wire *w, int status))
 {
 	uv_tcp_init(loop, &w->tcp);
-	w->tls = tls;
 	w->scratch = scratch;
 	w->sent = sent;
 }

@@ -29,10 +29,11 @@ struct wire {
 };
 
 /*
- * Prepares w, without a socket. sent: the message that wire_send left waiting is gone, or the
- * connection is broken (status < 0), maybe long after.
+ * Prepares w, all zeroes, without a socket; w->tls may be set before the first byte. sent: the
+ * message that wire_send left waiting is gone, or the connection is broken (status < 0), maybe long
+ * after.
  */
-void wire_init(struct wire *w, uv_loop_t *loop, struct tls_session *tls, char *scratch,
+void wire_init(struct wire *w, uv_loop_t *loop, char *scratch,
 	       void (*sent)(struct wire *w, int status));
 
 /* After the socket is closed. */

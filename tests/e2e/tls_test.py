@@ -330,6 +330,24 @@ class Bytes(TlsCase):
             with self.assertRaises((ssl.SSLEOFError, ConnectionError)):
                 read_all(c)
 
+    def test_an_answer_that_turns_out_damaged_is_no_clean_end(self):
+        index = self.stored(self.server.post(RECORDS, os.urandom(20 * MIB)))["index"]
+        name = max((self.server.data / "objects").rglob("*.obj"), key=lambda p: p.stat().st_mtime)
+        name.chmod(0o600)
+        with open(name, "r+b") as f:
+            f.seek(15 * MIB)
+            f.write(b"changed")
+        token = self.server.token()
+        with tls(self.server, PKI.context()) as c:
+            c.sendall(f"GET {RECORDS}/{index} HTTP/1.1\r\nHost: x\r\n"
+                      f"Authorization: Bearer {token}\r\n\r\n".encode())
+            received = b""
+            with self.assertRaises((ssl.SSLEOFError, ConnectionError)):
+                while piece := c.recv(65536):
+                    received += piece
+        self.assertEqual(statuses(received), [200])
+        self.assertLess(len(received), 16 * MIB)
+
     def test_a_slow_reader_gets_all_of_it(self):
         body = os.urandom(4 * MIB)
         index = self.stored(self.server.post(RECORDS, body))["index"]
@@ -394,8 +412,10 @@ class Stalls(TlsCase):
     def test_what_is_not_tls_is_told_so_or_closed(self):
         raw = self.server.raw(LIVE)
         self.assertEqual(statuses(raw), [400])
-        self.assertIn(b"urn:stele:problem:tls-required", raw)
-        self.assertIn(b"https://", raw)
+        head, body = raw.split(b"\r\n\r\n", 1)
+        self.assertIn(b"Content-Length: %d\r\n" % len(body), head)
+        self.assertEqual(json.loads(body)["type"], "urn:stele:problem:tls-required")
+        self.assertIn("https://", json.loads(body)["detail"])
         raw = self.server.raw(self.head("Content-Length: 200000") + b"x" * 200000)
         self.assertEqual(statuses(raw), [400])
         self.assertEqual(failures(self.server, "not-tls"), 2)

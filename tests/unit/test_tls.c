@@ -45,6 +45,7 @@ START_TEST(what_cannot_be_used_leaves_what_is_there)
 	tls_status_get(w.tls, &before);
 	world_show(&w, &old, NULL);
 	ck_assert_int_eq(tls_reload(w.tls, &w.why), STELE_EINVAL);
+	EVP_PKEY_free(other.key);
 	other.key = w.server.key; /* a certificate with another's key */
 	world_show(&w, &other, NULL);
 	ck_assert_int_eq(tls_reload(w.tls, &w.why), STELE_EINVAL);

@@ -52,7 +52,8 @@ connect_world(struct world *c, struct tls_session *tls)
 	close(listener);
 	fcntl(c->peer, F_SETFL, O_NONBLOCK);
 	uv_loop_init(&c->loop);
-	wire_init(&c->wire, &c->loop, tls, c->scratch, on_sent);
+	wire_init(&c->wire, &c->loop, c->scratch, on_sent);
+	c->wire.tls = tls;
 	c->wire.tcp.data = c;
 	ck_assert_int_eq(uv_tcp_open(&c->wire.tcp, ours), 0);
 }
