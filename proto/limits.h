@@ -40,7 +40,7 @@
 #define LIMIT_LIST_ROWS 1000u                /* rows per page of any listing */
 
 /* --- back-pressure (design.md 4) --------------------------------------- */
-#define LIMIT_CONNECTIONS 4096u            /* default; about 20 KiB each when idle */
+#define LIMIT_CONNECTIONS 4096u            /* default; 1 KiB each when idle, under TLS 17 */
 #define LIMIT_QUEUE_BYTES (64u << 20)      /* records waiting for the writer */
 #define LIMIT_BODIES_BYTES (256u << 20)    /* large request bodies in memory, all together */
 #define LIMIT_ANSWERS_BYTES (256u << 20)   /* answers waiting for slow readers, all together */
