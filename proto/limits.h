@@ -40,7 +40,7 @@
 #define LIMIT_LIST_ROWS 1000u                /* rows per page of any listing */
 
 /* --- back-pressure (design.md 4) --------------------------------------- */
-#define LIMIT_CONNECTIONS 4096u            /* default; about 20 KiB each when idle */
+#define LIMIT_CONNECTIONS 4096u            /* default; 1 KiB each when idle, under TLS 17 */
 #define LIMIT_QUEUE_BYTES (64u << 20)      /* records waiting for the writer */
 #define LIMIT_BODIES_BYTES (256u << 20)    /* large request bodies in memory, all together */
 #define LIMIT_ANSWERS_BYTES (256u << 20)   /* answers waiting for slow readers, all together */
@@ -55,6 +55,16 @@
 #define LIMIT_IDLE_TIMEOUT_MS 75000u       /* keep-alive without a request */
 #define LIMIT_WRITE_TIMEOUT_MS 30000u      /* a reader that takes nothing */
 #define LIMIT_DRAIN_TIMEOUT_MS 10000u      /* SIGTERM to the last answer */
+
+/* --- TLS ---------------------------------------------------------------- */
+#define LIMIT_TLS_CHAIN 8            /* CAs between a client and whom we believe: 2 are usual */
+#define LIMIT_TLS_CHAIN_BYTES 32768u /* all certificates of one client */
+#define LIMIT_TLS_NAMES 32u          /* subject alternative names of one client */
+#define LIMIT_TLS_NAME_BYTES 2048u   /* of one; SPIFFE's bound for its URIs */
+#define LIMIT_TLS_TICKET_S 7200      /* a session may resume: as long as nobody looks again */
+#define LIMIT_TLS_SLICE_BYTES 49152u /* of an answer, encrypted at once: three records */
+#define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
+#define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
 
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */

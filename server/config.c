@@ -37,6 +37,16 @@ static const struct option options[] = {
 	 "the server's name, first part of every log's origin; fixed at the first start.\n"
 	 "Without it the name is demo-<random> and every answer says so"},
 	{"config", TEXT, AT(file), 0, 0, "FILE", "read settings from FILE; flags win over it"},
+	{"tls-cert", TEXT, AT(tls_cert), 0, 0, "FILE",
+	 "speak TLS, and TLS alone, with this certificate: PEM, the server's own first, then\n"
+	 "whoever issued it. SIGHUP reads it and the other files of --tls-... anew"},
+	{"tls-key", TEXT, AT(tls_key), 0, 0, "FILE", "the certificate's key: PEM, no passphrase"},
+	{"tls-client-ca", TEXT, AT(tls_client_ca), 0, 0, "FILE",
+	 "ask clients for a certificate that one of these CAs signed (PEM)"},
+	{"tls-client-required", FLAG, AT(tls_client_required), 0, 0, NULL,
+	 "refuse clients that show none"},
+	{"tls-crl", TEXT, AT(tls_crl), 0, 0, "FILE",
+	 "what those CAs revoked: PEM, a list of each. Once its time is over, no certificate counts"},
 	{"passphrase-file", TEXT, AT(passphrase_file), 0, 0, "FILE",
 	 "seal the key files with the passphrase in FILE's first line"},
 	{"loops", COUNT, AT(loops), 1, LIMIT_LOOPS, "N", "event loops, each in its own thread (1)"},
@@ -77,7 +87,7 @@ static const struct option options[] = {
 	{"unprotected", FLAG, AT(unprotected), 0, 0, NULL,
 	 "do not make sealed segments immutable (chattr +i, fs-verity) where that can be"},
 	{"insecure", FLAG, AT(insecure), 0, 0, NULL,
-	 "listen beyond this machine without TLS: tokens and payloads cross the network in clear"},
+	 "listen beyond this machine even without TLS: tokens and payloads cross the network in clear"},
 	{"quiet", FLAG, AT(quiet), 0, 0, NULL, "say warnings and errors only"},
 	{"routes", FLAG, AT(routes), 0, 0, NULL, "print the routes and problem types as JSON"},
 	{"version", FLAG, AT(version), 0, 0, NULL, "print the version"},
@@ -288,13 +298,33 @@ read_listen(struct config *c, struct buf *why)
 	memcpy(&c->address, found->ai_addr, found->ai_addrlen);
 	c->address_len = found->ai_addrlen;
 	freeaddrinfo(found);
-	if (is_loopback(&c->address) || c->insecure)
+	if (is_loopback(&c->address) || c->tls_cert || c->insecure)
 		return 0;
 	buf_printf(why,
-		   "%s can be reached from other machines and this version has no TLS: tokens "
-		   "and payloads would cross the network in clear. Listen on 127.0.0.1 behind "
-		   "a TLS proxy, or say --insecure.",
+		   "%s can be reached from other machines: tokens and payloads would cross the "
+		   "network in clear. Give --tls-cert FILE and --tls-key FILE; or, if that is what "
+		   "you want, --insecure.",
 		   c->listen);
+	return STELE_EINVAL;
+}
+
+/* Which of the files need which. */
+static int
+check_tls(const struct config *c, struct buf *why)
+{
+	if (!c->tls_cert != !c->tls_key)
+		buf_printf(why, "--tls-cert and --tls-key belong together: give --tls-%s FILE too.",
+			   c->tls_cert ? "key" : "cert");
+	else if (c->tls_client_ca && !c->tls_cert)
+		buf_put_str(why, "--tls-client-ca asks clients for certificates under TLS: give "
+				 "--tls-cert FILE and --tls-key FILE too.");
+	else if ((c->tls_crl || c->tls_client_required) && !c->tls_client_ca)
+		buf_printf(why,
+			   "--tls-%s is about certificates of clients: give --tls-client-ca FILE "
+			   "too, with the CAs that sign them.",
+			   c->tls_crl ? "crl" : "client-required");
+	else
+		return 0;
 	return STELE_EINVAL;
 }
 
@@ -342,7 +372,9 @@ finish(struct config *c, struct buf *why)
 			   c->origin);
 		return STELE_EINVAL;
 	}
-	err = read_listen(c, why);
+	err = check_tls(c, why);
+	if (!err)
+		err = read_listen(c, why);
 	return err ? err : read_passphrase(c, why);
 }
 
@@ -392,6 +424,10 @@ config_fini(struct config *c)
 	free(c->origin);
 	free(c->file);
 	free(c->passphrase_file);
+	free(c->tls_cert);
+	free(c->tls_key);
+	free(c->tls_client_ca);
+	free(c->tls_crl);
 	memset(c, 0, sizeof *c);
 }
 
@@ -426,19 +462,20 @@ config_help(struct buf *out)
 }
 
 void
-config_url(struct buf *out, const struct sockaddr *address)
+config_url(struct buf *out, const struct config *c)
 {
+	const char *scheme = c->tls_cert ? "https" : "http";
 	char text[INET6_ADDRSTRLEN] = "";
 
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *a = (const void *)address;
+	if (c->address.ss_family == AF_INET) {
+		const struct sockaddr_in *a = (const void *)&c->address;
 
 		inet_ntop(AF_INET, &a->sin_addr, text, sizeof text);
-		buf_printf(out, "http://%s:%u", text, ntohs(a->sin_port));
+		buf_printf(out, "%s://%s:%u", scheme, text, ntohs(a->sin_port));
 	} else {
-		const struct sockaddr_in6 *a = (const void *)address;
+		const struct sockaddr_in6 *a = (const void *)&c->address;
 
 		inet_ntop(AF_INET6, &a->sin6_addr, text, sizeof text);
-		buf_printf(out, "http://[%s]:%u", text, ntohs(a->sin6_port));
+		buf_printf(out, "%s://[%s]:%u", scheme, text, ntohs(a->sin6_port));
 	}
 }

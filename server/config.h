@@ -13,6 +13,7 @@
 
 struct config {
 	char *data, *listen, *origin, *file, *passphrase_file;
+	char *tls_cert, *tls_key, *tls_client_ca, *tls_crl; /* files in PEM; NULL: none */
 	uint64_t loops;
 	uint64_t max_connections;
 	uint64_t queue_bytes;    /* waiting for the writer */
@@ -27,6 +28,7 @@ struct config {
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	bool tls_client_required; /* no handshake without a client's certificate */
 	bool moved, unprotected, insecure, quiet;
 	bool help, version, routes; /* print and exit */
 	/* made from listen */
@@ -48,7 +50,7 @@ void config_fini(struct config *c);
 /* Appends the help text. */
 void config_help(struct buf *out);
 
-/* "http://ADDRESS:PORT" of a bound socket's address. */
-void config_url(struct buf *out, const struct sockaddr *address);
+/* "http://ADDRESS:PORT" of c->address, or https:// under TLS. */
+void config_url(struct buf *out, const struct config *c);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Happy path: on_read fills the request's buffer, conn_run steps it to its
+ * Happy path: on_read fills the request's buffer, run steps it to its
  * head (router_admit) and its body (the handler), the handler's answer comes
- * to send_answer, goes out by one write, and conn_run looks for the next
- * request. A handler that answers later finds the connection waiting, or
+ * to send_answer, goes out by one write, and run looks for the next
+ * request. Under TLS on_read feeds the session, and run takes from it what the
+ * buffer has room for. A handler that answers later finds the connection waiting, or
  * closed by its peer: then the answer is dropped.
  */
 #include "server/conn.h"
@@ -13,96 +14,32 @@
 #include "proto/check.h"
 #include "server/access.h"
 #include "server/config.h"
+#include "server/conn_life.h"
 #include "server/problem.h"
 #include "server/reply.h"
 #include "server/router.h"
-
-#define CONN_MAGIC 0x636f6e6eu
+#include "server/tls_session.h"
 
 /* Refused connections that may wait for their answer to be read. */
 enum { REFUSED_MAX = 256 };
 
 static void run(struct conn *c);
-static void want_reading(struct conn *c, bool want);
+static void refuse(struct conn *c);
 static void send_answer(struct request *r);
 
-static void
-set_phase(struct conn *c, enum conn_phase phase)
-{
-	if (c->phase == phase && phase != CONN_IDLE)
-		return;
-	c->phase = phase;
-	c->since_ms = c->moved_ms = uv_now(&c->loop->uv);
-	c->moved_bytes = 0;
-}
-
-/* --- answers that wait for their peers ------------------------------------------- */
-
-/* The answer alone stays, and counts. False: slow readers hold as much as they may. */
+/* The request that bytes are for. False: memory is out. */
 static bool
-hold_answer(struct conn *c)
+take_request(struct conn *c)
 {
-	struct http_budget *b = &c->loop->server->answers;
-	uint64_t bytes = c->r->out.cap;
-
-	request_answered(c->r);
-	if (atomic_fetch_add(&b->used_bytes, bytes) + bytes > b->max_bytes) {
-		atomic_fetch_sub(&b->used_bytes, bytes);
-		metrics_add(&c->loop->metrics.cut, 1);
-		return false;
-	}
-	c->held_bytes = bytes;
-	return true;
-}
-
-static void
-let_answer_go(struct conn *c)
-{
-	if (c->held_bytes)
-		atomic_fetch_sub(&c->loop->server->answers.used_bytes, c->held_bytes);
-	c->held_bytes = 0;
-}
-
-/* --- closing --------------------------------------------------------------------- */
-
-/* The last step: closed, and no handler holds the request. */
-static void
-free_conn(struct conn *c)
-{
-	struct loop *l = c->loop;
-
-	let_answer_go(c);
 	if (c->r)
-		loop_put_request(l, c->r);
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		l->conns = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	l->n_conns--;
-	atomic_fetch_sub(&l->server->connections, 1);
-	c->magic = 0;
-	free(c);
-}
-
-static void
-on_closed(uv_handle_t *h)
-{
-	struct conn *c = h->data;
-
-	c->closed = true;
-	if (c->phase != CONN_HANDLER)
-		free_conn(c);
-}
-
-static void
-close_conn(struct conn *c)
-{
-	if (c->closing)
-		return;
-	c->closing = true;
-	uv_close((uv_handle_t *)&c->tcp, on_closed);
+		return true;
+	c->r = loop_take_request(c->loop);
+	if (!c->r)
+		return false;
+	c->r->conn = c;
+	c->r->send = send_answer;
+	c->r->peer = c->wire.tls ? tls_peer(c->wire.tls) : NULL;
+	return true;
 }
 
 static void
@@ -113,21 +50,154 @@ on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	size_t n;
 
 	(void)suggested;
-	if (c->phase == CONN_LINGER) {
+	if (c->phase == CONN_LINGER || c->wire.tls) {
 		*buf = uv_buf_init(c->loop->scratch, LOOP_SCRATCH_BYTES);
 		return;
 	}
-	if (!c->r) {
-		c->r = loop_take_request(c->loop);
-		if (!c->r) {
-			*buf = uv_buf_init(NULL, 0);
-			return;
-		}
-		c->r->conn = c;
-		c->r->send = send_answer;
+	if (!take_request(c)) {
+		*buf = uv_buf_init(NULL, 0);
+		return;
 	}
 	n = http_room(&c->r->http, &p);
 	*buf = uv_buf_init((char *)p, (unsigned)n);
+}
+
+static void
+stop_reading(struct conn *c)
+{
+	uv_read_stop((uv_stream_t *)&c->wire.tcp);
+	c->reading = false;
+}
+
+static void
+fill(struct conn *c, size_t n)
+{
+	c->moved_ms = uv_now(&c->loop->uv);
+	c->moved_bytes += n;
+	http_fill(&c->r->http, n);
+}
+
+/* What TLS has for the request goes there, a record at most. False: nothing more, now or ever. */
+static bool
+decrypt(struct conn *c)
+{
+	uint8_t *p;
+	ssize_t n;
+	size_t room;
+
+	if (!c->wire.tls || c->closing)
+		return false;
+	if (!take_request(c)) {
+		conn_close(c);
+		return false;
+	}
+	room = http_room(&c->r->http, &p);
+	if (!room)
+		return false;
+	n = tls_read(c->wire.tls, p, room);
+	if (wire_flush(&c->wire) < 0 || n == TLS_BROKEN) {
+		conn_close(c);
+		return false;
+	}
+	if (n == TLS_ENDED) {
+		c->eof = true;
+		stop_reading(c);
+	}
+	if (n <= 0)
+		return false;
+	fill(c, (size_t)n);
+	return true;
+}
+
+/* --- the beginning of TLS -------------------------------------------------------- */
+
+/* HTTP in clear where TLS is spoken: what a person who tries gets to read. */
+static void
+answer_in_clear(struct conn *c)
+{
+	struct buf out, body;
+
+	conn_count_failure(c, TLS_IN_CLEAR);
+	buf_init(&out);
+	buf_init(&body);
+	problem_begin(&body, PROBLEM_TLS_REQUIRED,
+		      "This port speaks TLS: use https:// in the URL. Whatever this request "
+		      "carried, a token too, has crossed the network in clear.");
+	buf_put_u8(&body, '}');
+	buf_printf(&out,
+		   "HTTP/1.1 %d Bad Request\r\nContent-Type: application/problem+json\r\n"
+		   "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+		   problem_status(PROBLEM_TLS_REQUIRED), body.n);
+	buf_put_slice(&out, buf_slice(&body));
+	tls_session_free(c->wire.tls);
+	c->wire.tls = NULL;
+	conn_send_interim(c, buf_slice(&out));
+	buf_fini(&out);
+	buf_fini(&body);
+	if (!c->closing)
+		conn_linger(c);
+}
+
+/* True once the handshake is done. */
+static bool
+shake_hands(struct conn *c)
+{
+	int rc = tls_handshake(c->wire.tls);
+	bool sent = wire_flush(&c->wire) >= 0;
+
+	if (rc == 0 && sent)
+		return false;
+	if (rc < 0)
+		conn_count_failure(c, tls_failure(c->wire.tls));
+	if (!sent)
+		conn_close(c);
+	else if (rc < 0)
+		conn_linger(c); /* the alert says why, and is to be read */
+	if (rc <= 0 || !sent)
+		return false;
+	metrics_add(&c->loop->metrics.handshakes, 1);
+	metrics_add(&c->loop->metrics.resumed, tls_resumed(c->wire.tls));
+	metrics_add(&c->loop->metrics.verified, tls_peer(c->wire.tls) != NULL);
+	conn_set_phase(c, CONN_IDLE);
+	if (c->refused)
+		refuse(c);
+	return !c->refused;
+}
+
+/* False: nothing of it is for a request. */
+static bool
+feed(struct conn *c, const char *p, size_t n)
+{
+	bool first = c->phase == CONN_HANDSHAKE && !c->moved_bytes;
+
+	if (first && p[0] >= 'A' && p[0] <= 'Z') { /* TLS begins with 22 (RFC 8446 section 5.1) */
+		answer_in_clear(c);
+		return false;
+	}
+	if (!tls_feed(c->wire.tls, p, n)) {
+		conn_close(c);
+		return false;
+	}
+	if (c->phase == CONN_HANDSHAKE) {
+		c->moved_bytes += n;
+		if (!shake_hands(c))
+			return false;
+	}
+	decrypt(c);
+	return !c->closing;
+}
+
+/* --- what comes ------------------------------------------------------------------ */
+
+static void
+on_end(struct conn *c, bool clean)
+{
+	c->eof = true;
+	stop_reading(c);
+	if (c->phase == CONN_HANDSHAKE && c->moved_bytes)
+		conn_count_failure(c, TLS_CLOSED);
+	if (!clean || (c->phase != CONN_HANDLER && c->phase != CONN_WRITE))
+		conn_close(c);
 }
 
 static void
@@ -136,48 +206,42 @@ on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	struct conn *c = s->data;
 	uint8_t *p;
 
-	(void)buf;
 	CHECK(c->magic == CONN_MAGIC);
-	if (n == 0)
-		return;
-	if (n < 0) {
-		c->eof = true;
-		uv_read_stop(s);
-		c->reading = false;
-		if (n != UV_EOF || (c->phase != CONN_HANDLER && c->phase != CONN_WRITE))
-			close_conn(c);
-		return;
-	}
-	if (c->phase == CONN_LINGER)
+	if (n < 0)
+		on_end(c, n == UV_EOF);
+	if (n <= 0 || c->phase == CONN_LINGER)
 		return;
 	metrics_add(&c->loop->metrics.read_bytes, (uint64_t)n);
-	c->moved_ms = uv_now(&c->loop->uv);
-	c->moved_bytes += (uint64_t)n;
-	http_fill(&c->r->http, (size_t)n);
+	if (!c->wire.tls)
+		fill(c, (size_t)n);
+	else if (!feed(c, buf->base, (size_t)n))
+		return;
 	run(c);
-	if (!c->closing && (c->phase == CONN_HANDLER || c->phase == CONN_WRITE))
-		want_reading(c, http_room(&c->r->http, &p) > 0);
+	if (c->phase != CONN_HANDLER && c->phase != CONN_WRITE)
+		return;
+	while (decrypt(c))
+		;
+	if (!c->closing)
+		conn_want_reading(c, http_room(&c->r->http, &p) > 0);
 }
 
-static void
-want_reading(struct conn *c, bool want)
+void
+conn_want_reading(struct conn *c, bool want)
 {
 	if (want == c->reading || c->eof)
 		return;
 	c->reading = want;
 	if (want)
-		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+		uv_read_start((uv_stream_t *)&c->wire.tcp, on_alloc, on_read);
 	else
-		uv_read_stop((uv_stream_t *)&c->tcp);
+		uv_read_stop((uv_stream_t *)&c->wire.tcp);
 }
 
 void
 conn_send_interim(struct conn *c, struct slice text)
 {
-	uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text.p, (unsigned)text.n);
-
-	if (!c->closing && uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) != (int)text.n)
-		close_conn(c);
+	if (!c->closing && wire_send(&c->wire, text) != 1)
+		conn_close(c);
 }
 
 /* "100 Continue" when the peer waits for it: its body is wanted and none of it has come. */
@@ -197,31 +261,32 @@ wait_for_bytes(struct conn *c)
 {
 	struct http *h = &c->r->http;
 
-	if (http_idle(h)) {
+	if (http_idle(h) && !(c->wire.tls && tls_partial(c->wire.tls))) {
 		loop_put_request(c->loop, c->r);
 		c->r = NULL;
-		set_phase(c, CONN_IDLE);
+		conn_set_phase(c, CONN_IDLE);
 		if (c->eof || c->loop->draining) {
-			close_conn(c);
+			conn_close(c);
 			return;
 		}
 	} else if (c->eof) {
-		close_conn(c);
+		conn_close(c);
 		return;
 	} else if (!h->head_n) {
-		set_phase(c, CONN_HEADER);
+		conn_set_phase(c, CONN_HEADER);
 	} else {
-		set_phase(c, CONN_BODY);
+		conn_set_phase(c, CONN_BODY);
 		send_continue(c);
 	}
-	want_reading(c, true);
+	conn_want_reading(c, true);
 }
 
 static void
 begin_answering(struct conn *c)
 {
-	set_phase(c, CONN_HANDLER);
-	c->r->close = !c->r->http.keep_alive || c->loop->draining || c->eof;
+	conn_set_phase(c, CONN_HANDLER);
+	c->r->close = !c->r->http.keep_alive || c->loop->draining || c->eof ||
+		      (c->wire.tls && tls_stale(c->wire.tls));
 }
 
 static void
@@ -241,7 +306,7 @@ on_head(struct conn *c)
 static void
 on_piece(struct conn *c)
 {
-	set_phase(c, CONN_HANDLER);
+	conn_set_phase(c, CONN_HANDLER);
 	c->r->close = true;
 	c->r->piece(c->r);
 }
@@ -254,7 +319,7 @@ on_bad(struct conn *c)
 	if (!r->started_ns)
 		r->started_ns = uv_hrtime();
 	metrics_add(&c->loop->metrics.malformed, 1);
-	set_phase(c, CONN_HANDLER);
+	conn_set_phase(c, CONN_HANDLER);
 	r->close = true;
 	r->status = 0;
 	reply_problem(r, r->http.problem, "%s", r->http.detail);
@@ -274,7 +339,10 @@ run(struct conn *c)
 		enum http_step step = http_step(&c->r->http);
 
 		if (step == STEP_MORE) {
-			wait_for_bytes(c);
+			if (decrypt(c))
+				continue;
+			if (!c->closing)
+				wait_for_bytes(c);
 			break;
 		}
 		if (step == STEP_HEAD) {
@@ -295,32 +363,11 @@ void
 conn_go_on(struct conn *c)
 {
 	CHECK(c->phase == CONN_HANDLER);
-	set_phase(c, CONN_BODY);
+	conn_set_phase(c, CONN_BODY);
 	if (!c->closing)
 		run(c);
 	else if (c->closed)
-		free_conn(c);
-}
-
-static void
-on_shutdown(uv_shutdown_t *req, int status)
-{
-	struct conn *c = req->handle->data;
-
-	if (status < 0 || c->eof)
-		close_conn(c);
-}
-
-/* A refusal may cross a body still on its way: closing now could take the answer along. */
-static void
-linger(struct conn *c)
-{
-	set_phase(c, CONN_LINGER);
-	if (c->eof || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0) {
-		close_conn(c);
-		return;
-	}
-	want_reading(c, true);
+		conn_free(c);
 }
 
 /* The answer has left. */
@@ -331,33 +378,36 @@ written(struct conn *c)
 
 	metrics_add(&c->loop->metrics.written_bytes, r->out.n);
 	if (r->source) {
-		set_phase(c, CONN_HANDLER);
+		conn_set_phase(c, CONN_HANDLER);
 		r->pull(r);
 		return;
 	}
 	if (r->close || c->eof) {
-		if (r->http.state == STEP_READY)
-			close_conn(c);
-		else
-			linger(c);
+		if (r->http.state != STEP_READY) {
+			conn_linger(c);
+			return;
+		}
+		conn_say_goodbye(c);
+		conn_close(c);
 		return;
 	}
 	http_next(&r->http);
 	request_reset(r);
 	c->continued = false;
 	c->phase = CONN_BODY; /* whatever: run() sets the one that fits */
-	set_phase(c, CONN_IDLE);
+	conn_set_phase(c, CONN_IDLE);
 	run(c);
 }
 
+/* The last of an answer has left, or nothing will. */
 static void
-on_written(uv_write_t *req, int status)
+on_sent(struct wire *w, int status)
 {
-	struct conn *c = req->handle->data;
+	struct conn *c = w->tcp.data;
 
-	let_answer_go(c);
+	conn_let_answer_go(c);
 	if (status < 0)
-		close_conn(c);
+		conn_close(c);
 	else if (!c->closing)
 		written(c);
 }
@@ -378,31 +428,23 @@ static void
 send_out(struct request *r)
 {
 	struct conn *c = r->conn;
-	uv_buf_t buf = uv_buf_init((char *)r->out.p, (unsigned)r->out.n);
-	int n;
+	int rc;
 
 	CHECK(c->magic == CONN_MAGIC && c->phase == CONN_HANDLER);
-	set_phase(c, CONN_WRITE);
+	conn_set_phase(c, CONN_WRITE);
 	if (c->closing) {
 		if (c->closed)
-			free_conn(c);
+			conn_free(c);
 		return;
 	}
-	n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
-	if (n < 0 && n != UV_EAGAIN) {
-		close_conn(c);
-		return;
-	}
-	if (n > 0) {
-		buf.base += n;
-		buf.len -= (size_t)n;
-	}
-	c->write_bytes = buf.len;
-	if (buf.len == 0)
+	rc = wire_send(&c->wire, buf_slice(&r->out));
+	if (rc == 1) {
 		written(c);
-	else if (!hold_answer(c) ||
-		 uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
-		close_conn(c);
+		return;
+	}
+	c->write_bytes = wire_waiting(&c->wire);
+	if (rc < 0 || !conn_hold_answer(c))
+		conn_close(c);
 }
 
 static void
@@ -424,11 +466,11 @@ conn_cut(struct request *r)
 	struct conn *c = r->conn;
 
 	CHECK(c->phase == CONN_HANDLER);
-	set_phase(c, CONN_WRITE);
+	conn_set_phase(c, CONN_WRITE);
 	if (c->closed)
-		free_conn(c);
+		conn_free(c);
 	else
-		close_conn(c);
+		conn_close(c);
 }
 
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
@@ -438,15 +480,10 @@ static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Lengt
 static void
 refuse(struct conn *c)
 {
-	uv_buf_t buf;
-
-	memcpy(&buf, &(uv_buf_t){.base = (char *)(uintptr_t)refusal, .len = sizeof refusal - 1},
-	       sizeof buf);
 	metrics_add(&c->loop->metrics.refused, 1);
-	if (uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)sizeof refusal - 1)
-		linger(c);
-	else
-		close_conn(c);
+	conn_send_interim(c, slice_of(refusal, sizeof refusal - 1));
+	if (!c->closing)
+		conn_linger(c);
 }
 
 void
@@ -454,89 +491,32 @@ conn_accept(struct loop *l)
 {
 	struct conn *c = calloc(1, sizeof *c);
 	unsigned max = l->server->config->max_connections, open;
+	bool tls = l->server->tls != NULL;
 
 	CHECK(c); /* libuv would wait for ever for this one to be accepted */
 	c->magic = CONN_MAGIC;
 	c->loop = l;
-	uv_tcp_init(&l->uv, &c->tcp);
-	c->tcp.data = c;
+	wire_init(&c->wire, &l->uv, l->scratch, on_sent);
+	c->wire.tcp.data = c;
 	c->next = l->conns;
 	if (l->conns)
 		l->conns->prev = c;
 	l->conns = c;
 	l->n_conns++;
 	open = atomic_fetch_add(&l->server->connections, 1);
-	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->tcp) != 0 ||
-	    open >= max + REFUSED_MAX) {
-		close_conn(c);
+	c->phase = CONN_LINGER;
+	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->wire.tcp) != 0 ||
+	    open >= max + REFUSED_MAX ||
+	    (tls && !(c->wire.tls = tls_session_new(l->server->tls)))) {
+		conn_close(c);
 		return;
 	}
-	uv_tcp_nodelay(&c->tcp, 1);
+	uv_tcp_nodelay(&c->wire.tcp, 1);
 	metrics_add(&l->metrics.accepted, 1);
-	c->phase = CONN_BODY;
-	set_phase(c, CONN_IDLE);
-	if (open >= max)
+	c->refused = open >= max;
+	conn_set_phase(c, tls ? CONN_HANDSHAKE : CONN_IDLE);
+	if (c->refused && !tls)
 		refuse(c);
 	else
-		want_reading(c, true);
-}
-
-/* Since the phase began, a peer may take this long for what it moved. */
-static bool
-too_slow(const struct conn *c, uint64_t now_ms, uint64_t quiet_ms)
-{
-	return now_ms - c->moved_ms > quiet_ms ||
-	       now_ms - c->since_ms > quiet_ms + c->moved_bytes * 1000 / LIMIT_RATE_BYTES_PER_S;
-}
-
-static bool
-expired(struct conn *c, uint64_t now_ms)
-{
-	size_t left;
-
-	switch (c->phase) {
-	case CONN_IDLE:
-		return now_ms - c->since_ms > c->loop->server->config->idle_timeout_ms;
-	case CONN_HEADER:
-		return now_ms - c->since_ms > c->loop->server->config->header_timeout_ms;
-	case CONN_BODY:
-		return too_slow(c, now_ms, c->loop->server->config->body_timeout_ms);
-	case CONN_WRITE:
-		left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
-		if (c->write_bytes - left > c->moved_bytes) {
-			c->moved_bytes = c->write_bytes - left;
-			c->moved_ms = now_ms;
-		}
-		return too_slow(c, now_ms, c->loop->server->config->write_timeout_ms);
-	case CONN_LINGER:
-		return now_ms - c->since_ms > LIMIT_LINGER_TIMEOUT_MS;
-	case CONN_HANDLER:
-		break;
-	}
-	return false;
-}
-
-void
-conn_check_deadline(struct conn *c, uint64_t now_ms)
-{
-	if (c->closing || !expired(c, now_ms))
-		return;
-	if (c->phase != CONN_HEADER && c->phase != CONN_BODY) {
-		close_conn(c);
-		return;
-	}
-	metrics_add(&c->loop->metrics.timeouts, 1);
-	if (!c->r->started_ns)
-		c->r->started_ns = uv_hrtime();
-	set_phase(c, CONN_HANDLER);
-	c->r->close = true;
-	reply_problem(c->r, PROBLEM_REQUEST_TIMEOUT,
-		      "The request did not come in time; nothing was stored.");
-}
-
-void
-conn_drain(struct conn *c, bool by_force)
-{
-	if (c->phase == CONN_IDLE || (by_force && c->phase != CONN_HANDLER))
-		close_conn(c);
+		conn_want_reading(c, true);
 }

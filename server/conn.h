@@ -1,6 +1,6 @@
 /*
- * A connection: bytes from the socket into its request, answers back, and the
- * deadlines that no peer may miss.
+ * A connection: bytes from the socket, through TLS where there is one, into its
+ * request, answers back, and the deadlines that no peer may miss.
  */
 #ifndef STELE_SERVER_CONN_H
 #define STELE_SERVER_CONN_H
@@ -11,14 +11,16 @@
 #include <uv.h>
 
 #include "server/loop.h"
+#include "server/wire.h"
 
 enum conn_phase {
-	CONN_IDLE,    /* no byte of a request */
-	CONN_HEADER,  /* a head has begun */
-	CONN_BODY,    /* a body is coming */
-	CONN_HANDLER, /* a handler has it: no deadline of ours */
-	CONN_WRITE,   /* the answer waits for the peer to take it */
-	CONN_LINGER,  /* the answer is out, what still comes is dropped */
+	CONN_HANDSHAKE, /* of TLS */
+	CONN_IDLE,      /* no byte of a request */
+	CONN_HEADER,    /* a head has begun */
+	CONN_BODY,      /* a body is coming */
+	CONN_HANDLER,   /* a handler has it: no deadline of ours */
+	CONN_WRITE,     /* the answer waits for the peer to take it */
+	CONN_LINGER,    /* the answer is out, what still comes is dropped */
 };
 
 struct conn {
@@ -28,11 +30,11 @@ struct conn {
 	struct request *r; /* NULL while idle */
 	struct conn *prev, *next;
 	bool running, reading, continued, worked, eof, closing, closed;
+	bool refused;                      /* one more than there may be: to be told so */
 	uint64_t since_ms, moved_ms;       /* start of the phase; last progress in it */
 	uint64_t moved_bytes, write_bytes; /* progress in the phase; size of the answer */
 	uint64_t held_bytes;               /* charged for the answer while it waits */
-	uv_tcp_t tcp;
-	uv_write_t write;
+	struct wire wire;
 	uv_shutdown_t shutdown;
 	uv_work_t work;
 };

@@ -333,14 +333,18 @@ split_target(struct http *h)
 {
 	struct slice t = h->target;
 	const uint8_t *q;
-	size_t n;
+	size_t n = 0;
 
 	if (t.n > LIMIT_HTTP_TARGET_BYTES) {
 		http_bad(h, PROBLEM_TARGET_TOO_LONG, "The target may have 4096 bytes.");
 		return false;
 	}
-	if (t.n > 7 && strncasecmp((const char *)t.p, "http://", 7) == 0) {
-		for (n = 7; n < t.n && !memchr("/?#", t.p[n], 3); n++)
+	if (t.n > 7 && strncasecmp((const char *)t.p, "http://", 7) == 0)
+		n = 7;
+	if (t.n > 8 && strncasecmp((const char *)t.p, "https://", 8) == 0)
+		n = 8;
+	if (n) {
+		for (; n < t.n && !memchr("/?#", t.p[n], 3); n++)
 			;
 		t = n < t.n ? slice_of(t.p + n, t.n - n) : slice_of("/", 1);
 	}

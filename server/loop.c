@@ -281,6 +281,7 @@ loop_put_request(struct loop *l, struct request *r)
 	if (r->http.state != STEP_MORE || !http_idle(&r->http))
 		http_fini(&r->http);
 	r->conn = NULL;
+	r->peer = NULL;
 	r->started_ns = 0;
 	r->next = l->pool;
 	l->pool = r;

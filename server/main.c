@@ -1,5 +1,5 @@
 /*
- * steled: settings, socket, store, writer, audit trail, loops, the one line that
+ * steled: settings, certificate, socket, store, writer, audit trail, loops, the one line that
  * says it accepts; then, after SIGTERM or SIGINT, the same backwards.
  */
 #include <signal.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "crypto/init.h"
 #include "proto/buf.h"
@@ -20,6 +21,7 @@
 #include "server/problem.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -75,14 +77,66 @@ raise_file_limit(struct config *c)
 
 /* --- running ---------------------------------------------------------------------------- */
 
-/* The signals that end the server, blocked in every thread that is made after this. */
+/* The signals that are waited for, blocked in every thread that is made after this. */
 static void
-block_signals(sigset_t *set)
+block_signals(struct server *s)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
+	sigemptyset(&s->signals);
+	sigaddset(&s->signals, SIGTERM);
+	sigaddset(&s->signals, SIGINT);
+	if (s->tls)
+		sigaddset(&s->signals, SIGHUP);
+	CHECK(pthread_sigmask(SIG_BLOCK, &s->signals, NULL) == 0);
+}
+
+static void
+put_day(struct buf *out, int64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+	char text[32];
+
+	gmtime_r(&t, &tm);
+	strftime(text, sizeof text, "%Y-%m-%d %H:%M:%SZ", &tm);
+	buf_put_str(out, text);
+}
+
+/* Certificate, key, CAs and lists anew; what is wrong leaves all of them as they were. */
+static void
+reload(struct server *s)
+{
+	struct tls_status st;
+	struct buf line, why;
+	int err;
+
+	buf_init(&line);
+	buf_init(&why);
+	err = tls_reload(s->tls, &why);
+	tls_status_get(s->tls, &st);
+	if (err)
+		buf_printf(&line,
+			   "nothing was reloaded: %.*s The certificate from before stays; it ends ",
+			   (int)why.n, (char *)why.p);
+	else
+		buf_put_str(&line, "certificate and key were reloaded; the certificate ends ");
+	put_day(&line, st.certificate_end_s);
+	buf_put_u8(&line, 0);
+	say((void *)(uintptr_t)s->config, err ? STORE_ERROR : STORE_INFO, (char *)line.p);
+	buf_fini(&why);
+	buf_fini(&line);
+}
+
+static int
+wait_for_signal(struct server *s)
+{
+	int signum;
+
+	for (;;) {
+		CHECK(sigwait(&s->signals, &signum) == 0);
+		if (signum != SIGHUP)
+			return signum;
+		reload(s);
+	}
 }
 
 /* This thread alone takes them: the first one drains, a second one ends the process at once. */
@@ -92,14 +146,14 @@ signal_main(void *arg)
 	struct server *s = arg;
 	int signum;
 
-	CHECK(sigwait(&s->ending, &signum) == 0);
+	wait_for_signal(s);
 	atomic_store(&s->draining, true);
 	for (size_t i = 0; i < s->n_loops; i++)
 		loop_wake(s->loops[i]);
-	CHECK(sigwait(&s->ending, &signum) == 0);
+	signum = wait_for_signal(s);
 	if (!atomic_load(&s->drained)) {
 		signal(signum, SIG_DFL);
-		pthread_sigmask(SIG_UNBLOCK, &s->ending, NULL);
+		pthread_sigmask(SIG_UNBLOCK, &s->signals, NULL);
 		raise(signum);
 	}
 	return NULL;
@@ -153,10 +207,41 @@ announce(const struct config *c)
 	struct buf url;
 
 	buf_init(&url);
-	config_url(&url, (const struct sockaddr *)&c->address);
+	config_url(&url, c);
 	printf("steled: listening on %.*s\n", (int)url.n, (char *)url.p);
 	fflush(stdout);
 	buf_fini(&url);
+}
+
+/* What a start takes, because a server that is there can be mended while one that is not cannot. */
+static void
+warn_of_tls(struct server *s, struct config *c)
+{
+	int64_t now_s = s->started_ns / 1000000000;
+	struct tls_status st;
+	struct stat key;
+	char line[512];
+
+	tls_status_get(s->tls, &st);
+	if (st.certificate_end_s <= now_s || st.certificate_begin_s > now_s) {
+		snprintf(line, sizeof line,
+			 "%.400s: its time %s, so that no client will believe it; replace it and "
+			 "send SIGHUP",
+			 c->tls_cert, st.certificate_end_s <= now_s ? "is over" : "has not come");
+		say(c, STORE_ERROR, line);
+	}
+	if (st.crl_end_s && st.crl_end_s <= now_s) {
+		snprintf(line, sizeof line,
+			 "%.400s: the time for its next update is over, so that no client's "
+			 "certificate counts; replace it and send SIGHUP",
+			 c->tls_crl);
+		say(c, STORE_ERROR, line);
+	}
+	if (stat(c->tls_key, &key) == 0 && (key.st_mode & 07)) {
+		snprintf(line, sizeof line,
+			 "%.400s may be read by every user of this machine: chmod 600", c->tls_key);
+		say(c, STORE_WARN, line);
+	}
 }
 
 static void
@@ -178,7 +263,9 @@ warn(struct server *s, struct config *c)
 			 c->data);
 		say(c, STORE_WARN, line);
 	}
-	if (c->insecure)
+	if (s->tls)
+		warn_of_tls(s, c);
+	else if (c->insecure)
 		say(c, STORE_WARN, "--insecure: tokens and payloads may cross a network in clear");
 }
 
@@ -188,7 +275,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 {
 	int err;
 
-	block_signals(&s->ending);
+	block_signals(s);
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
 	err = writer_new(&s->writer, s->store, c->queue_bytes);
 	if (!err)
@@ -233,7 +320,11 @@ open_and_serve(struct config *c, struct buf *why)
 
 	CHECK(s);
 	s->audit = options.record_ctx = audit_new();
-	err = s->audit ? listen_bind(c, fds, why) : STELE_ENOMEM;
+	err = s->audit ? 0 : STELE_ENOMEM;
+	if (!err && c->tls_cert)
+		err = tls_new(&s->tls, c, why);
+	if (!err)
+		err = listen_bind(c, fds, why);
 	if (!err)
 		err = store_open(&s->store, &options, why);
 	if (!err) {
@@ -248,6 +339,7 @@ open_and_serve(struct config *c, struct buf *why)
 		store_close(s->store);
 	}
 	audit_free(s->audit);
+	tls_free(s->tls);
 	free(s);
 	return err;
 }

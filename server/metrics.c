@@ -10,6 +10,7 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/tls.h"
 #include "storage/backup.h"
 #include "storage/scrub.h"
 #include "storage/store.h"
@@ -183,6 +184,43 @@ put_http(struct buf *b, struct server *s)
 }
 
 static void
+put_handshakes(struct buf *b, const struct server *s)
+{
+	put(b, "tls_handshakes_total", "counter", "TLS handshakes that were completed.",
+	    SUM(s, handshakes));
+	put(b, "tls_resumed_total", "counter", "Of them, those that resumed a session.",
+	    SUM(s, resumed));
+	put(b, "tls_client_certificates_total", "counter",
+	    "Of them, those with a verified certificate of the client.", SUM(s, verified));
+	head(b, "tls_handshakes_failed_total", "counter", "TLS handshakes that failed, by reason.");
+	for (size_t i = 0; i < TLS_FAILURES; i++)
+		buf_printf(b, "stele_tls_handshakes_failed_total{reason=\"%s\"} %llu\n",
+			   tls_failure_name((enum tls_failure)i),
+			   (unsigned long long)SUM(s, handshakes_failed[i]));
+}
+
+static void
+put_tls(struct buf *b, struct server *s)
+{
+	struct tls_status st;
+
+	if (!s->tls)
+		return;
+	tls_status_get(s->tls, &st);
+	put(b, "tls_certificate_expiry_seconds", "gauge",
+	    "When the server's certificate ends, or one of those behind it.",
+	    (uint64_t)st.certificate_end_s);
+	put(b, "tls_crl_expiry_seconds", "gauge",
+	    "When the revocation lists must be renewed; 0: there is none.", (uint64_t)st.crl_end_s);
+	put(b, "tls_reloads_total", "counter", "Reloads of certificate, key and lists.",
+	    st.reloads);
+	put(b, "tls_reloads_failed_total", "counter",
+	    "Reloads that were refused: the old ones stay. Alert when it grows.",
+	    st.reload_failures);
+	put_handshakes(b, s);
+}
+
+static void
 put_scrub(struct buf *b, struct store *store)
 {
 	struct scrub_state s;
@@ -286,6 +324,7 @@ work(struct request *r, struct kit *kit)
 	put(b, "start_time_seconds", "gauge", "When the server started.",
 	    (uint64_t)(r->server->started_ns / 1000000000));
 	put_http(b, r->server);
+	put_tls(b, r->server);
 	put_store(b, r->server);
 }
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/tls_session.h"
+
 enum {
 	METRICS_ROUTES = 64,   /* routes and one more for what matched none */
 	METRICS_STATUSES = 32, /* distinct statuses that problem_status_line knows */
@@ -21,6 +23,8 @@ struct metrics {
 	atomic_ullong seconds_ns[METRICS_ROUTES];
 	atomic_ullong accepted, refused, timeouts, malformed, cut;
 	atomic_ullong read_bytes, written_bytes;
+	atomic_ullong handshakes, resumed, verified; /* of TLS, done; the same with a certificate */
+	atomic_ullong handshakes_failed[TLS_FAILURES];
 };
 
 /* One answered request: route is its place in the table, or router_routes for none. */

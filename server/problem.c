@@ -15,6 +15,7 @@ struct row {
 static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_NONE] = {500, 0, "none", "No problem"},
 	[PROBLEM_MALFORMED_HTTP] = {400, 0, "malformed-http", "The request is not valid HTTP/1.1"},
+	[PROBLEM_TLS_REQUIRED] = {400, 0, "tls-required", "The server speaks TLS here"},
 	[PROBLEM_INVALID_PARAMETER] = {400, 0, "invalid-parameter", "A parameter is not valid"},
 	[PROBLEM_INVALID_JSON] = {400, 0, "invalid-json", "The body is not valid JSON"},
 	[PROBLEM_INVALID_EVENT] = {400, 0, "invalid-event", "The body is not a valid CloudEvent"},

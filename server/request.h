@@ -22,6 +22,7 @@ struct kit;
 struct loop;
 struct route;
 struct server;
+struct tls_peer;
 struct token;
 struct upload;
 
@@ -29,9 +30,10 @@ struct request {
 	struct http http;
 	struct arena arena; /* emptied when the answer is written */
 	struct server *server;
-	struct loop *loop;    /* NULL without sockets */
-	struct conn *conn;    /* NULL without sockets */
-	struct request *next; /* the loop's pool or list of completions */
+	struct loop *loop;           /* NULL without sockets */
+	struct conn *conn;           /* NULL without sockets */
+	const struct tls_peer *peer; /* whom the client's verified certificate names; NULL: none */
+	struct request *next;        /* the loop's pool or list of completions */
 
 	const struct route *route;          /* NULL until matched */
 	struct slice param[REQUEST_PARAMS]; /* {…} of the route's pattern, in order */

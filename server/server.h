@@ -19,6 +19,7 @@ struct audit;
 struct config;
 struct loop;
 struct store;
+struct tls;
 struct writer;
 
 struct server {
@@ -26,6 +27,7 @@ struct server {
 	struct store *store;
 	struct writer *writer;
 	struct audit *audit;         /* with who may do what */
+	struct tls *tls;             /* NULL: in clear */
 	struct kit_pool kits;        /* for worker threads */
 	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
 	struct upload_table uploads; /* resumable ones */
@@ -33,7 +35,7 @@ struct server {
 	atomic_uint connections;     /* open now */
 	atomic_bool draining;        /* no new connections, every answer closes */
 	atomic_bool drained;         /* the loops have ended */
-	sigset_t ending;             /* SIGTERM and SIGINT */
+	sigset_t signals;            /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
 	bool demo;                   /* the server's name was made up: every answer says so */
 	int64_t started_ns;          /* wall clock */
 	struct loop *loops[LIMIT_LOOPS];

@@ -99,7 +99,8 @@ class Layout(unittest.TestCase):
         )
 
     def test_each_part_stays_home(self):
-        for header in ("uv.h", "llhttp.h", "curl/curl.h", "sodium.h", "openssl/evp.h", "simdjson.h"):
+        for header in ("uv.h", "llhttp.h", "curl/curl.h", "sodium.h", "openssl/evp.h",
+                       "openssl/ssl.h", "openssl/x509v3.h", "simdjson.h"):
             with self.subTest(header):
                 self.write("storage/a.c", f"#include <{header}>\n")
                 self.assert_finds(f"storage/a.c:1: <{header}> does not belong here")

@@ -95,8 +95,8 @@ api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, u
 	const char *text = NULL, *type;
 
 	if (c->status == 0) {
-		buf_printf(out, "no answer from %s: %s. Is steled running there?", cli->server,
-			   c->trouble);
+		buf_printf(out, "no answer from %s: %s. %s", cli->server, c->trouble,
+			   c->advice ? c->advice : "Is steled running there?");
 		return;
 	}
 	if (strncmp(c->media_type, "application/problem+json", 24) == 0)

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "proto/limits.h"
-#include "tools/transport.h"
 
 void
 cli_say(const char *fmt, ...)
@@ -62,7 +61,7 @@ print_help(const struct cli_command *self, const struct cli_option *options)
 		printf("\noptions:\n");
 	for (const struct cli_option *o = options; o->name; o++)
 		print_option(o);
-	printf("\nOptions for every command (--server, --token, --json): 'stele --help'.\n");
+	printf("\nOptions for every command (--server, --token, --cacert, --json ...): 'stele --help'.\n");
 }
 
 static bool
@@ -135,21 +134,55 @@ find_option(const struct cli_option *table, const char *arg, const char **value)
 	return NULL;
 }
 
+enum { GLOBALS = 7 };
+
+/* The options that every command has; main.c's help explains them. */
+static void
+fill_globals(struct cli *cli, struct cli_option rows[GLOBALS])
+{
+	const struct cli_option globals[GLOBALS] = {
+		{"server", 0, CLI_TEXT, &cli->server, "URL", ""},
+		{"token", 0, CLI_TEXT, &cli->token, "TOKEN", ""},
+		{"cacert", 0, CLI_TEXT, &cli->tls.cacert, "FILE", ""},
+		{"cert", 0, CLI_TEXT, &cli->tls.cert, "FILE", ""},
+		{"key-file", 0, CLI_TEXT, &cli->tls.key, "FILE", ""},
+		{"json", 0, CLI_FLAG, &cli->json, NULL, ""},
+		{NULL},
+	};
+
+	memcpy(rows, globals, sizeof globals);
+}
+
+int
+cli_take_global(struct cli *cli, int argc, char **argv, int *i)
+{
+	struct cli_option globals[GLOBALS];
+	const struct cli_option *o;
+	const char *value;
+
+	fill_globals(cli, globals);
+	o = find_option(globals, argv[*i], &value);
+	if (!o || (o->kind == CLI_FLAG && value))
+		return CLI_USAGE;
+	if (o->kind != CLI_FLAG && !value) {
+		if (*i + 1 >= argc)
+			return CLI_USAGE;
+		value = argv[++*i];
+	}
+	return store(o, value) ? CLI_GO : CLI_USAGE;
+}
+
 static int
 take_option(struct cli *cli, const struct cli_command *self, const struct cli_option *options,
 	    int argc, char **argv, int *i)
 {
-	const struct cli_option global[] = {
-		{"server", 0, CLI_TEXT, &cli->server, "URL", ""},
-		{"token", 0, CLI_TEXT, &cli->token, "TOKEN", ""},
-		{"json", 0, CLI_FLAG, &cli->json, NULL, ""},
-		{NULL},
-	};
+	struct cli_option globals[GLOBALS];
 	const char *arg = argv[*i], *value;
 	const struct cli_option *o = find_option(options, arg, &value);
 
+	fill_globals(cli, globals);
 	if (!o)
-		o = find_option(global, arg, &value);
+		o = find_option(globals, arg, &value);
 	if (!o)
 		return cli_usage(self, "there is no option %s", arg);
 	if (o->kind == CLI_FLAG && value)
@@ -240,7 +273,7 @@ cli_transport(struct cli *cli)
 	if (resolve_token(cli) != CLI_GO)
 		return CLI_USAGE;
 	buf_init(&why);
-	if (transport_new(&cli->transport, cli->server, cli->token, &why) != 0) {
+	if (transport_new(&cli->transport, cli->server, cli->token, &cli->tls, &why) != 0) {
 		cli_say("%.*s", (int)why.n, (const char *)why.p);
 		buf_fini(&why);
 		return CLI_USAGE;

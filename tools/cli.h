@@ -10,8 +10,7 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
-
-struct transport;
+#include "tools/transport.h"
 
 /* What a subcommand answers to the shell (stele.1, EXIT STATUS). */
 enum cli_exit {
@@ -29,6 +28,7 @@ struct cli {
 	const char *token;    /* NULL: none; "@FILE" already replaced by the file's line */
 	const char *token_at; /* the "@FILE" that token came from; NULL: it was given as it is */
 	char token_line[512];
+	struct transport_tls tls;
 	bool json;
 	struct transport *transport; /* NULL until cli_transport */
 };
@@ -67,6 +67,12 @@ struct cli_command {
 	const char *about;    /* paragraphs and examples */
 	int (*run)(struct cli *cli, const struct cli_command *self, int argc, char **argv);
 };
+
+/*
+ * Takes the option for every command at argv[*i], and the value behind it: CLI_GO. Or CLI_USAGE,
+ * without a word, when there is none.
+ */
+int cli_take_global(struct cli *cli, int argc, char **argv, int *i);
 
 /*
  * Parses options wherever they stand and moves the operands to argv[0..*n).

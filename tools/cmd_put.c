@@ -84,7 +84,7 @@ again(struct put *p)
 	const struct http_call *c = &p->call;
 	unsigned wait_s = p->wait_s;
 
-	if (c->io_errno)
+	if (c->io_errno || c->untrusted)
 		return false;
 	if (c->status != 0 && c->status != 409 && c->status != 429 && c->status != 503 &&
 	    c->status != 507 && c->status != 408)

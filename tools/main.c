@@ -47,7 +47,7 @@ static const struct cli_command *const commands[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char about[] =
-	"usage: stele [--server URL] [--token TOKEN|@FILE] [--json] COMMAND ...\n"
+	"usage: stele [--server URL] [--token TOKEN|@FILE] [OPTION ...] COMMAND ...\n"
 	"\n"
 	"Puts audit events into a write-once log, and proves and checks what is in it.\n"
 	"A record, once acknowledged, is durable, signed for and provable; nobody can\n"
@@ -56,6 +56,11 @@ static const char about[] =
 	"options for every command:\n"
 	"  --server URL          where steled listens      (or STELE_SERVER)\n"
 	"  --token TOKEN|@FILE   who you are               (or STELE_TOKEN)\n"
+	"  --cacert FILE         who may have signed the server's certificate, in place of\n"
+	"                        the system's CAs         (or STELE_CACERT)\n"
+	"  --cert FILE           your own certificate, where the server asks for one\n"
+	"                                                 (or STELE_CERT)\n"
+	"  --key-file FILE       its key                  (or STELE_KEY_FILE)\n"
 	"  --json                answers for programs\n"
 	"  --help, --version\n"
 	"\n"
@@ -178,17 +183,7 @@ leading_options(struct cli *cli, int argc, char **argv, int *used)
 			puts("stele " STELE_VERSION);
 			return CLI_DONE;
 		}
-		if (strcmp(argv[i], "--json") == 0) {
-			cli->json = true;
-		} else if (strncmp(argv[i], "--server=", 9) == 0) {
-			cli->server = argv[i] + 9;
-		} else if (strncmp(argv[i], "--token=", 8) == 0) {
-			cli->token = argv[i] + 8;
-		} else if (i + 1 < argc && strcmp(argv[i], "--server") == 0) {
-			cli->server = argv[++i];
-		} else if (i + 1 < argc && strcmp(argv[i], "--token") == 0) {
-			cli->token = argv[++i];
-		} else {
+		if (cli_take_global(cli, argc, argv, &i) != CLI_GO) {
 			cli_say("%s stands alone before the command; 'stele --help' shows what may",
 				argv[i]);
 			return CLI_USAGE;
@@ -201,7 +196,11 @@ leading_options(struct cli *cli, int argc, char **argv, int *used)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = {.server = getenv("STELE_SERVER"), .token = getenv("STELE_TOKEN")};
+	struct cli cli = {.server = getenv("STELE_SERVER"),
+			  .token = getenv("STELE_TOKEN"),
+			  .tls = {.cacert = getenv("STELE_CACERT"),
+				  .cert = getenv("STELE_CERT"),
+				  .key = getenv("STELE_KEY_FILE")}};
 	const struct cli_command *command;
 	int used, words, rc;
 

@@ -257,7 +257,8 @@ again(struct replay *r, struct slot *slot)
 
 	if (tries == 0)
 		slot->first_failure_ns = now;
-	if (now - slot->first_failure_ns > (int64_t)r->o->retry_s * INT64_C(1000000000)) {
+	if (slot->call.untrusted ||
+	    now - slot->first_failure_ns > (int64_t)r->o->retry_s * INT64_C(1000000000)) {
 		give_up(r, slot);
 		return;
 	}

@@ -287,6 +287,7 @@ again(struct sender *s, struct slot *slot)
 	if (tries == 0)
 		slot->first_failure_ns = now;
 	if (s->interrupted || (c->status == 0 && !s->answered && !s->o->wait_for_server) ||
+	    c->untrusted ||
 	    now - slot->first_failure_ns > (int64_t)s->o->retry_s * INT64_C(1000000000)) {
 		give_up(s, slot,
 			c->status     ? CLI_REFUSED

@@ -24,6 +24,7 @@ enum {
 struct transport {
 	char *server; /* without a trailing slash */
 	char *authorization;
+	struct transport_tls tls;
 	CURLM *multi;
 	CURL *pool[POOL_MAX]; /* idle easy handles, each with its connection */
 	size_t n_pool;
@@ -59,8 +60,28 @@ printable(const char *s)
 	return true;
 }
 
+/* libcurl would say so at the first call only, and of some files not at all. */
+static int
+check_files(const struct transport_tls *tls, struct buf *why)
+{
+	const char *const files[] = {tls->cacert, tls->cert, tls->key};
+
+	if (tls->key && !tls->cert) {
+		buf_put_str(why, "--key-file is the key of a certificate: give --cert FILE too");
+		return STELE_EINVAL;
+	}
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		if (!files[i] || access(files[i], R_OK) == 0)
+			continue;
+		buf_printf(why, "cannot read %s: %s", files[i], strerror(errno));
+		return STELE_EINVAL;
+	}
+	return 0;
+}
+
 int
-transport_new(struct transport **out, const char *server, const char *token, struct buf *why)
+transport_new(struct transport **out, const char *server, const char *token,
+	      const struct transport_tls *tls, struct buf *why)
 {
 	struct transport *t;
 	size_t n = strlen(server);
@@ -76,12 +97,15 @@ transport_new(struct transport **out, const char *server, const char *token, str
 				 "--token @FILE reads it from a file's first line");
 		return STELE_EINVAL;
 	}
+	if (check_files(tls, why) != 0)
+		return STELE_EINVAL;
 	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == 0);
 	t = calloc(1, sizeof *t);
 	if (!t)
 		return STELE_ENOMEM;
 	while (n && server[n - 1] == '/')
 		n--;
+	t->tls = *tls;
 	t->server = strndup(server, n);
 	t->multi = curl_multi_init();
 	if (!t->server || !t->multi ||
@@ -250,6 +274,21 @@ set_body(CURL *e, struct http_call *c)
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->method);
 }
 
+/* Certificate and host name are checked by libcurl's defaults, which nothing here takes back. */
+static void
+set_tls(CURL *e, const struct transport_tls *tls)
+{
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (tls->cacert) { /* and no other: distributions build a folder of CAs in */
+		curl_easy_setopt(e, CURLOPT_CAINFO, tls->cacert);
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	}
+	if (tls->cert) {
+		curl_easy_setopt(e, CURLOPT_SSLCERT, tls->cert);
+		curl_easy_setopt(e, CURLOPT_SSLKEY, tls->key ? tls->key : tls->cert);
+	}
+}
+
 /* An easy handle ready to go; NULL when memory is out. */
 static CURL *
 prepare(struct transport *t, struct http_call *c)
@@ -262,7 +301,8 @@ prepare(struct transport *t, struct http_call *c)
 	c->media_type[0] = c->trouble[0] = c->location[0] = '\0';
 	c->moved_bytes = 0;
 	c->io_errno = 0;
-	c->has_retry_after = false;
+	c->has_retry_after = c->untrusted = false;
+	c->advice = NULL;
 	buf_reset(&c->answer);
 	if (!e || asprintf(&url, "%s%s", t->server, c->target) < 0 ||
 	    !(list = curl_slist_append(NULL, "Expect:")) ||
@@ -288,6 +328,7 @@ prepare(struct transport *t, struct http_call *c)
 	free(url);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	set_tls(e, &t->tls);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "stele/" STELE_VERSION);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
@@ -314,6 +355,69 @@ fail:
 	return NULL;
 }
 
+/* What to do about a certificate that was not believed; NULL: nothing special. */
+static const char *
+advice_on_certificate(CURL *e)
+{
+	enum {
+		NOT_YET = 9,
+		EXPIRED = 10,
+		FIRST_UNKNOWN = 18,
+		LAST_UNKNOWN = 21
+	}; /* X509_V_ERR_… */
+	long result = 0;
+
+	curl_easy_getinfo(e, CURLINFO_SSL_VERIFYRESULT, &result);
+	if (result == NOT_YET || result == EXPIRED)
+		return "Whoever runs the server has to renew its certificate; or this machine's "
+		       "clock is wrong.";
+	if (result >= FIRST_UNKNOWN && result <= LAST_UNKNOWN)
+		return "If it is your own CA's, give that CA's certificate: --cacert FILE or "
+		       "STELE_CACERT.";
+	if (result <= 1) /* it never came to the certificate's chain: the name does not match */
+		return "The URL must name the server as its certificate does; if it does, this is "
+		       "another server.";
+	return "The server's certificate cannot be believed.";
+}
+
+/* Trouble with TLS, told apart from a server that is away. */
+static void
+explain_tls(const struct transport *t, struct http_call *c, CURLcode code)
+{
+	bool alert = strstr(c->trouble, "alert") != NULL;
+
+	c->untrusted = true;
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+		c->advice = advice_on_certificate(c->easy);
+		return;
+	case CURLE_SSL_CACERT_BADFILE:
+		c->advice =
+			"--cacert or STELE_CACERT must name a file with CAs' certificates in PEM.";
+		return;
+	case CURLE_SSL_CERTPROBLEM:
+		c->advice = "--cert and --key-file (STELE_CERT, STELE_KEY_FILE) must name a "
+			    "certificate in PEM and its key, without a passphrase.";
+		return;
+	case CURLE_SSL_CONNECT_ERROR:
+		if (strstr(c->trouble, "wrong version number")) {
+			c->advice = "The server does not speak TLS there: is its URL http://?";
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	if (alert)
+		c->advice = t->tls.cert
+				    ? "The server does not accept the certificate of --cert: is "
+				      "it signed by its --tls-client-ca, valid and not revoked?"
+				    : "The server asks for a certificate: --cert FILE and "
+				      "--key-file FILE, or STELE_CERT and STELE_KEY_FILE.";
+	else
+		c->untrusted = false;
+}
+
 /* Notes the outcome and gives the handle back. */
 static void
 finish(struct transport *t, struct http_call *c, CURLcode code)
@@ -324,7 +428,10 @@ finish(struct transport *t, struct http_call *c, CURLcode code)
 		snprintf(c->trouble, sizeof c->trouble, "%s", curl_easy_strerror(code));
 	if (code != CURLE_OK)
 		c->status = 0;
-	c->unsent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST;
+	if (code != CURLE_OK)
+		explain_tls(t, c, code);
+	c->unsent =
+		code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || c->untrusted;
 	curl_easy_setopt(c->easy, CURLOPT_ERRORBUFFER, NULL);
 	curl_slist_free_all(c->header_list);
 	if (t->n_pool < POOL_MAX)

@@ -36,6 +36,8 @@ struct http_call {
 	long status; /* HTTP status; 0: none came, and trouble says why */
 	struct buf answer;
 	bool unsent;          /* no connection was made: the server has seen nothing of it */
+	bool untrusted;       /* TLS was not agreed upon, and trying again will not help */
+	const char *advice;   /* what to do about trouble, a sentence; static storage */
 	char media_type[128]; /* of the answer, "" when it named none */
 	bool has_retry_after;
 	uint64_t retry_after_s;
@@ -56,11 +58,21 @@ void http_call_fini(struct http_call *c);
 /* True when the status says that it was done. */
 bool http_call_good(const struct http_call *c);
 
+/* Files in PEM for https://, NULL: none. */
+struct transport_tls {
+	const char *cacert; /* who may have signed the server's certificate, instead of the system's
+			       CAs */
+	const char *cert;   /* ours, and perhaps its key */
+	const char *key;    /* its key; NULL: in cert */
+};
+
 /*
  * server: "http://HOST:PORT" or "https://…", a path prefix allowed. token:
- * bearer token or NULL. STELE_EINVAL (why: one sentence), STELE_ENOMEM.
+ * bearer token or NULL. The strings of tls must outlive the transport.
+ * STELE_EINVAL (why: one sentence), STELE_ENOMEM.
  */
-int transport_new(struct transport **out, const char *server, const char *token, struct buf *why);
+int transport_new(struct transport **out, const char *server, const char *token,
+		  const struct transport_tls *tls, struct buf *why);
 void transport_free(struct transport *t);
 
 /* Sends and waits: the answer, or status 0, is in c. */

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import ssl
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
+import pki
 from lib import BUILD, ROOT, STELED, Server, stele
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,8 +79,9 @@ class Docs(unittest.TestCase):
 
     def test_stele_1_has_the_commands_and_options_that_there_are(self):
         manual = page("docs/man/stele.1").replace("\\-", "-")
-        options = {"server", "token", "json", "help", "version"}
-        commands = stele("--help").stdout.split("commands:\n")[1].split("\n\n")[0]
+        head, commands = stele("--help").stdout.split("commands:\n")
+        options = set(re.findall(r"--([a-z-]+)", head.split("options for every")[1]))
+        commands = commands.split("\n\n")[0]
         for line in commands.splitlines():
             command = re.split(r"  +", line.strip())[0]
             self.assertIn(command, manual)
@@ -86,12 +89,25 @@ class Docs(unittest.TestCase):
             options |= set(re.findall(r"(?m)^  (?:-\w, |    )?--([a-z-]+)", text))
         self.assertEqual(manual_options("stele.1"), options - {"help", "output"} | {"help"})
 
+    def server_with_tls(self, folder):
+        """Which has all metrics; without TLS where no certificate can be made."""
+        if not pki.OPENSSL:
+            return Server()
+        authority = pki.Authority(folder, "ca")
+        certificate, key = authority.issue("server")
+        return Server(options=["--tls-cert", str(certificate), "--tls-key", str(key)],
+                      context=ssl.create_default_context(cafile=authority.pem))
+
     def test_metrics_and_problems_are_those_that_there_are(self):
         text = page("docs/operations.md")
-        with Server() as server:
-            metrics = server.get("/metrics").text()
+        with tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            with self.server_with_tls(folder) as server:
+                metrics = server.get("/metrics").text()
         for name in set(re.findall(r"stele_[a-z_]+", text)):
-            self.assertRegex(metrics, rf"(?m)^# TYPE {name} ", name)
+            if server.context or not name.startswith("stele_tls_"):
+                self.assertRegex(metrics, rf"(?m)^# TYPE {name} ", name)
+        for reason in re.findall(r'failed_total{reason="([a-z-]+)"}', metrics):
+            self.assertIn(f"`{reason}`", text)
         problems = steled_prints("--routes")
         names = {p["type"].rsplit(":", 1)[1] for p in json.loads(problems)["problems"]}
         for name in re.findall(r"\| \d[\d, ]* `([a-z-]+)`", text):

@@ -66,8 +66,12 @@ class FinalResponse(http.client.HTTPResponse):
 class Client:
     """One keep-alive connection to a server; not shared between threads."""
 
-    def __init__(self, port, token=None, timeout=30):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port, token=None, timeout=30, context=None):
+        """context: an ssl.SSLContext; None: in clear."""
+        make, more = http.client.HTTPConnection, {}
+        if context:
+            make, more = http.client.HTTPSConnection, {"context": context}
+        self.connection = make("127.0.0.1", port, timeout=timeout, **more)
         self.connection.response_class = FinalResponse
         self.token = token
 
@@ -102,10 +106,11 @@ class Client:
 class Server:
     """A steled process and its data folder."""
 
-    def __init__(self, data=None, options=(), env=None, wrapper=(), protect=False):
+    def __init__(self, data=None, options=(), env=None, wrapper=(), protect=False, context=None):
         """data: a folder to use and keep; None makes one that goes away at the end.
         options: more of steled's flags. env: more environment. wrapper: a command in front.
-        protect: segments become immutable, which whoever removes the folder must take back."""
+        protect: segments become immutable, which whoever removes the folder must take back.
+        context: how to speak TLS to it, an ssl.SSLContext; the options have the certificate."""
         self.own = None if data else tempfile.mkdtemp(prefix="stele-test-")
         self.data = Path(data or Path(self.own) / "data")
         self.command = [*wrapper, str(STELED), "--data", str(self.data)]
@@ -113,6 +118,8 @@ class Server:
         self.command += [] if protect else ["--unprotected"]
         self.env = {**os.environ, **(env or {})}
         self.log_path = Path(f"{self.data}.log")
+        self.context = context
+        self.scheme = "https" if context else "http"
         self.process = self.port = self.client = None
         self.known_token = None  # instead of what is in DATA/admin.token
 
@@ -127,7 +134,7 @@ class Server:
         """Starts steled and waits until it accepts connections."""
         self.spawn()
         line = self._first_line()
-        m = re.fullmatch(r"steled: listening on http://127\.0\.0\.1:(\d+)\n", line)
+        m = re.fullmatch(rf"steled: listening on {self.scheme}://127\.0\.0\.1:(\d+)\n", line)
         if not m:
             self.kill()
             raise RuntimeError(f"steled did not start: {line!r}\n{self.log()}")
@@ -155,8 +162,11 @@ class Server:
         """The first token, which the server leaves for its operator."""
         return self.known_token or (self.data / "admin.token").read_text().strip()
 
+    def url(self):
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
     def connect(self, token=None):
-        return Client(self.port, token or self.token())
+        return Client(self.port, token or self.token(), context=self.context)
 
     def stop(self):
         """Asks the server to drain; returns its exit status."""
@@ -264,7 +274,7 @@ def stele(*arguments, server=None, env=None, **options):
     """Runs the command line; returns the CompletedProcess with text output."""
     env = dict(env or os.environ)
     if server:
-        env["STELE_SERVER"] = f"http://127.0.0.1:{server.port}"
+        env["STELE_SERVER"] = server.url()
         env["STELE_TOKEN"] = f"@{server.data}/admin.token"
     command = [str(STELE), *map(str, arguments)]
     return subprocess.run(

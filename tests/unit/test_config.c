@@ -113,16 +113,53 @@ START_TEST(beyond_this_machine_only_when_told_so_in_so_many_words)
 	buf_init(&url);
 	assert_refused("--data d --listen 0.0.0.0:80", "--insecure");
 	assert_refused("--data d --listen [::]:80", "--insecure");
-	assert_refused("--data d --listen 10.0.0.1:80", "TLS");
+	assert_refused("--data d --listen 10.0.0.1:80", "--tls-cert FILE and --tls-key FILE");
+	ck_assert_int_eq(
+		read_flags(&c, "--data d --listen 0.0.0.0:80 --tls-cert c --tls-key k", &why), 0);
+	config_fini(&c);
 	ck_assert_int_eq(read_flags(&c, "--data d --listen 0.0.0.0:80 --insecure", &why), 0);
 	config_fini(&c);
 	ck_assert_int_eq(read_flags(&c, "--data d --listen 127.9.9.9:0", &why), 0);
 	config_fini(&c);
 	ck_assert_int_eq(read_flags(&c, "--data d --listen [::1]:81", &why), 0);
-	config_url(&url, (struct sockaddr *)&c.address);
+	config_url(&url, &c);
 	ck_assert(slice_eq_str(buf_slice(&url), "http://[::1]:81"));
 	config_fini(&c);
+	buf_reset(&url);
+	ck_assert_int_eq(
+		read_flags(&c, "--data d --listen 127.0.0.1:82 --tls-cert c --tls-key k", &why), 0);
+	config_url(&url, &c);
+	ck_assert(slice_eq_str(buf_slice(&url), "https://127.0.0.1:82"));
+	config_fini(&c);
 	buf_fini(&url);
+	buf_fini(&why);
+}
+END_TEST
+
+START_TEST(files_of_tls_that_need_others)
+{
+	struct config c;
+	struct buf why;
+
+	buf_init(&why);
+	assert_refused("--data d --tls-cert c", "give --tls-key FILE");
+	assert_refused("--data d --tls-key k", "give --tls-cert FILE");
+	assert_refused("--data d --tls-client-ca a", "--tls-cert FILE and --tls-key FILE");
+	assert_refused("--data d --tls-cert c --tls-key k --tls-crl l", "--tls-client-ca FILE");
+	assert_refused("--data d --tls-cert c --tls-key k --tls-client-required",
+		       "--tls-client-ca FILE");
+	assert_refused("--data d --tls-client-required", "--tls-client-ca FILE");
+	ck_assert_int_eq(read_flags(&c,
+				    "--data d --tls-cert c --tls-key k --tls-client-ca a "
+				    "--tls-crl l --tls-client-required",
+				    &why),
+			 0);
+	ck_assert_str_eq(c.tls_cert, "c");
+	ck_assert_str_eq(c.tls_key, "k");
+	ck_assert_str_eq(c.tls_client_ca, "a");
+	ck_assert_str_eq(c.tls_crl, "l");
+	ck_assert(c.tls_client_required);
+	config_fini(&c);
 	buf_fini(&why);
 }
 END_TEST
@@ -223,6 +260,7 @@ main(void)
 	tcase_add_test(t, numbers_have_units_and_bounds);
 	tcase_add_test(t, what_is_not_known_is_refused);
 	tcase_add_test(t, beyond_this_machine_only_when_told_so_in_so_many_words);
+	tcase_add_test(t, files_of_tls_that_need_others);
 	tcase_add_test(t, the_file_says_what_no_flag_says);
 	tcase_add_test(t, a_passphrase_is_a_files_first_line);
 	tcase_add_test(t, help_names_every_flag);

@@ -371,6 +371,9 @@ START_TEST(the_old_and_the_absolute_form_are_understood)
 	ck_assert_int_eq(request("GET http://x:80/a?b HTTP/1.1\r\nHost: x\r\n\r\n", 3, 0),
 			 STEP_READY);
 	ck_assert(slice_eq_str(h.path, "/a") && slice_eq_str(h.query, "b"));
+	ck_assert_int_eq(request("GET https://x:80/a?b HTTP/1.1\r\nHost: x\r\n\r\n", 3, 0),
+			 STEP_READY);
+	ck_assert(slice_eq_str(h.path, "/a"));
 	ck_assert_int_eq(request("GET http://x?b=/a HTTP/1.1\r\nHost: x\r\n\r\n", 3, 0), STEP_BAD);
 	ck_assert_int_eq(request("GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 3, 0), STEP_READY);
 	ck_assert(slice_eq_str(h.path, "/"));
