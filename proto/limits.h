@@ -63,6 +63,7 @@
 #define LIMIT_TLS_NAME_BYTES 2048u   /* of one; SPIFFE's bound for its URIs */
 #define LIMIT_TLS_TICKET_S 7200      /* a session may resume: as long as nobody looks again */
 #define LIMIT_TLS_SLICE_BYTES 49152u /* of an answer, encrypted at once: three records */
+#define LIMIT_TLS_RECORDS (1u << 21) /* under one key: RFC 8446 section 5.5 allows 2^24.5 */
 #define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
 #define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
 

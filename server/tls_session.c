@@ -21,6 +21,7 @@ struct tls_session {
 	SSL *ssl;
 	BIO *in, *out; /* the ssl's */
 	bool ready;
+	uint64_t records; /* encrypted */
 	enum tls_failure failure;
 	struct tls_peer *peer; /* NULL: none */
 	GENERAL_NAMES *names;  /* what peer's slices lie in */
@@ -228,7 +229,8 @@ tls_peer(const struct tls_session *s)
 bool
 tls_stale(const struct tls_session *s)
 {
-	return s->peer && s->generation != tls_generation(s->tls);
+	return (s->peer && s->generation != tls_generation(s->tls)) ||
+	       s->records >= LIMIT_TLS_RECORDS;
 }
 
 /* --- why it failed ----------------------------------------------------------------- */
@@ -375,6 +377,7 @@ tls_write(struct tls_session *s, const void *p, size_t n)
 	size_t done;
 
 	CHECK(n && n <= LIMIT_TLS_SLICE_BYTES);
+	s->records += (n + SSL3_RT_MAX_PLAIN_LENGTH - 1) / SSL3_RT_MAX_PLAIN_LENGTH;
 	ERR_clear_error();
 	if (SSL_write_ex(s->ssl, p, n, &done) == 1 && done == n)
 		return true;

@@ -102,7 +102,10 @@ bool tls_resumed(const struct tls_session *s);
 /* Whom the client's verified certificate names, the session's; NULL when it showed none. */
 const struct tls_peer *tls_peer(const struct tls_session *s);
 
-/* True when a certificate was verified by what a reload has replaced since: time to ask again. */
+/*
+ * True when it is time for another session: a certificate was verified by what a reload has
+ * replaced since, or the key has encrypted as much as it should.
+ */
 bool tls_stale(const struct tls_session *s);
 
 /* OpenSSL's callback, for server/tls.c. */

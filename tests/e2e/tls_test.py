@@ -447,7 +447,7 @@ class Reloads(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(dir=PKI.folder))
         self.certificate, self.key = self.folder / "c.pem", self.folder / "k.pem"
         self.show(PKI.certificate, PKI.key)
-        self.server = PKI.server(certificate=self.certificate, key=self.key).start()
+        self.server = PKI.server("--loops", "2", certificate=self.certificate, key=self.key).start()
         self.addCleanup(self.server.remove)
         self.server.create_log("log")
 

@@ -183,6 +183,28 @@ START_TEST(a_reload_makes_verified_sessions_stale_and_tickets_void)
 }
 END_TEST
 
+START_TEST(a_key_that_encrypted_enough_is_stale)
+{
+	struct tls_world w;
+	struct tls_pair p;
+	char bytes[65536];
+
+	world_init(&w);
+	pair_init(&p, &w, NULL, NULL);
+	ck_assert_int_eq(pair_shake(&p), 1);
+	for (size_t i = 0; i < LIMIT_TLS_RECORDS - 3; i++) {
+		ck_assert(tls_write(p.server, "x", 1));
+		if (i % 1000 == 0)
+			tls_take(p.server, bytes, sizeof bytes);
+	}
+	ck_assert(!tls_stale(p.server));
+	ck_assert(tls_write(p.server, bytes, LIMIT_TLS_SLICE_BYTES)); /* three records */
+	ck_assert(tls_stale(p.server));
+	pair_fini(&p);
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(bytes_come_through_however_they_are_cut)
 {
 	static const size_t steps[] = {1, 7, 1000, 65536};
@@ -298,6 +320,7 @@ main(void)
 		one_that_does_not_hold_ends_the_handshake,
 		a_session_that_resumes_knows_its_peer_until_the_certificate_ends,
 		a_reload_makes_verified_sessions_stale_and_tickets_void,
+		a_key_that_encrypted_enough_is_stale,
 		bytes_come_through_however_they_are_cut,
 		half_a_record_is_told_from_none,
 		the_end_is_told_from_a_break,
