@@ -234,8 +234,8 @@ secret_is(const struct access *a, struct token *token, const char *secret)
 	return true;
 }
 
-static enum access_answer
-judge(const struct token *t, int64_t now_ns)
+enum access_answer
+token_opens(const struct token *t, int64_t now_ns)
 {
 	const struct principal *p = t->principal;
 
@@ -260,7 +260,7 @@ access_check(struct access *a, struct slice text, int64_t now_ns, struct token *
 	at = access_place_token(a, slice_of(id, TOKEN_ID_CHARS), &found);
 	t = found ? a->tokens[at] : NULL;
 	if (t && secret_is(a, t, id + TOKEN_ID_CHARS + 1))
-		answer = judge(t, now_ns);
+		answer = token_opens(t, now_ns);
 	if (answer == ACCESS_OPENS) {
 		atomic_fetch_add(&t->refs, 1);
 		*out = t;

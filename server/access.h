@@ -31,7 +31,9 @@ enum {
 	TOKEN_HASH_BYTES = 16,
 	PRINCIPAL_GRANTS = 16,
 	PRINCIPAL_MATTER_BYTES = 127,
-	APPROVAL_ID_CHARS = 12, /* "a-" and 50 random bits */
+	PRINCIPAL_NAMES = 8,
+	PRINCIPAL_NAME_BYTES = 263, /* "email:" and 255 more, and some */
+	APPROVAL_ID_CHARS = 12,     /* "a-" and 50 random bits */
 };
 
 /* Some scopes on the logs whose names match one of some patterns. */
@@ -52,7 +54,10 @@ struct principal {
 	char matter[PRINCIPAL_MATTER_BYTES + 1]; /* what it was invited for, or "" */
 	size_t n_grants;
 	struct grant grants[PRINCIPAL_GRANTS];
-	char text[]; /* the grants' patterns */
+	size_t n_names;
+	const char *names[PRINCIPAL_NAMES]; /* in its certificates: "dns:…", "uri:…", "email:…" */
+	size_t text_n;
+	char text[]; /* the grants' patterns, the names */
 };
 
 struct token {
@@ -98,6 +103,20 @@ enum access_answer {
  */
 enum access_answer access_check(struct access *a, struct slice text, int64_t now_ns,
 				struct token **out);
+
+/*
+ * The principal that a verified client certificate stands for: the one that has one of its n names,
+ * as a token of the id "x509", which may all that it may. ACCESS_UNKNOWN when there is none, or
+ * more than one.
+ */
+enum access_answer access_check_names(struct access *a, const char *const *names, size_t n,
+				      int64_t now_ns, struct token **out);
+
+/* Moves on with every act that is folded in: what was found out before may not hold any more. */
+uint64_t access_generation(struct access *a);
+
+/* Whether a token opens now: it has not expired, nor its principal ended. */
+enum access_answer token_opens(const struct token *token, int64_t now_ns);
 void token_unref(struct token *token);
 void principal_unref(struct principal *p);
 

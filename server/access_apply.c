@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 
@@ -58,6 +59,8 @@ another_gives_access(const struct access *a, const char *id)
 	return false;
 }
 
+static const char taken[] = "Another principal has that name: a certificate stands for one.";
+
 static const char two[] =
 	"While dual control is on, two principals that can approve stay: give another one "
 	"the scope approve first.";
@@ -110,11 +113,36 @@ grant_within(const struct grant *g, const struct principal *p)
 	return false;
 }
 
+static bool
+has_name(const struct principal *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_names; i++)
+		if (strcasecmp(p->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Whether another one that is not disabled has one of its names. */
+static bool
+names_are_taken(const struct access *a, const struct principal *p)
+{
+	for (size_t i = 0; i < a->n_principals; i++) {
+		const struct principal *other = a->principals[i];
+		for (size_t k = 0; k < p->n_names && !other->disabled_ns; k++)
+			if (strcmp(other->id, p->id) != 0 && has_name(other, p->names[k]))
+				return true;
+	}
+	return false;
+}
+
 bool
 principal_is_wider(const struct principal *new, const struct principal *old)
 {
 	for (size_t i = 0; i < new->n_grants; i++)
 		if (!grant_within(&new->grants[i], old))
+			return true;
+	for (size_t i = 0; i < new->n_names; i++)
+		if (!has_name(old, new->names[i]))
 			return true;
 	return (old->ends_ns && (!new->ends_ns || new->ends_ns > old->ends_ns));
 }
@@ -138,6 +166,10 @@ read_new_principal(const struct fold *f, const json_t *act, struct principal **o
 				       f, STELE_EEXIST,
 				       "There is a principal of that id; an id is never used again.")
 			     : fold_refuse(f, STELE_ELIMIT, "There may be 10000 principals.");
+	}
+	if (names_are_taken(f->a, p)) {
+		principal_unref(p);
+		return fold_refuse(f, STELE_ECONFLICT, taken);
 	}
 	p->created_ns = p->widened_ns = f->time_ns;
 	p->disabled_ns = 0;
@@ -319,6 +351,8 @@ principal_change(const struct fold *f, const json_t *act)
 		err = fold_refuse(f, STELE_ECONFLICT, last);
 	else if (!two_approve(f->a, old, principal_has(next, SCOPE_APPROVE) && !next->ends_ns))
 		err = fold_refuse(f, STELE_ECONFLICT, two);
+	else if (names_are_taken(f->a, next))
+		err = fold_refuse(f, STELE_ECONFLICT, taken);
 	if (err == 0) {
 		next->created_ns = old->created_ns;
 		next->widened_ns = principal_is_wider(next, old) ? f->time_ns : old->widened_ns;
@@ -335,7 +369,7 @@ principal_disable(const struct fold *f, const json_t *act)
 	struct slice id = fold_text(act, "id"), successor = fold_text(act, "successor");
 	struct principal *old, *next;
 	bool found, heir = true;
-	size_t at, size;
+	size_t at;
 	int err;
 
 	at = access_place_principal(f->a, id, &found);
@@ -356,16 +390,9 @@ principal_disable(const struct fold *f, const json_t *act)
 		return fold_refuse(f, STELE_ECONFLICT, last);
 	if (!two_approve(f->a, old, false))
 		return fold_refuse(f, STELE_ECONFLICT, two);
-	size = sizeof *old;
-	for (size_t i = 0; i < old->n_grants; i++)
-		size += strlen(old->grants[i].logs) + 1;
-	next = malloc(size);
+	next = principal_copy(old);
 	if (!next)
 		return STELE_ENOMEM;
-	memcpy(next, old, size);
-	atomic_init(&next->refs, 1);
-	for (size_t i = 0; i < next->n_grants; i++)
-		next->grants[i].logs = next->text + (old->grants[i].logs - old->text);
 	next->disabled_ns = f->time_ns;
 	memcpy(next->successor, successor.p, successor.n);
 	next->successor[successor.n] = '\0';
@@ -457,7 +484,11 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 	struct fold f = {a, time_ns, dry, why};
 
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
-		if (slice_eq_str(type, acts[i].type))
-			return acts[i].apply(&f, act);
+		if (slice_eq_str(type, acts[i].type)) {
+			int err = acts[i].apply(&f, act);
+			if (!dry)
+				atomic_fetch_add(&a->generation, 1);
+			return err;
+		}
 	return 0;
 }

@@ -179,16 +179,51 @@ read_grants(const json_t *list, struct grant *grants, size_t *at, struct buf *te
 	return text->err ? memory : NULL;
 }
 
-struct principal *
-principal_from_grants(const json_t *list, const char **why)
+/* Appends the names, a NUL behind each. */
+static const char *
+read_names(const json_t *list, size_t *at, struct buf *text)
 {
+	static const char *const kinds_of[] = {"dns:", "uri:", "email:"};
+	const json_t *v;
+	size_t i;
+
+	if (list && (!json_is_array(list) || json_array_size(list) > PRINCIPAL_NAMES))
+		return "names must be a list of up to 8.";
+	json_array_foreach(list, i, v)
+	{
+		struct slice name = text_of(v);
+		bool valid = json_is_string(v) && name.n < PRINCIPAL_NAME_BYTES, known = false;
+
+		for (size_t k = 0; valid && k < 3; k++) {
+			size_t n = strlen(kinds_of[k]);
+			known |= name.n > n && memcmp(name.p, kinds_of[k], n) == 0;
+		}
+		for (size_t k = 0; valid && k < name.n; k++)
+			valid = name.p[k] >= FIRST_CHAR && name.p[k] <= LAST_CHAR;
+		if (!valid || !known)
+			return "A name is one of a certificate's, such as \"dns:agent.example.com\" or "
+			       "\"uri:spiffe://prod/agent\", also \"email:…\".";
+		at[i] = text->n;
+		buf_put_slice(text, name);
+		buf_put_u8(text, 0);
+	}
+	return text->err ? memory : NULL;
+}
+
+/* What is of no fixed size: grants and names. Counted once. */
+static struct principal *
+read_lists(const json_t *o, const char **why)
+{
+	const json_t *list = json_object_get(o, "grants"), *names = json_object_get(o, "names");
+	size_t at[PRINCIPAL_GRANTS] = {0}, name_at[PRINCIPAL_NAMES] = {0};
 	struct grant grants[PRINCIPAL_GRANTS] = {0};
-	size_t at[PRINCIPAL_GRANTS] = {0};
 	struct principal *p = NULL;
 	struct buf text;
 
 	buf_init(&text);
 	*why = read_grants(list, grants, at, &text);
+	if (!*why)
+		*why = read_names(names, name_at, &text);
 	if (!*why) {
 		p = calloc(1, sizeof *p + text.n);
 		*why = p ? NULL : memory;
@@ -196,10 +231,14 @@ principal_from_grants(const json_t *list, const char **why)
 	if (p) {
 		atomic_init(&p->refs, 1);
 		p->n_grants = json_array_size(list);
+		p->n_names = json_array_size(names);
+		p->text_n = text.n;
 		if (text.n)
 			memcpy(p->text, text.p, text.n);
 		for (size_t i = 0; i < p->n_grants; i++)
 			p->grants[i] = (struct grant){grants[i].scopes, p->text + at[i]};
+		for (size_t i = 0; i < p->n_names; i++)
+			p->names[i] = p->text + name_at[i];
 	}
 	buf_fini(&text);
 	return p;
@@ -230,7 +269,7 @@ read_principal(const json_t *o, struct principal *p)
 struct principal *
 principal_from_json(const json_t *o, const char **why)
 {
-	struct principal *p = principal_from_grants(json_object_get(o, "grants"), why);
+	struct principal *p = read_lists(o, why);
 
 	if (!p)
 		return NULL;
@@ -262,6 +301,14 @@ principal_put(struct buf *b, const struct principal *p)
 		buf_put_u8(b, '}');
 	}
 	buf_put_u8(b, ']');
+	if (p->n_names)
+		buf_put_str(b, ",\"names\":[");
+	for (size_t i = 0; i < p->n_names; i++) {
+		buf_put_str(b, i ? "," : "");
+		buf_put_json_str(b, slice_str(p->names[i]));
+	}
+	if (p->n_names)
+		buf_put_u8(b, ']');
 	access_put_time(b, "created", p->created_ns);
 	access_put_time(b, "widened", p->widened_ns);
 	access_put_time(b, "ends", p->ends_ns);
@@ -395,4 +442,35 @@ token_put(struct buf *b, const struct token *t, bool hash)
 	access_put_time(b, "created", t->created_ns);
 	access_put_time(b, "expires", t->expires_ns);
 	access_put_time(b, "used", atomic_load_explicit(&t->used_ns, memory_order_relaxed));
+}
+
+/* --- copies ----------------------------------------------------------------------------- */
+
+struct principal *
+principal_copy(const struct principal *p)
+{
+	struct principal *n = malloc(sizeof *n + p->text_n);
+
+	if (!n)
+		return NULL;
+	memcpy(n, p, sizeof *n + p->text_n);
+	atomic_init(&n->refs, 1);
+	for (size_t i = 0; i < n->n_grants; i++)
+		n->grants[i].logs = n->text + (p->grants[i].logs - p->text);
+	for (size_t i = 0; i < n->n_names; i++)
+		n->names[i] = n->text + (p->names[i] - p->text);
+	return n;
+}
+
+struct token *
+token_of_certificate(struct principal *principal)
+{
+	struct token *t = token_new(0, "");
+
+	if (!t)
+		return NULL;
+	strcpy(t->id, "x509");
+	atomic_fetch_add(&principal->refs, 1);
+	t->principal = principal;
+	return t;
 }

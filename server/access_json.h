@@ -19,13 +19,7 @@ char principal_kind(const char *name);
  * spaces, quotes and backslashes. */
 bool principal_id_valid(const char *id);
 
-/*
- * Reads grants, [{"scopes":[…],"logs":[…]},…], as the grants of a principal without anything
- * else, counted once. NULL: *why says what is wrong with them, or there is no memory.
- */
-struct principal *principal_from_grants(const json_t *grants, const char **why);
-
-/* All of a principal, counted once; NULL as above. */
+/* All of a principal, counted once. NULL: *why says what is wrong, or there is no memory. */
 struct principal *principal_from_json(const json_t *o, const char **why);
 
 /* Appends its members without braces: "id":…,"kind":… */
@@ -46,6 +40,12 @@ void token_put(struct buf *b, const struct token *t, bool hash);
 
 /* Another token with the same members but for principal, which it counts; NULL without memory. */
 struct token *token_with(const struct token *t, struct principal *principal);
+
+/* Another principal with the same members, counted once; NULL without memory. */
+struct principal *principal_copy(const struct principal *p);
+
+/* What stands for a principal by a certificate, counted once; NULL without memory. */
+struct token *token_of_certificate(struct principal *principal);
 
 /* Appends ,"name":"TIME"; nothing for 0. */
 void access_put_time(struct buf *b, const char *name, int64_t ns);

@@ -16,6 +16,7 @@ struct access {
 	size_t n_principals, n_tokens, room_principals, room_tokens;
 	struct approval **approvals; /* in the order of their requests */
 	size_t n_approvals;
+	_Atomic uint64_t generation;
 	json_t *dual; /* types of acts that need a second principal; NULL: none */
 };
 

@@ -1,4 +1,4 @@
-/* One field, one token, one question. */
+/* One field or one certificate, one token, one question. */
 #include "server/auth.h"
 
 #include <stdio.h>
@@ -8,11 +8,13 @@
 #include "proto/buf.h"
 #include "server/access.h"
 #include "server/audit.h"
+#include "server/conn.h"
 #include "server/problem.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/tls_session.h"
 
 enum { RETRY_MAX_S = 86400 };
 
@@ -63,21 +65,81 @@ within_rate(struct request *r)
 	return false;
 }
 
+/* The names of r's verified certificate, as principals have them. How many. */
+static size_t
+names_of(struct request *r, const char **names)
+{
+	static const char *const kinds[] = {
+		[TLS_NAME_DNS] = "dns", [TLS_NAME_EMAIL] = "email", [TLS_NAME_URI] = "uri"};
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->peer->n; i++) {
+		const struct tls_name *name = &r->peer->names[i];
+		size_t room = name->text.n + sizeof "email:";
+		char *text = arena_alloc(&r->arena, room);
+		if (!text)
+			continue; /* one name less, which lets in less */
+		snprintf(text, room, "%s:%.*s", kinds[name->kind], (int)name->text.n,
+			 (const char *)name->text.p);
+		names[n++] = text;
+	}
+	return n;
+}
+
+/* Whom the certificate stands for: found out once for a connection, and after every act. */
+static enum access_answer
+check_certificate(struct request *r)
+{
+	struct access *access = audit_access(r->server->audit);
+	uint64_t generation = access_generation(access);
+	const char *names[sizeof r->peer->names / sizeof *r->peer->names];
+	enum access_answer answer;
+	struct conn *c = r->conn;
+
+	if (!c->cert || c->cert_generation != generation) {
+		token_unref(c->cert);
+		c->cert = NULL;
+		c->cert_generation = generation;
+		answer = access_check_names(access, names, names_of(r, names), server_now_ns(),
+					    &c->cert);
+	} else {
+		answer = token_opens(c->cert, server_now_ns());
+	}
+	if (answer == ACCESS_OPENS) {
+		atomic_fetch_add(&c->cert->refs, 1);
+		r->token = c->cert;
+	}
+	return answer;
+}
+
+static void
+refuse(struct request *r, bool presented)
+{
+	const char *detail =
+		presented
+			? "The token is unknown, revoked or expired, or its principal is disabled."
+		: r->peer
+			? "The client certificate has no name of a principal that may come in, or "
+			  "of more than one."
+			: "Send \"Authorization: Bearer TOKEN\"; the server's first token is in "
+			  "admin.token in its data directory.";
+
+	reply_problem(r, PROBLEM_UNAUTHORIZED, "%s", detail);
+}
+
 bool
 auth_admit(struct request *r, struct slice log)
 {
 	struct audit *audit = r->server->audit;
 	struct slice text = bearer(r);
-	enum access_answer answer =
-		access_check(audit_access(audit), text, server_now_ns(), &r->token);
+	bool by_certificate = text.n == 0 && r->peer && r->conn;
+	enum access_answer answer = by_certificate ? check_certificate(r)
+						   : access_check(audit_access(audit), text,
+								  server_now_ns(), &r->token);
 
 	if (answer != ACCESS_OPENS) {
-		audit_refused(audit, answer, text.n > 0);
-		reply_problem(r, PROBLEM_UNAUTHORIZED, "%s",
-			      text.n ? "The token is unknown, revoked or expired, or its principal "
-				       "is disabled."
-				     : "Send \"Authorization: Bearer TOKEN\"; the server's first "
-				       "token is in admin.token in its data directory.");
+		audit_refused(audit, answer, text.n > 0 || by_certificate);
+		refuse(r, text.n > 0);
 		return false;
 	}
 	if (!token_may(r->token, r->route->scopes, log)) {

@@ -35,6 +35,8 @@ struct conn {
 	uint64_t moved_bytes, write_bytes; /* progress in the phase; size of the answer */
 	uint64_t held_bytes;               /* charged for the answer while it waits */
 	struct wire wire;
+	struct token *cert;       /* whom its certificate stands for, counted; or NULL */
+	uint64_t cert_generation; /* of server/access.h, when that was found out */
 	uv_shutdown_t shutdown;
 	uv_work_t work;
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/check.h"
+#include "server/access.h"
 #include "server/config.h"
 #include "server/reply.h"
 
@@ -54,6 +55,7 @@ conn_free(struct conn *c)
 	if (c->r)
 		loop_put_request(l, c->r);
 	wire_fini(&c->wire);
+	token_unref(c->cert);
 	if (c->prev)
 		c->prev->next = c->next;
 	else

@@ -103,11 +103,12 @@ take_members(struct request *r, json_t *body, json_t *principal, bool create, js
 		} else if (strcmp(name, "token") == 0 && create && json_is_object(v)) {
 			*token = v;
 		} else if (strcmp(name, "grants") == 0 || strcmp(name, "matter") == 0 ||
+			   strcmp(name, "names") == 0 ||
 			   (create && (strcmp(name, "id") == 0 || strcmp(name, "kind") == 0))) {
 			json_object_set(principal, name, v);
 		} else {
-			return create ? "The members are kind, id, grants, ends, matter and token."
-				      : "The members are grants, ends and matter.";
+			return create ? "The members are kind, id, grants, names, ends, matter and token."
+				      : "The members are grants, names, ends and matter.";
 		}
 	}
 	(void)r;

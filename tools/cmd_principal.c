@@ -10,7 +10,7 @@ static const char path[] = "/api/v1/principals";
 /* --- what a request says ------------------------------------------------------- */
 
 struct principal_arguments {
-	struct cli_texts grants;
+	struct cli_texts grants, names;
 	const char *kind, *id, *ends, *matter, *expires;
 	bool token;
 };
@@ -51,6 +51,12 @@ request_of(const struct cli_command *self, const struct principal_arguments *a)
 	if (a->grants.n)
 		json_object_set(doc, "grants", grants);
 	json_decref(grants);
+	if (a->names.n) {
+		json_t *names = json_array();
+		for (size_t i = 0; i < a->names.n; i++)
+			json_array_append_new(names, json_string(a->names.text[i]));
+		json_object_set_new(doc, "names", names);
+	}
 	if (a->kind)
 		json_object_set_new(doc, "kind", json_string(a->kind));
 	if (a->id)
@@ -80,7 +86,8 @@ put_member(const json_t *doc, const char *name)
 static void
 print_principal(const json_t *doc)
 {
-	const json_t *grants = json_object_get(doc, "grants");
+	const json_t *grants = json_object_get(doc, "grants"),
+		     *names = json_object_get(doc, "names");
 
 	put_member(doc, "id");
 	put_member(doc, "kind");
@@ -96,6 +103,8 @@ print_principal(const json_t *doc)
 		buf_fini(&scopes);
 		buf_fini(&logs);
 	}
+	for (size_t i = 0; i < json_array_size(names); i++)
+		printf("%-10s %s\n", "name", json_string_value(json_array_get(names, i)));
 	put_member(doc, "matter");
 	put_member(doc, "created");
 	put_member(doc, "widened");
@@ -147,6 +156,8 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	const struct cli_option options[] = {
 		{"grant", 0, CLI_TEXTS, &a.grants, "S[,S]:L[,L]",
 		 "scopes on logs, once or more: 'stele token create --help' lists the scopes"},
+		{"name", 0, CLI_TEXTS, &a.names, "N",
+		 "of its client certificate, once or more: dns:HOST, uri:URI, email:ADDRESS"},
 		{"kind", 0, CLI_TEXT, &a.kind, "KIND", "person, service or job"},
 		{"id", 0, CLI_TEXT, &a.id, "ID", "an opaque id (default: one is made)"},
 		{"ends", 0, CLI_TEXT, &a.ends, "D", "when it ends: 90d, or an instant"},
@@ -175,7 +186,7 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 
 const struct cli_command cmd_principal_create = {
 	.name = "principal create",
-	.operands = "--kind KIND [--grant S[,S]:L[,L]]... [--token]",
+	.operands = "--kind KIND [--grant S[,S]:L[,L]]... [--name N]... [--token]",
 	.summary = "make a principal: someone who may do something",
 	.about =
 		"Makes a principal, a person, a service or a job, with scopes on logs by name or\n"
@@ -289,6 +300,7 @@ run_change(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	const struct cli_option options[] = {
 		{"grant", 0, CLI_TEXTS, &a.grants, "S[,S]:L[,L]",
 		 "all that it may from now on, in the place of what it may now"},
+		{"name", 0, CLI_TEXTS, &a.names, "N", "of its certificate, in the place of others"},
 		{"ends", 0, CLI_TEXT, &a.ends, "D", "when it ends: 90d, an instant, or never"},
 		{"matter", 0, CLI_TEXT, &a.matter, "TEXT", "what it is invited for"},
 		{NULL},
@@ -297,8 +309,8 @@ run_change(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	if (rc == CLI_GO && !a.grants.n && !a.ends && !a.matter)
-		rc = cli_usage(self, "say what is to change: --grant, --ends or --matter");
+	if (rc == CLI_GO && !a.grants.n && !a.names.n && !a.ends && !a.matter)
+		rc = cli_usage(self, "say what is to change: --grant, --name, --ends or --matter");
 	if (rc != CLI_GO)
 		return rc;
 	doc = request_of(self, &a);
@@ -312,7 +324,7 @@ run_change(struct cli *cli, const struct cli_command *self, int argc, char **arg
 
 const struct cli_command cmd_principal_change = {
 	.name = "principal change",
-	.operands = "ID [--grant S[,S]:L[,L]]... [--ends D] [--matter TEXT]",
+	.operands = "ID [--grant S[,S]:L[,L]]... [--name N]... [--ends D] [--matter TEXT]",
 	.summary = "change what a principal may, or its end",
 	.about = "Changes a principal, in force for all its tokens at once. Grants are replaced, "
 		 "not\n"

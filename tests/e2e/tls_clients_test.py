@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Certificates of clients, and stele over https: who is let in, and what is said to whoever is not."""
+import http.client
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import pki
 import tls_test
 from http_case import RECORDS, statuses
-from lib import Server, stele
+from lib import JSON, Server, stele
 from tls_test import LIVE, failures, metric, read_all, reload, tls
 
 PKI = None
@@ -95,6 +96,55 @@ class Certificates(unittest.TestCase):
             with tls(server, PKI.with_certificate(client)) as c:
                 c.sendall(f"GET {RECORDS}/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
                 self.assertEqual(statuses(read_all(c)), [401])
+
+    def test_it_stands_for_the_principal_that_has_its_name(self):
+        agent = PKI.below.issue("client", "URI:spiffe://example.org/agent,DNS:a.example")
+        both = PKI.below.issue("client", "DNS:A.example,DNS:b.example")
+        with PKI.server("--tls-client-ca", PKI.root.pem) as server:
+            server.create_log("pay")
+
+            def principal(name, *names):
+                body = {"kind": "service", "id": name, "names": names,
+                        "grants": [{"scopes": ["append"], "logs": ["pay"]}]}
+                return server.post("/api/v1/principals", json.dumps(body), JSON).status
+
+            def connect(pair):
+                return http.client.HTTPSConnection(
+                    "127.0.0.1", server.port, context=PKI.with_certificate(pair))
+
+            def append(connection, path="/api/v1/logs/pay/records"):
+                connection.request("POST", path, b"1")
+                answer = connection.getresponse()
+                return answer.status, json.loads(answer.read())
+
+            connection = connect(agent)
+            self.assertEqual(append(connection)[0], 401)
+            self.assertEqual(principal("s-agent", "uri:spiffe://example.org/agent"), 201)
+            status, receipt = append(connection)
+            self.assertEqual(status, 201)
+            self.assertEqual(json.loads(receipt["entry"])["writer"], "s-agent")
+            self.assertEqual(append(connection, "/api/v1/tokens")[0], 403)
+            self.assertEqual(principal("s-b", "dns:b.example"), 201)
+            second = connect(both)
+            self.assertEqual(append(second)[0], 201)
+            self.assertEqual(principal("s-a", "dns:a.example"), 201)
+            self.assertEqual(append(second)[0], 401)  # of two: whose is it?
+            self.assertEqual(append(connection)[0], 401)  # a.example is in that one, too
+            self.assertEqual(principal("s-c", "dns:B.EXAMPLE"), 409)
+            self.assertEqual(server.post("/api/v1/principals/s-a/disable", b"").status, 200)
+            self.assertEqual([append(c)[0] for c in (connection, second)], [201, 201])
+            answer = server.request("PATCH", "/api/v1/principals/s-agent", '{"names":[]}', JSON)
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(append(connection)[0], 401)
+            body = json.dumps({"names": ["uri:spiffe://example.org/agent"], "ends": "1s"})
+            server.request("PATCH", "/api/v1/principals/s-agent", body, JSON)
+            self.assertEqual(append(connection)[0], 201)
+            time.sleep(1.1)
+            self.assertEqual(append(connection)[0], 401)
+            for bad in ("x", "dns:", "dns:a b", 7):
+                self.assertEqual(principal("s-x", bad), 422)
+            connection.close()
+            second.close()
 
     def test_one_that_is_required(self):
         client = PKI.below.issue("client")
