@@ -262,25 +262,17 @@ token_create(const struct fold *f, const json_t *act)
 static int
 access_reset(const struct fold *f, const json_t *act)
 {
-	struct principal *p = NULL;
-	struct token *t = NULL;
-	int err = read_new_principal(f, act, &p);
+	struct slice id = fold_text(json_object_get(act, "token"), "id");
+	int err = principal_create(f, act);
 
-	if (err == 0)
-		err = read_new_token(f, act, p, &t);
-	if (err == 0)
-		err = access_reserve(f->a, 1, 1);
-	if (err == 0 && !f->dry) {
-		pthread_rwlock_wrlock(&f->a->lock);
-		while (f->a->n_tokens)
-			access_remove_token(f->a, f->a->n_tokens - 1);
-		pthread_rwlock_unlock(&f->a->lock);
-		put_in(f, p, t);
-		return 0;
-	}
-	token_unref(t);
-	principal_unref(p);
-	return err;
+	if (err != 0 || f->dry)
+		return err;
+	pthread_rwlock_wrlock(&f->a->lock);
+	for (size_t i = f->a->n_tokens; i > 0; i--)
+		if (!slice_eq_str(id, f->a->tokens[i - 1]->id))
+			access_remove_token(f->a, i - 1);
+	pthread_rwlock_unlock(&f->a->lock);
+	return 0;
 }
 
 /* --- changes of a principal ------------------------------------------------------------------ */

@@ -137,6 +137,12 @@ save(struct audit *a)
 		a->saved = applied;
 	else
 		a->changed = true;
+	if (err != 0 && !a->save_failed)
+		fprintf(stderr,
+			"steled: warning: %s cannot be written (%s): it is tried again every second, "
+			"and until then a start reads more of _system\n",
+			a->path, stele_strerror(err));
+	a->save_failed = err != 0;
 	return err;
 }
 
@@ -347,7 +353,7 @@ work(struct audit *a, unsigned round, bool last)
 		err = record_heads(a);
 	if (err == 0 && (a->changed || last || recorded(a) - a->saved >= BEHIND_RECORDS ||
 			 round % USED_ROUNDS == 0))
-		err = save(a);
+		(void)save(a); /* said there */
 	if (err == STELE_ENOMEM)
 		fprintf(stderr, "steled: warning: _system is late: there is no memory\n");
 }

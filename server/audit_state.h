@@ -3,6 +3,7 @@
 #define STELE_SERVER_AUDIT_STATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,11 +26,12 @@ struct audit {
 	struct log *access_log;
 	struct keyfile_seal *seal;
 	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
+	bool save_failed;            /* the last time; it was said */
 	bool fresh;                  /* there was none */
 	uint64_t saved;              /* records of `_system` that the snapshot has folded in */
 
 	pthread_mutex_t acting; /* an act at a time, snapshots between them; also: */
-	bool changed;           /* acts since the last snapshot */
+	atomic_bool changed;    /* acts since the last snapshot */
 
 	struct kit *kit; /* the recording thread's */
 	struct audit_heads heads;
