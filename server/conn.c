@@ -420,7 +420,8 @@ count(struct conn *c)
 
 	metrics_count(&c->loop->metrics, route, r->status, uv_hrtime() - r->started_ns);
 	if (r->token && r->http.chunked)
-		token_charge(r->token, r->http.raw_bytes, server_monotonic_ns());
+		token_charge(r->token, r->http.streamed_bytes + r->http.body.n,
+			     server_monotonic_ns());
 	r->started_ns = 0;
 }
 

@@ -102,12 +102,12 @@ class Access(Case):
         for chunked in (False, True):
             self.server.create_log("rates")
             path = "/api/v1/logs/rates/records"
-            client = self.connect(self.token(["append"], bytes_per_s=1000)["token"])
+            client = self.connect(self.token(["append"], bytes_per_s=100)["token"])
             body = iter([b"x" * 4500]) if chunked else b"x" * 4500
             self.assertEqual(client.post(path, body).status, 201)
             answer = client.post(path, b"x")
             self.refused(answer, 429, "rate-limited")
-            self.assertIn(answer.headers["retry-after"], ("3", "4"))
+            self.assertIn(int(answer.headers["retry-after"]), range(20, 45))
             for bad in (0, -1, "9", 1.5):
                 body = {"scopes": ["read"], "logs": ["*"], "bytes_per_s": bad}
                 self.refused(self.server.post("/api/v1/tokens", json.dumps(body), JSON), 422,

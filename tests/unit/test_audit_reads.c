@@ -15,7 +15,7 @@ token(struct principal *p, int i)
 	struct token *t = calloc(1, sizeof *t);
 
 	atomic_init(&t->refs, 1);
-	snprintf(t->id, sizeof t->id, "token%05d", i);
+	snprintf(t->id, sizeof t->id, "token%05u", (unsigned)i % 100000);
 	atomic_fetch_add(&p->refs, 1);
 	t->principal = p;
 	return t;
