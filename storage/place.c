@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crypto/random.h"
@@ -19,7 +20,13 @@
 #include "storage/file.h"
 #include "storage/frame.h"
 
-enum { ID_BYTES = 512, ID_HASHED = 480, ID_VERSION = 1 };
+enum {
+	ID_BYTES = 512,
+	ID_HASHED = 480,
+	ID_VERSION = 1,
+	LOCK_TRIES = 100, /* one second */
+	LOCK_PAUSE_NS = 10000000,
+};
 
 static const char magic[8] = "stele id";
 
@@ -102,6 +109,23 @@ is_born(const char *dir)
 	return access(path, F_OK) == 0;
 }
 
+/*
+ * The kernel lets a killed process's lock go some tenths of a second after the process was
+ * reaped, by when a service manager has started the next one.
+ */
+static bool
+take_lock(int fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	int rc = flock(fd, LOCK_EX | LOCK_NB);
+
+	for (int i = 0; rc != 0 && errno == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return rc == 0;
+}
+
 int
 place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 {
@@ -124,7 +148,7 @@ place_lock(struct place *p, const char *dir, bool create, struct buf *why)
 		if (p->lock_fd < 0)
 			err = stele_err_from_errno(errno);
 	}
-	if (err == 0 && flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+	if (err == 0 && !take_lock(p->lock_fd)) {
 		err = errno == EWOULDBLOCK ? STELE_EBUSY : STELE_EIO;
 		buf_printf(why, "%s is in use by another process: stop that one first", dir);
 	}

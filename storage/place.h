@@ -26,8 +26,8 @@ struct place {
 };
 
 /*
- * Takes the lock, making the directory first when create is true. STELE_EBUSY
- * when another process holds it, STELE_EUNSUPPORTED on a network file system,
+ * Takes the lock, waiting a second for it, making the directory first when create is true.
+ * STELE_EBUSY when another process holds it, STELE_EUNSUPPORTED on a network file system,
  * STELE_ENOTFOUND, STELE_EIO; why says it in words.
  */
 int place_lock(struct place *p, const char *dir, bool create, struct buf *why);

@@ -97,6 +97,29 @@ START_TEST(another_process_is_kept_out)
 }
 END_TEST
 
+/* A killed process's lock may outlive it by some tenths of a second. */
+START_TEST(a_lock_that_is_about_to_go_is_waited_for)
+{
+	char why[1024];
+	struct scratch s;
+	int status;
+	pid_t pid;
+
+	scratch_begin(&s);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		close(s.st->place.lock_fd); /* or it would be the child's as well */
+		_exit(try_open(&s, s.dir, false, why) == 0 ? 0 : 1);
+	}
+	usleep(300000);
+	scratch_close(&s);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(a_missing_directory_is_made_only_on_request)
 {
 	char dir[300], why[1024];
@@ -235,6 +258,7 @@ main(void)
 		a_copy_is_refused_until_the_operator_vouches_for_it,
 		a_renamed_directory_is_the_same_place,
 		another_process_is_kept_out,
+		a_lock_that_is_about_to_go_is_waited_for,
 		a_missing_directory_is_made_only_on_request,
 		a_first_start_without_a_name_makes_one_and_says_so,
 		an_unborn_first_start_is_cleared_away_at_every_step,
