@@ -29,6 +29,7 @@ from system_log import SystemLog, same, state_of  # noqa: E402
 ACTS = int(os.environ.get("STELE_ACTS", 6000))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
 ACTORS = 2
+PRINCIPALS = 2000  # of one actor: every restart compares all of them
 LONGEST_RUN = 0.3  # seconds between a start and its kill
 SCOPES = ["append", "read", "verify", "export", "hold", "purge", "approve", "policy", "operate"]
 
@@ -121,7 +122,8 @@ class Actor(threading.Thread):
             self.acknowledged.append(("log.create", name))
 
     def run(self):
-        acts = [self.create] * 4 + [self.change] * 3 + [self.token] * 4 + [self.revoke] * 3 + [
+        create = [self.create] * (4 if len(self.principals) < PRINCIPALS else 0)
+        acts = create + [self.change] * 3 + [self.token] * 4 + [self.revoke] * 3 + [
             self.rotate] * 2 + [self.disable, self.log]
         try:
             while not self.stopped.is_set():
