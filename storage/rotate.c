@@ -73,7 +73,7 @@ rotate_begin(struct append_job *job, struct log *log, struct slice by, struct to
 	if (atomic_load(&st->read_only))
 		return STELE_EREADONLY;
 	if (atomic_load(&st->pinned))
-		return STELE_EBUSY;
+		return STELE_ECONFLICT;
 	job->log = log;
 	job->writer = by;
 	job->place = place;

@@ -20,7 +20,7 @@
 
 /*
  * Step 1: fills the job, after append_job_init. store->creating is held until rotate_end.
- * STELE_EBUSY while a backup copies the store: its keyring must be of the same moment;
+ * STELE_ECONFLICT while a backup copies the store: its keyring must be of the same moment;
  * STELE_EREADONLY; STELE_ENOMEM.
  */
 int rotate_begin(struct append_job *job, struct log *log, struct slice by, struct toolbox *tools);
