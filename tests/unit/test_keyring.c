@@ -236,7 +236,7 @@ END_TEST
 START_TEST(a_prepared_epoch_changes_nothing_until_it_begins)
 {
 	struct keyring *kr = open_ring(sealed, true);
-	uint8_t signs[32], other[32], prepared[32];
+	uint8_t signs[32], other[32], prepared[32], zeros[32] = {0};
 	size_t n;
 
 	add(kr, 7, "payments");
@@ -262,6 +262,7 @@ START_TEST(a_prepared_epoch_changes_nothing_until_it_begins)
 	ck_assert_int_eq(keyring_begin_epoch(kr, 7), 0);
 	ck_assert_ptr_null(keyring_prepared(kr, 7));
 	ck_assert(keyring_find_seeds(kr, 7, &n)->ended);
+	ck_assert_mem_eq(keyring_find_seeds(kr, 7, &n)->seed, zeros, 32); /* in memory, too */
 	ck_assert_uint_eq(n, 2);
 	ck_assert_mem_eq(seed_of(kr, 7, 1)->seed, prepared, 32);
 	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), STELE_EINVAL);
