@@ -152,10 +152,15 @@ class Letter(unittest.TestCase):
     def test_keys_that_do_not_belong_together_make_no_letter(self):
         """An answer with another log's key, another statement, or a broken key is refused."""
         self.server.create_log("other")
+        self.assertEqual(self.server.post("/api/v1/logs/payments/key/rotate", b"").status, 200)
+        with Server(options=["--origin", "letter.example.com"]) as twin:
+            stranger = twin.get("/api/v1/logs").json()["server_vkey"]
         mine, other = (self.server.get(f"/api/v1/logs/{log}").json() for log in ("payments", "other"))
         broken = mine["server_vkey"].replace("+", "+0", 1)
         for change, status in (({}, 0), ({"vkey": other["vkey"]}, 1), ({"server_vkey": broken}, 1),
                                ({"key_statement": other["key_statement"]}, 1),
+                               ({"key_statement": mine["earlier_key_statements"][0]}, 1),
+                               ({"server_vkey": stranger}, 1),
                                ({"key_statement": mine["checkpoint"]}, 1)):
             with Answers({**mine, **change}) as url:
                 run = stele("--server", url, "--token", "x", "key", "letter", "payments")
