@@ -127,14 +127,15 @@ class Letter(unittest.TestCase):
         self.check_key(text, codes[0], vkey)
 
     def test_with_a_log_it_has_that_logs_key_of_today_too(self):
+        self.server.create_log("turned")
         for epoch in range(2):
-            text = self.letter("payments")
+            text = self.letter("turned")
             codes = self.codes(text)
             self.assertEqual(len(codes), 2)
             self.assertIn(f"The log's key, epoch {epoch}", text)
             self.check_key(text, codes[0], self.server.get("/api/v1/logs").json()["server_vkey"])
-            self.check_key(text, codes[1], self.server.vkey("payments"))
-            self.assertEqual(self.server.post("/api/v1/logs/payments/key/rotate", b"").status, 200)
+            self.check_key(text, codes[1], self.server.vkey("turned"))
+            self.assertEqual(self.server.post("/api/v1/logs/turned/key/rotate", b"").status, 200)
 
     def test_the_web_page_and_json_say_the_same(self):
         file = self.folder / "letter.html"
