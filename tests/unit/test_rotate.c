@@ -399,8 +399,7 @@ START_TEST(while_a_backup_copies_keys_stay)
 
 	append_job_init(&job);
 	atomic_store(&s.st->pinned, true);
-	ck_assert_int_eq(rotate_begin(&job, log, slice_str("p-test"), s.tools),
-			 STELE_ECONFLICT);
+	ck_assert_int_eq(rotate_begin(&job, log, slice_str("p-test"), s.tools), STELE_ECONFLICT);
 	atomic_store(&s.st->pinned, false);
 	append_job_fini(&job);
 	rotate(&s, log);
