@@ -24,6 +24,8 @@ enum {
 	SEED_BYTES = 8 + 4 + 8 + 1 + 32 + 1, /* and the name */
 };
 
+enum { SEED_SIGNS, SEED_ENDED, SEED_PREPARED }; /* states in the file */
+
 struct keyring {
 	char path[LIMIT_PATH_BYTES];
 	struct keyfile_seal *seal;
@@ -81,7 +83,8 @@ keyring_find_seeds(const struct keyring *kr, uint64_t log_id, size_t *n)
 	size_t i = seed_position(kr, log_id, 0);
 
 	*n = 0;
-	while (i + *n < kr->n_seeds && kr->seeds[i + *n].log_id == log_id)
+	while (i + *n < kr->n_seeds && kr->seeds[i + *n].log_id == log_id &&
+	       !kr->seeds[i + *n].prepared)
 		(*n)++;
 	return kr->seeds + i;
 }
@@ -196,27 +199,56 @@ end_seed(struct keyring_seed *s)
 	s->ended = true;
 }
 
-int
-keyring_next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
+/* The place behind the log's seeds, where a prepared one is; *n of them are before it. */
+static size_t
+behind_seeds(const struct keyring *kr, uint64_t log_id, size_t *n)
 {
-	struct keyring_seed *last, *next;
-	size_t n, i;
+	return (size_t)(keyring_find_seeds(kr, log_id, n) - kr->seeds) + *n;
+}
+
+const struct keyring_seed *
+keyring_prepared(const struct keyring *kr, uint64_t log_id)
+{
+	size_t n, i = behind_seeds(kr, log_id, &n);
+
+	return n && i < kr->n_seeds && kr->seeds[i].log_id == log_id ? &kr->seeds[i] : NULL;
+}
+
+int
+keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
+{
+	struct keyring_seed *next;
+	size_t n, i = behind_seeds(kr, log_id, &n);
 	int err;
 
-	keyring_find_seeds(kr, log_id, &n);
 	if (n == 0)
 		return STELE_ENOTFOUND;
-	err = seed_room(kr);
-	if (err != 0)
-		return err;
-	i = seed_position(kr, log_id, 0) + n - 1;
-	if (first_size <= kr->seeds[i].first_size)
+	if (first_size <= kr->seeds[i - 1].first_size)
 		return STELE_EINVAL;
-	next = insert_seed(kr, log_id, kr->seeds[i].epoch + 1, slice_str(kr->seeds[i].name));
+	if (keyring_prepared(kr, log_id)) {
+		next = &kr->seeds[i];
+	} else {
+		err = seed_room(kr);
+		if (err != 0)
+			return err;
+		next = insert_seed(kr, log_id, kr->seeds[i - 1].epoch + 1,
+				   slice_str(kr->seeds[i - 1].name));
+	}
+	next->prepared = true;
 	next->first_size = first_size;
 	random_bytes(next->seed, sizeof next->seed);
-	last = &kr->seeds[i];
-	end_seed(last);
+	return 0;
+}
+
+int
+keyring_begin_epoch(struct keyring *kr, uint64_t log_id)
+{
+	size_t n, i = behind_seeds(kr, log_id, &n);
+
+	if (!keyring_prepared(kr, log_id))
+		return STELE_ENOTFOUND;
+	end_seed(&kr->seeds[i - 1]);
+	kr->seeds[i].prepared = false;
 	return 0;
 }
 
@@ -283,7 +315,7 @@ put_seed(uint8_t *p, const struct keyring_seed *s)
 	le_put64(p, s->log_id);
 	le_put32(p + 8, s->epoch);
 	le_put64(p + 12, s->first_size);
-	p[20] = s->ended;
+	p[20] = s->ended ? SEED_ENDED : s->prepared ? SEED_PREPARED : SEED_SIGNS;
 	memcpy(p + 21, s->ended ? s->public_key : s->seed, 32);
 	p[53] = (uint8_t)n;
 	memcpy(p + SEED_BYTES, s->name, n);
@@ -340,39 +372,48 @@ take_data(struct keyring *kr, struct bytes *b)
 	return r;
 }
 
-/* Whether a seed of this log and epoch may come next: epochs count from 0, first sizes ascend. */
+/*
+ * Whether this seed may come next: epochs count from 0, first sizes ascend; after those that
+ * ended comes the one that signs, and after that at most a prepared one.
+ */
 static bool
-seed_follows(const struct keyring *kr, uint64_t log_id, uint32_t epoch, uint64_t first_size)
+seed_follows(const struct keyring *kr, const struct keyring_seed *next)
 {
 	const struct keyring_seed *last = kr->n_seeds ? &kr->seeds[kr->n_seeds - 1] : NULL;
 
-	if (!last || last->log_id < log_id)
-		return (!last || !last->ended) && epoch == 0 && first_size == 1;
-	return last->log_id == log_id && last->ended && epoch == last->epoch + 1 &&
-	       first_size > last->first_size;
+	if (!last || last->log_id < next->log_id)
+		return (!last || !last->ended) && next->epoch == 0 && next->first_size == 1 &&
+		       !next->prepared;
+	return last->log_id == next->log_id && !last->prepared && last->ended != next->prepared &&
+	       next->epoch == last->epoch + 1 && next->first_size > last->first_size;
 }
 
 /* One seed, behind those it must follow. */
 static int
 take_seed(struct keyring *kr, struct bytes *b)
 {
-	uint64_t log_id = bytes_u64(b);
-	uint32_t epoch = bytes_u32(b);
-	uint64_t first_size = bytes_u64(b);
-	uint8_t ended = bytes_u8(b);
-	struct slice key = bytes_take(b, 32);
-	struct slice name = bytes_take(b, bytes_u8(b));
+	struct keyring_seed next = {.log_id = bytes_u64(b)};
 	struct keyring_seed *s;
+	struct slice key, name;
+	uint8_t state;
 
-	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES || ended > 1 ||
-	    memchr(name.p, 0, name.n) || !seed_follows(kr, log_id, epoch, first_size))
+	next.epoch = bytes_u32(b);
+	next.first_size = bytes_u64(b);
+	state = bytes_u8(b);
+	next.ended = state == SEED_ENDED;
+	next.prepared = state == SEED_PREPARED;
+	key = bytes_take(b, 32);
+	name = bytes_take(b, bytes_u8(b));
+	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES || state > SEED_PREPARED ||
+	    memchr(name.p, 0, name.n) || !seed_follows(kr, &next))
 		return STELE_EDAMAGED;
 	if (grow(&kr->seeds, kr->n_seeds, &kr->cap_seeds, sizeof *kr->seeds) != 0)
 		return STELE_ENOMEM;
-	s = insert_seed(kr, log_id, epoch, name);
-	s->first_size = first_size;
-	s->ended = ended;
-	memcpy(ended ? s->public_key : s->seed, key.p, key.n);
+	s = insert_seed(kr, next.log_id, next.epoch, name);
+	s->first_size = next.first_size;
+	s->ended = next.ended;
+	s->prepared = next.prepared;
+	memcpy(next.ended ? s->public_key : s->seed, key.p, key.n);
 	return 0;
 }
 

@@ -5,9 +5,10 @@
  *
  * Body, little-endian: u32 version (2), u64 next key id, u32 data keys, u32 seeds;
  * a data key is u64 key id, u64 log id, u32 kind, u32 epoch, key[32], in order of
- * key id; a seed is u64 log id, u32 epoch, u64 first size, u8 ended (0 or 1),
- * seed[32] or, of an ended one, public key[32], u8 length, log name, in order of
- * log id and epoch. A log's epochs count from 0 and all but its last have ended.
+ * key id; a seed is u64 log id, u32 epoch, u64 first size, u8 state (0: signs,
+ * 1: ended, 2: prepared), seed[32] or, of an ended one, public key[32], u8 length, log
+ * name, in order of log id and epoch. A log's epochs count from 0; one of them signs, those
+ * before it have ended, and one after it may be prepared.
  */
 #ifndef STELE_CRYPTO_KEYRING_H
 #define STELE_CRYPTO_KEYRING_H
@@ -43,7 +44,7 @@ struct keyring_seed {
 	uint64_t log_id;
 	uint32_t epoch;
 	uint64_t first_size; /* of the tree from which on it speaks for the log */
-	bool ended;
+	bool ended, prepared;
 	uint8_t seed[32];                    /* zeros when ended */
 	uint8_t public_key[32];              /* zeros when not */
 	char name[LIMIT_LOG_NAME_BYTES + 1]; /* of the log, NUL-terminated */
@@ -72,13 +73,22 @@ void keyring_free(struct keyring *kr);
 int keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint64_t *key_id);
 
 /*
- * Ends the log's epoch and makes the seed of the next, which speaks from a tree of
- * first_size entries on, in memory only: commit before use. Of the ended one only the
- * public key is left; the data key stays. STELE_ENOTFOUND when the log has none;
- * STELE_EINVAL when first_size is not above that of the epoch before; STELE_ELIMIT;
+ * Makes the seed of the log's next epoch, which would speak from a tree of first_size entries
+ * on, in memory only: commit before use. The epoch that signs goes on until keyring_begin_epoch;
+ * one that was prepared before is replaced. STELE_ENOTFOUND when the log has no seeds;
+ * STELE_EINVAL when first_size is not above that of the epoch that signs; STELE_ELIMIT;
  * STELE_ENOMEM.
  */
-int keyring_next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size);
+int keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size);
+
+/*
+ * Ends the log's epoch and begins the prepared one, in memory only. Of the ended one only the
+ * public key is left; the data key stays. STELE_ENOTFOUND when none is prepared.
+ */
+int keyring_begin_epoch(struct keyring *kr, uint64_t log_id);
+
+/* The seed prepared for the log, NULL when there is none. Valid until the keyring changes. */
+const struct keyring_seed *keyring_prepared(const struct keyring *kr, uint64_t log_id);
 
 /*
  * Makes a data key of kind KEYRING_SEGMENT for a log, in memory only: commit before
@@ -98,7 +108,8 @@ int keyring_commit(struct keyring *kr);
 
 /*
  * The data key of this id, NULL when there is none; the seeds of a log, *n of them, in order
- * of epoch: the last is the one that signs. Valid until the keyring changes. O(log n).
+ * of epoch: the last is the one that signs, and a prepared one is not among them. Valid until the
+ * keyring changes. O(log n).
  */
 const struct keyring_data *keyring_find_data(const struct keyring *kr, uint64_t key_id);
 const struct keyring_seed *keyring_find_seeds(const struct keyring *kr, uint64_t log_id, size_t *n);

@@ -21,12 +21,14 @@
 #include "proto/slice.h"
 #include "server/access.h"
 
+struct append_job;
 struct kit;
 struct log;
 struct request;
 struct server;
 struct audit;
 struct json_t;
+struct writer;
 
 /*
  * Takes what waits to be recorded before there is an audit: the store's events come from its
@@ -69,9 +71,25 @@ int audit_act_new(struct audit *a, struct json_t *act,
 		  int (*fill)(struct access *access, void *ctx), void *ctx, const struct token *by,
 		  struct kit *kit, struct buf *why);
 
-/* Creates a log as writer_create_log does, with its record in the same commit. */
+/* Something done to the store whose record lies in the same commit. */
+struct audit_deed {
+	int (*fill)(struct json_t *act, void *ctx); /* its type and members */
+	int (*perform)(struct writer *w, const struct token *by, struct kit *kit,
+		       struct append_job *record, void *ctx);
+	void *ctx;
+};
+
+/* Does it, one act at a time: the error of fill or perform. Blocks: a worker thread. */
+int audit_together(struct audit *a, const struct audit_deed *d, const struct token *by,
+		   struct kit *kit);
+
+/* audit_deeds.c: creates a log as writer_create_log does, and records it. */
 int audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
 		     const struct token *by, struct kit *kit, struct log **out, bool *created);
+
+/* audit_deeds.c: replaces a log's signing key as writer_rotate_key does, and records it. */
+int audit_rotate_key(struct audit *a, struct log *log, const struct token *by, struct kit *kit,
+		     bool *destroyed);
 
 /* Queues an event, one JSON object with a type. Any thread, at any time. */
 void audit_event(struct audit *a, struct slice json);

@@ -116,28 +116,22 @@ audit_act_new(struct audit *a, json_t *act, int (*fill)(struct access *access, v
 }
 
 int
-audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
-		 const struct token *by, struct kit *kit, struct log **out, bool *created)
+audit_together(struct audit *a, const struct audit_deed *d, const struct token *by, struct kit *kit)
 {
-	json_t *act = json_object(), *parsed;
+	json_t *act = json_object();
 	struct append_job job;
-	struct buf text;
 	int err;
 
-	buf_init(&text);
 	append_job_init(&job);
-	policy_write(&text, policy);
-	parsed = json_loadb((const char *)text.p, text.n, 0, NULL);
-	json_object_set_new(act, "type", json_string("log.create"));
-	json_object_set_new(act, "log", json_stringn((const char *)name.p, name.n));
-	json_object_set_new(act, "policy", parsed);
+	pthread_mutex_lock(&a->acting);
+	err = d->fill(act, d->ctx);
 	name_actor(act, by);
-	err = parsed ? make_job(a, &job, act, by, kit) : STELE_ENOMEM;
 	if (err == 0)
-		err = writer_create_log(a->s->writer, name, policy, slice_str(by->principal->id),
-					&job, out, created);
+		err = make_job(a, &job, act, by, kit);
+	if (err == 0)
+		err = d->perform(a->s->writer, by, kit, &job, d->ctx);
+	pthread_mutex_unlock(&a->acting);
 	append_job_fini(&job);
-	buf_fini(&text);
 	json_decref(act);
 	return err;
 }

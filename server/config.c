@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "crypto/passphrase.h"
 #include "proto/entry.h"
 #include "proto/err.h"
 #include "proto/limits.h"
@@ -49,6 +51,11 @@ static const struct option options[] = {
 	 "what those CAs revoked: PEM, a list of each. Once its time is over, no certificate counts"},
 	{"passphrase-file", TEXT, AT(passphrase_file), 0, 0, "FILE",
 	 "seal the key files with the passphrase in FILE's first line"},
+	{"passphrase-fd", COUNT, AT(passphrase_fd), 0, INT32_MAX, "N",
+	 "the same, with a line from the open file descriptor N"},
+	{"passphrase-prompt", FLAG, AT(passphrase_prompt), 0, 0, NULL,
+	 "the same, asked for on the terminal. Without any of the three: with the systemd\n"
+	 "credential stele.passphrase, if there is one"},
 	{"loops", COUNT, AT(loops), 1, LIMIT_LOOPS, "N", "event loops, each in its own thread (1)"},
 	{"max-connections", COUNT, AT(max_connections), 1, 1000000, "N",
 	 "more are answered 503 (4096)"},
@@ -328,30 +335,28 @@ check_tls(const struct config *c, struct buf *why)
 	return STELE_EINVAL;
 }
 
+/* At a first start it is typed twice: a slip would seal the keys for ever. */
 static int
 read_passphrase(struct config *c, struct buf *why)
 {
-	char line[1024];
-	FILE *f;
+	struct passphrase_source source = {
+		.file = c->passphrase_file, .fd = c->passphrase_fd, .prompt = c->passphrase_prompt};
+	char id[LIMIT_PATH_BYTES];
+	struct buf text;
+	int err;
 
-	if (!c->passphrase_file)
+	if (snprintf(id, sizeof id, "%s/stele.id", c->data) < (int)sizeof id)
+		source.twice = access(id, F_OK) != 0;
+	buf_init(&text);
+	err = passphrase_read(&text, &source, why);
+	if (err == 0 && text.n) {
+		c->passphrase = (char *)text.p; /* wiped to its length: nothing lies behind it */
 		return 0;
-	f = fopen(c->passphrase_file, "re");
-	if (!f || !fgets(line, sizeof line, f) || line[strcspn(line, "\n")] != '\n') {
-		buf_printf(why, "%s: cannot read a passphrase from its first line: %s.",
-			   c->passphrase_file, f ? "there is no whole line" : strerror(errno));
-		if (f)
-			fclose(f);
-		return STELE_EINVAL;
 	}
-	fclose(f);
-	line[strcspn(line, "\n")] = '\0';
-	c->passphrase = line[0] ? strdup(line) : NULL;
-	explicit_bzero(line, sizeof line);
-	if (c->passphrase)
-		return 0;
-	buf_printf(why, "%s: its first line is empty.", c->passphrase_file);
-	return STELE_EINVAL;
+	if (err == STELE_EINVAL)
+		buf_put_u8(why, '.');
+	passphrase_wipe(&text);
+	return err;
 }
 
 static int
@@ -382,6 +387,7 @@ int
 config_read(struct config *c, int argc, char **argv, struct buf *why)
 {
 	struct config defaults = {
+		.passphrase_fd = PASSPHRASE_NO_FD,
 		.loops = 1,
 		.max_connections = LIMIT_CONNECTIONS,
 		.queue_bytes = LIMIT_QUEUE_BYTES,
@@ -414,11 +420,18 @@ config_read(struct config *c, int argc, char **argv, struct buf *why)
 }
 
 void
-config_fini(struct config *c)
+config_forget_passphrase(struct config *c)
 {
 	if (c->passphrase)
 		explicit_bzero(c->passphrase, strlen(c->passphrase));
 	free(c->passphrase);
+	c->passphrase = NULL;
+}
+
+void
+config_fini(struct config *c)
+{
+	config_forget_passphrase(c);
 	free(c->data);
 	free(c->listen);
 	free(c->origin);

@@ -34,7 +34,9 @@ struct config {
 	/* made from listen */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	char *passphrase; /* read from passphrase_file; NULL: none */
+	uint64_t passphrase_fd; /* PASSPHRASE_NO_FD: none */
+	bool passphrase_prompt;
+	char *passphrase; /* from its source (crypto/passphrase.h); NULL: none */
 };
 
 /*
@@ -43,6 +45,9 @@ struct config {
  * config_fini in both cases.
  */
 int config_read(struct config *c, int argc, char **argv, struct buf *why);
+
+/* Wipes the passphrase: for when all that it seals is open. */
+void config_forget_passphrase(struct config *c);
 
 /* Frees the strings and wipes the passphrase. */
 void config_fini(struct config *c);

@@ -280,6 +280,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	err = writer_new(&s->writer, s->store, c->queue_bytes);
 	if (!err)
 		err = audit_open(s->audit, s, why);
+	config_forget_passphrase(c);
 	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err) {

@@ -75,18 +75,18 @@ put_storage(struct buf *b, struct log *log)
 
 /* The current key statement, and those of the epochs before it. */
 static void
-put_keys(struct buf *b, const struct log *log)
+put_keys(struct buf *b, const struct logkeys *keys)
 {
 	struct buf note;
 
 	buf_init(&note);
-	b->err = b->err ? b->err : log_put_key_statement(log, log_epoch(log), &note);
+	b->err = b->err ? b->err : logkeys_put_statement(keys, logkeys_epoch(keys), &note);
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, buf_slice(&note));
 	buf_put_str(b, ",\"earlier_key_statements\":[");
-	for (uint32_t epoch = 0; epoch < log_epoch(log); epoch++) {
+	for (uint32_t epoch = 0; epoch < logkeys_epoch(keys); epoch++) {
 		buf_reset(&note);
-		b->err = b->err ? b->err : log_put_key_statement(log, epoch, &note);
+		b->err = b->err ? b->err : logkeys_put_statement(keys, epoch, &note);
 		buf_put_str(b, epoch ? "," : "");
 		buf_put_json_str(b, buf_slice(&note));
 	}
@@ -97,16 +97,17 @@ put_keys(struct buf *b, const struct log *log)
 static void
 put_description(struct request *r, struct buf *b, struct log *log)
 {
+	struct logkeys *keys = log_keys(log);
 	struct head *head = log_head(log);
 
 	put_summary(r, b, log, head);
 	buf_put_str(b, ",\"root\":\"");
 	buf_put_base64(b, head->root, sizeof head->root);
 	buf_put_str(b, "\",\"vkey\":");
-	buf_put_json_str(b, slice_str(log_vkey(log)));
+	buf_put_json_str(b, slice_str(logkeys_vkey(keys)));
 	put_storage(b, log);
 	put_server(r, b);
-	put_keys(b, log);
+	put_keys(b, keys);
 	buf_put_str(b, ",\"checkpoint\":");
 	buf_put_json_str(b, slice_of(head->note, head->note_len));
 	if (r->server->demo)
@@ -114,6 +115,7 @@ put_description(struct request *r, struct buf *b, struct log *log)
 			       "start it with --origin for evidence that counts.\"");
 	buf_put_u8(b, '}');
 	head_unref(head);
+	logkeys_unref(keys);
 }
 
 void

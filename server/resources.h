@@ -24,6 +24,9 @@ void res_logs_put(struct request *r);
 void res_logs_get(struct request *r);
 void res_logs_seal(struct request *r);
 
+/* res_keys.c */
+void res_keys_rotate(struct request *r);
+
 /* res_append.c */
 void res_append_post(struct request *r);
 /* r->job is prepared: to the writer with it, and the answer follows. */

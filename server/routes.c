@@ -32,6 +32,7 @@ const struct route router_table[] = {
 	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
+	{METHOD_POST, LOGS "/{log}/key/rotate", SCOPE_OPERATE, .handle = res_keys_rotate},
 	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
 	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
 	 .handle = res_upload_body, .admit = res_upload_admit},

@@ -72,7 +72,14 @@ struct append_job {
 	void (*done)(struct append_job *job); /* writer thread, exactly once per submission */
 	void *owner;                          /* the caller's */
 	struct append_job *next; /* the caller's list when submitting many; then the writer's */
-	bool tied; /* in the same commit as next: both small, both of keys that are new */
+	bool tied; /* in the same commit as next, or neither in one: both small, both of keys that
+		      are new */
+	/*
+	 * Of a `key` entry (storage/rotate.h), else NULL: makes items and keys for the index that
+	 * the entry will have. The writer's thread; an error is the job's.
+	 */
+	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
+	struct logkeys *keys; /* in force from its commit on; the caller's */
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */

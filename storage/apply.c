@@ -161,13 +161,8 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 
 	if (!log)
 		err = s->first == 0 ? found_log(st, s, t, &log, why) : STELE_EDAMAGED;
-	if (err == 0 && s->epoch > log->epoch) {
-		buf_printf(why,
-			   "log %s: keys/keyring is older than the log's key of epoch %u: restore "
-			   "the newest one. ",
-			   log->name, s->epoch);
-		err = STELE_EKEY;
-	}
+	if (err == 0 && s->epoch > log->seen_epoch)
+		log->seen_epoch = s->epoch;
 	if (err == 0)
 		err = overlap(log, s, &skip, &all);
 	if (err == 0 && all)

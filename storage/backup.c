@@ -150,9 +150,11 @@ static void
 pin(struct store *st, bool pinned)
 {
 	sealer_lock(st->sealer);
+	pthread_mutex_lock(&st->creating); /* no key is being replaced */
 	pthread_mutex_lock(&st->saving);
 	atomic_store(&st->pinned, pinned);
 	pthread_mutex_unlock(&st->saving);
+	pthread_mutex_unlock(&st->creating);
 	sealer_unlock(st->sealer);
 }
 

@@ -143,6 +143,8 @@ take_job(struct commit *c, struct append_job *job)
 	if (c->records && !commit_fits(c->st, c->records + job->n_items, c->bytes + job->bytes))
 		return STELE_EBUSY;
 	err = check_keys(c, job, &n_new);
+	if (err == 0 && job->place)
+		err = job->place(job, touched_end(job->log), c->tools);
 	if (err == 0)
 		err = touched_begin(c, job->log, &t);
 	if (err != 0)
@@ -275,8 +277,8 @@ sign_part(void *ctx, unsigned part)
 
 	for (size_t i = from; i < to && i < w->c->n; i++) {
 		struct touched *t = w->c->touched[i];
-		t->head = head_sign(t->log, t->first + t->count, merkle_batch_root(&t->batch),
-				    t->time_ns);
+		t->head = head_sign(t->log, t->next_keys, t->first + t->count,
+				    merkle_batch_root(&t->batch), t->time_ns);
 	}
 }
 
@@ -318,6 +320,7 @@ publish_log(struct commit *c, struct touched *t)
 		.payload_bytes = t->payload_bytes,
 		.time_ns = t->time_ns,
 		.head = t->head,
+		.keys = t->next_keys,
 		.dict_id = t->new_dict ? compress_dict_id(t->new_dict) : 0,
 		.dict_box_bytes = t->new_dict_box_bytes,
 		.dict_at = {c->at.file, at + t->meta_bytes},
@@ -402,6 +405,7 @@ void
 commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 {
 	struct append_job *j;
+	int tied_err = 0; /* of the job that this one is tied to */
 
 	if (!c->jobs) {
 		atomic_fetch_add(&c->st->open_commits, 1); /* before it looks at dictionaries */
@@ -412,7 +416,8 @@ commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 	c->before = before;
 	*c->jobs_end = jobs;
 	for (j = jobs; j; j = j->next) {
-		j->err = c->err == 0 ? take_job(c, j) : c->err;
+		j->err = c->err ? c->err : tied_err ? tied_err : take_job(c, j);
+		tied_err = j->tied ? j->err : 0;
 		if (j->err == STELE_ENOMEM)
 			c->err = STELE_ENOMEM;
 		c->jobs_end = &j->next;

@@ -32,7 +32,8 @@ struct touched {
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */
 	uint32_t new_dict_box_bytes;
 	uint32_t meta_bytes, section_bytes;
-	uint64_t section_at; /* within the frame */
+	uint64_t section_at;       /* within the frame */
+	struct logkeys *next_keys; /* of the epoch that begins with it, or NULL */
 	struct head *head;
 };
 
@@ -78,7 +79,9 @@ int commit_write(struct commit *c);
  */
 int commit_settle(struct commit *c, struct append_job **jobs);
 
-/* touched.c: starts the log's part, or returns the one begun. STELE_ENOMEM, STELE_ELIMIT. */
+/* touched.c: the index of the next record that is taken for the log. */
+uint64_t touched_end(const struct log *log);
+/* Starts the log's part, or returns the one begun. STELE_ENOMEM, STELE_ELIMIT. */
 int touched_begin(struct commit *c, struct log *log, struct touched **out);
 /* Takes all items of a job that are APPEND_NEW; fills in indexes and, when wanted, entries. */
 int touched_take(struct commit *c, struct touched *t, struct append_job *job);

@@ -17,12 +17,11 @@ int
 policy_from_entry0(struct log *log, struct slice payload, struct sha256 *h, struct buf *why)
 {
 	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
-	const char *statement = json_string_value(json_object_get(root, "key_statement"));
 	char *policy = json_dumps(json_object_get(root, "policy"), JSON_COMPACT);
 	int err = STELE_EDAMAGED;
 
-	if (statement && policy && policy_read(&log->policy, slice_str(policy), why) == 0)
-		err = log_statement_holds(log, 0, slice_str(statement), h) ? 0 : STELE_EKEY;
+	if (policy && policy_read(&log->policy, slice_str(policy), why) == 0)
+		err = log_statement_holds(log, 1, payload, h) ? 0 : STELE_EKEY;
 	if (err == STELE_EKEY)
 		buf_printf(why,
 			   "log %s: the key statement in its record 0 is not by this server's "
@@ -40,7 +39,7 @@ founding_text(struct log *log, struct buf *out)
 	int err;
 
 	buf_init(&statement);
-	err = log_put_key_statement(log, 0, &statement);
+	err = logkeys_put_statement(log->keys, 0, &statement);
 	buf_put_str(out, "{\"policy\":");
 	policy_write(out, &log->policy);
 	buf_put_str(out, ",\"key_statement\":");

@@ -16,7 +16,6 @@
 #include "storage/fsck_objects.h"
 #include "storage/internal.h"
 #include "storage/read.h"
-#include "storage/restorelogs.h"
 #include "storage/walfile.h"
 
 void
@@ -82,8 +81,9 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 	if (n < 0 || memcmp(leaf, s->leaves.p + (size_t)ordinal * 32, 32) != 0)
 		fsck_find(f, "payload, salt or columns are not what the entry hash commits to",
 			  "log %s, record %llu", log->name, index);
-	else if (e.kind == ENTRY_RESTORE && !restore_entry_holds(log, index, payload, f->t->sha))
-		fsck_find(f, restore_entry_wrong, "log %s, record %llu", log->name, index);
+	else if ((e.kind == ENTRY_KEY || e.kind == ENTRY_RESTORE) &&
+		 !log_statement_holds(log, index + 1, payload, f->t->sha))
+		fsck_find(f, log_statement_wrong, "log %s, record %llu", log->name, index);
 	else if (is_object && f->err == 0)
 		f->err = fsck_objects_check(&f->objects, f->st, log, index, payload, salt,
 					    e.commitment, f->looker);

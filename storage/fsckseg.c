@@ -14,7 +14,6 @@
 #include "storage/locate.h"
 #include "storage/read.h"
 #include "storage/rebuild.h"
-#include "storage/restorelogs.h"
 #include "storage/segbuild.h"
 #include "storage/segcache.h"
 
@@ -124,9 +123,9 @@ check_controls(struct checking *c, struct log *log, struct segment *segment, str
 		struct segment_record r;
 		arena_reset(&a);
 		err = segment_read(segment, index, t, &a, &r);
-		if (err == 0 && r.kind == ENTRY_RESTORE &&
-		    !restore_entry_holds(log, index, r.payload, t->sha))
-			fsck_find(c->f, restore_entry_wrong, "log %s, record %llu", log->name,
+		if (err == 0 && (r.kind == ENTRY_KEY || r.kind == ENTRY_RESTORE) &&
+		    !log_statement_holds(log, index + 1, r.payload, t->sha))
+			fsck_find(c->f, log_statement_wrong, "log %s, record %llu", log->name,
 				  (unsigned long long)index);
 		index = err == 0 ? r.ctl : 0;
 	}

@@ -57,6 +57,16 @@ struct dict_place {
 	uint64_t used_until; /* when bounded: records from this index on do not need it */
 };
 
+struct logkeys {
+	atomic_uint refs;
+	uint32_t epoch;          /* of the signer: epochs count from 0 */
+	struct note_vkey *vkeys; /* epoch + 1 of them; names point to the log's origin */
+	uint64_t *first_sizes;   /* of the trees from which on each speaks */
+	char *vkey;              /* the last one as text */
+	struct signer *signer;
+	const struct signer *identity; /* the store's */
+};
+
 struct log {
 	/* fixed */
 	struct store *store;
@@ -65,14 +75,9 @@ struct log {
 	char origin[LIMIT_ORIGIN_BYTES + 1];
 	struct policy policy;
 	int64_t created_ns;
-	uint32_t epoch;          /* of the signer: epochs count from 0 */
-	struct note_vkey *vkeys; /* epoch + 1 of them; names point to origin */
-	uint64_t *first_sizes;   /* of the trees from which on each speaks */
-	char *vkey;              /* the last one as text */
 	uint64_t data_key_id;
 	uint8_t data_key[32];
 	uint8_t digest_key[32]; /* derived: for idempotency keys */
-	struct signer *signer;
 
 	/* writer's */
 	struct merkle_frontier frontier;
@@ -84,6 +89,7 @@ struct log {
 
 	/* locked */
 	struct head *head;
+	struct logkeys *keys; /* the writer changes them, and reads them without the lock */
 	struct tree tree;
 	struct tail tail;
 	uint64_t payload_bytes;
@@ -102,6 +108,9 @@ struct log {
 	uint64_t saved_extents, saved_dropped; /* ordinals, as tail.dropped counts */
 	size_t saved_up[TREE_LEVELS], saved_dicts;
 	uint64_t trained_at_bytes; /* payload_bytes when a dictionary was last tried */
+
+	/* recovery's */
+	uint32_t seen_epoch; /* the newest that the catalogue or the WAL names */
 
 	/* the sealer's */
 	int64_t seal_again_ns; /* not before: a seal failed */
@@ -196,15 +205,24 @@ void log_free(struct log *log);
  * place of those the log has. STELE_EKEY when one is missing.
  */
 int log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h);
-void log_drop_keys(struct log *log);
+struct logkeys *logkeys_ref(struct logkeys *k);
+/* What now is, and the epoch after it, begun with a seed that is prepared. STELE_ENOMEM. */
+int logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *now,
+		 const struct keyring_seed *seed, struct sha256 *h);
 /*
  * The keys under which something the log's key signed about its first `size` entries may
  * be: that of the epoch they belong to, and later ones. *n of them, at least one.
  */
-const struct note_vkey *log_vkeys_for(const struct log *log, uint64_t size, size_t *n);
-/* Whether the statement is by this server's identity for the log's key of that epoch. */
-bool log_statement_holds(const struct log *log, uint32_t epoch, struct slice statement,
+const struct note_vkey *logkeys_for(const struct logkeys *k, uint64_t size, size_t *n);
+/*
+ * Whether the JSON payload of a control entry has a "key_statement" that holds: by this
+ * server's identity, for the log's key that speaks from the tree of first_size entries on. A
+ * key that is prepared in the keyring counts: nobody else may change that meanwhile.
+ */
+bool log_statement_holds(const struct log *log, uint64_t first_size, struct slice payload,
 			 struct sha256 *h);
+/* What to say of a `key` or `restore` entry in which it does not. */
+extern const char log_statement_wrong[];
 
 /* Room for a log of this id; the lock is held for writing. STELE_ENOMEM, STELE_ELIMIT. */
 int log_reserve(struct store *st, uint64_t id);
@@ -221,8 +239,9 @@ struct log_step {
 	const struct merkle_batch *batch; /* built from them upon the log's frontier */
 	uint64_t ctl, payload_bytes;
 	int64_t time_ns;
-	struct head *head; /* NULL while replaying */
-	uint32_t dict_id;  /* 0: none came with it */
+	struct head *head;    /* NULL while replaying */
+	struct logkeys *keys; /* of the epoch that begins with it; NULL: none does */
+	uint32_t dict_id;     /* 0: none came with it */
 	uint32_t dict_box_bytes;
 	struct wal_pos dict_at;
 	struct compress_dict *dict; /* NULL while replaying */
@@ -231,8 +250,12 @@ struct log_step {
 void log_advance(struct log *log, const struct log_step *step);
 /* Puts the log on the list of those that the catalogue must save; lock held for writing. */
 void log_mark_dirty(struct log *log);
-/* A head for size and root, signed with the log's key; NULL when memory is out. */
-struct head *head_sign(struct log *log, uint64_t size, const uint8_t root[32], int64_t time_ns);
+/*
+ * A head for size and root, signed with the log's key and, when next is not NULL, with that of
+ * the epoch that begins with it; NULL when memory is out.
+ */
+struct head *head_sign(struct log *log, const struct logkeys *next, uint64_t size,
+		       const uint8_t root[32], int64_t time_ns);
 
 /*
  * Takes a segment in and lets go of what it replaces and of the extents it covers;

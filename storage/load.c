@@ -39,8 +39,8 @@ load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t da
 	log->tree.size = log->frontier.size;
 	if (bytes_end(b) != 0 || policy_read(&log->policy, policy, l->why) != 0)
 		return STELE_EDAMAGED;
-	err = log_take_keys(log, data_key_id, l->t->sha);
-	return err == 0 && epoch > log->epoch ? STELE_EKEY : err;
+	log->seen_epoch = epoch;
+	return log_take_keys(log, data_key_id, l->t->sha);
 }
 
 static int

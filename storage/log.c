@@ -41,16 +41,17 @@ log_head(struct log *log)
 }
 
 struct head *
-head_sign(struct log *log, uint64_t size, const uint8_t root[32], int64_t time_ns)
+head_sign(struct log *log, const struct logkeys *next, uint64_t size, const uint8_t root[32],
+	  int64_t time_ns)
 {
-	const struct signer *signer = log->signer;
+	const struct signer *signers[] = {log->keys->signer, next ? next->signer : NULL};
 	struct head *head = NULL;
 	struct buf text, note;
 
 	buf_init(&text);
 	buf_init(&note);
 	if (checkpoint_put(&text, slice_str(log->origin), size, root) == 0 && text.err == 0)
-		sign_note(&note, buf_slice(&text), &signer, 1);
+		sign_note(&note, buf_slice(&text), signers, next ? 2 : 1);
 	if (note.n && note.err == 0)
 		head = malloc(sizeof *head + note.n + 1);
 	if (head) {
@@ -168,7 +169,7 @@ log_free(struct log *log)
 	tail_fini(&log->tail);
 	sealed_fini(&log->sealed);
 	buf_fini(&log->gone);
-	log_drop_keys(log);
+	logkeys_unref(log->keys);
 	explicit_bzero(log->data_key, sizeof log->data_key);
 	explicit_bzero(log->digest_key, sizeof log->digest_key);
 	free(log);
@@ -315,6 +316,10 @@ log_advance(struct log *log, const struct log_step *s)
 	if (s->head) {
 		head_unref(log->head);
 		log->head = head_ref(s->head);
+	}
+	if (s->keys) {
+		logkeys_unref(log->keys);
+		log->keys = logkeys_ref(s->keys);
 	}
 	if (s->extent.first == 0) {
 		log->created_ns = s->time_ns;

@@ -42,14 +42,28 @@ const char *log_name(const struct log *log);   /* NUL-terminated */
 const char *log_origin(const struct log *log); /* "SERVER/LOG" */
 const struct policy *log_policy(const struct log *log);
 int64_t log_created_ns(const struct log *log); /* time of entry 0 */
-const char *log_vkey(const struct log *log);   /* the current epoch's verifier key */
-uint32_t log_epoch(const struct log *log);     /* its number: they count from 0 */
+
+/*
+ * A log's signing key and the verifier keys of all its epochs, at one moment. Immutable and
+ * counted; the log must outlive it.
+ */
+struct logkeys;
+
+/* The log's keys now, referenced for the caller: logkeys_unref once. Any thread. */
+struct logkeys *log_keys(struct log *log);
+/* Counts one fewer; the last one wipes the signing key. NULL is fine. Any thread. */
+void logkeys_unref(struct logkeys *k);
+
+uint32_t logkeys_epoch(const struct logkeys *k);   /* the one that signs: they count from 0 */
+const char *logkeys_vkey(const struct logkeys *k); /* its verifier key; NUL-terminated */
+/* From which size of the tree on an epoch's key speaks for the log; epoch <= logkeys_epoch. */
+uint64_t logkeys_first_size(const struct logkeys *k, uint32_t epoch);
 
 /*
  * Appends the key statement of an epoch, a note signed by the server's identity.
  * STELE_ENOTFOUND when there was none of that number; STELE_ENOMEM.
  */
-int log_put_key_statement(const struct log *log, uint32_t epoch, struct buf *out);
+int logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out);
 
 /* How a log lies on disk, now. */
 struct log_storage {

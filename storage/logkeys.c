@@ -5,6 +5,7 @@
  * later are signed by the later key, so those are good for smaller sizes too; an earlier
  * key is never good for a size that came after it: that would be a history that was lost.
  */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,38 +14,114 @@
 #include "proto/keystatement.h"
 #include "storage/internal.h"
 
-uint32_t
-log_epoch(const struct log *log)
-{
-	return log->epoch;
-}
+/* --- counted ------------------------------------------------------------------------- */
 
-const char *
-log_vkey(const struct log *log)
+struct logkeys *
+logkeys_ref(struct logkeys *k)
 {
-	return log->vkey;
-}
-
-int
-log_put_key_statement(const struct log *log, uint32_t epoch, struct buf *out)
-{
-	if (epoch > log->epoch)
-		return STELE_ENOTFOUND;
-	return sign_key_statement(out, log->store->identity, &log->vkeys[epoch], epoch,
-				  log->first_sizes[epoch]);
+	atomic_fetch_add_explicit(&k->refs, 1, memory_order_relaxed);
+	return k;
 }
 
 void
-log_drop_keys(struct log *log)
+logkeys_unref(struct logkeys *k)
 {
-	free(log->vkey);
-	free(log->vkeys);
-	free(log->first_sizes);
-	signer_free(log->signer);
-	log->vkey = NULL;
-	log->vkeys = NULL;
-	log->first_sizes = NULL;
-	log->signer = NULL;
+	if (!k || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	free(k->vkey);
+	free(k->vkeys);
+	free(k->first_sizes);
+	signer_free(k->signer);
+	free(k);
+}
+
+struct logkeys *
+log_keys(struct log *log)
+{
+	struct logkeys *k;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	k = logkeys_ref(log->keys);
+	pthread_rwlock_unlock(&log->store->lock);
+	return k;
+}
+
+/* --- questions ----------------------------------------------------------------------- */
+
+uint32_t
+logkeys_epoch(const struct logkeys *k)
+{
+	return k->epoch;
+}
+
+const char *
+logkeys_vkey(const struct logkeys *k)
+{
+	return k->vkey;
+}
+
+uint64_t
+logkeys_first_size(const struct logkeys *k, uint32_t epoch)
+{
+	return k->first_sizes[epoch];
+}
+
+int
+logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out)
+{
+	if (epoch > k->epoch)
+		return STELE_ENOTFOUND;
+	return sign_key_statement(out, k->identity, &k->vkeys[epoch], epoch, k->first_sizes[epoch]);
+}
+
+const struct note_vkey *
+logkeys_for(const struct logkeys *k, uint64_t size, size_t *n)
+{
+	uint32_t epoch = k->epoch;
+
+	while (epoch && k->first_sizes[epoch] > size)
+		epoch--;
+	*n = k->epoch - epoch + 1;
+	return k->vkeys + epoch;
+}
+
+/* --- making -------------------------------------------------------------------------- */
+
+/* Room for n epochs, the last of which signs with the seed. */
+static int
+begin(struct logkeys **out, const struct log *log, const struct keyring_seed *seed, size_t n,
+      struct sha256 *h)
+{
+	struct logkeys *k = calloc(1, sizeof *k);
+	struct buf text;
+	int err;
+
+	if (!k)
+		return STELE_ENOMEM;
+	atomic_init(&k->refs, 1);
+	k->epoch = (uint32_t)(n - 1);
+	k->identity = log->store->identity;
+	k->vkeys = calloc(n, sizeof *k->vkeys);
+	k->first_sizes = calloc(n, sizeof *k->first_sizes);
+	err = k->vkeys && k->first_sizes
+		      ? signer_new(&k->signer, h, slice_str(log->origin), seed->seed)
+		      : STELE_ENOMEM;
+	buf_init(&text);
+	if (err == 0) {
+		k->vkeys[n - 1] = *signer_vkey(k->signer);
+		k->vkeys[n - 1].name = slice_str(log->origin); /* it outlives the signer */
+		k->first_sizes[n - 1] = seed->first_size;
+		err = note_put_vkey(&text, signer_vkey(k->signer));
+		buf_put_u8(&text, 0);
+		k->vkey = (char *)text.p;
+	}
+	if (err == 0)
+		err = text.err;
+	if (err == 0)
+		*out = k;
+	else
+		logkeys_unref(k);
+	return err;
 }
 
 /* The key of an epoch that is over, from what is left of it. */
@@ -58,74 +135,93 @@ ended_vkey(struct note_vkey *key, const struct log *log, const struct keyring_se
 	sign_keyid(h, key->key_id, key->name, key->type, key->public_key);
 }
 
-static int
-take_epochs(struct log *log, const struct keyring_seed *seeds, size_t n, struct sha256 *h)
-{
-	const struct keyring_seed *last = &seeds[n - 1];
-	struct buf text;
-	int err;
-
-	log->vkeys = calloc(n, sizeof *log->vkeys);
-	log->first_sizes = calloc(n, sizeof *log->first_sizes);
-	if (!log->vkeys || !log->first_sizes)
-		return STELE_ENOMEM;
-	err = signer_new(&log->signer, h, slice_str(log->origin), last->seed);
-	if (err != 0)
-		return err;
-	for (size_t i = 0; i < n; i++) {
-		log->first_sizes[i] = seeds[i].first_size;
-		if (i < n - 1)
-			ended_vkey(&log->vkeys[i], log, &seeds[i], h);
-	}
-	log->vkeys[n - 1] = *signer_vkey(log->signer);
-	log->epoch = last->epoch;
-	buf_init(&text);
-	err = note_put_vkey(&text, signer_vkey(log->signer));
-	buf_put_u8(&text, 0);
-	log->vkey = (char *)text.p;
-	return err ? err : text.err;
-}
-
 int
 log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h)
 {
 	const struct keyring *kr = log->store->keyring;
 	const struct keyring_data *data = keyring_find_data(kr, data_key_id);
 	const struct keyring_seed *seeds;
+	struct logkeys *k;
 	size_t n;
+	int err;
 
 	seeds = keyring_find_seeds(kr, log->id, &n);
 	if (!data || n == 0 || data->log_id != log->id)
 		return STELE_EKEY;
+	err = begin(&k, log, &seeds[n - 1], n, h);
+	if (err != 0)
+		return err;
+	for (size_t i = 0; i + 1 < n; i++) {
+		k->first_sizes[i] = seeds[i].first_size;
+		ended_vkey(&k->vkeys[i], log, &seeds[i], h);
+	}
 	log->data_key_id = data_key_id;
 	memcpy(log->data_key, data->key, 32);
 	kdigest_subkey(log->digest_key, data->key, 1, "stelekey");
-	log_drop_keys(log);
-	return take_epochs(log, seeds, n, h);
+	logkeys_unref(log->keys);
+	log->keys = k;
+	return 0;
 }
 
-const struct note_vkey *
-log_vkeys_for(const struct log *log, uint64_t size, size_t *n)
+int
+logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *now,
+	     const struct keyring_seed *seed, struct sha256 *h)
 {
-	uint32_t epoch = log->epoch;
+	size_t n = (size_t)now->epoch + 1;
+	int err = begin(out, log, seed, n + 1, h);
 
-	while (epoch && log->first_sizes[epoch] > size)
-		epoch--;
-	*n = log->epoch - epoch + 1;
-	return log->vkeys + epoch;
+	if (err != 0)
+		return err;
+	memcpy((*out)->vkeys, now->vkeys, n * sizeof *now->vkeys);
+	memcpy((*out)->first_sizes, now->first_sizes, n * sizeof *now->first_sizes);
+	return 0;
 }
 
-bool
-log_statement_holds(const struct log *log, uint32_t epoch, struct slice statement, struct sha256 *h)
+/* --- statements ---------------------------------------------------------------------- */
+
+/* Whether the statement is for the log's key of its epoch in k. */
+static bool
+names_key(const struct logkeys *k, const struct keystatement *s)
 {
 	const struct note_vkey *own;
-	struct keystatement k;
 
-	if (epoch > log->epoch ||
-	    sign_verify_key_statement(h, signer_vkey(log->store->identity), statement, &k) != 0)
+	if (s->epoch > k->epoch)
 		return false;
-	own = &log->vkeys[epoch];
-	return slice_eq(k.key.name, own->name) && k.epoch == epoch &&
-	       k.first_size == log->first_sizes[epoch] &&
-	       memcmp(k.key.public_key, own->public_key, sizeof own->public_key) == 0;
+	own = &k->vkeys[s->epoch];
+	return slice_eq(s->key.name, own->name) && s->first_size == k->first_sizes[s->epoch] &&
+	       memcmp(s->key.public_key, own->public_key, sizeof own->public_key) == 0;
+}
+
+static bool
+names_prepared_key(const struct log *log, const struct keystatement *s, struct sha256 *h)
+{
+	const struct keyring_seed *seed = keyring_prepared(log->store->keyring, log->id);
+	struct logkeys *next;
+	bool names;
+
+	if (!seed || logkeys_next(&next, log, log->keys, seed, h) != 0)
+		return false;
+	names = s->epoch == next->epoch && names_key(next, s);
+	logkeys_unref(next);
+	return names;
+}
+
+const char log_statement_wrong[] =
+	"the key statement in it is not by this server's identity for the log's key from there on";
+
+bool
+log_statement_holds(const struct log *log, uint64_t first_size, struct slice payload,
+		    struct sha256 *h)
+{
+	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
+	const char *text = json_string_value(json_object_get(root, "key_statement"));
+	struct keystatement s;
+	bool holds = text &&
+		     sign_verify_key_statement(h, signer_vkey(log->store->identity),
+					       slice_str(text), &s) == 0 &&
+		     s.first_size == first_size &&
+		     (names_key(log->keys, &s) || names_prepared_key(log, &s, h));
+
+	json_decref(root);
+	return holds;
 }

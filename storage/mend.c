@@ -58,13 +58,15 @@ check_manifest(struct log *log, const struct sealed *want, struct slice bytes, s
 {
 	const char *wrong = "is not signed with the log's key";
 	struct segment_facts f;
-	const struct note_vkey *keys;
+	struct logkeys *keys = log_keys(log);
+	const struct note_vkey *vkeys;
 	struct note note;
 	size_t n;
 	int err;
 
-	keys = log_vkeys_for(log, want->first + want->count, &n);
-	err = sign_verify_note(keys, n, bytes, &note, NULL);
+	vkeys = logkeys_for(keys, want->first + want->count, &n);
+	err = sign_verify_note(vkeys, n, bytes, &note, NULL);
+	logkeys_unref(keys);
 
 	if (err == 0) {
 		wrong = "is no segment manifest";

@@ -187,8 +187,8 @@ rebuild_log(struct store *st, const struct keyring_seed *seed, struct toolbox *t
 	int err = 0;
 
 	*log = NULL;
-	if (seed->ended)
-		return 0; /* the log is taken with its last one */
+	if (seed->ended || seed->prepared)
+		return 0; /* the log is taken with the one that signs */
 	if (!key) {
 		buf_printf(why, "log %s: its data key is not in keys/keyring: restore that file. ",
 			   seed->name);

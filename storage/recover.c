@@ -4,9 +4,11 @@
  *   2. the WAL between the last run of keys and the catalogue's position: only keys
  *   3. the WAL from the catalogue's position on, read past the page cache: everything
  *   4. what `released` says was acknowledged must be there
- *   5. the last frame is written again and flushed before it is believed: a killed
- *      process may have left it in the page cache alone
- *   6. heads are signed; the catalogue is saved
+ *   5. keys are held against the logs
+ *   6. the last frame is written again and flushed before it is believed: a killed
+ *      process may have left it in the page cache alone; then a key rotation that was cut
+ *      off ends
+ *   7. heads are signed; the catalogue is saved
  */
 #include <stdlib.h>
 #include <string.h>
@@ -157,7 +159,7 @@ check_released(struct recovery *r)
 	return 0;
 }
 
-/* Step 5. */
+/* Step 6. */
 static int
 settle(struct recovery *r)
 {
@@ -177,41 +179,131 @@ settle(struct recovery *r)
 	return err;
 }
 
-/* No key signs a tree that is smaller than what it speaks for. */
-static int
-check_epochs(struct recovery *r)
-{
-	struct store *st = r->st;
+/* --- step 5: the keys ---------------------------------------------------------------- */
 
-	for (size_t i = 0; i < st->n_logs; i++) {
-		const struct log *log = st->by_name[i];
-		uint64_t first = log->first_sizes[log->epoch];
-		if (log->frontier.size >= first)
-			continue;
-		buf_printf(r->why,
-			   "log %s: it has %llu records, and keys/keyring speaks for it from %llu "
-			   "on: it belongs to a later state of this store, give the one of this",
-			   log->name, (unsigned long long)log->frontier.size,
-			   (unsigned long long)first);
-		return STELE_EKEY;
-	}
-	return 0;
+/* The log's head, of all that was found. */
+static int
+sign_head(struct log *log)
+{
+	uint8_t root[32];
+
+	merkle_frontier_root(log->store->upkeep->sha, &log->frontier, root);
+	log->head = head_sign(log, NULL, log->frontier.size, root, log->time_ns);
+	return log->head ? 0 : STELE_ENOMEM;
 }
 
-/* Step 6. */
+/* The record at index, before there are heads that it is released by. */
+static int
+read_early(struct recovery *r, struct log *log, uint64_t index, struct arena *a, struct record *out)
+{
+	int err = sign_head(log);
+
+	if (err == 0)
+		err = read_record(r->st, log, index, r->t, a, out);
+	head_unref(log->head); /* nobody has seen it */
+	log->head = NULL;
+	return err;
+}
+
+/* Whether the entry that begins the prepared epoch is in the log: then that is the log's. */
+static int
+was_begun(struct recovery *r, struct log *log, bool *begun)
+{
+	const struct keyring_seed *next = keyring_prepared(r->st->keyring, log->id);
+	struct arena arena;
+	struct record record;
+	int err;
+
+	*begun = false;
+	if (!next || next->epoch != log->seen_epoch || log->frontier.size < next->first_size)
+		return 0;
+	arena_init(&arena);
+	err = read_early(r, log, next->first_size - 1, &arena, &record);
+	if (err == 0)
+		*begun = record.entry.kind == ENTRY_KEY &&
+			 log_statement_holds(log, next->first_size, record.payload, r->t->sha);
+	else
+		buf_printf(
+			r->why, "log %s: its record %llu, which names its key, cannot be read: %s",
+			log->name, (unsigned long long)next->first_size - 1, stele_strerror(err));
+	arena_fini(&arena);
+	return err;
+}
+
+/* The log's key: the newest that its entries name, and none that is newer than them. */
+static int
+check_epoch(struct recovery *r, struct log *log, bool *begun)
+{
+	uint64_t first;
+	int err = was_begun(r, log, begun);
+
+	if (err == 0 && *begun)
+		err = keyring_begin_epoch(r->st->keyring, log->id);
+	if (err == 0 && *begun)
+		err = log_take_keys(log, log->data_key_id, r->t->sha);
+	if (err != 0)
+		return err;
+	if (log->seen_epoch > log->keys->epoch) {
+		buf_printf(r->why,
+			   "log %s: keys/keyring is older than the log's key of epoch %u: restore "
+			   "the newest one",
+			   log->name, log->seen_epoch);
+		return STELE_EKEY;
+	}
+	first = log->keys->first_sizes[log->keys->epoch];
+	if (log->frontier.size >= first)
+		return 0;
+	buf_printf(r->why,
+		   "log %s: it has %llu records, and keys/keyring speaks for it from %llu on: it "
+		   "belongs to a later state of this store, give the one of this",
+		   log->name, (unsigned long long)log->frontier.size, (unsigned long long)first);
+	return STELE_EKEY;
+}
+
+static int
+check_epochs(struct recovery *r, bool *any)
+{
+	bool begun;
+	int err = 0;
+
+	*any = false;
+	for (size_t i = 0; err == 0 && i < r->st->n_logs; i++) {
+		err = check_epoch(r, r->st->by_name[i], &begun);
+		*any |= begun;
+	}
+	return err;
+}
+
+/*
+ * Ends the rotations that a crash cut off, now that the entries are known to be on the disk.
+ * Without room for it the keyring keeps keys that have ended a little longer.
+ */
+static int
+end_rotations(struct recovery *r)
+{
+	struct store *st = r->st;
+	int err = keyring_commit(st->keyring);
+
+	if (err == STELE_ENOSPACE) {
+		store_say(st, STORE_WARN,
+			  "keys/keyring: not enough free space to remove keys that have ended");
+		err = 0;
+	}
+	if (err != 0)
+		buf_printf(r->why, "%s/keys/keyring cannot be written: %s", st->dir,
+			   stele_strerror(err));
+	return err;
+}
+
+/* Step 7. */
 static int
 sign_all(struct store *st)
 {
-	for (size_t i = 0; i < st->n_logs; i++) {
-		struct log *log = st->by_name[i];
-		uint8_t root[32];
-		struct sha256 *h = st->upkeep->sha;
-		merkle_frontier_root(h, &log->frontier, root);
-		log->head = head_sign(log, log->frontier.size, root, log->time_ns);
-		if (!log->head)
-			return STELE_ENOMEM;
-	}
-	return 0;
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < st->n_logs; i++)
+		err = sign_head(st->by_name[i]);
+	return err;
 }
 
 static void
@@ -358,6 +450,7 @@ recover(struct recovery *r, bool rebuild)
 {
 	struct store *st = r->st;
 	struct catalog_state state = {.sequence = 0};
+	bool begun = false;
 	int err = rebuild ? STELE_ENOTFOUND : load_catalog(r, &state);
 
 	if (err == STELE_EKEY || err == STELE_ENOMEM || err == STELE_EIO)
@@ -384,9 +477,11 @@ recover(struct recovery *r, bool rebuild)
 	if (err == 0)
 		err = check_released(r);
 	if (err == 0)
-		err = check_epochs(r);
+		err = check_epochs(r, &begun);
 	if (err == 0)
 		err = settle(r);
+	if (err == 0 && begun)
+		err = end_rotations(r);
 	if (err == 0)
 		err = sign_all(st);
 	return err == 0 ? save_rest(st) : err;

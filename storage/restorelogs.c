@@ -1,7 +1,6 @@
 /* All checks first, for all logs; then the keys, durably; then the entries. */
 #include "storage/restorelogs.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,8 +140,8 @@ take_checkpoint(struct restorer *r, struct slice signed_note)
 			   (int)c.origin.n, (const char *)c.origin.p);
 		return STELE_ENOTFOUND;
 	}
-	err = sign_verify_note(log->vkeys, log->epoch + 1, signed_note, &note, &which);
-	if (err != 0 || c.size < log->first_sizes[which]) {
+	err = sign_verify_note(log->keys->vkeys, log->keys->epoch + 1, signed_note, &note, &which);
+	if (err != 0 || c.size < log->keys->first_sizes[which]) {
 		buf_printf(r->why,
 			   "log %s: the checkpoint of size %llu is not signed by a key of this log "
 			   "that speaks for it",
@@ -182,7 +181,9 @@ make_epochs(struct restorer *r)
 
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
 		const struct log *log = st->by_name[i];
-		err = keyring_next_epoch(st->keyring, log->id, log->frontier.size + 1);
+		err = keyring_prepare_epoch(st->keyring, log->id, log->frontier.size + 1);
+		if (err == 0)
+			err = keyring_begin_epoch(st->keyring, log->id);
 	}
 	if (err == 0)
 		err = keyring_commit(st->keyring);
@@ -225,7 +226,7 @@ put_payload(struct restorer *r, const struct log *log, const struct newest *n, s
 	int err;
 
 	buf_init(&statement);
-	err = log_put_key_statement(log, log->epoch, &statement);
+	err = logkeys_put_statement(log->keys, log->keys->epoch, &statement);
 	if (err == 0)
 		err = statement.err;
 	restore_entry_put(out, buf_slice(&statement), r->note, log->frontier.size, n->note,
@@ -286,7 +287,7 @@ report(struct restorer *r)
 		struct restore_log l = {.name = log->name,
 					.size = log->frontier.size - 1,
 					.newest = r->newest[i].size,
-					.epoch = log->epoch};
+					.epoch = log->keys->epoch};
 		r->opts->restored(r->opts->ctx, &l);
 	}
 }
@@ -308,21 +309,4 @@ restore_logs(struct store *st, const struct backup_note *note, const struct rest
 		report(&r);
 	free(r.newest);
 	return err;
-}
-
-const char restore_entry_wrong[] =
-	"the key statement in it is not by this server's identity for the log's key from there on";
-
-bool
-restore_entry_holds(const struct log *log, uint64_t index, struct slice payload, struct sha256 *h)
-{
-	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
-	const char *statement = json_string_value(json_object_get(root, "key_statement"));
-	bool holds = false;
-
-	for (uint32_t epoch = 1; statement && !holds && epoch <= log->epoch; epoch++)
-		holds = log->first_sizes[epoch] == index + 1 &&
-			log_statement_holds(log, epoch, slice_str(statement), h);
-	json_decref(root);
-	return holds;
 }

@@ -1,6 +1,5 @@
 /*
- * Steps 5 to 7 of storage/restore.h in the opened store, and what its entries say: fsck
- * holds them against the keyring.
+ * Steps 5 to 7 of storage/restore.h in the opened store, and what its entries say.
  */
 #ifndef STELE_STORAGE_RESTORELOGS_H
 #define STELE_STORAGE_RESTORELOGS_H
@@ -30,15 +29,5 @@ uint64_t restore_count(struct store *st);
 void restore_entry_put(struct buf *out, struct slice key_statement,
 		       const struct backup_note *backup, uint64_t size, struct slice newest,
 		       uint64_t newest_size);
-
-/*
- * Whether the payload of the log's `restore` entry at index is one whose key statement holds:
- * signed by the identity, for the key that speaks from that entry on.
- */
-bool restore_entry_holds(const struct log *log, uint64_t index, struct slice payload,
-			 struct sha256 *h);
-
-/* What to say of one that does not. */
-extern const char restore_entry_wrong[];
 
 #endif

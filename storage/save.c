@@ -101,7 +101,7 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	put_u64(v, log->trained_at_bytes);
 	put_u64(v, log->data_key_id);
 	put_u32(v, log->next_dict_id);
-	put_u32(v, log->epoch);
+	put_u32(v, log->keys->epoch);
 	buf_put(v, log->last_leaf, 32);
 	put_sized(v, slice_str(log->name));
 	put_sized(v, buf_slice(&policy));

@@ -177,6 +177,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
       uint64_t key_id, struct segment_facts *out, struct buf *why)
 {
 	struct merkle_frontier before;
+	struct logkeys *keys = log_keys(log);
 	struct segment_source source;
 	struct sealfeed feed;
 	char dir[4096];
@@ -189,7 +190,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 			  .data_key_id = key_id},
 		.replaces = plan->replaces,
 		.data_key = key,
-		.signer = log->signer,
+		.signer = keys->signer,
 		.before = &before,
 	};
 	int err = seal_dir(log, dir, sizeof dir);
@@ -197,12 +198,13 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 	memcpy(p.facts.origin, log->origin, sizeof p.facts.origin);
 	if (err == 0)
 		err = state_facts(s, log, &p.facts, &before, why);
-	if (err != 0)
-		return err;
-	sealfeed_init(&feed, log, plan->first, plan->end, s->feed, &s->stop);
-	source = sealfeed_source(&feed);
-	err = segment_build(&p, &source, s->build, out, why);
-	sealfeed_fini(&feed);
+	if (err == 0) {
+		sealfeed_init(&feed, log, plan->first, plan->end, s->feed, &s->stop);
+		source = sealfeed_source(&feed);
+		err = segment_build(&p, &source, s->build, out, why);
+		sealfeed_fini(&feed);
+	}
+	logkeys_unref(keys);
 	return err;
 }
 

@@ -111,18 +111,22 @@ copy_key(struct log *log, uint64_t key_id, uint8_t out[32])
 }
 
 int
-segcache_manifest(const struct log *log, const struct segment_name *name,
-		  struct segment_facts *facts, struct buf *why)
+segcache_manifest(struct log *log, const struct segment_name *name, struct segment_facts *facts,
+		  struct buf *why)
 {
-	const struct note_vkey *keys;
+	struct logkeys *keys;
+	const struct note_vkey *vkeys;
 	char dir[4096];
 	size_t n;
 	int err = segcache_dir(dir, sizeof dir, log);
 
-	keys = log_vkeys_for(log, name->first + name->count, &n);
-	return err == 0 ? manifest_read(facts, NULL, dir, name, slice_str(log->origin), log->id,
-					keys, n, why)
-			: err;
+	if (err != 0)
+		return err;
+	keys = log_keys(log);
+	vkeys = logkeys_for(keys, name->first + name->count, &n);
+	err = manifest_read(facts, NULL, dir, name, slice_str(log->origin), log->id, vkeys, n, why);
+	logkeys_unref(keys);
+	return err;
 }
 
 int

@@ -40,8 +40,8 @@ int segcache_open(struct log *log, const struct sealed *s, struct toolbox *t, st
  * Reads the manifest of one of the log's segments, signed by a key that may speak for its
  * range (storage/logkeys.c). Errors as manifest_read, with why.
  */
-int segcache_manifest(const struct log *log, const struct segment_name *name,
-		      struct segment_facts *facts, struct buf *why);
+int segcache_manifest(struct log *log, const struct segment_name *name, struct segment_facts *facts,
+		      struct buf *why);
 
 /* Closes what is open of the log's segments that begin in [from, to): they were replaced. */
 void segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to);

@@ -262,6 +262,7 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		store_close(st);
 		return err;
 	}
+	st->opts.passphrase = NULL; /* the caller's */
 	*out = st;
 	return 0;
 }
@@ -297,6 +298,7 @@ store_open_bare(struct store **out, const struct store_options *opts, struct buf
 		return err;
 	}
 	keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
+	st->opts.passphrase = NULL; /* the caller's */
 	*out = st;
 	return 0;
 }

@@ -22,7 +22,7 @@ enum store_level { STORE_INFO, STORE_WARN, STORE_ERROR };
 struct store_options {
 	const char *dir;         /* data directory; created when create is true */
 	const char *server_name; /* at first start: the origin's first part; NULL: demo-<random> */
-	const char *passphrase;  /* seals the key files; NULL: not sealed */
+	const char *passphrase;  /* seals the key files; NULL: not sealed. Used to open, not kept */
 	uint64_t wal_file_bytes; /* 0: LIMIT_WAL_FILE_BYTES */
 	uint32_t wal_files;      /* full files that may wait for a seal; 0: LIMIT_WAL_FILES */
 	int64_t seal_after_ns;   /* age at which a tail is sealed; 0: LIMIT_SEAL_AFTER_S */

@@ -49,9 +49,11 @@ touched_reset(struct touched *t)
 	compress_dict_unref(t->dict);
 	compress_dict_unref(t->new_dict);
 	head_unref(t->head);
+	logkeys_unref(t->next_keys);
 	t->log = NULL;
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
+	t->next_keys = NULL;
 	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
 		0;
 	t->group.count = 0;
@@ -129,6 +131,14 @@ continue_from(struct touched *t, const struct log *log, const struct touched *be
 	memcpy(t->last_leaf, before ? before->last_leaf : log->last_leaf, 32);
 	t->ctl = before ? before->ctl : log->ctl;
 	t->time_ns = before ? before->time_ns : log->time_ns;
+}
+
+uint64_t
+touched_end(const struct log *log)
+{
+	const struct touched *t = log->touched ? log->touched : log->flushing;
+
+	return t ? t->first + t->count : log->frontier.size;
 }
 
 int
@@ -357,6 +367,8 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	}
 	if (err == 0 && job->blocks)
 		err = take_blocks(c, t, job);
+	if (err == 0 && job->keys)
+		t->next_keys = logkeys_ref(job->keys);
 	return err;
 }
 
@@ -398,7 +410,7 @@ touched_write(struct commit *c, struct touched *t)
 		.n_keys = t->n_keys,
 		.n_dicts = t->n_dicts,
 		.n_objects = t->n_objects,
-		.epoch = t->log->epoch,
+		.epoch = t->next_keys ? t->next_keys->epoch : t->log->keys->epoch,
 		.time_ns = t->time_ns,
 		.data_key_id = t->log->data_key_id,
 		.meta_bytes = t->meta_bytes,

@@ -20,6 +20,7 @@
 #include "storage/commit.h"
 #include "storage/helpers.h"
 #include "storage/internal.h"
+#include "storage/rotate.h"
 #include "storage/scrub.h"
 
 enum {
@@ -543,5 +544,26 @@ writer_create_log(struct writer *w, struct slice name, const struct policy *poli
 	if (err == 0)
 		*out = log;
 	pthread_mutex_unlock(&w->st->creating);
+	return err;
+}
+
+int
+writer_rotate_key(struct writer *w, struct log *log, struct slice by, struct append_job *record,
+		  struct toolbox *tools, bool *destroyed)
+{
+	struct append_job job;
+	int err;
+
+	append_job_init(&job);
+	pthread_mutex_lock(&w->st->creating);
+	err = rotate_begin(&job, log, by, tools);
+	if (err == 0) {
+		job.next = record;
+		job.tied = record != NULL;
+		(void)writer_append(w, &job); /* job.err tells */
+		err = rotate_end(&job, destroyed);
+	}
+	pthread_mutex_unlock(&w->st->creating);
+	append_job_fini(&job);
 	return err;
 }

@@ -44,4 +44,13 @@ uint64_t writer_queued_bytes(struct writer *w);
 int writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
 		      struct slice by, struct append_job *record, struct log **out, bool *created);
 
+/*
+ * Replaces the log's signing key (storage/rotate.h) and waits until the new one signs. record
+ * as above. 0, and *destroyed as rotate_end; STELE_ECONFLICT while a backup is made; STELE_EBUSY;
+ * STELE_EREADONLY; STELE_ENOSPACE; STELE_ECLOSED; STELE_ENOMEM: then the key is the old one,
+ * unless the store is read-only: then the next start knows. Blocks: a worker thread.
+ */
+int writer_rotate_key(struct writer *w, struct log *log, struct slice by, struct append_job *record,
+		      struct toolbox *tools, bool *destroyed);
+
 #endif

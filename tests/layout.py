@@ -43,6 +43,7 @@ RESTRICTED = [
     (r"uv\.h", r"server/|bench/", None),
     (r"llhttp\.h", r"server/|bench/", None),
     (r"curl/.*", r"tools/", 1),
+    (r"qrencode\.h", r"tools/", 1),
     (r"sodium(/.*)?\.h", r"crypto/", None),
     (r"openssl/(evp|sha|hmac|digest)\.h", r"crypto/|bench/", None),
     (r"openssl/(ssl|err|pem|x509.*|bio)\.h", r"server/tls", 2),

@@ -327,19 +327,18 @@ write_all(int fd, struct slice bytes)
 }
 
 int
-cli_read_passphrase(struct buf *out, const char *path)
+cli_read_passphrase(struct buf *out, const struct passphrase_source *source)
 {
-	const uint8_t *end;
-	int rc = cli_read_file(out, path, 4096);
+	struct buf why;
+	int err;
 
-	if (rc != CLI_GO)
-		return rc;
-	end = out->n ? memchr(out->p, '\n', out->n) : NULL;
-	out->n = end ? (size_t)(end - out->p) : out->n;
-	if (out->n)
-		return CLI_GO;
-	cli_say("%s: its first line is empty", path);
-	return CLI_USAGE;
+	buf_init(&why);
+	err = passphrase_read(out, source, &why);
+	if (err != 0)
+		cli_say("%.*s", why.n ? (int)why.n : 13,
+			why.n ? (const char *)why.p : "out of memory");
+	buf_fini(&why);
+	return err ? CLI_USAGE : CLI_GO;
 }
 
 int

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/passphrase.h"
 #include "proto/buf.h"
 #include "tools/transport.h"
 
@@ -100,8 +101,22 @@ int cli_usage(const struct cli_command *self, const char *fmt, ...)
  */
 int cli_read_file(struct buf *out, const char *path, size_t max);
 
-/* Appends the first line of a file, which is not empty. CLI_GO or CLI_USAGE, as above. */
-int cli_read_passphrase(struct buf *out, const char *path);
+/* What a command that takes a passphrase has among its options. */
+/* clang-format off */
+#define CLI_PASSPHRASE(source) \
+	{"passphrase-file", 0, CLI_TEXT, &(source).file, "FILE", \
+	 "what seals the key files: FILE's first line"}, \
+	{"passphrase-fd", 0, CLI_NUMBER, &(source).fd, "N", \
+	 "the same, a line from the open file descriptor N"}, \
+	{"passphrase-prompt", 0, CLI_FLAG, &(source).prompt, NULL, \
+	 "the same, asked for on the terminal"}
+/* clang-format on */
+
+/*
+ * passphrase_read: CLI_GO, with nothing read when there is no source, or CLI_USAGE after saying
+ * why. passphrase_wipe in any case.
+ */
+int cli_read_passphrase(struct buf *out, const struct passphrase_source *source);
 
 /*
  * Writes bytes to a new or existing file, or to stdout when path is NULL or

@@ -135,29 +135,32 @@ out:
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *keyring = NULL, *passphrase_file = NULL;
+	struct passphrase_source source = {.fd = PASSPHRASE_NO_FD, .twice = true};
+	const char *keyring = NULL;
 	const struct cli_option options[] = {
 		{"keyring", 0, CLI_TEXT, &keyring, "FILE",
 		 "write the keys too: FILE and FILE.identity"},
-		{"passphrase-file", 0, CLI_TEXT, &passphrase_file, "FILE",
-		 "what seals them: its first line"},
+		CLI_PASSPHRASE(source),
 		{NULL},
 	};
 	struct buf passphrase;
+	bool given;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (!keyring != !passphrase_file)
-		return cli_usage(self, "--keyring and --passphrase-file go together");
+	given = source.file || source.prompt || source.fd != PASSPHRASE_NO_FD;
+	if (given && !keyring)
+		return cli_usage(self, "a passphrase seals what --keyring writes: give both");
 	buf_init(&passphrase);
 	if (keyring)
-		rc = cli_read_passphrase(&passphrase, passphrase_file);
+		rc = cli_read_passphrase(&passphrase, &source);
+	if (rc == CLI_GO && keyring && passphrase.n == 0)
+		rc = cli_usage(self,
+			       "--keyring needs a passphrase: --passphrase-file, -fd or -prompt");
 	if (rc == CLI_GO)
-		rc = back_up(cli, argv[0], keyring, api_cstr(&passphrase));
-	if (passphrase.p)
-		explicit_bzero(passphrase.p, passphrase.cap);
-	buf_fini(&passphrase);
+		rc = back_up(cli, argv[0], keyring, passphrase.n ? (const char *)passphrase.p : "");
+	passphrase_wipe(&passphrase);
 	return rc;
 }
 

@@ -128,14 +128,14 @@ read_line(struct buf *out, const char *path)
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *key = NULL, *passphrase_file = NULL;
+	struct passphrase_source source = {.fd = PASSPHRASE_NO_FD};
+	const char *key = NULL;
 	uint64_t threads = 0;
 	struct fsck_options o = {0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE",
 		 "the server identity's key, got elsewhere"},
-		{"passphrase-file", 0, CLI_TEXT, &passphrase_file, "FILE",
-		 "what seals the key files, as steled has it"},
+		CLI_PASSPHRASE(source),
 		{"threads", 0, CLI_NUMBER, &threads, "N",
 		 "check segments on N threads (one a core)"},
 		{"rebuild", 0, CLI_FLAG, &o.rebuild, NULL, "then make the catalogue anew"},
@@ -158,20 +158,18 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		rc = cli_usage(self,
 			       "--key: '%s' is not a verifier key such as NAME+1a2b3c4d+BASE64",
 			       api_cstr(&vkey));
-	if (rc == CLI_GO && passphrase_file)
-		rc = cli_read_passphrase(&passphrase, passphrase_file);
+	if (rc == CLI_GO)
+		rc = cli_read_passphrase(&passphrase, &source);
 	if (rc == CLI_GO && threads > 64)
 		rc = cli_usage(self, "--threads: at most 64");
 	if (rc == CLI_GO) {
 		o.threads = (unsigned)threads;
 		o.identity_vkey = key ? api_cstr(&vkey) : NULL;
-		o.passphrase = passphrase_file ? api_cstr(&passphrase) : NULL;
+		o.passphrase = passphrase.n ? (const char *)passphrase.p : NULL;
 		rc = check(cli, &o);
 	}
 	buf_fini(&vkey);
-	if (passphrase.p)
-		explicit_bzero(passphrase.p, passphrase.cap);
-	buf_fini(&passphrase);
+	passphrase_wipe(&passphrase);
 	return rc;
 }
 

@@ -1,4 +1,4 @@
-/* stele key show: verifier keys, and the statements that tie them together. */
+/* stele key: verifier keys, the statements that tie them together, and a new key for a log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -112,4 +112,65 @@ const struct cli_command cmd_key_show = {
 	.summary = "print the key to trust",
 	.about = about,
 	.run = run,
+};
+
+/* --- key rotate ------------------------------------------------------------------------ */
+
+static int
+print_rotated(struct cli *cli, const struct http_call *c)
+{
+	json_t *doc = api_json(c, "rotate the key");
+
+	if (!doc)
+		return CLI_REFUSED;
+	if (!json_is_true(json_object_get(doc, "old_key_destroyed")))
+		cli_say("the new key signs; the old one could not be removed from the keyring yet: "
+			"the server's log says why");
+	if (cli->json)
+		cli_write_json(buf_slice(&c->answer));
+	else
+		printf("%s is in epoch %lld: from %lld records on, its key is\n%s\n",
+		       api_text(doc, "log"),
+		       (long long)json_integer_value(json_object_get(doc, "epoch")),
+		       (long long)json_integer_value(json_object_get(doc, "first_size")),
+		       api_text(doc, "vkey"));
+	json_decref(doc);
+	return CLI_DONE;
+}
+
+static int
+run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const struct cli_option options[] = {{NULL}};
+	struct http_call c;
+	struct buf target;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+
+	if (rc != CLI_GO)
+		return rc;
+	http_call_init(&c);
+	buf_init(&target);
+	api_log_target(&target, argv[0], "%s", "/key/rotate");
+	c.method = "POST";
+	c.target = api_cstr(&target);
+	rc = api_call(cli, &c, "rotate the key");
+	if (rc == CLI_GO)
+		rc = print_rotated(cli, &c);
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+const struct cli_command cmd_key_rotate = {
+	.name = "key rotate",
+	.operands = "LOG",
+	.summary = "give a log a new signing key",
+	.about =
+		"A new key signs the log's checkpoints from now on; an entry of the log names it, in a\n"
+		"statement that the server's identity signs, and the old private key is destroyed.\n"
+		"Whoever pins the identity need do nothing: what was signed before keeps verifying.\n"
+		"Whoever pins the log's key finds both signatures under the first checkpoint of the\n"
+		"new one. Make a backup with the keyring afterwards. Not while a backup is being\n"
+		"made. Needs the scope operate.",
+	.run = run_rotate,
 };

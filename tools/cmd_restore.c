@@ -156,7 +156,7 @@ read_checkpoints(const struct cli_texts *files, struct buf *out, struct slice *n
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *passphrase_file = NULL;
+	struct passphrase_source source = {.fd = PASSPHRASE_NO_FD};
 	struct cli_texts files = {.n = 0};
 	struct slice checkpoints[CLI_TEXTS_MAX];
 	struct restore_options o = {.checkpoints = checkpoints};
@@ -164,8 +164,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"data", 0, CLI_TEXT, &o.dir, "DIR", "the data directory to make"},
 		{"keyring", 0, CLI_TEXT, &o.keyring, "FILE",
 		 "the keys that were written with the backup: FILE and FILE.identity"},
-		{"passphrase-file", 0, CLI_TEXT, &passphrase_file, "FILE",
-		 "what seals them: its first line"},
+		CLI_PASSPHRASE(source),
 		{"newest-checkpoint", 0, CLI_TEXTS, &files, "FILE",
 		 "a log's newest checkpoint that is known; may be repeated"},
 		{NULL},
@@ -179,20 +178,17 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "--data and --keyring are needed");
 	buf_init(&passphrase);
 	buf_init(&notes);
-	if (passphrase_file)
-		rc = cli_read_passphrase(&passphrase, passphrase_file);
+	rc = cli_read_passphrase(&passphrase, &source);
 	if (rc == CLI_GO)
 		rc = read_checkpoints(&files, &notes, checkpoints);
 	if (rc == CLI_GO) {
 		o.backup = argv[0];
-		o.passphrase = passphrase_file ? api_cstr(&passphrase) : NULL;
+		o.passphrase = passphrase.n ? (const char *)passphrase.p : NULL;
 		o.n_checkpoints = files.n;
 		rc = restore(cli, &o);
 	}
 	buf_fini(&notes);
-	if (passphrase.p)
-		explicit_bzero(passphrase.p, passphrase.cap);
-	buf_fini(&passphrase);
+	passphrase_wipe(&passphrase);
 	return rc;
 }
 

@@ -18,6 +18,8 @@ extern const struct cli_command cmd_find;
 extern const struct cli_command cmd_prove;
 extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */
+extern const struct cli_command cmd_key_rotate;
+extern const struct cli_command cmd_key_letter; /* cmd_letter.c */
 extern const struct cli_command cmd_verify;
 extern const struct cli_command cmd_fsck;
 extern const struct cli_command cmd_backup;

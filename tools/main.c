@@ -20,6 +20,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_prove,
 	&cmd_checkpoint,
 	&cmd_key_show,
+	&cmd_key_letter,
+	&cmd_key_rotate,
 	&cmd_verify,
 	&cmd_token_create,
 	&cmd_token_list,

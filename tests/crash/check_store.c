@@ -6,6 +6,7 @@
  *   ack LOG INDEX LEAF PAYLOAD   this record was acknowledged (hex, hex); of an object
  *                                PAYLOAD is what its payload repeats
  *   head LOG SIZE ROOT           this checkpoint was released (hex)
+ *   key LOG EPOCH HASH           this key statement was released: its SHA-256 (hex)
  *
  * Other marks are other judges' business. Every record that names an object has it, and
  * nothing else is in objects/.
@@ -32,9 +33,9 @@
 enum { MAX_MARKS = 100000, MAX_LOGS = 16 };
 
 struct mark {
-	bool is_head;
+	bool is_head, is_key;
 	char log[LIMIT_LOG_NAME_BYTES + 1];
-	uint64_t number; /* ack: index; head: size */
+	uint64_t number; /* ack: index; head: size; key: epoch */
 	uint8_t hash[SHA256_BYTES];
 	uint8_t *payload; /* of an ack; owned */
 	size_t payload_len;
@@ -88,6 +89,7 @@ read_mark(struct mark *m, char *line)
 	if (!hash || strlen(log) > LIMIT_LOG_NAME_BYTES)
 		exit(3);
 	m->is_head = strcmp(kind, "head") == 0;
+	m->is_key = strcmp(kind, "key") == 0;
 	strcpy(m->log, log);
 	m->number = strtoull(number, NULL, 10);
 	if (unhex(m->hash, sizeof m->hash, hash) != sizeof m->hash)
@@ -109,7 +111,8 @@ read_marks(struct judge *j, const char *path)
 	if (!f || !j->marks)
 		exit(3);
 	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS) {
-		if (strncmp(line, "ack ", 4) == 0 || strncmp(line, "head ", 5) == 0)
+		if (strncmp(line, "ack ", 4) == 0 || strncmp(line, "head ", 5) == 0 ||
+		    strncmp(line, "key ", 4) == 0)
 			read_mark(&j->marks[j->n_marks++], line);
 	}
 	free(line);
@@ -150,6 +153,28 @@ check_head(struct judge *j, const struct mark *m, struct log *log, const struct 
 	if (err)
 		violated("%s: the released tree of %llu is not a prefix: %s", m->log,
 			 (unsigned long long)m->number, stele_strerror(err));
+}
+
+/* What was said of a key stays so: no epoch ever has two. */
+static void
+check_key(struct judge *j, const struct mark *m, struct log *log)
+{
+	struct logkeys *keys = log_keys(log);
+	uint8_t hash[SHA256_BYTES];
+	struct buf statement;
+
+	buf_init(&statement);
+	if (m->number > logkeys_epoch(keys))
+		violated("%s: the key of epoch %llu was released, and is gone", m->log,
+			 (unsigned long long)m->number);
+	if (logkeys_put_statement(keys, (uint32_t)m->number, &statement) != 0)
+		exit(3);
+	sha256_hash(j->h, hash, buf_slice(&statement));
+	if (memcmp(hash, m->hash, sizeof hash) != 0)
+		violated("%s: there is another key of epoch %llu", m->log,
+			 (unsigned long long)m->number);
+	buf_fini(&statement);
+	logkeys_unref(keys);
 }
 
 /* The payload of an object: m->payload over and over. */
@@ -250,6 +275,8 @@ check_marks(struct judge *j)
 		now = log_head(log);
 		if (m->is_head)
 			check_head(j, m, log, now);
+		else if (m->is_key)
+			check_key(j, m, log);
 		else
 			check_record(j, m, log, now);
 		head_unref(now);

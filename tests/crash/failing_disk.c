@@ -2,7 +2,7 @@
  * Every write, flush and rename of a store's life fails once.
  *
  * A scripted life (first start, logs, appends over several WAL files, keys that
- * spill, a dictionary, saves, seals, a segment that replaces another, WAL files that
+ * spill, a dictionary, saves, seals, key rotations, a segment that replaces another, WAL files that
  * leave, a restart) is run once to count its operations,
  * and then again and again with the n-th one failing: with EIO, with ENOSPC, or
  * after half a write. Each time it must hold that
@@ -13,7 +13,7 @@
  *     unless what failed was written in place
  *   - everything acknowledged before is read while the store is still open
  *   - after a restart on a whole disk all of it is there, every head that was
- *     released is a prefix of the head now, and appends go on
+ *     released is a prefix of the head now and its key its epoch's, and appends go on
  *
  * The last must hold too when the process is killed at the n-th operation.
  */
@@ -32,6 +32,7 @@
 #include "storage/append.h"
 #include "storage/internal.h"
 #include "storage/read.h"
+#include "storage/rotate.h"
 #include "tests/unit/faulty_disk.h"
 
 enum { LOGS = 2, MAX_ACKS = 256, BIG = 300000 };
@@ -42,6 +43,8 @@ struct ack {
 	unsigned n;    /* which payload */
 	uint64_t size; /* of the head that came with it */
 	uint8_t root[32];
+	uint32_t epoch; /* of the key that signed it */
+	uint8_t key[32];
 };
 
 static struct {
@@ -156,8 +159,10 @@ append(int log)
 	must(err == job.err, "batch and job disagree");
 	if (err == 0) {
 		struct ack *a = &told->acks[told->n_acks];
-		*a = (struct ack){log, item.index, n, job.head->size, {0}};
+		*a = (struct ack){.log = log, .index = item.index, .n = n, .size = job.head->size};
 		memcpy(a->root, job.head->root, 32);
+		a->epoch = g.logs[log]->keys->epoch;
+		memcpy(a->key, g.logs[log]->keys->vkeys[a->epoch].public_key, 32);
 		told->n_acks++;
 	}
 	append_job_fini(&job);
@@ -217,6 +222,9 @@ check_ack(const struct ack *a)
 		err = merkle_verify_consistency(g.h, a->size, a->root, now->size, now->root,
 						(const uint8_t(*)[32])p.hash, p.n);
 	must(err == 0, "a released head is no prefix: %s", stele_strerror(err));
+	must(a->epoch <= g.logs[a->log]->keys->epoch, "the key of epoch %u is gone", a->epoch);
+	must(memcmp(a->key, g.logs[a->log]->keys->vkeys[a->epoch].public_key, 32) == 0,
+	     "there is another key of epoch %u", a->epoch);
 	head_unref(now);
 }
 
@@ -292,6 +300,25 @@ seal(int arg)
 	return err;
 }
 
+static int
+rotate(int arg)
+{
+	struct append_job job;
+	bool destroyed;
+	int err;
+
+	append_job_init(&job);
+	err = rotate_begin(&job, g.logs[arg], slice_str("p"), g.tools);
+	if (err == 0) {
+		(void)store_append_batch(g.st, &job);
+		err = rotate_end(&job, &destroyed);
+		if (err == 0 && !destroyed)
+			err = STELE_ENOSPACE; /* said, and done again */
+	}
+	append_job_fini(&job);
+	return err;
+}
+
 /* What is due: pressure by WAL files, and the end of what was replaced. */
 static int
 tend(int arg)
@@ -315,6 +342,7 @@ first_half(void)
 	alive = alive && act(maintain, 0) && act(prewrite, 0);
 	for (int i = 0; alive && i < 9; i++)
 		alive = act(append, i % 3 == 0);
+	alive = alive && act(rotate, 0) && act(append, 0);
 	alive = alive && act(spill, 0) && act(append, 1) && act(maintain, 0);
 	alive = alive && act(seal, 0) && act(append, 0) && act(seal, 0) && act(maintain, 0);
 	return alive && act(tend, 0) && act(append, 1) && act(maintain, 0);
@@ -327,7 +355,8 @@ second_half(void)
 
 	for (int i = 0; alive && i < 4; i++)
 		alive = act(append, i % LOGS);
-	alive = alive && act(maintain, 0) && act(append, 0) && act(seal, 1);
+	alive = alive && act(rotate, 1) && act(append, 1) && act(maintain, 0) && act(rotate, 0);
+	alive = alive && act(append, 0) && act(seal, 1);
 	return alive && act(maintain, 0) && act(tend, 0) && act(append, 0);
 }
 
@@ -383,6 +412,7 @@ check_restart(void)
 	must(create(0) == 0 && create(1) == 0, "no log can be made");
 	find_logs();
 	must(append(0) == 0 && append(1) == 0, "no append");
+	must(rotate(0) == 0 && append(0) == 0, "no new key");
 	must(store_maintain(g.st) == 0, "no save");
 	store_close(g.st);
 	must(opens(), "does not start again");
@@ -440,7 +470,7 @@ count(unsigned kinds)
 	disk_fail_at(kinds, 0, 0, 0, false);
 	live();
 	must(!disk_repair(&n), "nothing was to fail");
-	must(told->n_acks == 27, "%u acknowledged", told->n_acks);
+	must(told->n_acks == 29, "%u acknowledged", told->n_acks);
 	return n;
 }
 

@@ -9,6 +9,7 @@ recorded and replayed the same way.
 
 STELE_POWERLOSS says how many (2000), STELE_SEED with what dice.
 """
+import hashlib
 import os
 import shutil
 import sys
@@ -32,6 +33,30 @@ LOGS = ("alpha", "beta")
 OBJECTS = "objects"  # a client's batch: records whose payload is a file of its own
 WAL_FILE_BYTES = 1 << 20  # small, so that the recording turns over several files
 IGNORE = ["*-lock", "lock.mdb"]  # LMDB's reader table: not data
+
+
+class Rotator(threading.Thread):
+    """Gives a log new keys while others append to it, and marks what they are."""
+
+    def __init__(self, server, trace, log, rotations):
+        super().__init__()
+        self.client = server.connect()
+        self.trace, self.log, self.rotations = trace, log, rotations
+        self.error = None
+
+    def run(self):
+        try:
+            for _ in range(self.rotations):
+                answer = self.client.post(f"/api/v1/logs/{self.log}/key/rotate", b"")
+                if answer.status != 200:
+                    raise AssertionError(f"{answer.status}: {answer.text()}")
+                body = answer.json()
+                hashed = hashlib.sha256(body["key_statement"].encode()).hexdigest()
+                mark(self.trace, f"key {self.log} {body['epoch']} {hashed}")
+        except Exception as e:
+            self.error = e
+        finally:
+            self.client.close()
 
 
 class Client(threading.Thread):
@@ -125,6 +150,7 @@ class PowerLoss(unittest.TestCase):
         ] + [Client(server, trace, log, requests // 4, OBJECTS) for log in LOGS]
         # A commit this large is written while the next one is being taken.
         clients.append(Client(server, trace, LOGS[0], requests // 4, 30, 5000))
+        clients += [Rotator(server, trace, log, 1 + requests // 4) for log in LOGS]
         for c in clients:
             c.start()
         for c in clients:

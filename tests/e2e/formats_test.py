@@ -28,6 +28,14 @@ class Formats(unittest.TestCase):
         payload = json.loads(vector("policy payload"))
         self.assertEqual(payload["key_statement"], vector("key statement"))
 
+    def test_the_identity_names_the_next_key(self):
+        for name, first_size in (("key payload", 7), ("restore payload", 5)):
+            statement = json.loads(vector(name))["key_statement"]
+            lines = proof.open_note(statement, self.identity).splitlines()
+            self.assertEqual(lines[0], "stele key v1")
+            self.assertEqual(proof.Vkey.parse(lines[1]).name, self.key.name)
+            self.assertEqual(lines[2:], ["1", str(first_size)])
+
     def test_entries_chain_and_hash_to_the_root(self):
         rows = [line.split() for line in vector("entry hashes").splitlines()]
         self.assertEqual([bytes.fromhex(row[1]) for row in rows], self.leaves)

@@ -195,6 +195,8 @@ class Live(unittest.TestCase):
         self.call("getLog", 404, {"log": "none"})
         self.call("sealLog", 200, log)
         self.call("sealLog", 404, {"log": "none"})
+        self.call("rotateKey", 200, log)
+        self.call("rotateKey", 404, {"log": "none"})
         self.call("listLogs", 200)
         self.call("listLogs", 200, query="?limit=1&after=a")
 

@@ -225,7 +225,16 @@ START_TEST(a_passphrase_is_a_files_first_line)
 	write_file(folder.path, "\n");
 	assert_refused(flags, "empty");
 	write_file(folder.path, "no newline");
-	assert_refused(flags, "whole line");
+	ck_assert_int_eq(read_flags(&c, flags, &why), 0);
+	ck_assert_str_eq(c.passphrase, "no newline");
+	config_forget_passphrase(&c);
+	ck_assert_ptr_null(c.passphrase);
+	config_fini(&c);
+	snprintf(flags, sizeof flags, "--data d --passphrase-prompt --passphrase-file %s",
+		 folder.path);
+	assert_refused(flags, "exactly one");
+	assert_refused("--data d --passphrase-fd 2000000", "not open");
+	assert_refused("--data d --passphrase-fd -1", "passphrase-fd");
 	folder_fini(&folder);
 	buf_fini(&why);
 }

@@ -17,6 +17,7 @@
 #include "proto/proof.h"
 #include "storage/manifest.h"
 #include "storage/restorelogs.h"
+#include "storage/rotate.h"
 
 #ifndef STELE_SOURCE_ROOT /* meson gives the absolute path */
 #define STELE_SOURCE_ROOT "."
@@ -275,6 +276,19 @@ START_TEST(a_restore_entry_is_as_documented)
 }
 END_TEST
 
+START_TEST(a_key_entry_is_as_documented)
+{
+	struct signer *next = make_signer(ORIGIN, 3);
+	struct buf of_next = {0}, b = {0};
+
+	ck_assert_int_eq(sign_key_statement(&of_next, identity, signer_vkey(next), 1, 7), 0);
+	rotate_entry_put(&b, buf_slice(&of_next));
+	expect_line("key payload", &b);
+	buf_fini(&of_next);
+	signer_free(next);
+}
+END_TEST
+
 START_TEST(a_commitment_is_as_documented)
 {
 	uint8_t salt[16], commitment[SHA256_BYTES];
@@ -381,6 +395,7 @@ main(void)
 	tcase_add_test(t, keys_are_as_documented);
 	tcase_add_test(t, entries_are_as_documented);
 	tcase_add_test(t, a_restore_entry_is_as_documented);
+	tcase_add_test(t, a_key_entry_is_as_documented);
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);

@@ -154,6 +154,14 @@ START_TEST(a_segments_key_outlives_a_restart_and_goes_alone)
 }
 END_TEST
 
+static int
+next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
+{
+	int err = keyring_prepare_epoch(kr, log_id, first_size);
+
+	return err ? err : keyring_begin_epoch(kr, log_id);
+}
+
 START_TEST(logs_may_come_in_any_order)
 {
 	static const uint64_t ids[] = {50, 3, 99, 1, 51, 2, 98};
@@ -164,7 +172,7 @@ START_TEST(logs_may_come_in_any_order)
 		add(kr, ids[i], "log");
 	for (uint64_t first_size = 10; first_size < 30; first_size += 10) {
 		for (size_t i = 7; i-- > 0;)
-			ck_assert_int_eq(keyring_next_epoch(kr, ids[i], first_size), 0);
+			ck_assert_int_eq(next_epoch(kr, ids[i], first_size), 0);
 	}
 	ck_assert_int_eq(keyring_commit(kr), 0);
 	keyring_free(kr);
@@ -197,10 +205,10 @@ START_TEST(an_epoch_that_ends_leaves_its_public_key)
 	add(kr, 8, "other");
 	memcpy(first, seed_of(kr, 7, 0)->seed, 32);
 	ck_assert_int_eq(signer_new(&signer, h, slice_str("x/payments"), first), 0);
-	ck_assert_int_eq(keyring_next_epoch(kr, 7, 1), STELE_EINVAL);
-	ck_assert_int_eq(keyring_next_epoch(kr, 9, 5), STELE_ENOTFOUND);
-	ck_assert_int_eq(keyring_next_epoch(kr, 7, 41), 0);
-	ck_assert_int_eq(keyring_next_epoch(kr, 7, 41), STELE_EINVAL);
+	ck_assert_int_eq(next_epoch(kr, 7, 1), STELE_EINVAL);
+	ck_assert_int_eq(next_epoch(kr, 9, 5), STELE_ENOTFOUND);
+	ck_assert_int_eq(next_epoch(kr, 7, 41), 0);
+	ck_assert_int_eq(next_epoch(kr, 7, 41), STELE_EINVAL);
 	memcpy(second, seed_of(kr, 7, 1)->seed, 32);
 	ck_assert_int_eq(keyring_commit(kr), 0);
 	keyring_free(kr);
@@ -220,6 +228,49 @@ START_TEST(an_epoch_that_ends_leaves_its_public_key)
 	ck_assert(!seed_of(kr, 8, 0)->ended);
 	signer_free(signer);
 	sha256_free(h);
+	keyring_free(kr);
+}
+END_TEST
+
+/* The one that signs goes on until the prepared one begins; each lies in the file. */
+START_TEST(a_prepared_epoch_changes_nothing_until_it_begins)
+{
+	struct keyring *kr = open_ring(sealed, true);
+	uint8_t signs[32], other[32], prepared[32], zeros[32] = {0};
+	size_t n;
+
+	add(kr, 7, "payments");
+	add(kr, 8, "other");
+	memcpy(signs, seed_of(kr, 7, 0)->seed, 32);
+	ck_assert_ptr_null(keyring_prepared(kr, 7));
+	ck_assert_int_eq(keyring_begin_epoch(kr, 7), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 9), 0);
+	memcpy(other, keyring_prepared(kr, 7)->seed, 32);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), 0); /* in its place */
+	memcpy(prepared, keyring_prepared(kr, 7)->seed, 32);
+	ck_assert_mem_ne(prepared, other, 32);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	ck_assert_ptr_null(keyring_prepared(kr, 8));
+	ck_assert_uint_eq(keyring_prepared(kr, 7)->first_size, 5);
+	ck_assert_uint_eq(keyring_prepared(kr, 7)->epoch, 1);
+	ck_assert_mem_eq(keyring_prepared(kr, 7)->seed, prepared, 32);
+	ck_assert_mem_eq(keyring_find_seeds(kr, 7, &n)->seed, signs, 32);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(keyring_begin_epoch(kr, 7), 0);
+	ck_assert_ptr_null(keyring_prepared(kr, 7));
+	ck_assert(keyring_find_seeds(kr, 7, &n)->ended);
+	ck_assert_mem_eq(keyring_find_seeds(kr, 7, &n)->seed, zeros, 32); /* in memory, too */
+	ck_assert_uint_eq(n, 2);
+	ck_assert_mem_eq(seed_of(kr, 7, 1)->seed, prepared, 32);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), STELE_EINVAL);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 9, 5), STELE_ENOTFOUND);
+	keyring_prepare_epoch(kr, 7, 6);
+	keyring_drop_log(kr, 7);
+	ck_assert_ptr_null(keyring_prepared(kr, 7));
+	ck_assert(!seed_of(kr, 8, 0)->ended);
 	keyring_free(kr);
 }
 END_TEST
@@ -318,7 +369,8 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		{132 + 12, 2, STELE_EDAMAGED},  /* epoch 0 does not speak from 1 on */
 		{132 + 20, 1, STELE_EDAMAGED},  /* a log whose epochs have all ended */
 		{187 + 20, 1, STELE_EDAMAGED},  /* the last one, too */
-		{132 + 20, 2, STELE_EDAMAGED},  /* neither ended nor not */
+		{132 + 20, 2, STELE_EDAMAGED},  /* prepared, without one that signs */
+		{132 + 20, 3, STELE_EDAMAGED},  /* no such state */
 		{132 + 53, 0, STELE_EDAMAGED},  /* a log without a name */
 		{132 + 53, 64, STELE_EDAMAGED}, /* a name too long */
 		{132 + 54, 0, STELE_EDAMAGED},  /* a NUL in a name */
@@ -354,6 +406,8 @@ cases(void)
 	tcase_add_test(t, a_segments_key_outlives_a_restart_and_goes_alone);
 	tcase_add_test(t, logs_may_come_in_any_order);
 	tcase_add_test(t, an_epoch_that_ends_leaves_its_public_key);
+	tcase_add_test(t, a_prepared_epoch_changes_nothing_until_it_begins);
+	tcase_add_test(t, a_prepared_epoch_changes_nothing_until_it_begins);
 	tcase_add_test(t, ten_thousand_logs_are_written_and_found_quickly);
 	tcase_add_test(t, a_missing_keyring_is_made_only_when_asked);
 	tcase_add_test(t, a_body_that_is_not_in_order_is_refused);

@@ -274,7 +274,7 @@ START_TEST(a_log_that_was_conceived_and_not_born_can_be_made_again)
 	scratch_begin(&s);
 	ck_assert_int_eq(
 		store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job, &log), 0);
-	snprintf(first, sizeof first, "%s", log_vkey(log));
+	snprintf(first, sizeof first, "%s", logkeys_vkey(log->keys));
 	job.err = STELE_ENOMEM; /* never submitted */
 	ck_assert_int_eq(store_log_born(s.st, &job), STELE_ENOMEM);
 	append_job_fini(&job);
@@ -286,7 +286,7 @@ START_TEST(a_log_that_was_conceived_and_not_born_can_be_made_again)
 		ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), STELE_ENOTFOUND);
 	}
 	log = scratch_log(&s, "l", "{}");
-	ck_assert_str_ne(log_vkey(log), first);
+	ck_assert_str_ne(logkeys_vkey(log->keys), first);
 	scratch_append(&s, log, "one");
 	ck_assert_int_eq(
 		store_log_conceive(s.st, slice_str("l"), &policy, slice_str("p"), &job, &log),

@@ -15,7 +15,7 @@ START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 
 	begin(&c);
 	log = log_named(&c.s, "l");
-	before = *signer_vkey(log->signer);
+	before = *signer_vkey(log->keys->signer);
 	sealed_log_fill(&c.s, log, 700); /* lost */
 	ck_assert_int_eq(restore(&c, NULL, 0), 0);
 	ck_assert_uint_eq(c.n_seen, 2);
@@ -33,10 +33,10 @@ START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 	entry_of(&d, log, 600, &a, &r);
 	ck_assert_uint_eq(log->ctl, 600);
 	ck_assert_ptr_nonnull(memmem(r.payload.p, r.payload.n, "\"lost\":null", 11));
-	ck_assert_uint_eq(log_epoch(log), 1);
-	ck_assert(memcmp(before.public_key, log->vkeys[1].public_key, 32) != 0);
-	ck_assert(memcmp(before.public_key, log->vkeys[0].public_key, 32) == 0);
-	ck_assert_uint_eq(log->first_sizes[1], 601);
+	ck_assert_uint_eq(log->keys->epoch, 1);
+	ck_assert(memcmp(before.public_key, log->keys->vkeys[1].public_key, 32) != 0);
+	ck_assert(memcmp(before.public_key, log->keys->vkeys[0].public_key, 32) == 0);
+	ck_assert_uint_eq(log->keys->first_sizes[1], 601);
 	ck_assert_uint_eq(d.errors, 0);
 	arena_fini(&a);
 	scratch_append(&d, log, "{}");
@@ -105,7 +105,7 @@ checkpoint_now(struct log *log, struct buf *out)
 static void
 checkpoint_of(struct log *log, uint64_t size, const uint8_t root[32], struct buf *out)
 {
-	const struct signer *signer = log->signer;
+	const struct signer *signer = log->keys->signer;
 	struct buf text;
 
 	buf_init(&text);
@@ -187,14 +187,14 @@ START_TEST(a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it)
 	notes[0].n -= 5; /* what is left of the signature is none */
 	ck_assert_int_ne(restore(&c, notes, 1), 0);
 	buf_reset(&a);
-	own = log->signer;
-	log->signer = log_named(&c.s, "m")->signer; /* another log's key */
+	own = log->keys->signer;
+	log->keys->signer = log_named(&c.s, "m")->keys->signer; /* another log's key */
 	checkpoint_of(log, 700, root, &a);
 	notes[0] = buf_slice(&a);
 	ck_assert_int_ne(restore(&c, notes, 1), 0);
 	notes[0] = slice_str("a text\n");
 	ck_assert_int_ne(restore(&c, notes, 1), 0);
-	log->signer = own;
+	log->keys->signer = own;
 	ck_assert_int_eq(restore(&c, NULL, 0), 0); /* none of them left a trace */
 	ck_assert_uint_eq(problems(&c), 0);
 	buf_fini(&a);
