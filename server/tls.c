@@ -26,7 +26,7 @@
 static const char ciphers_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
 				  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
 				  "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:P-256:P-384";
+static char groups[] = "X25519:P-256:P-384"; /* OpenSSL takes a char * */
 
 /* One reading of the files. */
 struct reading {
