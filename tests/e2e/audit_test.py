@@ -153,6 +153,7 @@ class Audit(unittest.TestCase):
             self.assertEqual((checkpoint[1], checkpoint[2]), (str(size), root))
             self.assertEqual(seen["b"]["size"], 1)
             self.assertNotIn("_system", seen)
+            self.later(server, "scrub.end", 30)  # the start's own pass, of low priority
             time.sleep(1.5)
             quiet = server.get("/api/v1/logs/_system").json()["size"]
             time.sleep(2.5)
@@ -229,7 +230,7 @@ class Audit(unittest.TestCase):
                 self.assertEqual(problem(answer), (507, "low-space"), path)
             self.assertEqual(state_of(server), before)
             self.assertEqual(status(server, made["token"], "/api/v1/logs"), 200)
-            self.assertEqual(server.get("/api/v1/scrub").json()["passes"], 1)  # the start's own
+            self.assertLessEqual(server.get("/api/v1/scrub").json()["passes"], 1)  # the start's own
 
     def test_nobody_writes_to_it_and_a_star_does_not_show_it(self):
         with Server() as server:
