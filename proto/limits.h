@@ -90,14 +90,22 @@
 #define LIMIT_SEGMENT_UPLOAD_BYTES                                                                 \
 	(96u << 20) /* a segment put back: two seals' worth, uncompressed */
 #define LIMIT_KEY_LIFE_NS (7ll * 86400 * 1000000000) /* idempotency keys are known that long */
-#define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
-#define LIMIT_LOGS 100000u              /* logs on one server */
-#define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
-#define LIMIT_APPROVALS 1000u           /* that wait, at once */
-#define LIMIT_PRINCIPALS 10000u         /* and who they stand for */
-#define LIMIT_DICT_BYTES (16u << 10)    /* a trained dictionary */
-#define LIMIT_KEYRUN_KEYS (128u << 10)  /* idempotency digests in memory before a run is written */
-#define LIMIT_TREE_SIZE (1ull << 40)    /* largest tree the arithmetic is tested for */
+#define LIMIT_FREE_BYTES (512ull << 20)     /* default soft limit below which appends get 507 */
+#define LIMIT_LOGS 100000u                  /* logs on one server */
+#define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */
+#define LIMIT_AUDIT_QUEUE_BYTES (16u << 20) /* events that wait for _system, for _access */
+#define LIMIT_AUDIT_JOB_BYTES (1u << 20)    /* of them in one append */
+#define LIMIT_AUDIT_DENIALS 256u            /* rows of who was denied what, in a minute */
+#define LIMIT_AUDIT_READERS 64u             /* tokens and logs whose reads are gathered */
+#define LIMIT_AUDIT_RANGES 1024u            /* ranges of indexes in one record of reads */
+#define LIMIT_GRANTS 16u                    /* of a principal */
+#define LIMIT_GRANT_PATTERNS 32u            /* of log names in one grant */
+#define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
+#define LIMIT_APPROVALS 1000u               /* that wait, at once */
+#define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
+#define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
+#define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
+#define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
 
 /* --- objects: payloads in files of their own --------------------------- */
 #define LIMIT_OBJECT_BYTES (64ull << 30) /* default; a disk image, a day of video */

@@ -9,7 +9,7 @@
 
 #include "server/access.h"
 
-enum { ACCESS_PATTERNS = 32 }; /* of one grant */
+enum { ACCESS_PATTERNS = LIMIT_GRANT_PATTERNS }; /* of one grant */
 
 /* "person", "service", "job". And back: 0 when it is none. */
 const char *principal_kind_name(char kind);

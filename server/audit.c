@@ -36,6 +36,7 @@ enum {
 };
 
 static const char stop[] = "{\"type\":\"server.stop\"}";
+
 struct audit *
 audit_new(void)
 {
@@ -384,21 +385,22 @@ audit_main(void *arg)
 
 /* The server's own log of that name, made at the first start. */
 static int
-own_log(struct server *s, const char *name, struct log **out)
+own_log(struct server *s, const char *name, struct log **out, struct buf *why)
 {
 	struct policy policy;
-	struct buf why;
 	bool created;
 	int err;
 
 	if (store_log_find(s->store, slice_str(name), out) == 0)
 		return 0;
-	buf_init(&why);
-	err = policy_read(&policy, slice_of("", 0), &why);
-	buf_fini(&why);
-	return err ? err
-		   : writer_create_log(s->writer, slice_str(name), &policy, slice_str(AUDIT_WRITER),
-				       NULL, out, &created);
+	err = policy_read(&policy, slice_of("", 0), why);
+	if (err == 0)
+		err = writer_create_log(s->writer, slice_str(name), &policy,
+					slice_str(AUDIT_WRITER), NULL, out, &created);
+	if (err != 0)
+		buf_printf(why, "Cannot make the server's own log %s: %s.", name,
+			   stele_strerror(err));
+	return err;
 }
 
 static void
@@ -430,9 +432,9 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 	if (err == 0)
 		err = load(a);
 	if (err == 0)
-		err = own_log(s, "_system", &a->log);
+		err = own_log(s, "_system", &a->log, why);
 	if (err == 0)
-		err = own_log(s, "_access", &a->access_log);
+		err = own_log(s, "_access", &a->access_log, why);
 	if (err == 0)
 		err = ended_by(a, &after);
 	if (err == 0)

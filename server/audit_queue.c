@@ -46,12 +46,13 @@ audit_queue_add(struct audit_queue *q, struct slice json)
 		memcpy(e->json, json.p, json.n);
 	}
 	pthread_mutex_lock(&q->lock);
-	if (!e || q->n == AUDIT_EVENTS) {
+	if (!e || q->n == AUDIT_EVENTS || q->bytes + json.n > LIMIT_AUDIT_QUEUE_BYTES) {
 		q->lost++;
 	} else {
 		*q->end = e;
 		q->end = &e->next;
 		q->n++;
+		q->bytes += json.n;
 		e = NULL;
 	}
 	pthread_mutex_unlock(&q->lock);
@@ -62,15 +63,19 @@ struct audit_event *
 audit_queue_take(struct audit_queue *q, size_t max)
 {
 	struct audit_event *list, **cut;
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
 	pthread_mutex_lock(&q->lock);
 	list = q->first;
-	for (cut = &list; *cut && n < max; cut = &(*cut)->next)
-		n++;
+	for (cut = &list; *cut && n < max; cut = &(*cut)->next, n++) {
+		if (n && bytes + (*cut)->n > LIMIT_AUDIT_JOB_BYTES)
+			break;
+		bytes += (*cut)->n;
+	}
 	q->first = *cut;
 	*cut = NULL;
 	q->n -= n;
+	q->bytes -= bytes;
 	if (!q->first)
 		q->end = &q->first;
 	pthread_mutex_unlock(&q->lock);
@@ -81,16 +86,19 @@ void
 audit_queue_return(struct audit_queue *q, struct audit_event *list)
 {
 	struct audit_event **end = &list;
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
-	for (; *end; end = &(*end)->next)
+	for (; *end; end = &(*end)->next) {
 		n++;
+		bytes += (*end)->n;
+	}
 	pthread_mutex_lock(&q->lock);
 	*end = q->first;
 	if (!q->first && n)
 		q->end = end;
 	q->first = list;
 	q->n += n;
+	q->bytes += bytes;
 	pthread_mutex_unlock(&q->lock);
 }
 

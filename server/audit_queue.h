@@ -34,12 +34,15 @@ struct audit_denial {
 	uint64_t count;
 };
 
-enum { AUDIT_DENIALS = 256, AUDIT_EVENTS = 65536 };
+enum {
+	AUDIT_DENIALS = LIMIT_AUDIT_DENIALS,
+	AUDIT_EVENTS = 65536
+}; /* and no more bytes than LIMIT_AUDIT_QUEUE_BYTES */
 
 struct audit_queue {
 	pthread_mutex_t lock;
 	struct audit_event *first, **end;
-	size_t n;
+	size_t n, bytes;
 	uint64_t lost; /* events for which there was no room, since the last record said so */
 
 	/* since the last record of refusals */
@@ -54,10 +57,11 @@ void audit_queue_init(struct audit_queue *q);
 /* After the last call of any other. */
 void audit_queue_fini(struct audit_queue *q);
 
-/* Appends one; beyond AUDIT_EVENTS, without memory, or when it is empty, it counts as lost. */
+/* Appends one; beyond the bounds, without memory, or when it is empty, it counts as lost. */
 void audit_queue_add(struct audit_queue *q, struct slice json);
 
-/* Takes up to max of the oldest, a list by next that is the caller's to free; or NULL. */
+/* Takes up to max of the oldest, and no more than LIMIT_AUDIT_JOB_BYTES but for a single one: a
+ * list by next that is the caller's to free; or NULL. */
 struct audit_event *audit_queue_take(struct audit_queue *q, size_t max);
 
 /* Puts a list that was taken back to the front. */

@@ -14,7 +14,7 @@
 struct audit_queue;
 struct log;
 
-enum { AUDIT_READERS = 64, AUDIT_RANGES = 1024 };
+enum { AUDIT_READERS = LIMIT_AUDIT_READERS, AUDIT_RANGES = LIMIT_AUDIT_RANGES };
 
 /* What one token has read of one log. */
 struct audit_reader {

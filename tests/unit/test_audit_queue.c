@@ -81,6 +81,36 @@ START_TEST(beyond_the_bound_events_are_counted_as_lost)
 }
 END_TEST
 
+/* Of large ones few wait, and a job takes few: more than a commit holds would never be taken. */
+START_TEST(large_events_are_bounded_by_their_bytes)
+{
+	static char json[300000];
+	const size_t fit = LIMIT_AUDIT_QUEUE_BYTES / sizeof json;
+	struct audit_event *list;
+	struct audit_queue q;
+	size_t n = 0;
+
+	audit_queue_init(&q);
+	memset(json, ' ', sizeof json);
+	for (size_t i = 0; i < fit + 2; i++)
+		audit_queue_add(&q, slice_of(json, sizeof json));
+	ck_assert_uint_eq(q.n, fit);
+	ck_assert_uint_eq(q.lost, 2);
+	list = audit_queue_take(&q, 1000);
+	for (struct audit_event *e = list; e; e = e->next)
+		n++;
+	ck_assert_uint_eq(n, LIMIT_AUDIT_JOB_BYTES / sizeof json);
+	audit_queue_return(&q, list);
+	ck_assert_uint_eq(q.bytes, fit * sizeof json);
+	while ((list = audit_queue_take(&q, 1000)))
+		audit_event_free(list);
+	ck_assert_uint_eq(q.bytes, 0);
+	audit_queue_add(&q, slice_of(json, sizeof json));
+	ck_assert_uint_eq(q.n, 1);
+	audit_queue_fini(&q);
+}
+END_TEST
+
 START_TEST(a_million_knocks_are_one_record)
 {
 	struct audit_queue q;
@@ -141,6 +171,7 @@ main(void)
 	const TTest *const tests[] = {
 		what_was_taken_and_returned_comes_first_again,
 		beyond_the_bound_events_are_counted_as_lost,
+		large_events_are_bounded_by_their_bytes,
 		a_million_knocks_are_one_record,
 		denials_are_counted_by_who_and_what_and_bounded,
 	};
