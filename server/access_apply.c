@@ -165,7 +165,8 @@ read_new_principal(const struct fold *f, const json_t *act, struct principal **o
 		return found ? fold_refuse(
 				       f, STELE_EEXIST,
 				       "There is a principal of that id; an id is never used again.")
-			     : fold_refuse(f, STELE_ELIMIT, "There may be 10000 principals.");
+			     : fold_refuse(f, STELE_ELIMIT,
+					   "There are as many principals as there may be.");
 	}
 	if (names_are_taken(f->a, p)) {
 		principal_unref(p);
@@ -201,8 +202,9 @@ read_new_token(const struct fold *f, const json_t *act, struct principal *made, 
 		if (p->disabled_ns)
 			return fold_refuse(f, STELE_ECONFLICT, "The principal is disabled.");
 		return found ? fold_refuse(f, STELE_EEXIST, "There is a token of that id.")
-			     : fold_refuse(f, STELE_ELIMIT,
-					   "There may be 10000 tokens: revoke those not needed.");
+			     : fold_refuse(
+				       f, STELE_ELIMIT,
+				       "There are as many tokens as there may be: revoke some.");
 	}
 	atomic_fetch_add(&p->refs, 1);
 	t->principal = p;
@@ -318,7 +320,28 @@ replace(const struct fold *f, size_t at, struct principal *next)
 	return err;
 }
 
-/* The act has the principal as it is to be. */
+/* Whether the principal is still what the act says that it was: what was seen is what is changed.
+ */
+static bool
+is_still(const struct principal *p, const json_t *was)
+{
+	json_t *now = NULL;
+	bool same;
+	struct buf b;
+
+	buf_init(&b);
+	buf_put_u8(&b, '{');
+	principal_put(&b, p);
+	buf_put_u8(&b, '}');
+	if (!b.err)
+		now = json_loadb((const char *)b.p, b.n, 0, NULL);
+	same = now && json_equal(now, was);
+	json_decref(now);
+	buf_fini(&b);
+	return same;
+}
+
+/* The act has the principal as it is to be, and as it was. */
 static int
 principal_change(const struct fold *f, const json_t *act)
 {
@@ -337,6 +360,9 @@ principal_change(const struct fold *f, const json_t *act)
 		err = fold_refuse(f, STELE_ENOTFOUND, "There is no principal of that id.");
 	else if (old->disabled_ns)
 		err = fold_refuse(f, STELE_ECONFLICT, "The principal is disabled, for good.");
+	else if (json_object_get(act, "was") && !is_still(old, json_object_get(act, "was")))
+		err = fold_refuse(f, STELE_ECONFLICT,
+				  "It has changed since: look at it, and ask again.");
 	else if (next->kind != old->kind)
 		err = fold_refuse(f, STELE_ESYNTAX, "A principal's kind stays what it is.");
 	else if ((!grants_access(next) || next->ends_ns) && !another_gives_access(f->a, next->id))

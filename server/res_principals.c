@@ -238,6 +238,7 @@ res_principals_patch(struct request *r)
 		return;
 	}
 	json_object_set_new(a->act, "principal", principal);
+	json_object_set_new(a->act, "was", json_deep_copy(principal));
 	why = take_members(r, body, principal, false, NULL);
 	json_decref(body);
 	if (why) {

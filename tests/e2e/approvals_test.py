@@ -191,6 +191,19 @@ class WaysRound(Case):
         self.refused(self.approve(other, {"approval": "a-nonesuch22"}, digest), 404,
                      "unknown-approval")
 
+    def test_a_principal_that_has_changed_since_it_was_shown(self):
+        mine, other = self.officers[0][1], self.officers[1][1]
+        reader, _ = self.made(READER)
+        path = f"/api/v1/principals/{reader}"
+        self.turned_on()
+        asked = self.ask("PATCH", path, {"grants": READER + APPROVER}, mine)
+        shown = other.get(f"/api/v1/approvals/{asked['approval']}").json()["act"]
+        self.assertEqual(shown["was"]["grants"], READER)
+        answer = mine.request("PATCH", path, '{"grants":[]}', JSON)
+        self.assertEqual(answer.status, 200)
+        self.refused(self.approve(other, asked), 409, "approval-conflict")
+        self.assertEqual(self.server.get(path).json()["grants"], [])
+
     def test_racing_it(self):
         self.turned_on("principal.create")
         asked = self.ask("POST", "/api/v1/principals", {"kind": "person", "grants": READER})

@@ -276,6 +276,24 @@ START_TEST(whoever_may_more_than_before_is_widened)
 }
 END_TEST
 
+/* Two who change it at once do not undo each other: the second one's picture is old. */
+START_TEST(a_change_is_of_what_was_seen)
+{
+	static const char change[] =
+		"{\"type\":\"principal.change\",\"principal\":{\"id\":\"p-2\",\"kind\":\"person\","
+		"\"grants\":[]},\"was\":{\"id\":\"p-2\",\"kind\":\"person\",\"grants\":[" ROOT
+		"],\"created\":\"1970-01-01T00:00:00.000001000Z\","
+		"\"widened\":\"1970-01-01T00:00:00.000001000Z\"}}";
+	struct access *a = access_new();
+
+	ck_assert_int_eq(make(a, "p-1", ROOT), 0);
+	ck_assert_int_eq(make(a, "p-2", ROOT), 0);
+	ck_assert_int_eq(act(a, change), 0);
+	ck_assert_int_eq(act(a, change), STELE_ECONFLICT);
+	access_free(a);
+}
+END_TEST
+
 START_TEST(a_rotated_token_goes_on_for_a_while)
 {
 	struct access *a = access_new();
@@ -407,6 +425,7 @@ main(void)
 		a_disabled_principal_opens_nothing_and_never_comes_back,
 		the_last_one_who_lets_people_in_stays,
 		whoever_may_more_than_before_is_widened,
+		a_change_is_of_what_was_seen,
 		a_rotated_token_goes_on_for_a_while,
 		what_is_not_an_act_changes_nothing,
 		a_snapshot_is_the_same_state,
