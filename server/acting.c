@@ -127,7 +127,7 @@ work(struct request *r, struct kit *kit)
 {
 	struct acting *a = r->state;
 
-	a->err = audit_act_new(r->server->audit, a->act, fill, a, r->token, kit, &a->why);
+	a->err = audit_act(r->server->audit, a->act, fill, a, r->token, kit, &a->why);
 	a->recorded = a->err == 0;
 	if (a->recorded && a->perform)
 		a->err = a->perform(r, kit);

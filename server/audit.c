@@ -248,7 +248,7 @@ let_one_in(struct audit *a, struct buf *why)
 
 	json_object_set_new(f.act, "type",
 			    json_string(reset ? "access.reset" : "principal.create"));
-	err = audit_act_new(a, f.act, first_token_fill, &f, NULL, a->kit, why);
+	err = audit_act(a, f.act, first_token_fill, &f, NULL, a->kit, why);
 	json_decref(f.act);
 	if (err == 0)
 		err = save(a);
@@ -339,11 +339,11 @@ record_heads(struct audit *a)
  * queue. A store that is read-only has said so itself.
  */
 static void
-work(struct audit *a, unsigned round, bool last)
+work(struct audit *a, unsigned round)
 {
 	int err;
 
-	if (last || round % REFUSAL_ROUNDS == 0)
+	if (round % REFUSAL_ROUNDS == 0)
 		audit_queue_settle(&a->queue);
 	audit_queue_settle(&a->read_queue);
 	audit_reads_settle(&a->reads);
@@ -352,8 +352,8 @@ work(struct audit *a, unsigned round, bool last)
 		err = record_events(a, a->log, &a->queue);
 	if (err == 0)
 		err = record_heads(a);
-	if (err == 0 && (a->changed || last || recorded(a) - a->saved >= BEHIND_RECORDS ||
-			 round % USED_ROUNDS == 0))
+	if (err == 0 &&
+	    (a->changed || recorded(a) - a->saved >= BEHIND_RECORDS || round % USED_ROUNDS == 0))
 		(void)save(a); /* said there */
 	if (err == STELE_ENOMEM)
 		fprintf(stderr, "steled: warning: _system is late: there is no memory\n");
@@ -369,7 +369,7 @@ audit_main(void *arg)
 	pthread_mutex_lock(&a->mu);
 	for (unsigned round = 1; !a->closing; round++) {
 		pthread_mutex_unlock(&a->mu);
-		work(a, round, false);
+		work(a, round);
 		pthread_mutex_lock(&a->mu);
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += ROUND_S;
@@ -469,7 +469,7 @@ audit_close(struct audit *a)
 	pthread_mutex_unlock(&a->mu);
 	pthread_join(a->thread, NULL);
 	a->runs = false;
-	work(a, 0, false); /* so that the stop comes last */
+	work(a, 0); /* so that the stop comes last */
 	audit_event(a, slice_str(stop));
 	(void)record_events(a, a->log, &a->queue); /* a store that cannot take it has said why */
 	(void)save(a);                             /* else the next start reads more of `_system` */

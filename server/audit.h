@@ -55,21 +55,15 @@ struct access *audit_access(struct audit *a);
 
 /*
  * Records an act, {"type":…, …}, by the principal of a token (NULL: the server's own), which is
- * added to it, and puts it in force. Blocks for a commit: a worker thread, with its kit. Errors of
- * access_apply, with why, before anything is recorded; STELE_ENOSPACE, STELE_EREADONLY,
- * STELE_EBUSY, STELE_ECLOSED, STELE_EIO when it cannot be recorded. STELE_EAPPROVAL when it needs a
- * second principal: that it was asked for is recorded, and it has "approval", an id.
+ * added to it, and puts it in force. One act at a time; fill, unless NULL, comes first in that turn
+ * and puts into the act what only the server chooses, so that it is still free when it is recorded.
+ * Blocks for a commit: a worker thread, with its kit. Errors of access_apply, with why, before
+ * anything is recorded; STELE_ENOSPACE, STELE_EREADONLY, STELE_EBUSY, STELE_ECLOSED, STELE_EIO when
+ * it cannot be recorded. STELE_EAPPROVAL when it needs a second principal: that it was asked for is
+ * recorded, and it has "approval", an id.
  */
-int audit_act(struct audit *a, struct json_t *act, const struct token *by, struct kit *kit,
-	      struct buf *why);
-
-/*
- * Makes ids and secret for what an act will create, and calls audit_act: fill puts them into
- * the act. One act at a time, so that what fill was given is still free when it is recorded.
- */
-int audit_act_new(struct audit *a, struct json_t *act,
-		  int (*fill)(struct access *access, void *ctx), void *ctx, const struct token *by,
-		  struct kit *kit, struct buf *why);
+int audit_act(struct audit *a, struct json_t *act, int (*fill)(struct access *access, void *ctx),
+	      void *ctx, const struct token *by, struct kit *kit, struct buf *why);
 
 /* Something done to the store whose record lies in the same commit. */
 struct audit_deed {

@@ -96,14 +96,8 @@ act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit, s
 }
 
 int
-audit_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
-{
-	return audit_act_new(a, act, NULL, NULL, by, kit, why);
-}
-
-int
-audit_act_new(struct audit *a, json_t *act, int (*fill)(struct access *access, void *ctx),
-	      void *ctx, const struct token *by, struct kit *kit, struct buf *why)
+audit_act(struct audit *a, json_t *act, int (*fill)(struct access *access, void *ctx), void *ctx,
+	  const struct token *by, struct kit *kit, struct buf *why)
 {
 	int err;
 

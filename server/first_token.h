@@ -14,7 +14,7 @@ struct first_token {
 };
 
 /*
- * For audit_act_new, with a struct first_token: chooses ids and secret, writes DIR/admin.token
+ * For audit_act, with a struct first_token: chooses ids and secret, writes DIR/admin.token
  * (0600, durably), fills the act. The file is there before the act makes its token open
  * anything: a crash in between leaves one that opens nothing, and the next start begins again.
  * STELE_EIO, STELE_ENOSPACE, STELE_ENOMEM.

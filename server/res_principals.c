@@ -87,7 +87,7 @@ res_principals_get(struct request *r)
  * them is looked at when the act is.
  */
 static const char *
-take_members(struct request *r, json_t *body, json_t *principal, bool create, json_t **token)
+take_members(json_t *body, json_t *principal, bool create, json_t **token)
 {
 	int64_t now_ns = server_now_ns();
 	const char *name;
@@ -111,7 +111,6 @@ take_members(struct request *r, json_t *body, json_t *principal, bool create, js
 				      : "The members are grants, names, ends and matter.";
 		}
 	}
-	(void)r;
 	return NULL;
 }
 
@@ -179,7 +178,7 @@ res_principals_post(struct request *r)
 	}
 	principal = json_object();
 	json_object_set_new(a->act, "principal", principal);
-	why = take_members(r, body, principal, true, &token);
+	why = take_members(body, principal, true, &token);
 	if (!why && token)
 		why = take_token(a->act, token);
 	a->makes_principal = true;
@@ -239,7 +238,7 @@ res_principals_patch(struct request *r)
 	}
 	json_object_set_new(a->act, "principal", principal);
 	json_object_set_new(a->act, "was", json_deep_copy(principal));
-	why = take_members(r, body, principal, false, NULL);
+	why = take_members(body, principal, false, NULL);
 	json_decref(body);
 	if (why) {
 		acting_drop(r);
