@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crypto/salt.h"
+#include "proto/control.h"
 #include "proto/err.h"
 #include "storage/internal.h"
 #include "storage/toolbox.h"
@@ -24,6 +25,8 @@ append_job_fini(struct append_job *job)
 {
 	head_unref(job->head);
 	job->head = NULL;
+	control_free(job->control);
+	job->control = NULL;
 	arena_fini(&job->arena);
 }
 
@@ -220,6 +223,18 @@ append_prepare(struct append_job *job, struct toolbox *tools)
 	return 0;
 }
 
+static int
+read_control(struct append_job *job, enum entry_kind kind, struct slice json)
+{
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = control_read(&job->control, kind, 0, json, &why);
+	buf_fini(&why);
+	return err;
+}
+
 int
 append_control(struct append_job *job, struct log *log, enum entry_kind kind, struct slice writer,
 	       struct slice json, struct toolbox *tools)
@@ -238,5 +253,7 @@ append_control(struct append_job *job, struct log *log, enum entry_kind kind, st
 	job->items = item;
 	job->n_items = 1;
 	job->kind = kind;
+	if (control_kind(kind) && read_control(job, kind, item->payload) != 0)
+		return STELE_EINVAL;
 	return append_prepare(job, tools);
 }

@@ -17,9 +17,11 @@
 #include "proto/arena.h"
 #include "proto/entry.h"
 #include "proto/limits.h"
+#include "proto/policy.h"
 #include "proto/slice.h"
 #include "storage/log.h"
 
+struct control;
 struct store;
 struct toolbox;
 
@@ -79,13 +81,20 @@ struct append_job {
 	 * the entry will have. The writer's thread; an error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
-	struct logkeys *keys; /* in force from its commit on; the caller's */
+	struct logkeys *keys;           /* in force from its commit on; the caller's */
+	const struct policy_wish *wish; /* the lock of its records, the caller's until done; NULL:
+					   the policy's default */
+	struct control *control; /* what an entry that locks or lets go says (proto/control.h); the
+				    job's until it is committed */
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */
 	size_t n_blocks;
 	uint64_t bytes; /* sum of what the items bring: payloads, or descriptors of objects */
 	uint64_t payload_bytes; /* sum of payload sizes */
+
+	/* by the writer */
+	struct policy_lock lock; /* of the wish */
 
 	/* results, valid in done() */
 	int err;              /* 0, or one of STELE_E* */
@@ -116,7 +125,8 @@ int append_prepare(struct append_job *job, struct toolbox *tools);
 
 /*
  * Fills and prepares a job, after append_job_init, with one control entry of this kind. The
- * JSON and the writer's id are copied into the job's arena. Errors as append_prepare.
+ * JSON and the writer's id are copied into the job's arena. Errors as append_prepare; STELE_EINVAL
+ * when one that locks or lets go does not say what proto/control.h has.
  */
 int append_control(struct append_job *job, struct log *log, enum entry_kind kind,
 		   struct slice writer, struct slice json, struct toolbox *tools);

@@ -174,6 +174,8 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 	if (err == 0 && memcmp(merkle_batch_root(batch), s->root, 32) != 0)
 		err = STELE_EDAMAGED;
 	if (err == 0)
+		err = apply_controls(log, s, t, why);
+	if (err == 0)
 		err = log_make_room(log, s->count, s->n_dicts != 0);
 	if (err != 0) {
 		if (log && log->frontier.size == 0)

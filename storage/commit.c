@@ -146,6 +146,8 @@ take_job(struct commit *c, struct append_job *job)
 	if (err == 0 && job->place)
 		err = job->place(job, touched_end(job->log), c->tools);
 	if (err == 0)
+		err = touched_allow(c, job);
+	if (err == 0)
 		err = touched_begin(c, job->log, &t);
 	if (err != 0)
 		return err;
@@ -330,12 +332,25 @@ publish_log(struct commit *c, struct touched *t)
 	log_advance(t->log, &step);
 }
 
+/* What is held or extended is so before anybody can see the entry that says it. */
+static void
+fold_controls(struct commit *c)
+{
+	for (struct append_job *j = c->jobs; j; j = j->next) {
+		if (j->err != 0 || !j->control)
+			continue;
+		log_fold(j->log, j->control);
+		j->control = NULL;
+	}
+}
+
 /* Step 6. Nothing here can fail. */
 static void
 publish(struct commit *c)
 {
 	struct store *st = c->st;
 
+	fold_controls(c);
 	for (size_t i = 0; i < c->pending.cap; i++) {
 		if (c->pending.slots[i].log_id)
 			keyindex_add(&st->keys, &c->pending.slots[i]);

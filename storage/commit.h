@@ -25,8 +25,10 @@ struct touched {
 	/* what the log will be once this is durable */
 	uint8_t last_leaf[32];
 	uint64_t ctl;
-	int64_t time_ns, retain_until_ns;
-	enum entry_mode mode;
+	int64_t time_ns;
+	struct policy policy;    /* in force for what is taken next */
+	struct policy_lock lock; /* its default, now */
+	uint32_t n_controls;     /* taken, for the log's locks */
 	struct merkle_batch batch;
 	struct compress_dict *dict;     /* for packing */
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */
@@ -83,6 +85,11 @@ int commit_settle(struct commit *c, struct append_job **jobs);
 uint64_t touched_end(const struct log *log);
 /* Starts the log's part, or returns the one begun. STELE_ENOMEM, STELE_ELIMIT. */
 int touched_begin(struct commit *c, struct log *log, struct touched **out);
+/*
+ * What the policy says of a job that is about to be taken: its lock, in job->lock. STELE_EPERM when
+ * it does not offer what the job wishes for, STELE_EQUOTA, STELE_ELIMIT.
+ */
+int touched_allow(const struct commit *c, struct append_job *job);
 /* Takes all items of a job that are APPEND_NEW; fills in indexes and, when wanted, entries. */
 int touched_take(struct commit *c, struct touched *t, struct append_job *job);
 /* Packs what waits, closes the open group, computes tree and sizes. */

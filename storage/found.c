@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/control.h"
 #include "proto/err.h"
 #include "storage/internal.h"
 #include "storage/read.h"
@@ -20,7 +21,7 @@ policy_from_entry0(struct log *log, struct slice payload, struct sha256 *h, stru
 	char *policy = json_dumps(json_object_get(root, "policy"), JSON_COMPACT);
 	int err = STELE_EDAMAGED;
 
-	if (policy && policy_read(&log->policy, slice_str(policy), why) == 0)
+	if (policy && policy_read(&log->founding, slice_str(policy), why) == 0)
 		err = log_statement_holds(log, 1, payload, h) ? 0 : STELE_EKEY;
 	if (err == STELE_EKEY)
 		buf_printf(why,
@@ -41,7 +42,7 @@ founding_text(struct log *log, struct buf *out)
 	buf_init(&statement);
 	err = logkeys_put_statement(log->keys, 0, &statement);
 	buf_put_str(out, "{\"policy\":");
-	policy_write(out, &log->policy);
+	policy_write(out, &log->founding);
 	buf_put_str(out, ",\"key_statement\":");
 	buf_put_json_str(out, buf_slice(&statement));
 	buf_put_u8(out, '}');
@@ -103,12 +104,14 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 	if (err == 0)
 		err = log_take_keys(log, key_id, tools->sha);
 	if (err == 0) {
-		log->policy = *policy;
+		log->founding = *policy;
 		err = founding_text(log, &text);
 	}
 	if (err == 0)
 		err = append_control(job, log, ENTRY_POLICY, by, buf_slice(&text), tools);
 	if (err == 0) {
+		control_free(job->control); /* it is log->founding */
+		job->control = NULL;
 		*out = log;
 	} else {
 		append_job_fini(job);

@@ -20,6 +20,7 @@
 #include "storage/catalog.h"
 #include "storage/compress.h"
 #include "storage/keyindex.h"
+#include "storage/locks.h"
 #include "storage/log.h"
 #include "storage/place.h"
 #include "storage/sealed.h"
@@ -73,11 +74,14 @@ struct log {
 	uint64_t id;
 	char name[LIMIT_LOG_NAME_BYTES + 1];
 	char origin[LIMIT_ORIGIN_BYTES + 1];
-	struct policy policy;
+	struct policy founding; /* the policy in entry 0 */
+	struct locks *locks;    /* what later control entries say */
 	int64_t created_ns;
 	uint64_t data_key_id;
 	uint8_t data_key[32];
 	uint8_t digest_key[32]; /* derived: for idempotency keys */
+
+	_Atomic(const struct policy *) policy; /* in force: the founding one, or one of locks */
 
 	/* writer's */
 	struct merkle_frontier frontier;
@@ -86,6 +90,7 @@ struct log {
 	int64_t time_ns;
 	struct touched *touched;  /* its part of the commit that takes jobs, or NULL */
 	struct touched *flushing; /* of the one that is closed and not settled, or NULL */
+	uint64_t controls_taken;  /* control entries on their way: locks does not have them yet */
 
 	/* locked */
 	struct head *head;
@@ -106,7 +111,7 @@ struct log {
 
 	/* upkeep's */
 	uint64_t saved_extents, saved_dropped; /* ordinals, as tail.dropped counts */
-	size_t saved_up[TREE_LEVELS], saved_dicts;
+	size_t saved_up[TREE_LEVELS], saved_dicts, saved_controls;
 	uint64_t trained_at_bytes; /* payload_bytes when a dictionary was last tried */
 
 	/* recovery's */
@@ -246,6 +251,8 @@ struct log_step {
 	struct wal_pos dict_at;
 	struct compress_dict *dict; /* NULL while replaying */
 };
+/* What a control entry that was committed says is in force from here on. It becomes the log's. */
+void log_fold(struct log *log, struct control *c);
 /* Takes the step: room was made, lock held for writing. */
 void log_advance(struct log *log, const struct log_step *step);
 /* Puts the log on the list of those that the catalogue must save; lock held for writing. */
@@ -285,6 +292,15 @@ int dict_retire_before(struct log *log, uint32_t file);
 /* Forgets the retired ones, of all logs, that nothing unsealed needs. */
 void dict_sweep(struct store *st);
 
+/*
+ * applyctl.c: folds in the control entries of a section, but for entry 0. STELE_EDAMAGED, with
+ * why; errors of block_open.
+ */
+int apply_controls(struct log *log, const struct frame_section *s, struct toolbox *t,
+		   struct buf *why);
+/* The control entry at index with this payload, read from the disk at start: as above. */
+int apply_control(struct log *log, enum entry_kind kind, uint64_t index, struct slice payload,
+		  struct buf *why);
 /* apply.c: keeps a section's idempotency keys. STELE_ENOMEM. */
 int apply_keys(struct store *st, const struct frame_section *s);
 /* apply.c: takes a section of a replayed frame into the store. */

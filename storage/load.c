@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/bytes.h"
+#include "proto/control.h"
 #include "proto/err.h"
 #include "proto/le.h"
 #include "storage/catalog.h"
@@ -37,7 +38,7 @@ load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t da
 	bytes_copy(b, log->tree.partial.hash, partial * 32);
 	log->tree.partial.n = partial;
 	log->tree.size = log->frontier.size;
-	if (bytes_end(b) != 0 || policy_read(&log->policy, policy, l->why) != 0)
+	if (bytes_end(b) != 0 || policy_read(&log->founding, policy, l->why) != 0)
 		return STELE_EDAMAGED;
 	log->seen_epoch = epoch;
 	return log_take_keys(log, data_key_id, l->t->sha);
@@ -212,6 +213,21 @@ load_dict(void *ctx, struct slice key, struct slice value)
 	return err;
 }
 
+static int
+load_control(void *ctx, struct slice key, struct slice value)
+{
+	struct loading *l = ctx;
+	struct log *log = key.n == 16 ? log_by_id(l->st, be_get64(key.p)) : NULL;
+	int err;
+
+	if (!log || value.n == 0 || !control_kind(value.p[0]))
+		return STELE_EDAMAGED;
+	err = apply_control(log, value.p[0], be_get64(key.p + 8),
+			    slice_of(value.p + 1, value.n - 1), l->why);
+	log->saved_controls += err == 0;
+	return err;
+}
+
 /* What was loaded of a log fits together: every entry is sealed or in the tail. */
 static int
 check_loaded(struct log *log)
@@ -249,6 +265,8 @@ catalog_load(struct store *st, struct toolbox *t, struct buf *why)
 		err = catalog_each(st->catalog, CATALOG_NODE, load_nodes, &l);
 	if (err == 0)
 		err = catalog_each(st->catalog, CATALOG_DICT, load_dict, &l);
+	if (err == 0)
+		err = catalog_each(st->catalog, CATALOG_CONTROL, load_control, &l);
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++)
 		err = check_loaded(st->by_name[i]);
 	return err;

@@ -89,7 +89,13 @@ log_origin(const struct log *log)
 const struct policy *
 log_policy(const struct log *log)
 {
-	return &log->policy;
+	return atomic_load(&log->policy);
+}
+
+struct locks *
+log_locks(const struct log *log)
+{
+	return log->locks;
 }
 
 int64_t
@@ -139,8 +145,14 @@ log_new(struct store *st, uint64_t id, struct slice name)
 
 	if (!log)
 		return NULL;
+	log->locks = locks_new();
+	if (!log->locks) {
+		free(log);
+		return NULL;
+	}
 	CHECK(name.n <= LIMIT_LOG_NAME_BYTES);
 	log->store = st;
+	atomic_init(&log->policy, &log->founding);
 	log->id = id;
 	memcpy(log->name, name.p, name.n);
 	memcpy(log->last_leaf, empty_root, sizeof empty_root);
@@ -170,6 +182,7 @@ log_free(struct log *log)
 	sealed_fini(&log->sealed);
 	buf_fini(&log->gone);
 	logkeys_unref(log->keys);
+	locks_free(log->locks);
 	explicit_bzero(log->data_key, sizeof log->data_key);
 	explicit_bzero(log->digest_key, sizeof log->digest_key);
 	free(log);
@@ -295,6 +308,17 @@ log_make_room(struct log *log, uint32_t count, bool dict)
 	if (err == 0 && log->tree.size == 0)
 		err = log_reserve(log->store, log->id);
 	return err;
+}
+
+void
+log_fold(struct log *log, struct control *c)
+{
+	const struct policy *policy;
+
+	locks_fold(log->locks, c);
+	policy = locks_policy(log->locks);
+	if (policy)
+		atomic_store(&log->policy, policy);
 }
 
 void

@@ -40,8 +40,14 @@ struct head *log_head(struct log *log);
 uint64_t log_id(const struct log *log);
 const char *log_name(const struct log *log);   /* NUL-terminated */
 const char *log_origin(const struct log *log); /* "SERVER/LOG" */
-const struct policy *log_policy(const struct log *log);
 int64_t log_created_ns(const struct log *log); /* time of entry 0 */
+
+/* The policy in force; it lives as long as the log, also when another takes its place. */
+const struct policy *log_policy(const struct log *log);
+
+/* What is locked in it, and by what. */
+struct locks;
+struct locks *log_locks(const struct log *log);
 
 /*
  * A log's signing key and the verifier keys of all its epochs, at one moment. Immutable and

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/control.h"
 #include "proto/err.h"
 #include "storage/locate.h"
 #include "storage/manifest.h"
@@ -128,6 +129,64 @@ take_segment(struct rebuild *r)
 	return 0;
 }
 
+/* A control entry met on the way back to entry 0. */
+struct met {
+	struct met *later;
+	enum entry_kind kind;
+	uint64_t index;
+	size_t n;
+	char text[];
+};
+
+static int
+meet(struct rebuild *r, uint64_t index, uint64_t *before, struct met **list)
+{
+	const struct sealed *at = sealed_find(&r->log->sealed, index);
+	struct segment_record record;
+	struct segment *s;
+	struct arena a;
+	int err = at ? segcache_get(r->st->segments, r->log, at, r->t, &s, r->why) : STELE_EDAMAGED;
+
+	if (err != 0)
+		return err;
+	arena_init(&a);
+	err = segment_read(s, index, r->t, &a, &record);
+	if (err == 0 && control_kind(record.kind)) {
+		struct met *m = malloc(sizeof *m + record.payload.n);
+		if (m) {
+			*m = (struct met){*list, record.kind, index, record.payload.n};
+			memcpy(m->text, record.payload.p, record.payload.n);
+			*list = m;
+		}
+		err = m ? 0 : STELE_ENOMEM;
+	}
+	*before = record.ctl;
+	arena_fini(&a);
+	segment_unref(s);
+	return err;
+}
+
+/* Every entry names the control entry before it: back from the last one, then in order. */
+static int
+take_controls(struct rebuild *r)
+{
+	struct met *list = NULL;
+	uint64_t index = r->log->ctl;
+	int err = 0;
+
+	while (err == 0 && index != 0)
+		err = meet(r, index, &index, &list);
+	while (list) {
+		struct met *m = list;
+		if (err == 0)
+			err = apply_control(r->log, m->kind, m->index, slice_of(m->text, m->n),
+					    r->why);
+		list = m->later;
+		free(m);
+	}
+	return err;
+}
+
 /* All segments of one log; it is published with the first of them, or freed. */
 static int
 take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_id, struct log **out)
@@ -157,6 +216,8 @@ take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_i
 		log_free(log);
 		log = NULL;
 	}
+	if (log && err == 0)
+		err = take_controls(r);
 	if (log)
 		log_mark_dirty(log);
 	*out = log;

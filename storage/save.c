@@ -90,7 +90,7 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	struct buf policy;
 
 	buf_init(&policy);
-	policy_write(&policy, &log->policy);
+	policy_write(&policy, &log->founding);
 	key_start(key, log->id);
 	buf_reset(v);
 	put_u64(v, log->frontier.size);
@@ -241,6 +241,32 @@ snap_dicts(struct buf *snap, const struct log *log, struct buf *key, struct buf 
 	}
 }
 
+struct control_saving {
+	struct buf *snap, *key, *v;
+	const struct log *log;
+};
+
+static void
+snap_control(void *ctx, const struct control *c)
+{
+	struct control_saving *s = ctx;
+
+	key_start(s->key, s->log->id);
+	key_add(s->key, c->index);
+	buf_reset(s->v);
+	buf_put_u8(s->v, (uint8_t)c->kind);
+	buf_put(s->v, c->text, c->n_text);
+	entry_put(s->snap, CATALOG_CONTROL, s->key, s->v);
+}
+
+static void
+snap_controls(struct buf *snap, struct log *log, struct buf *key, struct buf *v)
+{
+	struct control_saving s = {snap, key, v, log};
+
+	log->saved_controls = locks_each_control(log->locks, log->saved_controls, snap_control, &s);
+}
+
 static void
 mark_saved(struct log *log)
 {
@@ -272,6 +298,7 @@ snapshot(struct store *st, struct buf *snap)
 		snap_segments(snap, log, &key, &value);
 		snap_nodes(snap, log, &key, &value);
 		snap_dicts(snap, log, &key, &value);
+		snap_controls(snap, log, &key, &value);
 		if (snap->err != 0)
 			break;
 		st->dirty = log->next_dirty;
@@ -416,7 +443,7 @@ catalog_renew(struct store *st)
 	pthread_rwlock_wrlock(&st->lock);
 	for (size_t i = 0; i < st->n_logs; i++) {
 		struct log *log = st->by_name[i];
-		log->saved_extents = log->saved_dicts = 0;
+		log->saved_extents = log->saved_dicts = log->saved_controls = 0;
 		log->saved_dropped = log->tail.dropped;
 		memset(log->saved_up, 0, sizeof log->saved_up);
 		for (size_t k = 0; k < log->sealed.n; k++)

@@ -50,6 +50,8 @@ touched_reset(struct touched *t)
 	compress_dict_unref(t->new_dict);
 	head_unref(t->head);
 	logkeys_unref(t->next_keys);
+	if (t->log)
+		t->log->controls_taken -= t->n_controls;
 	t->log = NULL;
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
@@ -57,6 +59,7 @@ touched_reset(struct touched *t)
 	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
 		0;
 	t->group.count = 0;
+	t->n_controls = 0;
 	t->payload_bytes = 0;
 	t->new_dict_box_bytes = 0;
 }
@@ -131,6 +134,7 @@ continue_from(struct touched *t, const struct log *log, const struct touched *be
 	memcpy(t->last_leaf, before ? before->last_leaf : log->last_leaf, 32);
 	t->ctl = before ? before->ctl : log->ctl;
 	t->time_ns = before ? before->time_ns : log->time_ns;
+	t->policy = before ? before->policy : *log_policy(log);
 }
 
 uint64_t
@@ -141,11 +145,48 @@ touched_end(const struct log *log)
 	return t ? t->first + t->count : log->frontier.size;
 }
 
+/* Whether so many more records and bytes stay within a bound; 0: there is none. */
+static bool
+within(uint64_t bound, uint64_t have, uint64_t more)
+{
+	return !bound || (have <= bound && more <= bound - have);
+}
+
+/* What the log keeps, with what is on its way. */
+static uint64_t
+kept_bytes(const struct log *log)
+{
+	uint64_t n = log->payload_bytes;
+
+	n += log->flushing ? log->flushing->payload_bytes : 0;
+	n += log->touched ? log->touched->payload_bytes : 0;
+	return n;
+}
+
+int
+touched_allow(const struct commit *c, struct append_job *job)
+{
+	const struct log *log = job->log;
+	const struct touched *at = log->touched ? log->touched : log->flushing;
+	const struct policy *policy = at ? &at->policy : log_policy(log);
+	int64_t now_ns = at ? at->time_ns : log->time_ns;
+
+	if (job->kind != ENTRY_RECORD)
+		return 0;
+	if (!within(policy->quota_bytes, kept_bytes(log), job->payload_bytes) ||
+	    !within(policy->quota_records, touched_end(log), job->n_items))
+		return STELE_EQUOTA;
+	if (!job->wish)
+		return 0;
+	if (!log->touched && c->wall_ns > now_ns)
+		now_ns = c->wall_ns;
+	return policy_lock(policy, job->wish, now_ns, &job->lock, NULL);
+}
+
 int
 touched_begin(struct commit *c, struct log *log, struct touched **out)
 {
 	struct touched *t = log->touched;
-	bool locked;
 	int err;
 
 	if (t) {
@@ -160,8 +201,7 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	continue_from(t, log, log->flushing);
 	if (c->wall_ns > t->time_ns)
 		t->time_ns = c->wall_ns;
-	err = policy_lock(&log->policy, t->time_ns, &locked, &t->retain_until_ns);
-	t->mode = err == 0 && locked ? log->policy.mode : ENTRY_MODE_NONE;
+	err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
 	if (err == 0)
 		err = begin_dict(c, t);
 	if (err != 0) {
@@ -190,6 +230,7 @@ into_group(struct touched *t, const struct entry *e)
 	struct frame_group *g = &t->group;
 
 	if (g->count && g->kind == e->kind && g->ctl == e->ctl && g->mode == e->mode &&
+	    g->retain_until_ns == e->retain_until_ns && slice_eq(g->event, e->event) &&
 	    slice_eq(g->media_type, e->media_type) && slice_eq(g->writer, e->writer)) {
 		g->count++;
 		return;
@@ -203,6 +244,7 @@ into_group(struct touched *t, const struct entry *e)
 		.retain_until_ns = e->retain_until_ns,
 		.media_type = e->media_type,
 		.writer = e->writer,
+		.event = e->event,
 	};
 }
 
@@ -272,6 +314,7 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 {
 	struct append_item *item = &job->items[i];
 	bool control = job->kind != ENTRY_RECORD;
+	const struct policy_lock *lock = job->wish ? &job->lock : &t->lock;
 	char text[LIMIT_ENTRY_BYTES];
 	struct entry e = {
 		.origin = slice_str(t->log->origin),
@@ -282,11 +325,14 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 		.size = item->object ? item->size : item->payload.n,
 		.media_type = item->media_type,
 		.writer = job->writer,
-		.mode = control ? ENTRY_MODE_NONE : t->mode,
+		.mode = control ? ENTRY_MODE_NONE : lock->mode,
 	};
 	int n;
 
-	e.retain_until_ns = e.mode == ENTRY_MODE_NONE ? 0 : t->retain_until_ns;
+	if (e.mode != ENTRY_MODE_NONE && lock->until_ns)
+		e.retain_until_ns = lock->until_ns;
+	else if (e.mode != ENTRY_MODE_NONE)
+		e.event = job->wish->event;
 	memcpy(e.prev, t->last_leaf, 32);
 	memcpy(e.commitment, item->commitment, 32);
 	n = entry_write(text, sizeof text, &e);
@@ -314,6 +360,19 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 		job->receipts[i].entry = slice_of(copy, (size_t)n);
 	}
 	return 0;
+}
+
+/* The entry's index is known: what it says is on its way into the log's locks. */
+static int
+take_control(struct touched *t, struct append_job *job)
+{
+	job->control->index = t->ctl;
+	t->n_controls++;
+	t->log->controls_taken++;
+	if (job->control->kind != ENTRY_POLICY)
+		return 0;
+	t->policy = job->control->policy;
+	return policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
 }
 
 static void
@@ -369,6 +428,8 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 		err = take_blocks(c, t, job);
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
+	if (err == 0 && job->control)
+		err = take_control(t, job);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 
 #include "proto/err.h"
 #include "proto/timestamp.h"
+#include "tests/unit/suite.h"
 
 static void
 assert_canonical(const char *json, const char *want)
@@ -93,42 +94,222 @@ START_TEST(periods_must_be_in_order_and_representable)
 }
 END_TEST
 
-START_TEST(what_this_version_does_not_offer_says_so)
+START_TEST(what_members_say_together_is_checked)
 {
-	assert_refused("{\"mode\":\"compliance\"}", STELE_EUNSUPPORTED, "compliance");
-	assert_refused("{\"event_based\":true}", STELE_EUNSUPPORTED, "event_based");
-	assert_refused("{\"dual_control\":[\"release\"]}", STELE_EUNSUPPORTED, "dual_control");
-	assert_refused("{\"quota\":\"1GB\"}", STELE_EUNSUPPORTED, "quota");
-	assert_refused("{\"event_based\":1}", STELE_ESYNTAX, "type");
-	assert_refused("{\"dual_control\":true}", STELE_ESYNTAX, "type");
+	assert_refused("{\"mode\":\"compliance\"}", STELE_ESYNTAX, "retain.max and a quota");
+	assert_refused("{\"mode\":\"compliance\",\"retain\":{\"max\":\"9y\"}}", STELE_ESYNTAX,
+		       "quota");
+	assert_refused("{\"mode\":\"compliance\",\"quota\":{\"bytes\":9}}", STELE_ESYNTAX, "max");
+	assert_refused("{\"mode\":\"none\",\"event_based\":true}", STELE_ESYNTAX, "locks nothing");
+	assert_refused("{\"event_based\":true}", STELE_ESYNTAX, "retain.default");
+	assert_refused("{\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}", STELE_ESYNTAX,
+		       "quota");
+	assert_canonical(
+		"{\"quota\":{\"records\":7,\"bytes\":9},\"mode\":\"compliance\","
+		"\"retain\":{\"max\":\"9y\"},\"dual_control\":[\"purge\",\"hold.release\"]}",
+		"{\"mode\":\"compliance\",\"retain\":{\"max\":\"9y\"},\"dual_control\":"
+		"[\"hold.release\",\"purge\"],\"quota\":{\"bytes\":9,\"records\":7},"
+		"\"public\":false}");
+	assert_canonical("{\"event_based\":true,\"retain\":{\"default\":\"1y\"}}",
+			 "{\"mode\":\"governance\",\"retain\":{\"default\":\"1y\"},"
+			 "\"event_based\":true,\"public\":false}");
 }
 END_TEST
+
+START_TEST(quota_and_dual_control_have_one_form)
+{
+	assert_refused("{\"dual_control\":[\"release\"]}", STELE_ESYNTAX, "dual_control");
+	assert_refused("{\"dual_control\":true}", STELE_ESYNTAX, "list");
+	assert_refused("{\"event_based\":1}", STELE_ESYNTAX, "true or false");
+	assert_refused("{\"quota\":\"1GB\"}", STELE_ESYNTAX, "quota");
+	assert_refused("{\"quota\":{}}", STELE_ESYNTAX, "quota");
+	assert_refused("{\"quota\":{\"bytes\":0}}", STELE_ESYNTAX, "quota");
+	assert_refused("{\"quota\":{\"bytes\":9007199254740992}}", STELE_ESYNTAX, "quota");
+	assert_refused("{\"quota\":{\"bytes\":1,\"files\":1}}", STELE_ESYNTAX, "quota");
+}
+END_TEST
+
+static struct policy
+policy_of(const char *json)
+{
+	struct policy p;
+	struct buf why;
+
+	buf_init(&why);
+	ck_assert_msg(policy_read(&p, slice_str(json), &why) == 0, "%s: %.*s", json, (int)why.n,
+		      (char *)why.p);
+	buf_fini(&why);
+	return p;
+}
 
 START_TEST(a_lock_ends_after_the_default_period_or_does_not_exist)
 {
 	struct policy p = {.mode = ENTRY_MODE_GOVERNANCE};
-	int64_t until = 7, start, want;
-	bool locked = true;
+	struct policy_lock lock = {ENTRY_MODE_COMPLIANCE, 7};
+	int64_t start, want;
 
-	ck_assert_int_eq(policy_lock(&p, 0, &locked, &until), 0);
-	ck_assert(!locked);
-	ck_assert_int_eq(until, 7);
+	ck_assert_int_eq(policy_lock(&p, NULL, 0, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_NONE);
 
-	ck_assert_int_eq(policy_read(&p, slice_str("{\"retain\":{\"default\":\"7y\"}}"), NULL), 0);
+	p = policy_of("{\"retain\":{\"default\":\"7y\"}}");
 	ck_assert_int_eq(timestamp_parse(&start, slice_str("2026-11-23T15:48:00.123456789Z")), 0);
 	ck_assert_int_eq(timestamp_parse(&want, slice_str("2033-11-23T15:48:00.123456789Z")), 0);
-	ck_assert_int_eq(policy_lock(&p, start, &locked, &until), 0);
-	ck_assert(locked);
-	ck_assert_int_eq(until, want);
+	ck_assert_int_eq(policy_lock(&p, NULL, start, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_GOVERNANCE);
+	ck_assert_int_eq(lock.until_ns, want);
+
+	p = policy_of("{\"retain\":{\"min\":\"7y\"}}"); /* no less than the shortest one */
+	ck_assert_int_eq(policy_lock(&p, NULL, start, &lock, NULL), 0);
+	ck_assert_int_eq(lock.until_ns, want);
 
 	p.mode = ENTRY_MODE_NONE;
-	ck_assert_int_eq(policy_lock(&p, start, &locked, &until), 0);
-	ck_assert(!locked);
+	ck_assert_int_eq(policy_lock(&p, NULL, start, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_NONE);
 
 	p.mode = ENTRY_MODE_GOVERNANCE;
-	until = 7;
-	ck_assert_int_eq(policy_lock(&p, TIMESTAMP_MAX_NS, &locked, &until), STELE_ELIMIT);
-	ck_assert_int_eq(until, 7);
+	lock.until_ns = 7;
+	ck_assert_int_eq(policy_lock(&p, NULL, TIMESTAMP_MAX_NS, &lock, NULL), STELE_ELIMIT);
+	ck_assert_int_eq(lock.until_ns, 7);
+}
+END_TEST
+
+#define DAY TIMESTAMP_DAY_NS
+
+static int
+wish_until(const struct policy *p, int64_t until_ns, struct policy_lock *lock)
+{
+	const struct policy_wish wish = {.kind = POLICY_WISH_UNTIL, .until_ns = until_ns};
+
+	return policy_lock(p, &wish, 100 * DAY, lock, NULL);
+}
+
+START_TEST(a_wish_is_granted_from_min_to_max_to_the_nanosecond)
+{
+	struct policy p = policy_of("{\"retain\":{\"min\":\"10d\",\"max\":\"20d\"}}");
+	struct policy_lock lock = {.until_ns = 7};
+
+	ck_assert_int_eq(wish_until(&p, 110 * DAY - 1, &lock), STELE_EPERM);
+	ck_assert_int_eq(wish_until(&p, 120 * DAY + 1, &lock), STELE_EPERM);
+	ck_assert_int_eq(lock.until_ns, 7);
+	ck_assert_int_eq(wish_until(&p, 110 * DAY, &lock), 0);
+	ck_assert_int_eq(lock.until_ns, 110 * DAY);
+	ck_assert_int_eq(wish_until(&p, 120 * DAY, &lock), 0);
+	ck_assert_int_eq(lock.until_ns, 120 * DAY);
+
+	p = policy_of("{}"); /* without bounds: after now */
+	ck_assert_int_eq(wish_until(&p, 100 * DAY, &lock), STELE_EPERM);
+	ck_assert_int_eq(wish_until(&p, 100 * DAY + 1, &lock), 0);
+	p = policy_of("{\"mode\":\"none\"}");
+	ck_assert_int_eq(wish_until(&p, 200 * DAY, &lock), STELE_EPERM);
+}
+END_TEST
+
+START_TEST(a_wish_for_a_period_counts_from_now_and_never_overflows)
+{
+	struct policy p = policy_of("{}");
+	struct policy_wish wish = {.kind = POLICY_WISH_FOR};
+	struct policy_lock lock = {.until_ns = 7};
+
+	ck_assert_int_eq(duration_parse(&wish.period, slice_str("3d")), 0);
+	ck_assert_int_eq(policy_lock(&p, &wish, 100 * DAY, &lock, NULL), 0);
+	ck_assert_int_eq(lock.until_ns, 103 * DAY);
+	ck_assert_int_eq(duration_parse(&wish.period, slice_str("290y")), 0);
+	ck_assert_int_eq(policy_lock(&p, &wish, 100 * DAY, &lock, NULL), 0);
+	ck_assert_int_eq(policy_lock(&p, &wish, 9000 * DAY, &lock, NULL), STELE_ELIMIT);
+	ck_assert_int_eq(duration_parse(&wish.period, slice_str("0s")), 0);
+	ck_assert_int_eq(policy_lock(&p, &wish, 100 * DAY, &lock, NULL), STELE_EPERM);
+}
+END_TEST
+
+START_TEST(an_event_is_waited_for_where_that_is_offered)
+{
+	const struct policy_wish wish = {.kind = POLICY_WISH_EVENT, .event = slice_str("closed")};
+	struct policy p = policy_of("{\"retain\":{\"default\":\"7y\"}}");
+	struct policy_lock lock = {.until_ns = 7};
+
+	ck_assert_int_eq(policy_lock(&p, &wish, 100, &lock, NULL), STELE_EPERM);
+	p = policy_of("{\"retain\":{\"default\":\"7y\"},\"event_based\":true}");
+	ck_assert_int_eq(policy_lock(&p, &wish, 100, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_GOVERNANCE);
+	ck_assert_int_eq(lock.until_ns, 0);
+}
+END_TEST
+
+START_TEST(compliance_begins_at_its_instant)
+{
+	struct policy p = policy_of("{\"retain\":{\"default\":\"1d\",\"max\":\"9y\"},\"quota\":{"
+				    "\"bytes\":1},\"compliance_from\":"
+				    "\"1970-01-02T00:00:00.000000000Z\"}");
+	struct policy_lock lock;
+
+	ck_assert_int_eq(policy_mode(&p, DAY - 1), ENTRY_MODE_GOVERNANCE);
+	ck_assert_int_eq(policy_mode(&p, DAY), ENTRY_MODE_COMPLIANCE);
+	ck_assert_int_eq(policy_lock(&p, NULL, DAY, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_COMPLIANCE);
+	ck_assert_int_eq(policy_lock(&p, NULL, DAY - 1, &lock, NULL), 0);
+	ck_assert_int_eq(lock.mode, ENTRY_MODE_GOVERNANCE);
+}
+END_TEST
+
+static void
+assert_weakens(const char *old, const char *next, const char *word)
+{
+	struct policy a = policy_of(old), b = policy_of(next);
+	struct buf what;
+
+	buf_init(&what);
+	ck_assert_msg(policy_weakens(&a, &b, &what) == (word != NULL), "%s -> %s", old, next);
+	buf_put_u8(&what, 0);
+	if (word)
+		ck_assert_msg(strstr((char *)what.p, word) != NULL, "%s: %s", next, what.p);
+	buf_fini(&what);
+}
+
+START_TEST(a_policy_that_protects_less_is_told)
+{
+	static const char full[] = "{\"retain\":{\"default\":\"2y\",\"min\":\"1y\",\"max\":\"9y\"},"
+				   "\"dual_control\":[\"purge\"],\"quota\":{\"bytes\":9}}";
+
+	assert_weakens(full, full, NULL);
+	assert_weakens(full, "{\"mode\":\"none\"}", "mode");
+	assert_weakens("{}", "{\"mode\":\"none\"}", "mode");
+	assert_weakens("{\"mode\":\"none\"}", "{}", NULL);
+	assert_weakens(full,
+		       "{\"retain\":{\"default\":\"23mo\",\"min\":\"1y\",\"max\":\"9y\"},"
+		       "\"dual_control\":[\"purge\"]}",
+		       "default");
+	assert_weakens(full,
+		       "{\"retain\":{\"min\":\"1y\",\"max\":\"9y\"},"
+		       "\"dual_control\":[\"purge\"]}",
+		       "default");
+	assert_weakens(full,
+		       "{\"retain\":{\"default\":\"2y\",\"max\":\"9y\"},"
+		       "\"dual_control\":[\"purge\"]}",
+		       "min");
+	assert_weakens(full,
+		       "{\"retain\":{\"default\":\"2y\",\"min\":\"1y\",\"max\":\"8y\"},"
+		       "\"dual_control\":[\"purge\"]}",
+		       "max");
+	assert_weakens("{}", "{\"retain\":{\"max\":\"8y\"}}", "max");
+	assert_weakens("{\"retain\":{\"max\":\"8y\"}}", "{}", NULL);
+	assert_weakens(full, "{\"retain\":{\"default\":\"2y\",\"min\":\"1y\",\"max\":\"9y\"}}",
+		       "second principal");
+	assert_weakens(full,
+		       "{\"retain\":{\"default\":\"3y\",\"min\":\"2y\",\"max\":\"10y\"},"
+		       "\"dual_control\":[\"purge\",\"hold.release\"]}",
+		       NULL);
+	assert_weakens("{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9},"
+		       "\"compliance_from\":\"1970-01-02T00:00:00.000000000Z\"}",
+		       "{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9}}", "mode");
+}
+END_TEST
+
+START_TEST(acts_have_names)
+{
+	for (unsigned act = POLICY_CHANGE; act <= POLICY_SHORTEN; act <<= 1)
+		ck_assert_uint_eq(policy_act_parse(slice_str(policy_act_name(act))), act);
+	ck_assert_uint_eq(policy_act_parse(slice_str("purge ")), 0);
+	ck_assert_uint_eq(policy_act_parse(slice_str("")), 0);
 }
 END_TEST
 
@@ -141,6 +322,10 @@ START_TEST(any_difference_makes_policies_unequal)
 		"{\"retain\":{\"default\":\"1y\"}}",
 		"{\"retain\":{\"min\":\"1y\"}}",
 		"{\"retain\":{\"max\":\"1y\"}}",
+		"{\"retain\":{\"default\":\"1y\"},\"event_based\":true}",
+		"{\"dual_control\":[\"purge\"]}",
+		"{\"quota\":{\"bytes\":1}}",
+		"{\"quota\":{\"records\":1}}",
 	};
 	struct policy a, b;
 	size_t i, j, n = sizeof texts / sizeof *texts;
@@ -158,22 +343,22 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("policy");
-	TCase *t = tcase_create("policy");
-	SRunner *r;
-	int failed;
+	const TTest *const tests[] = {
+		what_is_not_said_is_the_default,
+		members_come_out_in_one_order_as_they_were_written,
+		nothing_is_ignored,
+		periods_must_be_in_order_and_representable,
+		what_members_say_together_is_checked,
+		quota_and_dual_control_have_one_form,
+		a_lock_ends_after_the_default_period_or_does_not_exist,
+		a_wish_is_granted_from_min_to_max_to_the_nanosecond,
+		a_wish_for_a_period_counts_from_now_and_never_overflows,
+		an_event_is_waited_for_where_that_is_offered,
+		compliance_begins_at_its_instant,
+		a_policy_that_protects_less_is_told,
+		acts_have_names,
+		any_difference_makes_policies_unequal,
+	};
 
-	tcase_add_test(t, what_is_not_said_is_the_default);
-	tcase_add_test(t, members_come_out_in_one_order_as_they_were_written);
-	tcase_add_test(t, nothing_is_ignored);
-	tcase_add_test(t, periods_must_be_in_order_and_representable);
-	tcase_add_test(t, what_this_version_does_not_offer_says_so);
-	tcase_add_test(t, a_lock_ends_after_the_default_period_or_does_not_exist);
-	tcase_add_test(t, any_difference_makes_policies_unequal);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return suite_run("policy", tests, sizeof tests / sizeof(tests[0]), 4.0);
 }
