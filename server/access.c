@@ -296,19 +296,23 @@ grant_covers(const struct grant *g, struct slice log)
 }
 
 bool
+principal_may(const struct principal *p, unsigned scopes, struct slice log)
+{
+	for (size_t i = 0; i < p->n_grants; i++)
+		if ((p->grants[i].scopes & scopes) && grant_covers(&p->grants[i], log))
+			return true;
+	return false;
+}
+
+bool
 token_may(const struct token *token, unsigned scopes, struct slice log)
 {
-	const struct principal *p = token->principal;
-
 	if (token->narrowed.scopes) {
 		scopes &= token->narrowed.scopes;
 		if (!grant_covers(&token->narrowed, log))
 			return false;
 	}
-	for (size_t i = 0; i < p->n_grants; i++)
-		if ((p->grants[i].scopes & scopes) && grant_covers(&p->grants[i], log))
-			return true;
-	return false;
+	return principal_may(token->principal, scopes, log);
 }
 
 /* --- rates --------------------------------------------------------------------------------- */

@@ -166,6 +166,12 @@ void access_new_principal_id(struct access *a, char kind, char id[LIMIT_WRITER_B
 /* A new token's text, with its NUL, whose id no token has, and the hash of its secret. */
 void access_new_token(struct access *a, char text[TOKEN_CHARS + 1], uint8_t hash[TOKEN_HASH_BYTES]);
 
+/*
+ * The act that waits for the grant that is an approval.grant of its id: counted for the caller;
+ * NULL when there is none.
+ */
+struct json_t *access_pending_act(struct access *a, const struct json_t *grant);
+
 /* A new approval's id, with its NUL. */
 void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
 

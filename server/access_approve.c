@@ -17,9 +17,27 @@
 #define SETTLED_NS (72 * HOUR_NS)             /* how long a principal's grants must have stood */
 #define REMEMBERED_NS (30 * TIMESTAMP_DAY_NS) /* after it was decided, or has expired */
 
-/* What can be put under dual control; each is an act of this folder. */
-static const char *const types[] = {"principal.create", "principal.change", "principal.disable",
-				    "token.create",     "token.rotate",     "token.revoke"};
+/* What can be put under dual control, and the scope that whoever asks for it must have. */
+static const struct {
+	const char *type;
+	enum scope scope;
+} types[] = {
+	{"principal.create", SCOPE_ACCESS},
+	{"principal.change", SCOPE_ACCESS},
+	{"principal.disable", SCOPE_ACCESS},
+	{"token.create", SCOPE_ACCESS},
+	{"token.rotate", SCOPE_ACCESS},
+	{"token.revoke", SCOPE_ACCESS},
+	{"policy.change", SCOPE_POLICY},
+	{"hold.place", SCOPE_HOLD},
+	{"hold.release", SCOPE_HOLD},
+	{"retain.extend", SCOPE_RETAIN},
+	{"retain.event", SCOPE_RETAIN},
+	{"retain.shorten", SCOPE_RETAIN},
+	{"purge", SCOPE_PURGE},
+	{"erasure.request", SCOPE_PURGE},
+};
+enum { TYPES = sizeof types / sizeof types[0] };
 
 /* Whoever has one of these can let go of what others rely on. */
 enum { POWERFUL = SCOPE_HOLD | SCOPE_RETAIN | SCOPE_PURGE | SCOPE_APPROVE };
@@ -132,13 +150,16 @@ fold_dual_control(const struct fold *f, const json_t *act)
 	json_array_foreach(acts, i, v)
 	{
 		bool known = false;
-		for (size_t k = 0; k < sizeof types / sizeof *types; k++)
-			known |= json_is_string(v) && strcmp(json_string_value(v), types[k]) == 0;
+		for (size_t k = 0; k < TYPES; k++)
+			known |= json_is_string(v) &&
+				 strcmp(json_string_value(v), types[k].type) == 0;
 		if (!known)
-			return fold_refuse(f, STELE_ESYNTAX,
-					   "acts may name principal.create, principal.change, "
-					   "principal.disable, token.create, token.rotate and "
-					   "token.revoke.");
+			return fold_refuse(
+				f, STELE_ESYNTAX,
+				"acts may name principal.create, principal.change, "
+				"principal.disable, token.create, token.rotate, token.revoke, "
+				"policy.change, hold.place, hold.release, retain.extend, "
+				"retain.event, retain.shorten, purge and erasure.request.");
 	}
 	if (json_array_size(acts) && access_approvers(f->a, "") < 2)
 		return fold_refuse(
@@ -289,6 +310,32 @@ find_pending(const struct fold *f, const json_t *act, struct approval **out)
 	return 0;
 }
 
+/* What whoever asks for the act must be allowed. */
+static unsigned
+scope_of(const json_t *act)
+{
+	const char *type = json_string_value(json_object_get(act, "type"));
+
+	for (size_t i = 0; type && i < TYPES; i++)
+		if (strcmp(types[i].type, type) == 0)
+			return types[i].scope;
+	return SCOPE_ACCESS;
+}
+
+/* Whether the principal has the scope on every log that the act names; on any, when it names none.
+ */
+static bool
+may_all(const struct principal *p, unsigned scope, const json_t *act)
+{
+	const json_t *covers = json_object_get(act, "covers"), *c;
+	struct slice log = fold_text(act, "log");
+	size_t i;
+
+	json_array_foreach(covers, i,
+			   c) if (!principal_may(p, scope, fold_text(c, "log"))) return false;
+	return log.n ? principal_may(p, scope, log) : principal_has(p, scope);
+}
+
 /* Whether `by` may grant it, and who asked could still ask. */
 static int
 check_grant(const struct fold *f, const json_t *act, const struct approval *p)
@@ -300,8 +347,11 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 			f, STELE_ECONFLICT,
 			"The digest is not that of the act: look at what will happen, and "
 			"approve that.");
-	if (!by || by->disabled_ns || !principal_has(by, SCOPE_APPROVE))
-		return fold_refuse(f, STELE_EPERM, "Only a principal with the scope approve may.");
+	if (!by || by->disabled_ns || !may_all(by, SCOPE_APPROVE, p->act))
+		return fold_refuse(
+			f, STELE_EPERM,
+			"Only a principal with the scope approve may, on every log that it "
+			"touches.");
 	if (strcmp(by->id, p->by) == 0)
 		return fold_refuse(f, STELE_EPERM,
 				   "Who asked for it cannot approve it, by no token: another "
@@ -310,7 +360,7 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 		return fold_refuse(f, STELE_EPERM,
 				   "A principal that is new, or came to be allowed more, approves "
 				   "nothing for 72 hours.");
-	if (!asker || asker->disabled_ns || !principal_has(asker, SCOPE_ACCESS) ||
+	if (!asker || asker->disabled_ns || !may_all(asker, scope_of(p->act), p->act) ||
 	    (asker->ends_ns && f->time_ns >= asker->ends_ns))
 		return fold_refuse(f, STELE_ECONFLICT,
 				   "Who asked for it may not ask for it any more.");
@@ -342,6 +392,19 @@ fold_approval_grant(const struct fold *f, const json_t *act)
 	if (err == 0 && !f->dry)
 		decide(f, act, p, APPROVAL_GRANTED);
 	return err;
+}
+
+json_t *
+access_pending_act(struct access *a, const json_t *grant)
+{
+	const struct approval *p;
+	json_t *act;
+
+	pthread_rwlock_rdlock(&a->lock);
+	p = find(a, fold_text(grant, "id"));
+	act = p && p->state == APPROVAL_PENDING ? json_incref(p->act) : NULL;
+	pthread_rwlock_unlock(&a->lock);
+	return act;
 }
 
 int

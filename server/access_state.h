@@ -46,6 +46,9 @@ int fold_refuse(const struct fold *f, int err, const char *why);
 /* A member that is a string, or empty. */
 struct slice fold_text(const json_t *o, const char *name);
 
+/* True when a grant of it has one of these scopes on the log. */
+bool principal_may(const struct principal *p, unsigned scopes, struct slice log);
+
 /* True when a grant of it has one of these scopes, on whatever log. */
 bool principal_has(const struct principal *p, unsigned scopes);
 

@@ -1,6 +1,7 @@
 /* On the loop, on a worker, on the loop again. */
 #include "server/acting.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/base64.h"
@@ -24,6 +25,7 @@ acting_begin(struct request *r, const char *type, enum problem syntax)
 	}
 	memset(a, 0, sizeof *a);
 	buf_init(&a->why);
+	deed_outcome_init(&a->outcome);
 	a->act = json_object();
 	a->syntax = syntax;
 	json_object_set_new(a->act, "type", json_string(type));
@@ -36,6 +38,7 @@ drop(struct acting *a)
 {
 	json_decref(a->act);
 	buf_fini(&a->why);
+	deed_outcome_fini(&a->outcome);
 	explicit_bzero(a->text, sizeof a->text);
 }
 
@@ -127,7 +130,7 @@ work(struct request *r, struct kit *kit)
 {
 	struct acting *a = r->state;
 
-	a->err = audit_act(r->server->audit, a->act, fill, a, r->token, kit, &a->why);
+	a->err = audit_act(r->server->audit, a->act, fill, a, r->token, kit, &a->outcome);
 	a->recorded = a->err == 0;
 	if (a->recorded && a->perform)
 		a->err = a->perform(r, kit);
@@ -135,6 +138,20 @@ work(struct request *r, struct kit *kit)
 
 /* --- answers -----------------------------------------------------------------------------------
  */
+
+void
+acting_put_told(struct buf *b, const struct acting *a)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(a->outcome.told, name, v)
+	{
+		char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+		buf_printf(b, ",\"%s\":%s", name, text ? text : "null");
+		free(text);
+	}
+}
 
 /* It waits for a second principal. A token that it makes opens something once it is approved. */
 static void
@@ -153,13 +170,30 @@ refuse_alone(struct request *r, const struct acting *a)
 	reply_problem_end(r);
 }
 
+/* Why a deed cannot be done, with the members that it tells. */
+static void
+refuse_deed(struct request *r, const struct acting *a)
+{
+	const struct buf *why = &a->outcome.why;
+	struct buf *b = reply_problem_begin(r, a->outcome.problem, "%.*s", (int)why->n,
+					    why->n ? (const char *)why->p : "");
+
+	acting_put_told(b, a);
+	reply_problem_end(r);
+}
+
 static void
 refuse(struct request *r, const struct acting *a)
 {
 	const char *type = json_string_value(json_object_get(a->act, "type"));
 	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0;
+	const struct buf *why = &a->outcome.why;
 	enum problem p = a->syntax;
 
+	if (a->outcome.problem != PROBLEM_NONE) {
+		refuse_deed(r, a);
+		return;
+	}
 	switch (a->err) {
 	case STELE_ESYNTAX:
 		break;
@@ -187,7 +221,7 @@ refuse(struct request *r, const struct acting *a)
 		reply_err(r, a->err);
 		return;
 	}
-	reply_problem(r, p, "%.*s", (int)a->why.n, a->why.n ? (const char *)a->why.p : "");
+	reply_problem(r, p, "%.*s", (int)why->n, why->n ? (const char *)why->p : "");
 }
 
 /* A copy: with the answer on its way, the request's arena is another's. */

@@ -13,6 +13,7 @@
 
 #include "proto/buf.h"
 #include "server/access.h"
+#include "server/deeds.h"
 #include "server/problem.h"
 
 struct kit;
@@ -33,7 +34,8 @@ struct acting {
 	void (*answer)(struct request *r);
 	void *state; /* the caller's */
 	int err;
-	struct buf why; /* of perform's error, or of the act's */
+	struct buf why;              /* of perform's error */
+	struct deed_outcome outcome; /* of the act, or of its error */
 	bool recorded;
 };
 
@@ -42,6 +44,9 @@ struct acting *acting_begin(struct request *r, const char *type, enum problem sy
 
 /* Records it, performs it, answers r. */
 void acting_run(struct request *r);
+
+/* Appends what the deed told as members, each after a comma. */
+void acting_put_told(struct buf *b, const struct acting *a);
 
 /* Gives it up, before the caller answers r. */
 void acting_drop(struct request *r);

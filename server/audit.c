@@ -16,6 +16,7 @@
 #include "server/audit_queue.h"
 #include "server/audit_reads.h"
 #include "server/audit_state.h"
+#include "server/deeds.h"
 #include "server/config.h"
 #include "server/first_token.h"
 #include "server/kit.h"
@@ -244,11 +245,15 @@ let_one_in(struct audit *a, struct buf *why)
 {
 	bool reset = access_has_principals(a->access);
 	struct first_token f = {.act = json_object(), .dir = store_dir(a->s->store)};
+	struct deed_outcome outcome;
 	int err;
 
 	json_object_set_new(f.act, "type",
 			    json_string(reset ? "access.reset" : "principal.create"));
-	err = audit_act(a, f.act, first_token_fill, &f, NULL, a->kit, why);
+	deed_outcome_init(&outcome);
+	err = audit_act(a, f.act, first_token_fill, &f, NULL, a->kit, &outcome);
+	buf_put_slice(why, buf_slice(&outcome.why));
+	deed_outcome_fini(&outcome);
 	json_decref(f.act);
 	if (err == 0)
 		err = save(a);

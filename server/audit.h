@@ -22,6 +22,7 @@
 #include "server/access.h"
 
 struct append_job;
+struct deed_outcome;
 struct kit;
 struct log;
 struct request;
@@ -60,10 +61,12 @@ struct access *audit_access(struct audit *a);
  * Blocks for a commit: a worker thread, with its kit. Errors of access_apply, with why, before
  * anything is recorded; STELE_ENOSPACE, STELE_EREADONLY, STELE_EBUSY, STELE_ECLOSED, STELE_EIO when
  * it cannot be recorded. STELE_EAPPROVAL when it needs a second principal: that it was asked for is
- * recorded, and it has "approval", an id.
+ * recorded, and it has "approval", an id. An act that is a deed (server/deeds.h), or grants
+ * one, is done in the commit of its record, and may have other errors, whose problem the outcome
+ * has.
  */
 int audit_act(struct audit *a, struct json_t *act, int (*fill)(struct access *access, void *ctx),
-	      void *ctx, const struct token *by, struct kit *kit, struct buf *why);
+	      void *ctx, const struct token *by, struct kit *kit, struct deed_outcome *outcome);
 
 /* Something done to the store whose record lies in the same commit. */
 struct audit_deed {

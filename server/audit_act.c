@@ -8,6 +8,7 @@
 #include "proto/timestamp.h"
 #include "server/audit.h"
 #include "server/audit_state.h"
+#include "server/deeds.h"
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/append.h"
@@ -39,33 +40,87 @@ make_job(struct audit *a, struct append_job *job, const json_t *act, const struc
 	return err;
 }
 
-/* Records it and puts it in force; `acting` is held. */
-static int
-record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
+/* The act that happens: what is approved, when it is an approval. The caller's. */
+static json_t *
+what_happens(struct audit *a, json_t *act)
 {
+	const char *type = json_string_value(json_object_get(act, "type"));
+
+	if (strcmp(type, "approval.grant") == 0)
+		return access_pending_act(a->access, act);
+	return json_incref(act);
+}
+
+static struct slice
+text_of(const json_t *o, const char *name)
+{
+	const json_t *v = json_object_get(o, name);
+
+	return slice_of(json_is_string(v) ? json_string_value(v) : "", json_string_length(v));
+}
+
+/* An approved deed is by who asked for it; who says so now is its approver. */
+static struct deed_turn
+turn_of(struct audit *a, const json_t *act, const json_t *happens, const struct token *by,
+	struct kit *kit, struct deed_outcome *outcome)
+{
+	struct slice actor = slice_str(by ? by->principal->id : AUDIT_WRITER);
+	struct deed_turn turn = {a->s, kit, actor, slice_of("", 0), server_now_ns(), outcome};
+
+	if (act != happens) {
+		turn.by = text_of(json_object_get(happens, "by"), "principal");
+		turn.approver = actor;
+	}
+	return turn;
+}
+
+/* Writes the record, and does what the act is a deed of. */
+static int
+commit_act(struct audit *a, const json_t *act, const struct token *by, const struct deed_turn *turn,
+	   const json_t *happens, int64_t *time_ns)
+{
+	const struct deed *deed = deed_of(happens);
 	struct append_job job;
 	int err;
 
-	name_actor(act, by);
-	err = access_apply(a->access, act, server_now_ns(), true, why);
-	if (err != 0)
-		return err;
 	append_job_init(&job);
-	err = make_job(a, &job, act, by, kit);
+	err = make_job(a, &job, act, by, turn->kit);
 	if (err == 0)
-		err = writer_append(a->s->writer, &job);
+		err = deed ? deed->perform(turn, happens, &job) : writer_append(a->s->writer, &job);
+	*time_ns = job.time_ns;
+	append_job_fini(&job);
+	return err;
+}
+
+/* Records it and puts it in force; `acting` is held. */
+static int
+record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
+	   struct deed_outcome *outcome)
+{
+	json_t *happens = what_happens(a, act);
+	const struct deed *deed = deed_of(happens);
+	struct deed_turn turn = turn_of(a, act, happens, by, kit, outcome);
+	int64_t time_ns;
+	int err;
+
+	name_actor(act, by);
+	err = access_apply(a->access, act, turn.now_ns, true, &outcome->why);
+	if (err == 0 && deed)
+		err = deed->look(&turn, happens);
+	if (err == 0)
+		err = commit_act(a, act, by, &turn, happens, &time_ns);
 	if (err == 0) {
 		a->changed = true;
-		err = access_apply(a->access, act, job.time_ns, false, why);
+		err = access_apply(a->access, act, time_ns, false, &outcome->why);
 	}
-	append_job_fini(&job);
+	json_decref(happens);
 	return err;
 }
 
 /* What the act asks for waits for a second principal: its approval's id is put into it. */
 static int
 ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
-	       struct buf *why)
+	       struct deed_outcome *outcome)
 {
 	char id[APPROVAL_ID_CHARS + 1], expires[TIMESTAMP_BYTES];
 	json_t *request;
@@ -76,7 +131,7 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 	timestamp_format(expires, server_now_ns() + APPROVAL_LIFE_NS);
 	request = json_pack("{s:s, s:s, s:s%, s:O}", "type", "approval.request", "id", id,
 			    "expires", expires, (size_t)TIMESTAMP_BYTES, "act", act);
-	err = request ? record_act(a, request, by, kit, why) : STELE_ENOMEM;
+	err = request ? record_act(a, request, by, kit, outcome) : STELE_ENOMEM;
 	json_decref(request);
 	if (err != 0)
 		return err;
@@ -84,27 +139,42 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 	return STELE_EAPPROVAL;
 }
 
-static int
-act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit, struct buf *why)
+/* Whether it needs a second principal, by dual control, by the log's policy, or by what it is. */
+static bool
+needs_second(struct audit *a, const json_t *act, const struct deed_turn *turn)
 {
+	const struct deed *deed = deed_of(act);
+
+	return access_needs_second(a->access, act) ||
+	       (deed && deed->second && deed->second(turn, act));
+}
+
+static int
+act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
+	struct deed_outcome *outcome)
+{
+	const struct deed *deed = deed_of(act);
+	struct deed_turn turn = turn_of(a, act, act, by, kit, outcome);
 	int err;
 
-	if (!by || !access_needs_second(a->access, act))
-		return record_act(a, act, by, kit, why);
-	err = access_apply(a->access, act, server_now_ns(), true, why);
-	return err ? err : ask_for_second(a, act, by, kit, why);
+	if (!by || !needs_second(a, act, &turn))
+		return record_act(a, act, by, kit, outcome);
+	err = access_apply(a->access, act, server_now_ns(), true, &outcome->why);
+	if (err == 0 && deed)
+		err = deed->look(&turn, act);
+	return err ? err : ask_for_second(a, act, by, kit, outcome);
 }
 
 int
 audit_act(struct audit *a, json_t *act, int (*fill)(struct access *access, void *ctx), void *ctx,
-	  const struct token *by, struct kit *kit, struct buf *why)
+	  const struct token *by, struct kit *kit, struct deed_outcome *outcome)
 {
 	int err;
 
 	pthread_mutex_lock(&a->acting);
 	err = fill ? fill(a->access, ctx) : 0;
 	if (err == 0)
-		err = act_now(a, act, by, kit, why);
+		err = act_now(a, act, by, kit, outcome);
 	pthread_mutex_unlock(&a->acting);
 	return err;
 }

@@ -1,0 +1,97 @@
+/*
+ * Acts that also change a log: what each writes into it lies in the same commit as its record in
+ * `_system`. A deed is looked at when it is asked for, waits for a second principal where it must,
+ * is looked at again, and is then done: one at a time, in the turn of server/audit.h.
+ */
+#ifndef STELE_SERVER_DEEDS_H
+#define STELE_SERVER_DEEDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "proto/buf.h"
+#include "proto/entry.h"
+#include "proto/slice.h"
+#include "server/problem.h"
+
+struct append_job;
+struct kit;
+struct log;
+struct server;
+
+/* What comes of a deed, beside an error: for the answer to who asked. */
+struct deed_outcome {
+	enum problem problem; /* of a refusal; PROBLEM_NONE: the error's own */
+	struct buf why;       /* one sentence of it */
+	json_t *told;         /* an object: members of the answer, or of the problem */
+};
+
+/* Empty, without memory taken; and frees it. */
+void deed_outcome_init(struct deed_outcome *o);
+void deed_outcome_fini(struct deed_outcome *o);
+
+/* One that is looked at or done. */
+struct deed_turn {
+	struct server *s;
+	struct kit *kit;       /* the thread's */
+	struct slice by;       /* who asked: a principal's id */
+	struct slice approver; /* who approved; empty: nobody had to */
+	int64_t now_ns;
+	struct deed_outcome *outcome;
+};
+
+struct deed {
+	const char *type; /* of its act */
+	/*
+	 * Whether the log's policy, or the deed itself, asks for a second principal. NULL: no
+	 */
+	bool (*second)(const struct deed_turn *turn, const json_t *act);
+	/* 0 when it can be done now; else an error, with the outcome's problem and why. */
+	int (*look)(const struct deed_turn *turn, const json_t *act);
+	/*
+	 * Does it, with the record in the same commit: 0, or the error of the commit; nothing is
+	 * done then.
+	 */
+	int (*perform)(const struct deed_turn *turn, const json_t *act, struct append_job *record);
+};
+
+/* The deed of an act's type, or NULL: it changes no log. */
+const struct deed *deed_of(const json_t *act);
+
+/* --- for those that define deeds ---------------------------------------------------------- */
+
+/* Sets problem and the sentence, printed; returns err. */
+int deed_refuse(const struct deed_turn *turn, int err, enum problem p, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* A member of the answer or of the problem; takes the value's count. */
+void deed_tell(const struct deed_turn *turn, const char *name, json_t *value);
+
+/* The log that the act names as "log"; an error is refused already. */
+int deed_log(const struct deed_turn *turn, const json_t *act, struct log **out);
+
+/* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
+void deed_put_actors(const struct deed_turn *turn, struct buf *b);
+
+/* A control entry to be written. */
+struct deed_entry {
+	struct log *log;
+	enum entry_kind kind;
+	struct buf json; /* its payload */
+	uint64_t index;  /* result: where it lies */
+};
+
+/*
+ * Writes n control entries and the record in one commit, all or nothing: 0 and their indexes, or
+ * the commit's error. n is bounded by what one commit takes: STELE_ELIMIT.
+ */
+int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t n,
+	       struct append_job *record);
+
+/* deed_policy.c */
+extern const struct deed deed_policy_change;
+
+#endif
