@@ -51,7 +51,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_INVALID_RETENTION] = {422, 0, "invalid-retention",
 				       "The log's policy does not offer that lock"},
 	[PROBLEM_POLICY_CONFLICT] = {409, 0, "policy-conflict", "The policy has changed since"},
-	[PROBLEM_QUOTA_EXCEEDED] = {507, 0, "quota-exceeded", "The log's quota is used up"},
+	[PROBLEM_QUOTA_EXCEEDED] = {403, 0, "quota-exceeded", "The log's quota is used up"},
 	[PROBLEM_UNKNOWN_HOLD] = {404, 0, "unknown-hold", "There is no such hold"},
 	[PROBLEM_HOLD_CONFLICT] = {409, 0, "hold-conflict", "The hold is not in that state"},
 	[PROBLEM_INVALID_HOLD] = {422, 0, "invalid-hold", "The hold is not valid"},

@@ -31,6 +31,7 @@ int ranges_union(struct ranges *out, const struct ranges *a, const struct ranges
 /* *out, which is empty, becomes what is in a and not in b. STELE_ENOMEM. */
 int ranges_less(struct ranges *out, const struct ranges *a, const struct ranges *b);
 
+/* Whether the index is in it. */
 bool ranges_has(const struct ranges *set, uint64_t index);
 
 /* How many indexes there are; UINT64_MAX when one range has no end. */
