@@ -267,9 +267,8 @@ segment_nodes(struct segment *s, uint64_t tile, uint8_t out[16][32])
 			    (size_t)16 * 32, out);
 }
 
-/* The tile's columns into the memo. */
-static int
-load_tile(struct segment *s, uint64_t tile, struct toolbox *t)
+int
+segment_load_tile(struct segment *s, uint64_t tile, struct toolbox *t)
 {
 	uint64_t left = s->facts.count - tile * SEGMENT_TILE, from, to, blocks_end;
 	struct segment_memo *m = &t->segment;
@@ -381,7 +380,7 @@ load_record(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
 	    struct segment_record *r)
 {
 	struct segment_memo *m = &t->segment;
-	int err = load_tile(s, tile, t);
+	int err = segment_load_tile(s, tile, t);
 
 	if (err == 0)
 		err = load_block(s, i, t);
@@ -500,7 +499,7 @@ segment_next_object(struct segment *s, uint64_t *index, struct toolbox *t)
 		return STELE_EINVAL;
 	while (*index < end) {
 		uint64_t at = *index - s->facts.first;
-		int err = load_tile(s, at / SEGMENT_TILE, t);
+		int err = segment_load_tile(s, at / SEGMENT_TILE, t);
 		if (err != 0)
 			return err;
 		for (uint32_t i = at % SEGMENT_TILE; i < c->count; i++, ++*index) {

@@ -142,6 +142,13 @@ typedef int segment_record_fn(void *ctx, uint64_t index, const struct segment_re
 int segment_each(struct segment *s, uint64_t from, uint64_t to, bool commit, struct toolbox *t,
 		 segment_record_fn *fn, void *ctx);
 
+/*
+ * segscan.c: what the entries [from, to) are rebuilt from, in order, without payloads: of a record
+ * payload, salt, seed and leaf are empty. Errors as segment_each.
+ */
+int segment_each_entry(struct segment *s, uint64_t from, uint64_t to, struct toolbox *t,
+		       segment_record_fn *fn, void *ctx);
+
 /* Takes an idempotency digest and the index of its record. Not 0 ends the walk with that value. */
 typedef int segment_key_fn(void *ctx, const uint8_t digest[16], uint64_t index);
 

@@ -32,6 +32,9 @@ struct segfile;
 struct segment;
 struct toolbox;
 
+/* A tile's columns into t->segment.columns, checked: STELE_EDAMAGED, STELE_ENOMEM. */
+int segment_load_tile(struct segment *s, uint64_t tile, struct toolbox *t);
+
 /* The container of an open segment, the segment's. */
 const struct segfile *segment_file(const struct segment *s);
 
