@@ -244,6 +244,8 @@ START_TEST(a_policy_locks_what_follows_it_in_the_same_commit)
 	ck_assert_int_eq(read_record(s.st, log, 3, s.tools, &a, &r), 0);
 	ck_assert_int_eq(r.entry.retain_until_ns, r.entry.time_ns + 3 * DAY);
 	ck_assert_uint_eq(r.entry.ctl, 2);
+	ck_assert_int_eq(read_record(s.st, log, scratch_append(&s, log, "{}"), s.tools, &a, &r), 0);
+	ck_assert_int_eq(r.entry.retain_until_ns, r.entry.time_ns + 3 * DAY); /* and in the next */
 	arena_fini(&a);
 	append_job_fini(&before);
 	append_job_fini(&change);
@@ -302,6 +304,40 @@ START_TEST(a_wish_is_in_the_entry_or_nothing_is_written)
 }
 END_TEST
 
+START_TEST(each_record_of_a_commit_has_its_own_lock)
+{
+	struct policy_wish wishes[4] = {{.kind = POLICY_WISH_FOR, .period = {.ns = 3 * DAY}},
+					{.kind = POLICY_WISH_FOR, .period = {.ns = 4 * DAY}},
+					{.kind = POLICY_WISH_EVENT, .event = slice_str("closed")},
+					{.kind = POLICY_WISH_EVENT, .event = slice_str("opened")}};
+	struct append_job jobs[4];
+	struct scratch s;
+	struct record r;
+	struct arena a;
+	struct log *log;
+
+	scratch_begin(&s);
+	arena_init(&a);
+	log = scratch_log(&s, "payments", "{\"retain\":{\"default\":\"2d\"},\"event_based\":true}");
+	for (unsigned i = 0; i < 4; i++) {
+		scratch_job(&s, &jobs[i], log, "{}", NULL);
+		jobs[i].wish = &wishes[i];
+		jobs[i].next = i < 3 ? &jobs[i + 1] : NULL;
+	}
+	ck_assert_int_eq(store_append_batch(s.st, jobs), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		struct slice event = i < 2 ? slice_of("", 0) : wishes[i].event;
+		ck_assert_int_eq(read_record(s.st, log, i + 1, s.tools, &a, &r), 0);
+		ck_assert_int_eq(r.entry.retain_until_ns,
+				 i < 2 ? r.entry.time_ns + (3 + i) * DAY : 0);
+		ck_assert(slice_eq(r.entry.event, event));
+		append_job_fini(&jobs[i]);
+	}
+	arena_fini(&a);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(a_quota_is_not_passed)
 {
 	struct append_job jobs[3];
@@ -344,6 +380,7 @@ main(void)
 		locks_are_found_in_the_wal_without_a_catalogue,
 		a_policy_locks_what_follows_it_in_the_same_commit,
 		a_wish_is_in_the_entry_or_nothing_is_written,
+		each_record_of_a_commit_has_its_own_lock,
 		a_quota_is_not_passed,
 	};
 
