@@ -455,6 +455,7 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 				   a->path, stele_strerror(err));
 		return err;
 	}
+	audit_keep_pace(a, a->kit);
 	note_start(a, after);
 	(void)record_events(
 		a, a->log,

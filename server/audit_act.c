@@ -92,10 +92,9 @@ commit_act(struct audit *a, const json_t *act, const struct token *by, const str
 	return err;
 }
 
-/* Records it and puts it in force; `acting` is held. */
-static int
-record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
-	   struct deed_outcome *outcome)
+int
+audit_record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
+		 struct deed_outcome *outcome)
 {
 	json_t *happens = what_happens(a, act);
 	const struct deed *deed = deed_of(happens);
@@ -131,7 +130,7 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 	timestamp_format(expires, server_now_ns() + APPROVAL_LIFE_NS);
 	request = json_pack("{s:s, s:s, s:s%, s:O}", "type", "approval.request", "id", id,
 			    "expires", expires, (size_t)TIMESTAMP_BYTES, "act", act);
-	err = request ? record_act(a, request, by, kit, outcome) : STELE_ENOMEM;
+	err = request ? audit_record_act(a, request, by, kit, outcome) : STELE_ENOMEM;
 	json_decref(request);
 	if (err != 0)
 		return err;
@@ -158,7 +157,7 @@ act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
 	int err;
 
 	if (!by || !needs_second(a, act, &turn))
-		return record_act(a, act, by, kit, outcome);
+		return audit_record_act(a, act, by, kit, outcome);
 	err = access_apply(a->access, act, server_now_ns(), true, &outcome->why);
 	if (err == 0 && deed)
 		err = deed->look(&turn, act);
@@ -175,6 +174,8 @@ audit_act(struct audit *a, json_t *act, int (*fill)(struct access *access, void 
 	err = fill ? fill(a->access, ctx) : 0;
 	if (err == 0)
 		err = act_now(a, act, by, kit, outcome);
+	if (err == 0 && deed_of(act))
+		audit_keep_pace(a, kit);
 	pthread_mutex_unlock(&a->acting);
 	return err;
 }
@@ -194,6 +195,8 @@ audit_together(struct audit *a, const struct audit_deed *d, const struct token *
 		err = make_job(a, &job, act, by, kit);
 	if (err == 0)
 		err = d->perform(a->s->writer, by, kit, &job, d->ctx);
+	if (err == 0)
+		audit_keep_pace(a, kit);
 	pthread_mutex_unlock(&a->acting);
 	append_job_fini(&job);
 	json_decref(act);

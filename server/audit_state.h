@@ -12,7 +12,10 @@
 #include "server/audit_queue.h"
 #include "server/audit_reads.h"
 
+struct deed_outcome;
+struct json_t;
 struct keyfile_seal;
+struct kit;
 
 #define AUDIT_WRITER "steled" /* of what the server does by itself */
 
@@ -41,5 +44,17 @@ struct audit {
 	pthread_t thread;
 	bool runs;
 };
+
+/* audit_act.c: records an act and puts it in force, without asking whether it may be. `acting` is
+ * held. */
+int audit_record_act(struct audit *a, struct json_t *act, const struct token *by, struct kit *kit,
+		     struct deed_outcome *outcome);
+
+/*
+ * audit_pace.c: `_system` and `_access` get the longest default that a log has, if it is
+ * longer than theirs. `acting` is held. What cannot be recorded is said, and tried again with the
+ * next act.
+ */
+void audit_keep_pace(struct audit *a, struct kit *kit);
 
 #endif

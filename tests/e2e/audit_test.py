@@ -47,6 +47,33 @@ class Audit(unittest.TestCase):
         self.assertTrue(log.of_type(kind), kind)
         return log.of_type(kind)
 
+    def test_the_trail_is_kept_as_long_as_what_it_tells_of(self):
+        def default(server, log):
+            policy = server.get("/api/v1/logs/" + log).json()["policy"]
+            return policy.get("retain", {}).get("default")
+
+        with Server() as server:
+            self.assertIsNone(default(server, "_system"))
+            for name, retain, want in (("a", {"default": "90d"}, "90d"),
+                                       ("b", {"default": "30d"}, "90d"),
+                                       ("c", {"min": "7y"}, "7y"), ("d", {}, "7y")):
+                body = json.dumps({"retain": retain})
+                answer = server.request("PUT", "/api/v1/logs/" + name, body, JSON)
+                self.assertEqual(answer.status, 201)
+                self.assertEqual([default(server, own) for own in ("_system", "_access")],
+                                 [want] * 2)
+            changes = self.later(server, "policy.change")
+            self.assertEqual([(c["log"], c["policy"]["retain"]["default"]) for c in changes],
+                             [(own, d) for d in ("90d", "7y") for own in ("_system", "_access")])
+            size = server.get("/api/v1/logs/_system").json()["size"]
+            self.assertEqual(principal(server)["kind"], "person")
+            read = server.get(f"/api/v1/logs/_system/records/{size}",
+                              headers={"Accept": "application/json"})
+            self.assertIn("retain_until", json.loads(read.json()["entry"]))
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.assertEqual(default(server, "_system"), "7y")
+
     def test_every_act_is_recorded_with_its_actor(self):
         with Server() as server:
             server.create_log("pay")
