@@ -16,6 +16,19 @@ random_bytes(void *p, size_t n)
 }
 
 void
+random_base32(char *out, size_t n)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+	uint8_t bytes[RANDOM_TEXT_CHARS];
+
+	CHECK(n <= sizeof bytes);
+	random_bytes(bytes, n);
+	for (size_t i = 0; i < n; i++)
+		out[i] = alphabet[bytes[i] % 32];
+	explicit_bzero(bytes, sizeof bytes);
+}
+
+void
 random_stream_init(struct random_stream *s)
 {
 	memset(s, 0, sizeof *s);

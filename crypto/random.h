@@ -12,6 +12,7 @@
 enum {
 	RANDOM_KEY_BYTES = 32,
 	RANDOM_BUFFER_BYTES = 4096,
+	RANDOM_TEXT_CHARS = 64,
 	RANDOM_RESEED_BYTES = 1 << 20, /* handed out between two reseeds from the OS */
 };
 
@@ -30,6 +31,9 @@ struct random_stream {
 
 /* Fills n bytes at p from the operating system's generator; aborts if there is none. */
 void random_bytes(void *p, size_t n);
+
+/* Fills n characters at out, at most RANDOM_TEXT_CHARS, of base32 in lower case: 5 bits each. */
+void random_base32(char *out, size_t n);
 
 /* Seeds a stream from the operating system. */
 void random_stream_init(struct random_stream *s);

@@ -103,6 +103,9 @@
 #define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
 #define LIMIT_APPROVALS 1000u               /* that wait, at once */
 #define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
+#define LIMIT_PLANS 100u                    /* purge plans that may be approved */
+#define LIMIT_PLAN_LIFE_NS (86400ll * 1000000000) /* and for how long */
+#define LIMIT_PLAN_RANGES 16384u            /* in one: its act is a record of 400 KB */
 #define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */

@@ -17,7 +17,6 @@
 #define MINUTE_NS INT64_C(60000000000)
 
 static const char prefix[] = "stele_";
-static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567"; /* base32, lower case */
 
 struct access *
 access_new(void)
@@ -385,18 +384,6 @@ access_tokens(struct access *a, struct slice after, struct token **out, size_t c
 
 /* --- new ones ---------------------------------------------------------------------------- */
 
-static void
-random_text(char *out, size_t n)
-{
-	uint8_t bytes[TOKEN_SECRET_CHARS];
-
-	CHECK(n <= sizeof bytes);
-	random_bytes(bytes, n);
-	for (size_t i = 0; i < n; i++)
-		out[i] = alphabet[bytes[i] % 32];
-	explicit_bzero(bytes, sizeof bytes);
-}
-
 void
 access_new_principal_id(struct access *a, char kind, char id[LIMIT_WRITER_BYTES + 1])
 {
@@ -406,7 +393,7 @@ access_new_principal_id(struct access *a, char kind, char id[LIMIT_WRITER_BYTES 
 	id[1] = '-';
 	id[2 + TOKEN_ID_CHARS] = '\0';
 	do {
-		random_text(id + 2, TOKEN_ID_CHARS);
+		random_base32(id + 2, TOKEN_ID_CHARS);
 		(void)access_place_principal(a, slice_str(id), &found);
 	} while (found);
 }
@@ -419,7 +406,7 @@ access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1])
 	memcpy(id, "a-", 2);
 	id[APPROVAL_ID_CHARS] = '\0';
 	do {
-		random_text(id + 2, APPROVAL_ID_CHARS - 2);
+		random_base32(id + 2, APPROVAL_ID_CHARS - 2);
 		taken = false;
 		for (size_t i = 0; i < a->n_approvals; i++)
 			taken |= strcmp(a->approvals[i]->id, id) == 0;
@@ -434,11 +421,11 @@ access_new_token(struct access *a, char text[TOKEN_CHARS + 1], uint8_t hash[TOKE
 
 	memcpy(text, prefix, sizeof prefix - 1);
 	do {
-		random_text(id, TOKEN_ID_CHARS);
+		random_base32(id, TOKEN_ID_CHARS);
 		(void)access_place_token(a, slice_of(id, TOKEN_ID_CHARS), &found);
 	} while (found);
 	id[TOKEN_ID_CHARS] = '_';
-	random_text(secret, TOKEN_SECRET_CHARS);
+	random_base32(secret, TOKEN_SECRET_CHARS);
 	text[TOKEN_CHARS] = '\0';
 	hash_secret(hash, a, id, slice_of(secret, TOKEN_SECRET_CHARS));
 }

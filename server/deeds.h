@@ -91,7 +91,8 @@ struct deed_entry {
 int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t n,
 	       struct append_job *record);
 
-/* deed_policy.c */
+/* deed_policy.c, deed_purge.c */
 extern const struct deed deed_policy_change;
+extern const struct deed deed_purge;
 
 #endif

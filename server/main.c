@@ -277,6 +277,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 
 	block_signals(s);
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
+	plans_init(&s->plans);
 	err = writer_new(&s->writer, s->store, c->queue_bytes);
 	if (!err)
 		err = audit_open(s->audit, s, why);
@@ -289,6 +290,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		run_loops(s);
 	}
 	upload_table_fini(&s->uploads);
+	plans_fini(&s->plans);
 	audit_close(s->audit);
 	if (s->writer)
 		writer_free(s->writer);

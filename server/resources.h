@@ -60,6 +60,11 @@ void res_proofs_consistency(struct request *r);
 void res_backups_get(struct request *r);
 void res_backups_post(struct request *r);
 
+/* res_purge.c */
+void res_purge_plan(struct request *r);
+void res_purge_show(struct request *r);
+void res_purge_approve(struct request *r);
+
 /* res_scrub.c */
 void res_scrub_get(struct request *r);
 void res_scrub_post(struct request *r);

@@ -10,6 +10,7 @@
 #define PROOF LOGS "/{log}/proof"
 #define APPROVALS "/api/v1/approvals"
 #define PRINCIPALS "/api/v1/principals"
+#define PLANS LOGS "/{log}/purge-plans"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
@@ -33,6 +34,11 @@ const struct route router_table[] = {
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
 	{METHOD_POST, LOGS "/{log}/key/rotate", SCOPE_OPERATE, .handle = res_keys_rotate},
+	{METHOD_POST, PLANS, SCOPE_PURGE, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_purge_plan},
+	{METHOD_GET, PLANS "/{id}", SCOPE_PURGE, .handle = res_purge_show},
+	{METHOD_POST, PLANS "/{id}/approve", SCOPE_PURGE, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_purge_approve},
 	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
 	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
 	 .handle = res_upload_body, .admit = res_upload_admit},

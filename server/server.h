@@ -13,6 +13,7 @@
 #include "proto/limits.h"
 #include "server/http.h"
 #include "server/kit.h"
+#include "server/plans.h"
 #include "server/upload.h"
 
 struct audit;
@@ -31,6 +32,7 @@ struct server {
 	struct kit_pool kits;        /* for worker threads */
 	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
 	struct upload_table uploads; /* resumable ones */
+	struct plans plans;          /* of purges */
 	struct http_budget answers;  /* memory of answers that their peers have yet to take */
 	atomic_uint connections;     /* open now */
 	atomic_bool draining;        /* no new connections, every answer closes */

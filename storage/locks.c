@@ -30,6 +30,7 @@ struct locks {
 	size_t n_events;
 	struct control **controls; /* in order */
 	size_t n_controls;
+	uint64_t policy_index;
 	const struct policy *policy; /* of the last control entry that has one */
 	uint64_t generation;
 	bool doubt;
@@ -235,6 +236,7 @@ fold(struct locks *l, const struct control *c)
 		return fold_ranges(l, c);
 	default:
 		l->policy = &c->policy;
+		l->policy_index = c->index;
 		return 0;
 	}
 }
@@ -268,6 +270,17 @@ locks_policy(struct locks *l)
 	p = l->policy;
 	pthread_rwlock_unlock(&l->lock);
 	return p;
+}
+
+uint64_t
+locks_policy_index(struct locks *l)
+{
+	uint64_t index;
+
+	pthread_rwlock_rdlock(&l->lock);
+	index = l->policy_index;
+	pthread_rwlock_unlock(&l->lock);
+	return index;
 }
 
 uint64_t

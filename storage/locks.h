@@ -33,6 +33,9 @@ void locks_fold(struct locks *l, struct control *c);
 /* The policy of the last policy entry, as long as the log lives; NULL: there was none. */
 const struct policy *locks_policy(struct locks *l);
 
+/* The index of that policy entry; 0: the one that founded the log. */
+uint64_t locks_policy_index(struct locks *l);
+
 /* Moves on with every entry that is folded in. */
 uint64_t locks_generation(struct locks *l);
 

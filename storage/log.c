@@ -98,6 +98,12 @@ log_locks(const struct log *log)
 	return log->locks;
 }
 
+bool
+log_locks_settled(const struct log *log)
+{
+	return log->controls_taken == 0;
+}
+
 int64_t
 log_created_ns(const struct log *log)
 {

@@ -49,6 +49,10 @@ const struct policy *log_policy(const struct log *log);
 struct locks;
 struct locks *log_locks(const struct log *log);
 
+/* Whether its locks have all control entries that were sequenced: none is on its way. The writer's
+ * thread. */
+bool log_locks_settled(const struct log *log);
+
 /*
  * A log's signing key and the verifier keys of all its epochs, at one moment. Immutable and
  * counted; the log must outlive it.

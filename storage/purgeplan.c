@@ -21,8 +21,10 @@ purgeplan_fini(struct purgeplan *plan)
 
 /* One that stays: by what, and until when. */
 static void
-count_stay(struct purgeplan *plan, const struct lock_state *s, uint64_t size)
+count_stay(struct purgeplan *plan, uint64_t index, const struct lock_state *s, uint64_t size)
 {
+	if (plan->stay[s->by] == 0)
+		plan->first[s->by] = index;
 	plan->stay[s->by]++;
 	plan->stay_bytes += size;
 	if (s->by == LOCK_BY_RETENTION && (!plan->next_ns || s->until_ns < plan->next_ns))
@@ -48,7 +50,7 @@ take(struct making *m, uint64_t index, const struct segment_record *r)
 		return 0;
 	}
 	if (s.by != LOCK_BY_NOTHING) {
-		count_stay(plan, &s, r->size);
+		count_stay(plan, index, &s, r->size);
 		return 0;
 	}
 	if (plan->go.n == m->wish->max_ranges && plan->go.r[plan->go.n - 1].last + 1 != index)

@@ -31,7 +31,8 @@ struct purgeplan {
 	uint64_t sealed;     /* the end of what could be looked at */
 	struct ranges go;
 	uint64_t records, bytes; /* that go: how many, and of their payloads as they came */
-	uint64_t stay[LOCK_BY_DOUBT + 1]; /* how many stay, by what locks them first */
+	uint64_t stay[LOCK_BY_DOUBT + 1];  /* how many stay, by what locks them first */
+	uint64_t first[LOCK_BY_DOUBT + 1]; /* and the first such record, where there is one */
 	uint64_t stay_bytes;
 	uint64_t gone;   /* whose payloads went before */
 	int64_t next_ns; /* the first end of a retention that is not over, where nothing else locks;

@@ -41,6 +41,11 @@ extern const struct cli_command cmd_principal_show;
 extern const struct cli_command cmd_principal_change;
 extern const struct cli_command cmd_principal_disable;
 
+/* cmd_purge.c */
+extern const struct cli_command cmd_purge_plan;
+extern const struct cli_command cmd_purge_approve;
+extern const struct cli_command cmd_purge_run;
+
 /* cmd_approve.c */
 extern const struct cli_command cmd_approve;
 extern const struct cli_command cmd_approval_list;

@@ -1,0 +1,320 @@
+/* Purge plans: what would go, what stays and why; and a plan that is carried out as it was shown.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "proto/timestamp.h"
+#include "server/acting.h"
+#include "server/kit.h"
+#include "server/loop.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/server.h"
+#include "storage/log.h"
+#include "storage/purge.h"
+#include "storage/purgeplan.h"
+#include "storage/store.h"
+
+struct planning {
+	struct purgeplan_wish wish;
+	json_t *doc; /* the answer */
+	int err;
+	struct buf why;
+};
+
+/* --- a plan ------------------------------------------------------------------------------ */
+
+static json_t *
+instant(int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	return json_stringn(text, sizeof text);
+}
+
+static json_t *
+ranges_json(const struct ranges *set)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < set->n; i++)
+		json_array_append_new(list, json_pack("[I, I]", (json_int_t)set->r[i].first,
+						      (json_int_t)set->r[i].last));
+	return list;
+}
+
+/* The digest of what goes: of the compact JSON of log and ranges, in hex. */
+static int
+put_digest(json_t *doc, struct log *log)
+{
+	json_t *what = json_pack("{s:s, s:O}", "log", log_name(log), "ranges",
+				 json_object_get(json_object_get(doc, "go"), "ranges"));
+	char *text = what ? json_dumps(what, JSON_COMPACT) : NULL, hex[65];
+	struct sha256 *h = sha256_new();
+	uint8_t hash[32];
+
+	if (text && h) {
+		sha256_hash(h, hash, slice_str(text));
+		for (size_t i = 0; i < sizeof hash; i++)
+			snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+		json_object_set_new(doc, "digest", json_string(hex));
+	}
+	sha256_free(h);
+	json_decref(what);
+	free(text);
+	return json_object_get(doc, "digest") ? 0 : STELE_ENOMEM;
+}
+
+static json_t *
+doc_of(struct log *log, const struct purgeplan *p, const struct purgeplan_wish *wish)
+{
+	uint64_t end = wish->to < p->sealed ? wish->to : p->sealed;
+	char id[PLAN_ID_CHARS + 1];
+	json_t *doc;
+
+	plans_new_id(id);
+	doc = json_pack(
+		"{s:s, s:s, s:o, s:o, s:[I, I], s:b, s:{s:I, s:I, s:o}, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
+		"id", id, "log", log_name(log), "made", instant(wish->now_ns), "expires",
+		instant(wish->now_ns + LIMIT_PLAN_LIFE_NS), "looked", (json_int_t)wish->from,
+		(json_int_t)p->looked, "complete", p->looked >= end, "go", "records",
+		(json_int_t)p->records, "bytes", (json_int_t)p->bytes, "ranges",
+		ranges_json(&p->go), "stay", "retention", (json_int_t)p->stay[LOCK_BY_RETENTION],
+		"hold", (json_int_t)p->stay[LOCK_BY_HOLD], "event",
+		(json_int_t)p->stay[LOCK_BY_EVENT], "control", (json_int_t)p->stay[LOCK_BY_KIND],
+		"bytes", (json_int_t)p->stay_bytes, "gone", (json_int_t)p->gone);
+	if (doc && p->next_ns)
+		json_object_set_new(doc, "next", instant(p->next_ns));
+	return doc;
+}
+
+static void
+plan_work(struct request *r, struct kit *kit)
+{
+	struct planning *s = r->state;
+	struct purgeplan p;
+
+	s->err = store_seal_log(r->server->store, r->log, &s->why);
+	if (s->err != 0)
+		return;
+	s->err = purgeplan_make(&p, r->log, &s->wish, kit->tools, &s->why);
+	if (s->err == 0)
+		s->doc = doc_of(r->log, &p, &s->wish);
+	if (s->err == 0)
+		s->err = s->doc ? put_digest(s->doc, r->log) : STELE_ENOMEM;
+	purgeplan_fini(&p);
+	if (s->err == 0)
+		plans_keep(&r->server->plans, s->doc, s->wish.now_ns);
+}
+
+static void
+answer(struct request *r, int status, const json_t *doc)
+{
+	char *text = json_dumps(doc, JSON_COMPACT);
+
+	if (text)
+		reply_bytes(r, status, "application/json", slice_str(text));
+	else
+		reply_err(r, STELE_ENOMEM);
+	free(text);
+}
+
+static void
+plan_then(struct request *r)
+{
+	struct planning s = *(struct planning *)r->state;
+
+	if (s.err == 0)
+		answer(r, 201, s.doc);
+	else if (s.err == STELE_EDAMAGED)
+		reply_problem(r, PROBLEM_DAMAGED, "%.*s.", (int)s.why.n,
+			      s.why.n ? (const char *)s.why.p : "");
+	else
+		reply_err(r, s.err);
+	json_decref(s.doc);
+	buf_fini(&s.why);
+}
+
+/* {"range":[F,L]}, or nothing: all that is there. */
+static bool
+read_wish(const json_t *body, struct purgeplan_wish *wish)
+{
+	const json_t *range = json_object_get(body, "range");
+	json_int_t first = json_integer_value(json_array_get(range, 0)),
+		   last = json_integer_value(json_array_get(range, 1));
+
+	wish->to = UINT64_MAX;
+	if (json_object_size(body) == 0)
+		return true;
+	if (!range || json_object_size(body) != 1 || json_array_size(range) != 2 ||
+	    !json_is_integer(json_array_get(range, 0)) ||
+	    !json_is_integer(json_array_get(range, 1)) || first < 0 || last < first)
+		return false;
+	wish->from = (uint64_t)first;
+	wish->to = (uint64_t)last + 1;
+	return true;
+}
+
+void
+res_purge_plan(struct request *r)
+{
+	json_t *body = acting_body(r, PROBLEM_INVALID_PLAN, true);
+	struct planning *s = arena_alloc(&r->arena, sizeof *s);
+	bool good;
+
+	if (!body)
+		return;
+	if (!s) {
+		json_decref(body);
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	memset(s, 0, sizeof *s);
+	buf_init(&s->why);
+	s->wish.now_ns = server_now_ns();
+	s->wish.max_ranges = LIMIT_PLAN_RANGES;
+	good = read_wish(body, &s->wish);
+	json_decref(body);
+	if (!good) {
+		reply_problem(
+			r, PROBLEM_INVALID_PLAN,
+			"Say {\"range\": [FIRST, LAST]}, or nothing: all records of the log.");
+		return;
+	}
+	r->state = s;
+	r->work = plan_work;
+	r->then = plan_then;
+	loop_work(r);
+}
+
+/* The plan that the path names, of the path's log; NULL: answered. */
+static json_t *
+find(struct request *r)
+{
+	json_t *doc = plans_find(&r->server->plans, r->param[1], server_now_ns());
+	const char *log = json_string_value(json_object_get(doc, "log"));
+
+	if (doc && strcmp(log, log_name(r->log)) == 0)
+		return doc;
+	json_decref(doc);
+	reply_problem(
+		r, PROBLEM_UNKNOWN_PLAN,
+		"No plan has that id. Plans are kept for a day, until a restart: make another "
+		"one.");
+	return NULL;
+}
+
+void
+res_purge_show(struct request *r)
+{
+	json_t *doc = find(r);
+
+	if (doc)
+		answer(r, 200, doc);
+	json_decref(doc);
+}
+
+/* --- carried out --------------------------------------------------------------------------- */
+
+/* The entry is in the log, and nothing of it can be read: now it is destroyed. */
+static int
+finish(struct request *r, struct kit *kit)
+{
+	struct acting *a = r->state;
+	const json_t *entry = json_object_get(a->outcome.told, "entry");
+	struct purge_result *result = a->state;
+
+	(void)kit;
+	/* what keeps it from its end is said, in the result and to the operator; it goes on */
+	(void)purge_finish(r->server->store, r->log, (uint64_t)json_integer_value(entry), result,
+			   &a->why);
+	return 0;
+}
+
+static void
+put_result(struct request *r, const struct acting *a)
+{
+	const struct purge_result *p = a->state;
+	struct buf *b;
+
+	reply_begin(r, 200, "application/json");
+	b = reply_body(r);
+	buf_printf(b,
+		   "{\"log\":\"%s\",\"records\":%llu,\"bytes\":%llu,\"returned_bytes\":%llu,"
+		   "\"segments\":%llu,\"objects\":%llu,\"destroyed\":%s",
+		   log_name(r->log), (unsigned long long)p->records,
+		   (unsigned long long)p->payload_bytes, (unsigned long long)p->returned_bytes,
+		   (unsigned long long)p->segments, (unsigned long long)p->objects,
+		   p->destroyed ? "true" : "false");
+	if (!p->destroyed) {
+		buf_printf(b, ",\"kept\":{\"immutable\":%llu,\"quarantined\":%llu,\"backup\":%s}",
+			   (unsigned long long)p->immutable, (unsigned long long)p->quarantined,
+			   p->backup ? "true" : "false");
+		buf_put_str(b, ",\"why\":");
+		buf_put_json_str(b, buf_slice(&a->why));
+	}
+	buf_printf(b, ",\"linked\":%llu", (unsigned long long)p->linked);
+	acting_put_told(b, a);
+	buf_put_u8(b, '}');
+	reply_end(r);
+}
+
+static void
+done(struct request *r)
+{
+	const struct acting *a = r->state;
+
+	put_result(r, a);
+}
+
+static struct acting *
+begin(struct request *r, const json_t *plan)
+{
+	const json_t *go = json_object_get(plan, "go");
+	struct acting *a = acting_begin(r, "purge", PROBLEM_INVALID_PLAN);
+
+	if (!a)
+		return NULL;
+	a->state = arena_alloc(&r->arena, sizeof(struct purge_result));
+	if (!a->state) {
+		acting_drop(r);
+		reply_err(r, STELE_ENOMEM);
+		return NULL;
+	}
+	memset(a->state, 0, sizeof(struct purge_result));
+	json_object_set(a->act, "log", json_object_get(plan, "log"));
+	json_object_set(a->act, "plan", json_object_get(plan, "id"));
+	json_object_set(a->act, "records", json_object_get(go, "records"));
+	json_object_set(a->act, "bytes", json_object_get(go, "bytes"));
+	json_object_set(a->act, "ranges", json_object_get(go, "ranges"));
+	a->perform = finish;
+	a->answer = done;
+	return a;
+}
+
+void
+res_purge_approve(struct request *r)
+{
+	json_t *body = acting_body(r, PROBLEM_INVALID_PLAN, false), *plan;
+	const json_t *digest = json_object_get(body, "digest");
+
+	if (!body)
+		return;
+	plan = find(r);
+	if (plan && (!digest || json_object_size(body) != 1 ||
+		     !json_equal(digest, json_object_get(plan, "digest")))) {
+		reply_problem(r, PROBLEM_PLAN_CONFLICT,
+			      "Say what you approve: {\"digest\": …}, as the plan has it.");
+	} else if (plan &&
+		   json_array_size(json_object_get(json_object_get(plan, "go"), "ranges")) == 0) {
+		reply_problem(r, PROBLEM_PLAN_CONFLICT, "By this plan nothing goes.");
+	} else if (plan && begin(r, plan)) {
+		acting_run(r);
+	}
+	json_decref(plan);
+	json_decref(body);
+}
