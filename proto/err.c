@@ -27,6 +27,7 @@ static const char *const messages[] = {
 	[-STELE_ECLOSED] = "closed",
 	[-STELE_EUNSUPPORTED] = "not supported here",
 	[-STELE_EAPPROVAL] = "waits for a second principal",
+	[-STELE_EGONE] = "purged",
 };
 
 const char *
