@@ -40,6 +40,7 @@ struct append_item {
 	struct slice media_type; /* normalised (proto/entry.h); the caller's until done */
 	bool has_key;
 	uint8_t key[16];         /* log_key_digest() of its idempotency key, when has_key */
+	uint8_t digest[16];      /* by the writer: as the store remembers it (storage/digest.h) */
 	enum append_state state; /* APPEND_NEW to begin with */
 	uint64_t index;          /* result: its position in the log */
 	uint8_t salt[16];        /* by append_prepare */

@@ -34,7 +34,7 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 {
 	struct log *log = log_new(st, s->log_id, s->name);
 	struct slice payload;
-	int err = log ? log_take_keys(log, s->data_key_id, t->sha) : STELE_ENOMEM;
+	int err = log ? log_take_keys(log, t->sha) : STELE_ENOMEM;
 
 	if (err == STELE_EKEY)
 		buf_printf(why, "log %s: its keys are not in keys/keyring: restore that file. ",
@@ -115,6 +115,7 @@ step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const s
 		step.dict_id = blk.dict;
 		step.dict_box_bytes = blk.box_bytes;
 		step.dict_at = dict_place_at(s, at);
+		step.data_key_id = s->data_key_id;
 	}
 	return step;
 }
@@ -135,17 +136,37 @@ overlap(const struct log *log, const struct frame_section *s, uint32_t *skip, bo
 	return size > sealed_end(&log->sealed) && s->first < size ? STELE_EDAMAGED : 0;
 }
 
-/* Of a section that segments hold, only the dictionary may still be needed. */
+/* Whether the key that the section is sealed under is still there. */
+static bool
+has_key(struct log *log, const struct frame_section *s)
+{
+	uint8_t key[32];
+	bool has = tailkey_find(log, s->data_key_id, key) == 0;
+
+	explicit_bzero(key, sizeof key);
+	return has;
+}
+
+/*
+ * Of a section that segments hold, only the dictionary may still be needed; not even that when
+ * its key was destroyed.
+ */
 static int
 keep_dict(struct log *log, const struct frame_section *s, struct wal_pos at)
 {
 	struct frame_block blk;
-	int err = s->n_dicts ? dict_reserve(log) : 0;
+	int err;
 
-	if (err != 0 || !s->n_dicts)
+	if (!s->n_dicts || !has_key(log, s))
+		return 0;
+	err = dict_reserve(log);
+	if (err != 0)
 		return err;
 	blk = frame_block_at(s, 0);
-	dict_add(log, blk.dict, dict_place_at(s, at), blk.box_bytes, NULL);
+	dict_add(log, &(struct dict_place){.id = blk.dict,
+					   .box_bytes = blk.box_bytes,
+					   .data_key_id = s->data_key_id,
+					   .at = dict_place_at(s, at)});
 	return 0;
 }
 
@@ -167,6 +188,13 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 		err = overlap(log, s, &skip, &all);
 	if (err == 0 && all)
 		return keep_dict(log, s, at);
+	if (err == 0 && !has_key(log, s)) {
+		buf_printf(why,
+			   "log %s: the data key of its records from %llu on is not in keys/keyring: "
+			   "restore that file. ",
+			   log->name, (unsigned long long)s->first);
+		err = STELE_EKEY;
+	}
 	if (err == 0)
 		err = merkle_batch_build(t->sha, batch, &log->frontier,
 					 (const void *)(s->leaves.p + (size_t)skip * 32),

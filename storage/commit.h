@@ -28,6 +28,8 @@ struct touched {
 	int64_t time_ns, retain_until_ns;
 	enum entry_mode mode;
 	struct merkle_batch batch;
+	uint64_t data_key_id;           /* of the tail's key that seals it */
+	uint8_t data_key[32];
 	struct compress_dict *dict;     /* for packing */
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */
 	uint32_t new_dict_box_bytes;
@@ -47,7 +49,8 @@ struct commit {
 	int err;                             /* what failed so far, for all jobs */
 	uint64_t records, bytes;
 	int64_t wall_ns;
-	struct keytable pending; /* keys of this commit's jobs */
+	struct digest_keys digests; /* as they were when it began */
+	struct keytable pending;    /* keys of this commit's jobs */
 	struct buf frame;
 	uint8_t hash[32];
 	struct wal_pos at;

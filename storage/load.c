@@ -19,8 +19,7 @@ struct loading {
 };
 
 static int
-load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t data_key_id,
-		uint32_t epoch)
+load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint32_t epoch)
 {
 	struct slice policy = bytes_take(b, bytes_u32(b));
 	size_t partial = log->frontier.size % TREE_TILE;
@@ -40,14 +39,14 @@ load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t da
 	if (bytes_end(b) != 0 || policy_read(&log->policy, policy, l->why) != 0)
 		return STELE_EDAMAGED;
 	log->seen_epoch = epoch;
-	return log_take_keys(log, data_key_id, l->t->sha);
+	return log_take_keys(log, l->t->sha);
 }
 
 static int
 load_log(void *ctx, struct slice key, struct slice value)
 {
 	struct loading *l = ctx;
-	uint64_t size, ctl, payload, trained, data_key_id;
+	uint64_t size, ctl, payload, trained;
 	int64_t time_ns, created_ns;
 	uint8_t last_leaf[32];
 	struct bytes b;
@@ -63,7 +62,6 @@ load_log(void *ctx, struct slice key, struct slice value)
 	created_ns = (int64_t)bytes_u64(&b);
 	payload = bytes_u64(&b);
 	trained = bytes_u64(&b);
-	data_key_id = bytes_u64(&b);
 	next_dict_id = bytes_u32(&b);
 	epoch = bytes_u32(&b);
 	bytes_copy(&b, last_leaf, 32);
@@ -81,7 +79,7 @@ load_log(void *ctx, struct slice key, struct slice value)
 	log->trained_at_bytes = trained;
 	log->next_dict_id = next_dict_id;
 	memcpy(log->last_leaf, last_leaf, 32);
-	err = load_log_fields(l, log, &b, data_key_id, epoch);
+	err = load_log_fields(l, log, &b, epoch);
 	if (err == STELE_EKEY)
 		buf_printf(l->why, "log %s: its keys are not in keys/keyring: restore that file. ",
 			   log->name);
@@ -189,24 +187,25 @@ static int
 load_dict(void *ctx, struct slice key, struct slice value)
 {
 	struct loading *l = ctx;
-	struct wal_pos at;
+	struct dict_place place = {.id = 0};
 	struct bytes b;
 	struct log *log;
-	uint32_t box_bytes;
 	int err;
 
 	if (key.n != 16)
 		return STELE_EDAMAGED;
 	log = log_by_id(l->st, be_get64(key.p));
 	bytes_init(&b, value);
-	at.file = bytes_u32(&b);
-	at.offset = bytes_u64(&b);
-	box_bytes = bytes_u32(&b);
+	place.id = (uint32_t)be_get64(key.p + 8);
+	place.at.file = bytes_u32(&b);
+	place.at.offset = bytes_u64(&b);
+	place.box_bytes = bytes_u32(&b);
+	place.data_key_id = bytes_u64(&b);
 	if (!log || bytes_end(&b) != 0)
 		return STELE_EDAMAGED;
 	err = dict_reserve(log);
 	if (err == 0) {
-		dict_add(log, (uint32_t)be_get64(key.p + 8), at, box_bytes, NULL);
+		dict_add(log, &place);
 		log->saved_dicts = log->n_dicts;
 	}
 	return err;

@@ -118,11 +118,13 @@ void
 log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
 	       size_t n_parts)
 {
+	static const uint8_t no_key[KDIGEST_KEY_BYTES];
 	struct slice all[8] = {slice_of(&kind, 1)};
 
+	(void)log; /* the stored digest has its id in it */
 	CHECK(n_parts < sizeof all / sizeof *all);
 	memcpy(all + 1, parts, n_parts * sizeof *parts);
-	kdigest(out, log->digest_key, all, n_parts + 1);
+	kdigest(out, no_key, all, n_parts + 1);
 }
 
 /* SHA-256 of nothing, the root of the empty tree: what entry 0 chains to. */
@@ -170,8 +172,7 @@ log_free(struct log *log)
 	sealed_fini(&log->sealed);
 	buf_fini(&log->gone);
 	logkeys_unref(log->keys);
-	explicit_bzero(log->data_key, sizeof log->data_key);
-	explicit_bzero(log->digest_key, sizeof log->digest_key);
+	tailkey_free(log);
 	free(log);
 }
 
@@ -306,7 +307,11 @@ log_advance(struct log *log, const struct log_step *s)
 	tail_add(&log->tail, &s->extent);
 	tree_add(&log->tree, s->leaves + s->skip, s->extent.count - s->skip, s->batch);
 	if (s->dict_id)
-		dict_add(log, s->dict_id, s->dict_at, s->dict_box_bytes, s->dict);
+		dict_add(log, &(struct dict_place){.id = s->dict_id,
+						   .box_bytes = s->dict_box_bytes,
+						   .data_key_id = s->data_key_id,
+						   .at = s->dict_at,
+						   .dict = s->dict});
 	merkle_frontier_copy(&log->frontier, merkle_batch_frontier(s->batch));
 	if (s->extent.count)
 		memcpy(log->last_leaf, s->leaves[s->extent.count - 1], 32);

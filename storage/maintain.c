@@ -140,6 +140,8 @@ store_maintain(struct store *st)
 		return first;
 	err = train_dicts(st);
 	first = first ? first : err;
+	err = digest_tend(st);
+	first = first ? first : err;
 	err = save(st);
 	first = first ? first : err;
 	return judge(st, first);

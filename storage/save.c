@@ -99,7 +99,6 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	put_u64(v, (uint64_t)log->created_ns);
 	put_u64(v, log->payload_bytes);
 	put_u64(v, log->trained_at_bytes);
-	put_u64(v, log->data_key_id);
 	put_u32(v, log->next_dict_id);
 	put_u32(v, log->keys->epoch);
 	buf_put(v, log->last_leaf, 32);
@@ -237,6 +236,7 @@ snap_dicts(struct buf *snap, const struct log *log, struct buf *key, struct buf 
 		buf_reset(v);
 		put_pos(v, log->dicts[i].at);
 		put_u32(v, log->dicts[i].box_bytes);
+		put_u64(v, log->dicts[i].data_key_id);
 		entry_put(snap, CATALOG_DICT, key, v);
 	}
 }

@@ -87,7 +87,7 @@ make_key(struct log *log, uint32_t generation, uint64_t *id, uint8_t key[32])
 	int err;
 
 	pthread_mutex_lock(&log->store->creating);
-	err = keyring_add_segment(ring, log->id, generation, id);
+	err = keyring_add_data(ring, log->id, KEYRING_SEGMENT, generation, id);
 	if (err == 0) {
 		memcpy(key, keyring_find_data(ring, *id)->key, 32);
 		err = keyring_commit(ring);

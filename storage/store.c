@@ -249,6 +249,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 		err = store_recover(st, rebuild, why);
 		if (err == 0)
+			err = digest_open(st);
+		if (err == 0)
 			err = seal_clean(st, why);
 		if (err == 0)
 			protect_all(st);
