@@ -76,11 +76,15 @@ struct append_job {
 	bool tied; /* in the same commit as next, or neither in one: both small, both of keys that
 		      are new */
 	/*
-	 * Of a `key` entry (storage/rotate.h), else NULL: makes items and keys for the index that
-	 * the entry will have. The writer's thread; an error is the job's.
+	 * Of a `key` or `purge` entry (storage/rotate.h, purge.h), else NULL: makes items and keys
+	 * for the index that the entry will have, or says whether it may be. The writer's thread;
+	 * an error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys; /* in force from its commit on; the caller's */
+	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the log's;
+	   as long as err is not 0 the caller's */
+	struct purging *purging;
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */

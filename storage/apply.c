@@ -51,23 +51,29 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 	return 0;
 }
 
-/* The last control entry of the section, or what it was before. */
-static uint64_t
-last_control(const struct frame_section *s, uint64_t ctl)
+/*
+ * Walks over the section's control entries: *ctl is the last of them, or as it was. Purges that
+ * they began are under way until found to have ended. STELE_ENOMEM.
+ */
+static int
+take_controls(struct log *log, const struct frame_section *s, uint64_t *ctl)
 {
 	uint64_t index = s->first;
 	struct bytes b;
+	int err = 0;
 
 	bytes_init(&b, s->groups);
-	for (uint32_t i = 0; i < s->n_groups; i++) {
+	for (uint32_t i = 0; err == 0 && i < s->n_groups; i++) {
 		struct frame_group g;
 		if (frame_group_read(&g, &b) != 0)
 			break;
 		index += g.count;
 		if (g.kind != ENTRY_RECORD)
-			ctl = index - 1;
+			*ctl = index - 1;
+		for (uint32_t k = g.kind == ENTRY_PURGE ? g.count : 0; err == 0 && k > 0; k--)
+			err = purging_note(log, index - k);
 	}
-	return ctl;
+	return err;
 }
 
 int
@@ -92,7 +98,7 @@ dict_place_at(const struct frame_section *s, struct wal_pos at)
 }
 
 static struct log_step
-step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const struct log *log,
+step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, uint64_t ctl,
 	const struct merkle_batch *batch)
 {
 	struct log_step step = {
@@ -105,7 +111,7 @@ step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const s
 		.skip = skip,
 		.leaves = (const void *)s->leaves.p,
 		.batch = batch,
-		.ctl = last_control(s, log->ctl),
+		.ctl = ctl,
 		.payload_bytes = frame_payload_bytes(s, skip),
 		.time_ns = s->time_ns,
 	};
@@ -176,6 +182,7 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 {
 	struct log *log = log_by_id(st, s->log_id);
 	struct log_step step;
+	uint64_t ctl = 0;
 	uint32_t skip = 0;
 	bool all = false;
 	int err = 0;
@@ -203,12 +210,16 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 		err = STELE_EDAMAGED;
 	if (err == 0)
 		err = log_make_room(log, s->count, s->n_dicts != 0);
+	if (err == 0) {
+		ctl = log->ctl;
+		err = take_controls(log, s, &ctl);
+	}
 	if (err != 0) {
 		if (log && log->frontier.size == 0)
 			log_free(log);
 		return err;
 	}
-	step = step_of(s, skip, at, log, batch);
+	step = step_of(s, skip, at, ctl, batch);
 	log_advance(log, &step);
 	return 0;
 }

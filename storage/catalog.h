@@ -26,6 +26,7 @@ enum catalog_table {
 	CATALOG_EXTENT = 'e',  /* log id, number of the part */
 	CATALOG_NODE = 'n',    /* log id, level, tile */
 	CATALOG_SEGMENT = 's', /* log id, first index */
+	CATALOG_PURGE = 'p',   /* log id, index of the entry of a purge under way */
 };
 
 /* What the content reflects, written with every commit. */

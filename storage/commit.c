@@ -336,6 +336,7 @@ publish_log(struct commit *c, struct touched *t)
 		.time_ns = t->time_ns,
 		.head = t->head,
 		.keys = t->next_keys,
+		.purging = t->purging,
 		.dict_id = t->new_dict ? compress_dict_id(t->new_dict) : 0,
 		.dict_box_bytes = t->new_dict_box_bytes,
 		.dict_at = {c->at.file, at + t->meta_bytes},

@@ -36,6 +36,7 @@ struct touched {
 	uint32_t meta_bytes, section_bytes;
 	uint64_t section_at;       /* within the frame */
 	struct logkeys *next_keys; /* of the epoch that begins with it, or NULL */
+	struct purging *purging;   /* whose entry is among its records, the job's; or NULL */
 	struct head *head;
 };
 

@@ -23,6 +23,7 @@
 #include "storage/keyindex.h"
 #include "storage/log.h"
 #include "storage/place.h"
+#include "storage/purging.h"
 #include "storage/sealed.h"
 #include "storage/store.h"
 #include "storage/tail.h"
@@ -90,6 +91,7 @@ struct log {
 	struct logkeys *keys; /* the writer changes them, and reads them without the lock */
 	struct tree tree;
 	struct tail tail;
+	struct purging *purging;
 	struct tail_key *tail_key; /* the newest, which seals; those before it hang on it */
 	uint64_t payload_bytes;
 	struct sealed_list sealed;
@@ -141,7 +143,8 @@ struct store {
 	struct backup *backup;
 	/* set under the sealer's lock and saving: nothing leaves the disk (storage/backup.h) */
 	atomic_bool pinned;
-	pthread_mutex_t saving; /* the catalogue's file: saves by upkeep, and a copy of it */
+	pthread_mutex_t saving; /* the catalogue's file: saves, and a copy of it */
+	pthread_mutex_t purging; /* one purge at a time */
 
 	/* writer's */
 	struct commit *commit;
@@ -173,6 +176,7 @@ struct store {
 	struct unsaved *unsaved;      /* a snapshot that the catalogue did not take yet */
 	atomic_ullong saved_sequence; /* what the catalogue reflects */
 	atomic_ullong saves_done;     /* the last snapshot that it took */
+	bool walk_purges;             /* recovery's: the catalogue does not say which are under way */
 	uint64_t marked_sequence;     /* what wal/released was flushed for */
 	struct position keys_from;    /* the first commit whose keys are in no run follows it */
 
@@ -241,6 +245,7 @@ struct log_step {
 	int64_t time_ns;
 	struct head *head;    /* NULL while replaying */
 	struct logkeys *keys; /* of the epoch that begins with it; NULL: none does */
+	struct purging *purging; /* whose entry is in it, the log's from here on; or NULL */
 	uint32_t dict_id;     /* 0: none came with it */
 	uint32_t dict_box_bytes;
 	struct wal_pos dict_at;

@@ -211,6 +211,22 @@ load_dict(void *ctx, struct slice key, struct slice value)
 	return err;
 }
 
+static int
+load_purge(void *ctx, struct slice key, struct slice value)
+{
+	struct loading *l = ctx;
+	struct log *log = key.n == 16 ? log_by_id(l->st, be_get64(key.p)) : NULL;
+	uint64_t entry = key.n == 16 ? be_get64(key.p + 8) : 0;
+	int err;
+
+	if (!log || value.n != 8 || entry >= log->frontier.size)
+		return STELE_EDAMAGED;
+	err = purging_note(log, entry);
+	if (err == 0)
+		log->purging->saved = true;
+	return err;
+}
+
 /* What was loaded of a log fits together: every entry is sealed or in the tail. */
 static int
 check_loaded(struct log *log)
@@ -248,6 +264,8 @@ catalog_load(struct store *st, struct toolbox *t, struct buf *why)
 		err = catalog_each(st->catalog, CATALOG_NODE, load_nodes, &l);
 	if (err == 0)
 		err = catalog_each(st->catalog, CATALOG_DICT, load_dict, &l);
+	if (err == 0)
+		err = catalog_each(st->catalog, CATALOG_PURGE, load_purge, &l);
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++)
 		err = check_loaded(st->by_name[i]);
 	return err;

@@ -173,6 +173,7 @@ log_free(struct log *log)
 	buf_fini(&log->gone);
 	logkeys_unref(log->keys);
 	tailkey_free(log);
+	purging_free_all(log);
 	free(log);
 }
 
@@ -326,6 +327,8 @@ log_advance(struct log *log, const struct log_step *s)
 		logkeys_unref(log->keys);
 		log->keys = logkeys_ref(s->keys);
 	}
+	if (s->purging)
+		purging_add(log, s->purging);
 	if (s->extent.first == 0) {
 		log->created_ns = s->time_ns;
 		log_publish(log->store, log);

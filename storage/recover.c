@@ -408,6 +408,7 @@ start_over(struct recovery *r, int reason)
 		store_say(st, STORE_WARN,
 			  "catalog.mdb: %s; rebuilding it from the segments and the WAL",
 			  stele_strerror(reason));
+	st->walk_purges = true;
 	forget_logs(st);
 	catalog_close(st->catalog);
 	st->catalog = NULL;

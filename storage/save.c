@@ -183,6 +183,20 @@ snap_segments(struct buf *snap, const struct log *log, struct buf *key, struct b
 	}
 }
 
+static void
+snap_purging(struct buf *snap, const struct log *log, struct buf *key, struct buf *v)
+{
+	for (const struct purging *p = log->purging; p; p = p->next) {
+		if (p->saved)
+			continue;
+		key_start(key, log->id);
+		key_add(key, p->entry);
+		buf_reset(v);
+		put_u64(v, p->entry);
+		entry_put(snap, CATALOG_PURGE, key, v);
+	}
+}
+
 void
 save_forget(struct log *log, enum catalog_table table, uint64_t key)
 {
@@ -249,6 +263,8 @@ mark_saved(struct log *log)
 	log->saved_dropped = log->tail.dropped;
 	log->saved_dicts = log->n_dicts;
 	buf_reset(&log->gone);
+	for (struct purging *p = log->purging; p; p = p->next)
+		p->saved = true;
 	for (size_t i = 0; i < log->sealed.n; i++)
 		log->sealed.s[i].saved = true;
 	for (unsigned level = 0; level < TREE_LEVELS; level++)
@@ -272,6 +288,7 @@ snapshot(struct store *st, struct buf *snap)
 		snap_segments(snap, log, &key, &value);
 		snap_nodes(snap, log, &key, &value);
 		snap_dicts(snap, log, &key, &value);
+		snap_purging(snap, log, &key, &value);
 		if (snap->err != 0)
 			break;
 		st->dirty = log->next_dirty;
@@ -363,11 +380,11 @@ take_snapshot(struct store *st, struct unsaved *u)
 	s->next_log_id = st->next_log_id;
 	u->number = ++st->saves_begun;
 	u->low_file = lowest_file(st);
-	pthread_rwlock_unlock(&st->lock);
-	s->incarnation = st->place.incarnation;
 	s->keys_sequence = st->keys_from.sequence + 1;
 	memcpy(s->keys_prev, st->keys_from.hash, 32);
 	s->keys_from = st->keys_from.end;
+	pthread_rwlock_unlock(&st->lock);
+	s->incarnation = st->place.incarnation;
 	keyindex_numbers(&st->keys, &s->first_run, &s->last_run);
 }
 
@@ -406,6 +423,23 @@ catalog_save(struct store *st)
 }
 
 int
+catalog_save_now(struct store *st)
+{
+	bool kept;
+	int err;
+
+	pthread_mutex_lock(&st->saving);
+	kept = st->unsaved != NULL; /* from an earlier try, and not all there is now */
+	err = catalog_save(st);
+	if (err == 0 && kept)
+		err = catalog_save(st);
+	if (err == STELE_EDAMAGED)
+		err = catalog_renew(st);
+	pthread_mutex_unlock(&st->saving);
+	return err;
+}
+
+int
 catalog_renew(struct store *st)
 {
 	int err;
@@ -421,6 +455,8 @@ catalog_renew(struct store *st)
 		memset(log->saved_up, 0, sizeof log->saved_up);
 		for (size_t k = 0; k < log->sealed.n; k++)
 			log->sealed.s[k].saved = false;
+		for (struct purging *p = log->purging; p; p = p->next)
+			p->saved = false;
 		log_mark_dirty(log);
 	}
 	pthread_rwlock_unlock(&st->lock);

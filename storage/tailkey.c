@@ -161,6 +161,17 @@ tailkey_unneeded(struct log *log, uint64_t *ids, size_t cap)
 	return n;
 }
 
+bool
+tailkey_only(struct log *log)
+{
+	bool only;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	only = !log->tail_key->next;
+	pthread_rwlock_unlock(&log->store->lock);
+	return only;
+}
+
 void
 tailkey_forget(struct log *log, uint64_t id)
 {

@@ -52,6 +52,8 @@ uint64_t tailkey_needed_until(struct log *log);
  * them no more either once a catalogue is saved that was begun after this.
  */
 size_t tailkey_unneeded(struct log *log, uint64_t *ids, size_t cap);
+/* Whether the newest is the only one. */
+bool tailkey_only(struct log *log);
 /* Forgets a key that has left the keyring. */
 void tailkey_forget(struct log *log, uint64_t id);
 

@@ -54,6 +54,7 @@ touched_reset(struct touched *t)
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
 	t->next_keys = NULL;
+	t->purging = NULL;
 	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
 		0;
 	t->group.count = 0;
@@ -373,6 +374,11 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	}
 	if (err == 0 && job->blocks)
 		err = take_blocks(c, t, job);
+	if (err == 0 && job->purging) {
+		CHECK(!t->purging && job->n_items == 1); /* one at a time in a store */
+		job->purging->entry = job->items[0].index;
+		t->purging = job->purging;
+	}
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
 	return err;
