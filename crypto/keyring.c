@@ -253,12 +253,13 @@ keyring_begin_epoch(struct keyring *kr, uint64_t log_id)
 }
 
 int
-keyring_add_segment(struct keyring *kr, uint64_t log_id, uint32_t generation, uint64_t *key_id)
+keyring_add_data(struct keyring *kr, uint64_t log_id, enum keyring_kind kind, uint32_t epoch,
+		 uint64_t *key_id)
 {
 	int err = data_room(kr);
 
 	if (err == 0)
-		*key_id = new_data(kr, log_id, KEYRING_SEGMENT, generation);
+		*key_id = new_data(kr, log_id, kind, epoch);
 	return err;
 }
 
@@ -362,7 +363,7 @@ take_data(struct keyring *kr, struct bytes *b)
 	bytes_copy(b, d.key, sizeof d.key);
 	if (bytes_err(b) || d.key_id <= last || d.key_id >= kr->next_key_id)
 		return STELE_EDAMAGED;
-	if (kind != KEYRING_TAIL && kind != KEYRING_SEGMENT)
+	if (kind < KEYRING_TAIL || kind > KEYRING_DIGEST)
 		return STELE_EVERSION;
 	d.kind = (enum keyring_kind)kind;
 	r = grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data);

@@ -25,6 +25,8 @@ enum keyring_kind {
 	KEYRING_TAIL = 1, /* what a log's WAL sections are sealed under, for one tail epoch */
 	KEYRING_SEGMENT =
 		2, /* what one generation of a segment is sealed under; epoch: its number */
+	KEYRING_DIGEST = 3, /* what idempotency keys are digested with, in all logs, for a time;
+			       epoch: the hour since 1970 in which that began; log id 0 */
 };
 
 /* Key ids are never 0 and never used twice, not even for a log that was dropped. */
@@ -91,10 +93,11 @@ int keyring_begin_epoch(struct keyring *kr, uint64_t log_id);
 const struct keyring_seed *keyring_prepared(const struct keyring *kr, uint64_t log_id);
 
 /*
- * Makes a data key of kind KEYRING_SEGMENT for a log, in memory only: commit before
- * use. *key_id is its id. STELE_ELIMIT; STELE_ENOMEM.
+ * Makes a data key for a log, or for the store (log id 0), in memory only: commit before
+ * use. *key_id is its id, above all there were. STELE_ELIMIT; STELE_ENOMEM.
  */
-int keyring_add_segment(struct keyring *kr, uint64_t log_id, uint32_t generation, uint64_t *key_id);
+int keyring_add_data(struct keyring *kr, uint64_t log_id, enum keyring_kind kind, uint32_t epoch,
+		     uint64_t *key_id);
 
 /* Destroys one data key, in memory. Harmless when there is none of that id. */
 void keyring_drop_data(struct keyring *kr, uint64_t key_id);

@@ -28,6 +28,7 @@ static const char *const messages[] = {
 	[-STELE_EUNSUPPORTED] = "not supported here",
 	[-STELE_EAPPROVAL] = "waits for a second principal",
 	[-STELE_EQUOTA] = "the log's quota is used up",
+	[-STELE_EGONE] = "purged",
 };
 
 const char *

@@ -28,7 +28,8 @@ enum stele_err {
 	STELE_ECLOSED = -19,      /* shutting down, or the peer went away */
 	STELE_EUNSUPPORTED = -20, /* known and documented, not offered by this build or platform */
 	STELE_EAPPROVAL = -21,    /* it waits for a second principal */
-	STELE_EQUOTA = -22,       /* the log's policy allows no more */
+	STELE_EGONE = -22,        /* the payload was purged: its entry and proofs are still there */
+	STELE_EQUOTA = -23,       /* the log's policy allows no more */
 };
 
 /*

@@ -230,8 +230,8 @@ finish(struct request *r, struct kit *kit)
 
 	(void)kit;
 	/* what keeps it from its end is said, in the result and to the operator; it goes on */
-	(void)purge_finish(r->server->store, r->log, (uint64_t)json_integer_value(entry), result,
-			   &a->why);
+	purge_finish(r->server->store, r->log, (uint64_t)json_integer_value(entry), result,
+		     &a->why);
 	return 0;
 }
 
@@ -239,15 +239,17 @@ static void
 put_result(struct request *r, const struct acting *a)
 {
 	const struct purge_result *p = a->state;
+	const json_t *records = json_object_get(a->act, "records"),
+		     *bytes = json_object_get(a->act, "bytes");
 	struct buf *b;
 
 	reply_begin(r, 200, "application/json");
 	b = reply_body(r);
 	buf_printf(b,
-		   "{\"log\":\"%s\",\"records\":%llu,\"bytes\":%llu,\"returned_bytes\":%llu,"
+		   "{\"log\":\"%s\",\"records\":%lld,\"bytes\":%lld,\"returned_bytes\":%llu,"
 		   "\"segments\":%llu,\"objects\":%llu,\"destroyed\":%s",
-		   log_name(r->log), (unsigned long long)p->records,
-		   (unsigned long long)p->payload_bytes, (unsigned long long)p->returned_bytes,
+		   log_name(r->log), (long long)json_integer_value(records),
+		   (long long)json_integer_value(bytes), (unsigned long long)p->returned_bytes,
 		   (unsigned long long)p->segments, (unsigned long long)p->objects,
 		   p->destroyed ? "true" : "false");
 	if (!p->destroyed) {

@@ -42,6 +42,7 @@ struct append_item {
 	struct slice media_type; /* normalised (proto/entry.h); the caller's until done */
 	bool has_key;
 	uint8_t key[16];         /* log_key_digest() of its idempotency key, when has_key */
+	uint8_t digest[16];      /* by the writer: as the store remembers it (storage/digest.h) */
 	enum append_state state; /* APPEND_NEW to begin with */
 	uint64_t index;          /* result: its position in the log */
 	uint8_t salt[16];        /* by append_prepare */
@@ -77,8 +78,9 @@ struct append_job {
 	bool tied; /* in the same commit as next, or neither in one: both small, both of keys that
 		      are new */
 	/*
-	 * Of a `key` entry (storage/rotate.h), else NULL: makes items and keys for the index that
-	 * the entry will have. The writer's thread; an error is the job's.
+	 * Of a `key` or `purge` entry (storage/rotate.h, purge.h), else NULL: makes items and keys
+	 * for the index that the entry will have, or says whether it may be. The writer's thread;
+	 * an error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys;           /* in force from its commit on; the caller's */
@@ -86,6 +88,9 @@ struct append_job {
 					   the policy's default */
 	struct control *control; /* what an entry that locks or lets go says (proto/control.h); the
 				    job's until it is committed */
+	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the log's;
+	   as long as err is not 0 the caller's */
+	struct purging *purging;
 
 	/* by append_prepare */
 	struct append_block *blocks; /* NULL: the writer packs small jobs together */

@@ -34,7 +34,7 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 {
 	struct log *log = log_new(st, s->log_id, s->name);
 	struct slice payload;
-	int err = log ? log_take_keys(log, s->data_key_id, t->sha) : STELE_ENOMEM;
+	int err = log ? log_take_keys(log, t->sha) : STELE_ENOMEM;
 
 	if (err == STELE_EKEY)
 		buf_printf(why, "log %s: its keys are not in keys/keyring: restore that file. ",
@@ -51,23 +51,29 @@ found_log(struct store *st, const struct frame_section *s, struct toolbox *t, st
 	return 0;
 }
 
-/* The last control entry of the section, or what it was before. */
-static uint64_t
-last_control(const struct frame_section *s, uint64_t ctl)
+/*
+ * Walks over the section's control entries: *ctl is the last of them, or as it was. Purges that
+ * they began are under way until found to have ended. STELE_ENOMEM.
+ */
+static int
+take_controls(struct log *log, const struct frame_section *s, uint64_t *ctl)
 {
 	uint64_t index = s->first;
 	struct bytes b;
+	int err = 0;
 
 	bytes_init(&b, s->groups);
-	for (uint32_t i = 0; i < s->n_groups; i++) {
+	for (uint32_t i = 0; err == 0 && i < s->n_groups; i++) {
 		struct frame_group g;
 		if (frame_group_read(&g, &b) != 0)
 			break;
 		index += g.count;
 		if (g.kind != ENTRY_RECORD)
-			ctl = index - 1;
+			*ctl = index - 1;
+		for (uint32_t k = g.kind == ENTRY_PURGE ? g.count : 0; err == 0 && k > 0; k--)
+			err = purging_note(log, index - k);
 	}
-	return ctl;
+	return err;
 }
 
 int
@@ -92,7 +98,7 @@ dict_place_at(const struct frame_section *s, struct wal_pos at)
 }
 
 static struct log_step
-step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const struct log *log,
+step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, uint64_t ctl,
 	const struct merkle_batch *batch)
 {
 	struct log_step step = {
@@ -105,7 +111,7 @@ step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const s
 		.skip = skip,
 		.leaves = (const void *)s->leaves.p,
 		.batch = batch,
-		.ctl = last_control(s, log->ctl),
+		.ctl = ctl,
 		.payload_bytes = frame_payload_bytes(s, skip),
 		.time_ns = s->time_ns,
 	};
@@ -115,6 +121,7 @@ step_of(const struct frame_section *s, uint32_t skip, struct wal_pos at, const s
 		step.dict_id = blk.dict;
 		step.dict_box_bytes = blk.box_bytes;
 		step.dict_at = dict_place_at(s, at);
+		step.data_key_id = s->data_key_id;
 	}
 	return step;
 }
@@ -135,17 +142,37 @@ overlap(const struct log *log, const struct frame_section *s, uint32_t *skip, bo
 	return size > sealed_end(&log->sealed) && s->first < size ? STELE_EDAMAGED : 0;
 }
 
-/* Of a section that segments hold, only the dictionary may still be needed. */
+/* Whether the key that the section is sealed under is still there. */
+static bool
+has_key(struct log *log, const struct frame_section *s)
+{
+	uint8_t key[32];
+	bool has = tailkey_find(log, s->data_key_id, key) == 0;
+
+	explicit_bzero(key, sizeof key);
+	return has;
+}
+
+/*
+ * Of a section that segments hold, only the dictionary may still be needed; not even that when
+ * its key was destroyed.
+ */
 static int
 keep_dict(struct log *log, const struct frame_section *s, struct wal_pos at)
 {
 	struct frame_block blk;
-	int err = s->n_dicts ? dict_reserve(log) : 0;
+	int err;
 
-	if (err != 0 || !s->n_dicts)
+	if (!s->n_dicts || !has_key(log, s))
+		return 0;
+	err = dict_reserve(log);
+	if (err != 0)
 		return err;
 	blk = frame_block_at(s, 0);
-	dict_add(log, blk.dict, dict_place_at(s, at), blk.box_bytes, NULL);
+	dict_add(log, &(struct dict_place){.id = blk.dict,
+					   .box_bytes = blk.box_bytes,
+					   .data_key_id = s->data_key_id,
+					   .at = dict_place_at(s, at)});
 	return 0;
 }
 
@@ -155,6 +182,7 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 {
 	struct log *log = log_by_id(st, s->log_id);
 	struct log_step step;
+	uint64_t ctl = 0;
 	uint32_t skip = 0;
 	bool all = false;
 	int err = 0;
@@ -167,6 +195,13 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 		err = overlap(log, s, &skip, &all);
 	if (err == 0 && all)
 		return keep_dict(log, s, at);
+	if (err == 0 && !has_key(log, s)) {
+		buf_printf(why,
+			   "log %s: the data key of its records from %llu on is not in keys/keyring: "
+			   "restore that file. ",
+			   log->name, (unsigned long long)s->first);
+		err = STELE_EKEY;
+	}
 	if (err == 0)
 		err = merkle_batch_build(t->sha, batch, &log->frontier,
 					 (const void *)(s->leaves.p + (size_t)skip * 32),
@@ -177,12 +212,16 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 		err = apply_controls(log, s, t, why);
 	if (err == 0)
 		err = log_make_room(log, s->count, s->n_dicts != 0);
+	if (err == 0) {
+		ctl = log->ctl;
+		err = take_controls(log, s, &ctl);
+	}
 	if (err != 0) {
 		if (log && log->frontier.size == 0)
 			log_free(log);
 		return err;
 	}
-	step = step_of(s, skip, at, log, batch);
+	step = step_of(s, skip, at, ctl, batch);
 	log_advance(log, &step);
 	return 0;
 }

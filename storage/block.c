@@ -30,7 +30,7 @@ block_open(struct log *log, const struct frame_section *s, uint32_t block, uint6
 	struct frame_block blk = frame_block_at(s, block);
 	struct compress_dict *dict = NULL;
 	size_t n_salts = frame_salts_bytes(&blk);
-	uint8_t ad[FRAME_AD_BYTES];
+	uint8_t ad[FRAME_AD_BYTES], key[32];
 	int err;
 
 	if (box.n != blk.box_bytes || box.n < AEAD_OVERHEAD + n_salts)
@@ -40,7 +40,11 @@ block_open(struct log *log, const struct frame_section *s, uint32_t block, uint6
 	if (buf_reserve(&t->packed, box.n) != 0 || buf_reserve(&t->plain, blk.raw_bytes + 1) != 0)
 		return STELE_ENOMEM;
 	frame_box_ad(ad, log->id, first, &blk);
-	if (aead_open(t->packed.p, log->data_key, box, slice_of(ad, sizeof ad)) != 0)
+	err = tailkey_find(log, s->data_key_id, key);
+	if (err == 0 && aead_open(t->packed.p, key, box, slice_of(ad, sizeof ad)) != 0)
+		err = STELE_EDAMAGED;
+	explicit_bzero(key, sizeof key);
+	if (err != 0)
 		return STELE_EDAMAGED;
 	t->packed.n = box.n - AEAD_OVERHEAD;
 	err = blk.dict ? dict_get(log, blk.dict, &dict) : 0;

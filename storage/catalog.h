@@ -27,6 +27,7 @@ enum catalog_table {
 	CATALOG_NODE = 'n',    /* log id, level, tile */
 	CATALOG_SEGMENT = 's', /* log id, first index */
 	CATALOG_CONTROL = 'c', /* log id, index: what storage/locks.h folds, but for entry 0 */
+	CATALOG_PURGE = 'p',   /* log id, index of the entry of a purge under way */
 };
 
 /* What the content reflects, written with every commit. */

@@ -72,6 +72,7 @@ commit_reset(struct commit *c)
 	c->jobs = NULL;
 	c->before = NULL;
 	c->err = 0;
+	explicit_bzero(&c->digests, sizeof c->digests);
 }
 
 static uint64_t
@@ -83,6 +84,26 @@ monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* Whether the item's key is known, made in whichever epoch; its digest in the newest. */
+static bool
+find_key(struct commit *c, const struct append_job *job, struct append_item *item)
+{
+	uint64_t id = log_id(job->log);
+
+	for (unsigned i = c->digests.n; i-- > 0;) {
+		const struct key_entry *e;
+		digest_make(item->digest, &c->digests, i, id, item->key);
+		e = keytable_find(&c->pending, id, item->digest);
+		if (!e && c->before)
+			e = keytable_find(&c->before->pending, id, item->digest);
+		if (e)
+			item->index = e->index;
+		if (e || keyindex_find(&c->st->keys, id, item->digest, &item->index))
+			return true;
+	}
+	return false;
+}
+
 /* Marks items whose key is known as APPEND_MAYBE; how many keys of the job are new. */
 static int
 check_keys(struct commit *c, struct append_job *job, size_t *n_new)
@@ -92,15 +113,9 @@ check_keys(struct commit *c, struct append_job *job, size_t *n_new)
 	*n_new = 0;
 	for (size_t i = 0; i < job->n_items; i++) {
 		struct append_item *item = &job->items[i];
-		const struct key_entry *e;
 		if (!item->has_key || item->state != APPEND_NEW)
 			continue;
-		e = keytable_find(&c->pending, log_id(job->log), item->key);
-		if (!e && c->before)
-			e = keytable_find(&c->before->pending, log_id(job->log), item->key);
-		if (e)
-			item->index = e->index;
-		if (e || keyindex_find(&c->st->keys, log_id(job->log), item->key, &item->index)) {
+		if (find_key(c, job, item)) {
 			item->state = APPEND_MAYBE;
 			maybe = true;
 		}
@@ -119,7 +134,7 @@ remember_keys(struct commit *c, const struct append_job *job, size_t n_new)
 		struct key_entry e = {.log_id = log_id(job->log), .index = item->index};
 		if (!item->has_key || item->state != APPEND_NEW)
 			continue;
-		memcpy(e.digest, item->key, 16);
+		memcpy(e.digest, item->digest, 16);
 		keytable_add(&c->pending, &e);
 	}
 	return err;
@@ -323,9 +338,11 @@ publish_log(struct commit *c, struct touched *t)
 		.time_ns = t->time_ns,
 		.head = t->head,
 		.keys = t->next_keys,
+		.purging = t->purging,
 		.dict_id = t->new_dict ? compress_dict_id(t->new_dict) : 0,
 		.dict_box_bytes = t->new_dict_box_bytes,
 		.dict_at = {c->at.file, at + t->meta_bytes},
+		.data_key_id = t->data_key_id,
 		.dict = t->new_dict,
 	};
 
@@ -426,6 +443,7 @@ commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 		atomic_fetch_add(&c->st->open_commits, 1); /* before it looks at dictionaries */
 		c->err = atomic_load(&c->st->read_only) ? STELE_EREADONLY : 0;
 		c->wall_ns = store_now_ns(c->st);
+		digest_keys_get(c->st, &c->digests);
 		c->jobs_end = &c->jobs;
 	}
 	c->before = before;

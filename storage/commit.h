@@ -30,12 +30,15 @@ struct touched {
 	struct policy_lock lock; /* its default, now */
 	uint32_t n_controls;     /* taken, for the log's locks */
 	struct merkle_batch batch;
+	uint64_t data_key_id;           /* of the tail's key that seals it */
+	uint8_t data_key[32];
 	struct compress_dict *dict;     /* for packing */
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */
 	uint32_t new_dict_box_bytes;
 	uint32_t meta_bytes, section_bytes;
 	uint64_t section_at;       /* within the frame */
 	struct logkeys *next_keys; /* of the epoch that begins with it, or NULL */
+	struct purging *purging;   /* whose entry is among its records, the job's; or NULL */
 	struct head *head;
 };
 
@@ -49,7 +52,8 @@ struct commit {
 	int err;                             /* what failed so far, for all jobs */
 	uint64_t records, bytes;
 	int64_t wall_ns;
-	struct keytable pending; /* keys of this commit's jobs */
+	struct digest_keys digests; /* as they were when it began */
+	struct keytable pending;    /* keys of this commit's jobs */
 	struct buf frame;
 	uint8_t hash[32];
 	struct wal_pos at;

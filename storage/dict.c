@@ -32,20 +32,23 @@ dict_reserve(struct log *log)
 }
 
 void
-dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_bytes,
-	 struct compress_dict *dict)
+dict_add(struct log *log, const struct dict_place *place)
 {
-	log->dicts[log->n_dicts++] =
-		(struct dict_place){.id = id,
-				    .box_bytes = box_bytes,
-				    .at = at,
-				    .dict = dict ? compress_dict_ref(dict) : NULL};
-	if (id >= log->next_dict_id)
-		log->next_dict_id = id + 1;
+	struct dict_place *p = &log->dicts[log->n_dicts++];
+	struct compress_dict *dict = place->dict;
+
+	*p = *place;
+	p->dict = compress_dict_ref(dict);
+	if (p->id >= log->next_dict_id)
+		log->next_dict_id = p->id + 1;
+	if (p->data_key_id != log->tail_key->id)
+		last_use_begin(log, &p->use);
 	if (!dict)
 		return;
-	compress_dict_unref(log->dict);
-	log->dict = compress_dict_ref(dict);
+	if (!p->use.retired) {
+		compress_dict_unref(log->dict);
+		log->dict = compress_dict_ref(dict);
+	}
 	if (log->pending_dict == dict) {
 		compress_dict_unref(log->pending_dict);
 		log->pending_dict = NULL;
@@ -74,7 +77,7 @@ static int
 load(struct log *log, const struct dict_place *place, struct compress_dict **out)
 {
 	struct frame_block blk = {.dict = place->id, .box_bytes = place->box_bytes};
-	uint8_t ad[FRAME_AD_BYTES];
+	uint8_t ad[FRAME_AD_BYTES], key[32];
 	uint8_t *box, *plain;
 	size_t n;
 	int err;
@@ -88,9 +91,11 @@ load(struct log *log, const struct dict_place *place, struct compress_dict **out
 			   : STELE_ENOMEM;
 	/* A dictionary's box is tied to the log and its number, not to an index. */
 	frame_box_ad(ad, log->id, 0, &blk);
-	if (err == 0 && aead_open(plain, log->data_key, slice_of(box, place->box_bytes),
-				  slice_of(ad, sizeof ad)) != 0)
+	if (err == 0 && (tailkey_find(log, place->data_key_id, key) != 0 ||
+			 aead_open(plain, key, slice_of(box, place->box_bytes),
+				   slice_of(ad, sizeof ad)) != 0))
 		err = STELE_EDAMAGED;
+	explicit_bzero(key, sizeof key);
 	if (err == 0) {
 		*out = compress_dict_new(place->id, slice_of(plain, n));
 		if (!*out)
@@ -112,7 +117,7 @@ keep(struct log *log, struct compress_dict *dict)
 		if (p->id != compress_dict_id(dict) || p->dict)
 			continue;
 		p->dict = compress_dict_ref(dict);
-		if (i + 1 == log->n_dicts && !p->retired) {
+		if (i + 1 == log->n_dicts && !p->use.retired) {
 			compress_dict_unref(log->dict);
 			log->dict = compress_dict_ref(dict);
 		}
@@ -123,7 +128,7 @@ keep(struct log *log, struct compress_dict *dict)
 int
 dict_get(struct log *log, uint32_t id, struct compress_dict **out)
 {
-	struct dict_place place;
+	struct dict_place place = {.id = id};
 	int err;
 
 	if (!find_place(log, id, &place))
@@ -173,14 +178,33 @@ next_id(struct log *log)
 	return id;
 }
 
-/* Leaves dict, whose reference it takes, for the log's next commit to write. */
+/* The tail's key that seals now. */
+static uint64_t
+key_now(struct log *log)
+{
+	uint64_t id;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	id = log->tail_key->id;
+	pthread_rwlock_unlock(&log->store->lock);
+	return id;
+}
+
+/*
+ * Leaves dict, whose reference it takes, for the log's next commit to write; not when the tail
+ * has another key than before it was made: it may be text that was purged meanwhile.
+ */
 static void
-leave_pending(struct log *log, struct compress_dict *dict)
+leave_pending(struct log *log, struct compress_dict *dict, uint64_t key_id)
 {
 	pthread_rwlock_wrlock(&log->store->lock);
-	compress_dict_unref(log->pending_dict);
-	log->pending_dict = dict;
+	if (log->tail_key->id == key_id) {
+		struct compress_dict *was = log->pending_dict;
+		log->pending_dict = dict;
+		dict = was;
+	}
 	pthread_rwlock_unlock(&log->store->lock);
+	compress_dict_unref(dict);
 }
 
 static int
@@ -188,6 +212,7 @@ train(struct log *log, uint64_t size, struct toolbox *t)
 {
 	uint8_t bytes[LIMIT_DICT_BYTES];
 	size_t sizes[TRAIN_SAMPLES], n_bytes;
+	uint64_t key_id = key_now(log);
 	struct compress_dict *dict = NULL;
 	struct buf joined;
 	unsigned n;
@@ -202,7 +227,7 @@ train(struct log *log, uint64_t size, struct toolbox *t)
 		err = dict ? 0 : STELE_ENOMEM;
 	}
 	if (dict)
-		leave_pending(log, dict);
+		leave_pending(log, dict, key_id);
 	buf_fini(&joined);
 	return err == STELE_EUNSUPPORTED ? 0 : err; /* data too alike or too random: do without */
 }
@@ -214,41 +239,55 @@ dict_train(struct log *log, struct toolbox *t)
 	struct compress_dict *dict = NULL;
 	uint64_t bytes, size = head->size;
 	uint32_t newest = 0;
-	bool pending;
+	bool due;
 	int err = 0;
 
 	head_unref(head);
 	pthread_rwlock_rdlock(&log->store->lock);
 	bytes = log->payload_bytes;
-	pending = log->pending_dict != NULL;
-	if (log->n_dicts && !log->dict && !log->dicts[log->n_dicts - 1].retired)
+	due = !log->pending_dict && bytes >= TRAIN_MIN_BYTES &&
+	      (!log->trained_at_bytes || bytes / TRAIN_AGAIN >= log->trained_at_bytes);
+	if (log->n_dicts && !log->dict && !log->dicts[log->n_dicts - 1].use.retired)
 		newest = log->dicts[log->n_dicts - 1].id;
 	pthread_rwlock_unlock(&log->store->lock);
 	if (newest) {
 		err = dict_get(log, newest, &dict);
 		compress_dict_unref(dict);
 	}
-	if (err != 0 || pending || bytes < TRAIN_MIN_BYTES ||
-	    (log->trained_at_bytes && bytes / TRAIN_AGAIN < log->trained_at_bytes))
+	if (err != 0 || !due)
 		return err;
+	pthread_rwlock_wrlock(&log->store->lock);
 	log->trained_at_bytes = bytes;
+	pthread_rwlock_unlock(&log->store->lock);
 	return train(log, size, t);
 }
 
 /* --- leaving the WAL ---------------------------------------------------------- */
+
+/* Lock held for writing. */
+static void
+retire(struct log *log, struct dict_place *p)
+{
+	last_use_begin(log, &p->use);
+	if (log->dict && compress_dict_id(log->dict) == p->id) {
+		compress_dict_unref(log->dict);
+		log->dict = NULL;
+	}
+}
 
 int
 dict_retire_before(struct log *log, uint32_t file)
 {
 	struct store *st = log->store;
 	struct compress_dict *newest = NULL, *again = NULL;
+	uint64_t key_id = key_now(log);
 	uint32_t id = 0;
 	int err = 0;
 
 	pthread_rwlock_rdlock(&st->lock);
 	for (size_t i = 0; i < log->n_dicts; i++) {
 		const struct dict_place *p = &log->dicts[i];
-		if (i + 1 == log->n_dicts && p->at.file < file && !p->retired && !log->pending_dict)
+		if (i + 1 == log->n_dicts && p->at.file < file && !p->use.retired && !log->pending_dict)
 			id = p->id;
 	}
 	pthread_rwlock_unlock(&st->lock);
@@ -262,39 +301,27 @@ dict_retire_before(struct log *log, uint32_t file)
 	if (err != 0)
 		return err;
 	if (again)
-		leave_pending(log, again);
+		leave_pending(log, again, key_id);
 	pthread_rwlock_wrlock(&st->lock);
 	for (size_t i = 0; i < log->n_dicts; i++) {
 		struct dict_place *p = &log->dicts[i];
-		if (p->at.file >= file || p->retired)
-			continue;
-		p->retired = true;
-		p->retired_at = st->position.sequence;
-		if (log->dict && compress_dict_id(log->dict) == p->id) {
-			compress_dict_unref(log->dict);
-			log->dict = NULL;
-		}
+		if (p->at.file < file && !p->use.retired)
+			retire(log, p);
 	}
 	pthread_rwlock_unlock(&st->lock);
 	return 0;
 }
 
-/*
- * Commits under way when a dictionary was retired, one being written and one taking
- * jobs, may still use it; once a later one was released, or none is under way, the log's
- * size bounds what does. Lock held for writing.
- */
-static bool
-is_needed(const struct log *log, struct dict_place *p)
+void
+dict_retire_all(struct log *log)
 {
-	if (!p->retired)
-		return true;
-	if (!p->bounded && (log->store->position.sequence > p->retired_at + 2 ||
-			    atomic_load(&log->store->open_commits) == 0)) {
-		p->bounded = true;
-		p->used_until = log->tree.size;
+	compress_dict_unref(log->pending_dict);
+	log->pending_dict = NULL;
+	log->trained_at_bytes = 0;
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		if (!log->dicts[i].use.retired)
+			retire(log, &log->dicts[i]);
 	}
-	return !p->bounded || sealed_end(&log->sealed) < p->used_until;
 }
 
 static void
@@ -304,7 +331,7 @@ sweep_log(struct log *log)
 
 	for (size_t i = 0; i < log->n_dicts; i++) {
 		struct dict_place *p = &log->dicts[i];
-		if (is_needed(log, p)) {
+		if (!last_use_over(log, &p->use)) {
 			log->dicts[kept++] = *p;
 			continue;
 		}
@@ -326,7 +353,7 @@ dict_sweep(struct store *st)
 	for (size_t i = 0; i < st->n_logs && !retired; i++) {
 		const struct log *log = st->by_name[i];
 		for (size_t k = 0; k < log->n_dicts; k++)
-			retired |= log->dicts[k].retired;
+			retired |= log->dicts[k].use.retired;
 	}
 	pthread_rwlock_unlock(&st->lock);
 	if (!retired)

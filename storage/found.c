@@ -102,7 +102,7 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 	if (err == 0 && !log)
 		err = STELE_ENOMEM;
 	if (err == 0)
-		err = log_take_keys(log, key_id, tools->sha);
+		err = log_take_keys(log, tools->sha);
 	if (err == 0) {
 		log->founding = *policy;
 		err = founding_text(log, &text);

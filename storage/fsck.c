@@ -208,7 +208,7 @@ take_section(struct fsck *f, const struct frame_section *s, struct wal_pos at)
 	before = (struct log){.id = log->id, .store = log->store};
 	memcpy(before.name, log->name, sizeof before.name);
 	memcpy(before.origin, log->origin, sizeof before.origin);
-	memcpy(before.data_key, log->data_key, sizeof before.data_key);
+	before.tail_key = log->tail_key;
 	check_section(f, &before, s, 0);
 }
 

@@ -19,13 +19,16 @@
 #include "crypto/sign.h"
 #include "storage/catalog.h"
 #include "storage/compress.h"
+#include "storage/digest.h"
 #include "storage/keyindex.h"
 #include "storage/locks.h"
 #include "storage/log.h"
 #include "storage/place.h"
+#include "storage/purging.h"
 #include "storage/sealed.h"
 #include "storage/store.h"
 #include "storage/tail.h"
+#include "storage/tailkey.h"
 #include "storage/tilecache.h"
 #include "storage/toolbox.h"
 #include "storage/tree.h"
@@ -51,11 +54,10 @@ enum {
 struct dict_place {
 	uint32_t id;
 	uint32_t box_bytes;
+	uint64_t data_key_id; /* of the tail's key that its box is sealed under */
 	struct wal_pos at;
 	struct compress_dict *dict; /* locked; NULL until needed */
-	bool retired, bounded;
-	uint64_t retired_at; /* sequence of the last commit released when it was retired */
-	uint64_t used_until; /* when bounded: records from this index on do not need it */
+	struct last_use use;
 };
 
 struct logkeys {
@@ -77,9 +79,6 @@ struct log {
 	struct policy founding; /* the policy in entry 0 */
 	struct locks *locks;    /* what later control entries say */
 	int64_t created_ns;
-	uint64_t data_key_id;
-	uint8_t data_key[32];
-	uint8_t digest_key[32]; /* derived: for idempotency keys */
 
 	_Atomic(const struct policy *) policy; /* in force: the founding one, or one of locks */
 
@@ -97,6 +96,8 @@ struct log {
 	struct logkeys *keys; /* the writer changes them, and reads them without the lock */
 	struct tree tree;
 	struct tail tail;
+	struct purging *purging;
+	struct tail_key *tail_key; /* the newest, which seals; those before it hang on it */
 	uint64_t payload_bytes;
 	struct sealed_list sealed;
 	struct dict_place *dicts;
@@ -147,7 +148,8 @@ struct store {
 	struct backup *backup;
 	/* set under the sealer's lock and saving: nothing leaves the disk (storage/backup.h) */
 	atomic_bool pinned;
-	pthread_mutex_t saving; /* the catalogue's file: saves by upkeep, and a copy of it */
+	pthread_mutex_t saving; /* the catalogue's file: saves, and a copy of it */
+	pthread_mutex_t purging; /* one purge at a time */
 
 	/* writer's */
 	struct commit *commit;
@@ -168,6 +170,7 @@ struct store {
 	struct log *dirty;
 	struct position position;
 	uint64_t saves_begun; /* snapshots taken for the catalogue */
+	struct digest_keys digests;
 
 	pthread_mutex_t creating; /* keyring, next_log_id */
 	struct keyring *keyring;
@@ -178,6 +181,7 @@ struct store {
 	struct unsaved *unsaved;      /* a snapshot that the catalogue did not take yet */
 	atomic_ullong saved_sequence; /* what the catalogue reflects */
 	atomic_ullong saves_done;     /* the last snapshot that it took */
+	bool walk_purges;             /* recovery's: the catalogue does not say which are under way */
 	uint64_t marked_sequence;     /* what wal/released was flushed for */
 	struct position keys_from;    /* the first commit whose keys are in no run follows it */
 
@@ -206,10 +210,10 @@ void log_free(struct log *log);
 
 /* logkeys.c */
 /*
- * Takes data key, signing key and the verifier keys of all epochs from the keyring, in the
+ * Takes data keys, signing key and the verifier keys of all epochs from the keyring, in the
  * place of those the log has. STELE_EKEY when one is missing.
  */
-int log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h);
+int log_take_keys(struct log *log, struct sha256 *h);
 struct logkeys *logkeys_ref(struct logkeys *k);
 /* What now is, and the epoch after it, begun with a seed that is prepared. STELE_ENOMEM. */
 int logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *now,
@@ -246,9 +250,11 @@ struct log_step {
 	int64_t time_ns;
 	struct head *head;    /* NULL while replaying */
 	struct logkeys *keys; /* of the epoch that begins with it; NULL: none does */
+	struct purging *purging; /* whose entry is in it, the log's from here on; or NULL */
 	uint32_t dict_id;     /* 0: none came with it */
 	uint32_t dict_box_bytes;
 	struct wal_pos dict_at;
+	uint64_t data_key_id;       /* that the dictionary is sealed under */
 	struct compress_dict *dict; /* NULL while replaying */
 };
 /* What a control entry that was committed says is in force from here on. It becomes the log's. */
@@ -278,9 +284,13 @@ void save_forget(struct log *log, enum catalog_table table, uint64_t key);
 int dict_get(struct log *log, uint32_t id, struct compress_dict **out);
 /* Room for one more, so that dict_add cannot fail; lock held for writing. STELE_ENOMEM. */
 int dict_reserve(struct log *log);
-/* Notes where a committed dictionary lies; lock held for writing. dict may be NULL. */
-void dict_add(struct log *log, uint32_t id, struct wal_pos at, uint32_t box_bytes,
-	      struct compress_dict *dict);
+/*
+ * Notes where a committed dictionary lies; lock held for writing. Its dict may be NULL. One that
+ * is sealed under a key that seals no more is retired.
+ */
+void dict_add(struct log *log, const struct dict_place *place);
+/* Retires all of them, and what is trained and not written yet; lock held for writing. */
+void dict_retire_all(struct log *log);
 /* Trains on the tail when due; leaves the result as pending. Upkeep's. */
 int dict_train(struct log *log, struct toolbox *t);
 /*

@@ -20,8 +20,7 @@ struct loading {
 };
 
 static int
-load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t data_key_id,
-		uint32_t epoch)
+load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint32_t epoch)
 {
 	struct slice policy = bytes_take(b, bytes_u32(b));
 	size_t partial = log->frontier.size % TREE_TILE;
@@ -41,14 +40,14 @@ load_log_fields(struct loading *l, struct log *log, struct bytes *b, uint64_t da
 	if (bytes_end(b) != 0 || policy_read(&log->founding, policy, l->why) != 0)
 		return STELE_EDAMAGED;
 	log->seen_epoch = epoch;
-	return log_take_keys(log, data_key_id, l->t->sha);
+	return log_take_keys(log, l->t->sha);
 }
 
 static int
 load_log(void *ctx, struct slice key, struct slice value)
 {
 	struct loading *l = ctx;
-	uint64_t size, ctl, payload, trained, data_key_id;
+	uint64_t size, ctl, payload, trained;
 	int64_t time_ns, created_ns;
 	uint8_t last_leaf[32];
 	struct bytes b;
@@ -64,7 +63,6 @@ load_log(void *ctx, struct slice key, struct slice value)
 	created_ns = (int64_t)bytes_u64(&b);
 	payload = bytes_u64(&b);
 	trained = bytes_u64(&b);
-	data_key_id = bytes_u64(&b);
 	next_dict_id = bytes_u32(&b);
 	epoch = bytes_u32(&b);
 	bytes_copy(&b, last_leaf, 32);
@@ -82,7 +80,7 @@ load_log(void *ctx, struct slice key, struct slice value)
 	log->trained_at_bytes = trained;
 	log->next_dict_id = next_dict_id;
 	memcpy(log->last_leaf, last_leaf, 32);
-	err = load_log_fields(l, log, &b, data_key_id, epoch);
+	err = load_log_fields(l, log, &b, epoch);
 	if (err == STELE_EKEY)
 		buf_printf(l->why, "log %s: its keys are not in keys/keyring: restore that file. ",
 			   log->name);
@@ -190,24 +188,25 @@ static int
 load_dict(void *ctx, struct slice key, struct slice value)
 {
 	struct loading *l = ctx;
-	struct wal_pos at;
+	struct dict_place place = {.id = 0};
 	struct bytes b;
 	struct log *log;
-	uint32_t box_bytes;
 	int err;
 
 	if (key.n != 16)
 		return STELE_EDAMAGED;
 	log = log_by_id(l->st, be_get64(key.p));
 	bytes_init(&b, value);
-	at.file = bytes_u32(&b);
-	at.offset = bytes_u64(&b);
-	box_bytes = bytes_u32(&b);
+	place.id = (uint32_t)be_get64(key.p + 8);
+	place.at.file = bytes_u32(&b);
+	place.at.offset = bytes_u64(&b);
+	place.box_bytes = bytes_u32(&b);
+	place.data_key_id = bytes_u64(&b);
 	if (!log || bytes_end(&b) != 0)
 		return STELE_EDAMAGED;
 	err = dict_reserve(log);
 	if (err == 0) {
-		dict_add(log, (uint32_t)be_get64(key.p + 8), at, box_bytes, NULL);
+		dict_add(log, &place);
 		log->saved_dicts = log->n_dicts;
 	}
 	return err;
@@ -225,6 +224,22 @@ load_control(void *ctx, struct slice key, struct slice value)
 	err = apply_control(log, value.p[0], be_get64(key.p + 8),
 			    slice_of(value.p + 1, value.n - 1), l->why);
 	log->saved_controls += err == 0;
+	return err;
+}
+
+static int
+load_purge(void *ctx, struct slice key, struct slice value)
+{
+	struct loading *l = ctx;
+	struct log *log = key.n == 16 ? log_by_id(l->st, be_get64(key.p)) : NULL;
+	uint64_t entry = key.n == 16 ? be_get64(key.p + 8) : 0;
+	int err;
+
+	if (!log || value.n != 8 || entry >= log->frontier.size)
+		return STELE_EDAMAGED;
+	err = purging_note(log, entry);
+	if (err == 0)
+		log->purging->saved = true;
 	return err;
 }
 
@@ -267,6 +282,8 @@ catalog_load(struct store *st, struct toolbox *t, struct buf *why)
 		err = catalog_each(st->catalog, CATALOG_DICT, load_dict, &l);
 	if (err == 0)
 		err = catalog_each(st->catalog, CATALOG_CONTROL, load_control, &l);
+	if (err == 0)
+		err = catalog_each(st->catalog, CATALOG_PURGE, load_purge, &l);
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++)
 		err = check_loaded(st->by_name[i]);
 	return err;

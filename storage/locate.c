@@ -21,6 +21,7 @@ locate(struct log *log, uint64_t index, struct location *out)
 		out->segment = *s;
 	if (e)
 		out->extent = *e;
+	out->purge = out->released ? purging_find(log, index) : 0;
 	out->sealed = s != NULL;
 	out->found = s || e;
 	pthread_rwlock_unlock(&log->store->lock);

@@ -130,11 +130,13 @@ void
 log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
 	       size_t n_parts)
 {
+	static const uint8_t no_key[KDIGEST_KEY_BYTES];
 	struct slice all[8] = {slice_of(&kind, 1)};
 
+	(void)log; /* the stored digest has its id in it */
 	CHECK(n_parts < sizeof all / sizeof *all);
 	memcpy(all + 1, parts, n_parts * sizeof *parts);
-	kdigest(out, log->digest_key, all, n_parts + 1);
+	kdigest(out, no_key, all, n_parts + 1);
 }
 
 /* SHA-256 of nothing, the root of the empty tree: what entry 0 chains to. */
@@ -189,8 +191,8 @@ log_free(struct log *log)
 	buf_fini(&log->gone);
 	logkeys_unref(log->keys);
 	locks_free(log->locks);
-	explicit_bzero(log->data_key, sizeof log->data_key);
-	explicit_bzero(log->digest_key, sizeof log->digest_key);
+	tailkey_free(log);
+	purging_free_all(log);
 	free(log);
 }
 
@@ -336,7 +338,11 @@ log_advance(struct log *log, const struct log_step *s)
 	tail_add(&log->tail, &s->extent);
 	tree_add(&log->tree, s->leaves + s->skip, s->extent.count - s->skip, s->batch);
 	if (s->dict_id)
-		dict_add(log, s->dict_id, s->dict_at, s->dict_box_bytes, s->dict);
+		dict_add(log, &(struct dict_place){.id = s->dict_id,
+						   .box_bytes = s->dict_box_bytes,
+						   .data_key_id = s->data_key_id,
+						   .at = s->dict_at,
+						   .dict = s->dict});
 	merkle_frontier_copy(&log->frontier, merkle_batch_frontier(s->batch));
 	if (s->extent.count)
 		memcpy(log->last_leaf, s->leaves[s->extent.count - 1], 32);
@@ -351,6 +357,8 @@ log_advance(struct log *log, const struct log_step *s)
 		logkeys_unref(log->keys);
 		log->keys = logkeys_ref(s->keys);
 	}
+	if (s->purging)
+		purging_add(log, s->purging);
 	if (s->extent.first == 0) {
 		log->created_ns = s->time_ns;
 		log_publish(log->store, log);

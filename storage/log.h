@@ -89,7 +89,7 @@ void log_storage_get(struct log *log, struct log_storage *out);
  * The 16-byte keyed digest under which an idempotency key is remembered:
  * kind separates the header ("k"), a batch line ("b") and CloudEvents ("c")
  * from each other; parts are length-prefixed, so {"ab","c"} differs from
- * {"a","bc"}. The digest's key is the log's own and leaves with its data key.
+ * {"a","bc"}. It is for memory alone: what is stored is made of it under a key (storage/digest.h).
  */
 void log_key_digest(const struct log *log, uint8_t out[16], char kind, const struct slice *parts,
 		    size_t n_parts);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/kdigest.h"
 #include "proto/err.h"
 #include "proto/keystatement.h"
 #include "storage/internal.h"
@@ -136,28 +135,26 @@ ended_vkey(struct note_vkey *key, const struct log *log, const struct keyring_se
 }
 
 int
-log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h)
+log_take_keys(struct log *log, struct sha256 *h)
 {
 	const struct keyring *kr = log->store->keyring;
-	const struct keyring_data *data = keyring_find_data(kr, data_key_id);
 	const struct keyring_seed *seeds;
 	struct logkeys *k;
 	size_t n;
 	int err;
 
 	seeds = keyring_find_seeds(kr, log->id, &n);
-	if (!data || n == 0 || data->log_id != log->id)
+	if (n == 0)
 		return STELE_EKEY;
-	err = begin(&k, log, &seeds[n - 1], n, h);
+	err = tailkey_take(log);
+	if (err == 0)
+		err = begin(&k, log, &seeds[n - 1], n, h);
 	if (err != 0)
 		return err;
 	for (size_t i = 0; i + 1 < n; i++) {
 		k->first_sizes[i] = seeds[i].first_size;
 		ended_vkey(&k->vkeys[i], log, &seeds[i], h);
 	}
-	log->data_key_id = data_key_id;
-	memcpy(log->data_key, data->key, 32);
-	kdigest_subkey(log->digest_key, data->key, 1, "stelekey");
 	logkeys_unref(log->keys);
 	log->keys = k;
 	return 0;

@@ -44,9 +44,11 @@ spill_keys(struct store *st)
 		err = keyindex_write_run(&st->keys, store_now_ns(st), st->upkeep->sha);
 	if (err != 0)
 		return err;
+	pthread_rwlock_wrlock(&st->lock);
 	st->keys_from.sequence = st->keys.fresh_from_sequence - 1;
 	memcpy(st->keys_from.hash, st->keys.fresh_from_prev, 32);
 	st->keys_from.end = st->keys.fresh_from;
+	pthread_rwlock_unlock(&st->lock);
 	return 0;
 }
 
@@ -79,10 +81,12 @@ save(struct store *st)
 	sequence = st->position.sequence;
 	dirty = st->dirty != NULL; /* a seal makes no commit */
 	pthread_rwlock_unlock(&st->lock);
-	if (sequence == atomic_load(&st->saved_sequence) && !dirty && !st->unsaved)
-		return 0;
 	if (pthread_mutex_trylock(&st->saving) != 0)
 		return 0; /* a backup copies it: the next round saves */
+	if (sequence == atomic_load(&st->saved_sequence) && !dirty && !st->unsaved) {
+		pthread_mutex_unlock(&st->saving);
+		return 0;
+	}
 	err = catalog_save(st);
 	if (err == STELE_EDAMAGED)
 		err = catalog_renew(st);
@@ -139,6 +143,8 @@ store_maintain(struct store *st)
 	if (atomic_load(&st->read_only))
 		return first;
 	err = train_dicts(st);
+	first = first ? first : err;
+	err = digest_tend(st);
 	first = first ? first : err;
 	err = save(st);
 	first = first ? first : err;

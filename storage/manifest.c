@@ -32,7 +32,7 @@ valid(const struct segment_facts *f)
 	       f->first % SEGMENT_TILE == 0 && f->first <= LIMIT_TREE_SIZE && f->count &&
 	       f->count <= LIMIT_SEGMENT_RECORDS && f->generation && f->data_key_id &&
 	       f->data_key_id <= LIMIT_INTEGER && f->ctl < f->first + f->count &&
-	       f->payload_bytes <= LIMIT_INTEGER && f->file_bytes &&
+	       f->payload_bytes <= LIMIT_INTEGER && f->purged <= f->count && f->file_bytes &&
 	       f->file_bytes <= LIMIT_INTEGER && f->first_time_ns >= 0 &&
 	       f->first_time_ns <= f->last_time_ns && f->last_time_ns <= TIMESTAMP_MAX_NS &&
 	       software_valid(slice_str(f->software));
@@ -118,6 +118,8 @@ manifest_put(struct buf *out, const struct segment_facts *f, struct slice replac
 	put_time(out, "from ", f->first_time_ns);
 	put_time(out, "to ", f->last_time_ns);
 	put_number(out, "payload_bytes ", f->payload_bytes);
+	if (f->purged)
+		put_number(out, "purged ", f->purged);
 	put_number(out, "data_key ", f->data_key_id);
 	put_number(out, "file_bytes ", f->file_bytes);
 	put_hash(out, "file ", f->file_hash);
@@ -146,15 +148,22 @@ take_text(struct lines *l, struct slice s, char *field, size_t cap)
 	field[s.n] = '\0';
 }
 
+/* Whether a line begins with these words. */
+static bool
+next_is(const struct lines *l, const char *words)
+{
+	size_t n = strlen(words);
+
+	return lines_err(l) == 0 && l->rest.n >= n && memcmp(l->rest.p, words, n) == 0;
+}
+
 /* Lines that begin with "replaces ", as long as there are any. */
 static struct slice
 take_replaces(struct lines *l)
 {
-	static const char word[] = "replaces ";
 	const uint8_t *start = l->rest.p;
 
-	while (lines_err(l) == 0 && l->rest.n >= sizeof word - 1 &&
-	       memcmp(l->rest.p, word, sizeof word - 1) == 0)
+	while (next_is(l, "replaces "))
 		(void)lines_take(l);
 	return slice_of(start, lines_err(l) ? 0 : (size_t)(l->rest.p - start));
 }
@@ -172,6 +181,8 @@ take_rest(struct segment_facts *f, struct lines *l)
 	f->first_time_ns = lines_take_time_after(l, "from ");
 	f->last_time_ns = lines_take_time_after(l, "to ");
 	f->payload_bytes = lines_take_integer_after(l, "payload_bytes ");
+	if (next_is(l, "purged "))
+		f->purged = lines_take_integer_after(l, "purged ");
 	f->data_key_id = lines_take_integer_after(l, "data_key ");
 	f->file_bytes = lines_take_integer_after(l, "file_bytes ");
 	take_hash(l, "file ", f->file_hash);

@@ -306,7 +306,7 @@ read_bundle(struct store *st, struct log *log, uint64_t n, unsigned width, struc
 	for (unsigned i = 0; err == 0 && i < width; i++) {
 		struct record r;
 		arena_reset(&a);
-		err = read_record(st, log, n * TREE_TILE + i, t, &a, &r);
+		err = read_entry(st, log, n * TREE_TILE + i, t, &a, &r);
 		if (err != 0)
 			break;
 		buf_put_u8(out, (uint8_t)(r.text.n >> 8));

@@ -268,6 +268,8 @@ read_sealed(struct node_source *nodes, uint64_t index, const struct location *l,
 	memcpy(out->salt, r.salt, sizeof out->salt);
 	out->payload = r.payload;
 	out->object = r.object;
+	out->gone = r.gone;
+	out->purge = r.purge;
 	return put_entry(&e, nodes->tools, a, out);
 }
 
@@ -287,12 +289,37 @@ read_verified(struct log *log, uint64_t index, const struct location *l, struct 
 	return err;
 }
 
+/* What is still there of a purge under way is nobody's to read. */
+static void
+take_away(struct record *r, uint64_t purge)
+{
+	r->gone = true;
+	r->purge = purge;
+	r->object = false;
+	r->payload = slice_of(NULL, 0);
+	explicit_bzero(r->salt, sizeof r->salt);
+}
+
 int
 read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t, struct arena *a,
 	    struct record *out)
 {
-	struct location l;
 	struct record got;
+	int err = read_entry(st, log, index, t, a, &got);
+
+	if (err == 0 && got.gone)
+		return STELE_EGONE;
+	if (err == 0)
+		*out = got;
+	return err;
+}
+
+int
+read_entry(struct store *st, struct log *log, uint64_t index, struct toolbox *t, struct arena *a,
+	   struct record *out)
+{
+	struct record got = {.gone = false};
+	struct location l;
 	int err;
 
 	(void)st;
@@ -306,6 +333,8 @@ read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t
 		t->memo.log_id = 0;
 		return read_damaged(log, index, "what is stored of it");
 	}
+	if (err == 0 && l.purge)
+		take_away(&got, l.purge);
 	if (err == 0)
 		*out = got;
 	return err;
@@ -399,5 +428,8 @@ read_next_object(struct store *st, struct log *log, uint64_t from, struct toolbo
 	}
 	if (err == STELE_EDAMAGED)
 		return read_damaged(log, from, "where its objects are listed");
-	return err == 0 ? read_record(st, log, from, t, a, out) : err;
+	if (err == 0)
+		err = read_record(st, log, from, t, a, out);
+	/* of a purge under way, and as good as gone */
+	return err == STELE_EGONE ? read_next_object(st, log, from + 1, t, a, out) : err;
 }

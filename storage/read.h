@@ -29,6 +29,8 @@ struct record {
 	bool object;          /* its payload is in a file of its own: storage/object.h */
 	uint8_t salt[16];
 	uint8_t leaf[32]; /* entry hash */
+	bool gone;        /* purged: no payload, no salt */
+	uint64_t purge;   /* index of the purge entry */
 };
 
 /* A proof: hashes from the leaf's side upward (RFC 9162 sections 2.1.3, 2.1.4). */
@@ -39,10 +41,15 @@ struct proof {
 
 /*
  * The record at index. STELE_ENOTFOUND when index is not below the released
- * size; STELE_EDAMAGED; STELE_EIO; STELE_ENOMEM.
+ * size; STELE_EGONE when its payload was purged: read_entry says by which entry;
+ * STELE_EDAMAGED; STELE_EIO; STELE_ENOMEM.
  */
 int read_record(struct store *st, struct log *log, uint64_t index, struct toolbox *t,
 		struct arena *a, struct record *out);
+
+/* The same, but of a record that is gone all there still is: for whoever asks for the entry. */
+int read_entry(struct store *st, struct log *log, uint64_t index, struct toolbox *t,
+	       struct arena *a, struct record *out);
 
 /*
  * The first record at or after index `from` whose payload is an object.

@@ -189,10 +189,10 @@ take_controls(struct rebuild *r)
 
 /* All segments of one log; it is published with the first of them, or freed. */
 static int
-take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_id, struct log **out)
+take_log(struct rebuild *r, const struct keyring_seed *seed, struct log **out)
 {
 	struct log *log = log_new(r->st, seed->log_id, slice_str(seed->name));
-	int err = log ? log_take_keys(log, data_key_id, r->t->sha) : STELE_ENOMEM;
+	int err = log ? log_take_keys(log, r->t->sha) : STELE_ENOMEM;
 
 	r->log = log;
 	if (err == 0)
@@ -224,40 +224,22 @@ take_log(struct rebuild *r, const struct keyring_seed *seed, uint64_t data_key_i
 	return err == STELE_ENOTFOUND ? 0 : err; /* no folder: nothing was sealed yet */
 }
 
-/* The data key of a log's tail; 0 when there is none. */
-static uint64_t
-tail_key(const struct store *st, const struct keyring_seed *seed)
-{
-	const struct keyring_data *data;
-	size_t n;
-
-	data = keyring_each_data(st->keyring, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (data[i].kind == KEYRING_TAIL && data[i].log_id == seed->log_id)
-			return data[i].key_id;
-	}
-	return 0;
-}
-
 int
 rebuild_log(struct store *st, const struct keyring_seed *seed, struct toolbox *t, struct log **log,
 	    struct buf *why)
 {
 	struct rebuild r = {.st = st, .t = t, .why = why};
-	uint64_t key = tail_key(st, seed);
 	int err = 0;
 
 	*log = NULL;
 	if (seed->ended || seed->prepared)
 		return 0; /* the log is taken with the one that signs */
-	if (!key) {
-		buf_printf(why, "log %s: its data key is not in keys/keyring: restore that file. ",
-			   seed->name);
-		return STELE_EKEY;
-	}
 	merkle_batch_init(&r.batch);
 	r.leaves = malloc(LEAVES_AT_ONCE * sizeof *r.leaves);
-	err = r.leaves ? take_log(&r, seed, key, log) : STELE_ENOMEM;
+	err = r.leaves ? take_log(&r, seed, log) : STELE_ENOMEM;
+	if (err == STELE_EKEY && why->n == 0)
+		buf_printf(why, "log %s: its data key is not in keys/keyring: restore that file. ",
+			   seed->name);
 	free(r.leaves);
 	merkle_batch_fini(&r.batch);
 	return err;

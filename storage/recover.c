@@ -240,7 +240,7 @@ check_epoch(struct recovery *r, struct log *log, bool *begun)
 	if (err == 0 && *begun)
 		err = keyring_begin_epoch(r->st->keyring, log->id);
 	if (err == 0 && *begun)
-		err = log_take_keys(log, log->data_key_id, r->t->sha);
+		err = log_take_keys(log, r->t->sha);
 	if (err != 0)
 		return err;
 	if (log->seen_epoch > log->keys->epoch) {
@@ -408,6 +408,7 @@ start_over(struct recovery *r, int reason)
 		store_say(st, STORE_WARN,
 			  "catalog.mdb: %s; rebuilding it from the segments and the WAL",
 			  stele_strerror(reason));
+	st->walk_purges = true;
 	forget_logs(st);
 	catalog_close(st->catalog);
 	st->catalog = NULL;

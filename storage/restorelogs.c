@@ -189,7 +189,7 @@ make_epochs(struct restorer *r)
 		err = keyring_commit(st->keyring);
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
 		struct log *log = st->by_name[i];
-		err = log_take_keys(log, log->data_key_id, r->t->sha);
+		err = log_take_keys(log, r->t->sha);
 	}
 	return err;
 }

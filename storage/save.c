@@ -99,7 +99,6 @@ snap_log(struct buf *snap, const struct log *log, struct buf *key, struct buf *v
 	put_u64(v, (uint64_t)log->created_ns);
 	put_u64(v, log->payload_bytes);
 	put_u64(v, log->trained_at_bytes);
-	put_u64(v, log->data_key_id);
 	put_u32(v, log->next_dict_id);
 	put_u32(v, log->keys->epoch);
 	buf_put(v, log->last_leaf, 32);
@@ -184,6 +183,20 @@ snap_segments(struct buf *snap, const struct log *log, struct buf *key, struct b
 	}
 }
 
+static void
+snap_purging(struct buf *snap, const struct log *log, struct buf *key, struct buf *v)
+{
+	for (const struct purging *p = log->purging; p; p = p->next) {
+		if (p->saved)
+			continue;
+		key_start(key, log->id);
+		key_add(key, p->entry);
+		buf_reset(v);
+		put_u64(v, p->entry);
+		entry_put(snap, CATALOG_PURGE, key, v);
+	}
+}
+
 void
 save_forget(struct log *log, enum catalog_table table, uint64_t key)
 {
@@ -237,6 +250,7 @@ snap_dicts(struct buf *snap, const struct log *log, struct buf *key, struct buf 
 		buf_reset(v);
 		put_pos(v, log->dicts[i].at);
 		put_u32(v, log->dicts[i].box_bytes);
+		put_u64(v, log->dicts[i].data_key_id);
 		entry_put(snap, CATALOG_DICT, key, v);
 	}
 }
@@ -275,6 +289,8 @@ mark_saved(struct log *log)
 	log->saved_dropped = log->tail.dropped;
 	log->saved_dicts = log->n_dicts;
 	buf_reset(&log->gone);
+	for (struct purging *p = log->purging; p; p = p->next)
+		p->saved = true;
 	for (size_t i = 0; i < log->sealed.n; i++)
 		log->sealed.s[i].saved = true;
 	for (unsigned level = 0; level < TREE_LEVELS; level++)
@@ -299,6 +315,7 @@ snapshot(struct store *st, struct buf *snap)
 		snap_nodes(snap, log, &key, &value);
 		snap_dicts(snap, log, &key, &value);
 		snap_controls(snap, log, &key, &value);
+		snap_purging(snap, log, &key, &value);
 		if (snap->err != 0)
 			break;
 		st->dirty = log->next_dirty;
@@ -390,11 +407,11 @@ take_snapshot(struct store *st, struct unsaved *u)
 	s->next_log_id = st->next_log_id;
 	u->number = ++st->saves_begun;
 	u->low_file = lowest_file(st);
-	pthread_rwlock_unlock(&st->lock);
-	s->incarnation = st->place.incarnation;
 	s->keys_sequence = st->keys_from.sequence + 1;
 	memcpy(s->keys_prev, st->keys_from.hash, 32);
 	s->keys_from = st->keys_from.end;
+	pthread_rwlock_unlock(&st->lock);
+	s->incarnation = st->place.incarnation;
 	keyindex_numbers(&st->keys, &s->first_run, &s->last_run);
 }
 
@@ -433,6 +450,23 @@ catalog_save(struct store *st)
 }
 
 int
+catalog_save_now(struct store *st)
+{
+	bool kept;
+	int err;
+
+	pthread_mutex_lock(&st->saving);
+	kept = st->unsaved != NULL; /* from an earlier try, and not all there is now */
+	err = catalog_save(st);
+	if (err == 0 && kept)
+		err = catalog_save(st);
+	if (err == STELE_EDAMAGED)
+		err = catalog_renew(st);
+	pthread_mutex_unlock(&st->saving);
+	return err;
+}
+
+int
 catalog_renew(struct store *st)
 {
 	int err;
@@ -448,6 +482,8 @@ catalog_renew(struct store *st)
 		memset(log->saved_up, 0, sizeof log->saved_up);
 		for (size_t k = 0; k < log->sealed.n; k++)
 			log->sealed.s[k].saved = false;
+		for (struct purging *p = log->purging; p; p = p->next)
+			p->saved = false;
 		log_mark_dirty(log);
 	}
 	pthread_rwlock_unlock(&st->lock);

@@ -17,6 +17,9 @@ struct toolbox;
  */
 int catalog_save(struct store *st);
 
+/* Saves all that is so far, waiting for a save or a copy that is under way. As catalog_save. */
+int catalog_save_now(struct store *st);
+
 /*
  * Makes the catalogue anew from memory: there was no room for one, or the one
  * there is cannot be written. Upkeep's. Errors as catalog_save.

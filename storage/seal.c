@@ -15,26 +15,18 @@
 #include "storage/locate.h"
 #include "storage/manifest.h"
 #include "storage/protect.h"
+#include "storage/purge.h"
 #include "storage/read.h"
 #include "storage/sealfeed.h"
+#include "storage/sealleave.h"
 #include "storage/sealplan.h"
 #include "storage/segcache.h"
-
-/* A segment on its way out: its files and key go once the catalogue knows the new list. */
-struct leaving {
-	struct log *log;
-	struct segment_name name;
-	uint64_t data_key_id;
-	uint64_t after_save; /* number of the save that must be done */
-};
 
 struct sealer {
 	pthread_mutex_t mu; /* one seal at a time */
 	atomic_bool stop;
 	struct toolbox *build, *feed;
-	struct leaving *leaving;
-	size_t n_leaving, cap_leaving;
-	bool stuck; /* a file that should have left could not: said once */
+	struct sealleave leaving;
 };
 
 struct sealer *
@@ -61,7 +53,7 @@ sealer_free(struct sealer *s)
 		return;
 	toolbox_free(s->build);
 	toolbox_free(s->feed);
-	free(s->leaving);
+	sealleave_fini(&s->leaving);
 	pthread_mutex_destroy(&s->mu);
 	free(s);
 }
@@ -87,7 +79,7 @@ make_key(struct log *log, uint32_t generation, uint64_t *id, uint8_t key[32])
 	int err;
 
 	pthread_mutex_lock(&log->store->creating);
-	err = keyring_add_segment(ring, log->id, generation, id);
+	err = keyring_add_data(ring, log->id, KEYRING_SEGMENT, generation, id);
 	if (err == 0) {
 		memcpy(key, keyring_find_data(ring, *id)->key, 32);
 		err = keyring_commit(ring);
@@ -199,7 +191,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 	if (err == 0)
 		err = state_facts(s, log, &p.facts, &before, why);
 	if (err == 0) {
-		sealfeed_init(&feed, log, plan->first, plan->end, s->feed, &s->stop);
+		sealfeed_init(&feed, log, plan->first, plan->end, plan->thin, s->feed, &s->stop);
 		source = sealfeed_source(&feed);
 		err = segment_build(&p, &source, s->build, out, why);
 		sealfeed_fini(&feed);
@@ -210,24 +202,6 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 
 /* --- step 3 ------------------------------------------------------------------------ */
 
-static int
-leaving_reserve(struct sealer *s, size_t n)
-{
-	size_t cap = s->cap_leaving ? s->cap_leaving : 16;
-	struct leaving *p;
-
-	while (cap < s->n_leaving + n)
-		cap *= 2;
-	if (cap == s->cap_leaving)
-		return 0;
-	p = realloc(s->leaving, cap * sizeof *p);
-	if (!p)
-		return STELE_ENOMEM;
-	s->leaving = p;
-	s->cap_leaving = cap;
-	return 0;
-}
-
 /* Notes what the new segment replaces; room was reserved, lock held. */
 static void
 note_leaving(struct sealer *s, struct log *log, const struct sealplan *plan)
@@ -236,11 +210,7 @@ note_leaving(struct sealer *s, struct log *log, const struct sealplan *plan)
 		const struct sealed *old = &log->sealed.s[i];
 		if (old->first < plan->first || old->first >= plan->end)
 			continue;
-		s->leaving[s->n_leaving++] =
-			(struct leaving){log,
-					 {old->first, old->count, old->generation},
-					 old->data_key_id,
-					 log->store->saves_begun + 1};
+		sealleave_note(&s->leaving, log, old, plan->thin != NULL);
 	}
 }
 
@@ -257,7 +227,7 @@ switch_list(struct sealer *s, struct log *log, const struct sealplan *plan,
 			     .file_bytes = facts->file_bytes};
 	const struct segment_name name = {new.first, new.count, new.generation};
 	char dir[4096];
-	int err = leaving_reserve(s, plan->n_replaced);
+	int err = sealleave_reserve(&s->leaving, plan->n_replaced);
 
 	memcpy(new.file_hash, facts->file_hash, 32);
 	if (err == 0)
@@ -270,7 +240,8 @@ switch_list(struct sealer *s, struct log *log, const struct sealplan *plan,
 	if (err == 0) {
 		note_leaving(s, log, plan);
 		log_take_segment(log, &new);
-		log->tail_since_ns = store_now_ns(st);
+		if (!plan->thin)
+			log->tail_since_ns = store_now_ns(st);
 	}
 	pthread_rwlock_unlock(&st->lock);
 	if (err == 0)
@@ -292,7 +263,8 @@ record_seal(const struct log *log, const struct segment_facts *f)
 
 /* Steps 1 to 3 for one planned segment. */
 static int
-seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf *why)
+seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct segment_facts *out,
+     struct buf *why)
 {
 	struct store *st = log->store;
 	struct segment_facts facts;
@@ -312,79 +284,56 @@ seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct buf 
 	atomic_fetch_add(&st->segments_sealed, 1);
 	atomic_fetch_add(&st->sealed_payload_bytes, facts.payload_bytes);
 	record_seal(log, &facts);
+	if (out)
+		*out = facts;
 	return 0;
 }
 
-/* --- step 5 ------------------------------------------------------------------------ */
-
-static int
-remove_file(const char *dir, const struct segment_name *name, const char *suffix)
+int
+seal_let_leave(struct log *log, const uint64_t *ids, size_t n, bool *pinned, struct seal_left *left)
 {
-	char id[SEGMENT_NAME_BYTES], path[4096 + SEGMENT_NAME_BYTES + 16];
+	struct sealer *s = log->store->sealer;
+	int err;
 
-	segment_name_format(id, name);
-	snprintf(path, sizeof path, "%s/%s%s", dir, id, suffix);
-	return protect_unlink(path);
+	pthread_mutex_lock(&s->mu);
+	*pinned = atomic_load(&log->store->pinned);
+	err = sealleave_go(&s->leaving, log->store);
+	if (err == 0 && !*pinned) /* also when there is none: an earlier try may not have reached the disk */
+		err = seal_drop_keys(log->store, ids, n);
+	sealleave_count(&s->leaving, log, left);
+	pthread_mutex_unlock(&s->mu);
+	return err;
 }
 
-/* The manifest first: a segment without one is a leftover, whatever else is known. */
-static int
-remove_segment(struct log *log, const struct segment_name *name)
-{
-	char dir[4096];
-	int err = segcache_dir(dir, sizeof dir, log);
+/* --- purges -------------------------------------------------------------------------- */
 
+int
+seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
+	  struct segment_facts *out, struct buf *why)
+{
+	struct sealer *s = log->store->sealer;
+	const struct segment_name name = {old->first, old->count, old->generation};
+	char replaces[SEGMENT_NAME_BYTES + 1];
+	struct sealplan plan = {.first = old->first,
+				.end = old->first + old->count,
+				.generation = old->generation + 1,
+				.n_replaced = 1,
+				.replaces = replaces,
+				.thin = thin};
+	const struct sealed *now;
+	int err = STELE_EBUSY;
+
+	segment_name_format(replaces, &name);
+	strcat(replaces, "\n");
+	pthread_mutex_lock(&s->mu);
+	pthread_rwlock_rdlock(&log->store->lock);
+	now = sealed_find(&log->sealed, old->first);
+	if (now && now->first == old->first && now->generation == old->generation)
+		err = 0;
+	pthread_rwlock_unlock(&log->store->lock);
 	if (err == 0)
-		err = remove_file(dir, name, ".manifest");
-	if (err == 0)
-		err = remove_file(dir, name, ".seg");
-	return err == 0 ? file_sync_dir(dir) : err;
-}
-
-/* What is immutable and may not be made otherwise stays, and sealing goes on. */
-static int
-say_stuck(struct sealer *s, const struct leaving *l)
-{
-	if (!s->stuck)
-		store_say(
-			l->log->store, STORE_ERROR,
-			"segments/%s/%llu-%llu.%u: replaced, but it is immutable, and taking that "
-			"off needs CAP_LINUX_IMMUTABLE: it stays, with its key, until steled has "
-			"that",
-			l->log->name, (unsigned long long)l->name.first,
-			(unsigned long long)l->name.count, l->name.generation);
-	s->stuck = true;
-	return 0;
-}
-
-/* Destroys what a saved catalogue does not name any more. */
-static int
-let_leave(struct sealer *s, struct store *st)
-{
-	uint64_t done = atomic_load(&st->saves_done), ids[64];
-	size_t n = 0, kept = 0;
-	int err = 0;
-
-	if (atomic_load(&st->pinned))
-		return 0;
-	for (size_t i = 0; i < s->n_leaving; i++) {
-		struct leaving *l = &s->leaving[i];
-		if (err == 0 && l->after_save <= done && n < sizeof ids / sizeof *ids) {
-			err = remove_segment(l->log, &l->name);
-			if (err == 0) {
-				ids[n++] = l->data_key_id;
-				continue;
-			}
-			if (err == STELE_EPERM)
-				err = say_stuck(s, l);
-		}
-		s->leaving[kept++] = *l;
-	}
-	s->n_leaving = kept;
-	if (n) {
-		int e = seal_drop_keys(st, ids, n);
-		err = err ? err : e;
-	}
+		err = seal(s, log, &plan, out, why);
+	pthread_mutex_unlock(&s->mu);
 	return err;
 }
 
@@ -410,7 +359,7 @@ seal_one(struct sealer *s, struct log *log, bool whole, struct buf *why)
 
 	if (!sealplan_make(log, whole, &plan))
 		return 0;
-	err = seal(s, log, &plan, why);
+	err = seal(s, log, &plan, NULL, why);
 	sealplan_fini(&plan);
 	return err == 0 ? 1 : err;
 }
@@ -478,8 +427,11 @@ store_seal_due(struct store *st)
 
 	if (atomic_load(&st->read_only) || atomic_load(&st->low_space))
 		return 0;
+	did = purge_resume(st);
+	if (did != 0)
+		return judge(st, did);
 	pthread_mutex_lock(&s->mu);
-	err = let_leave(s, st);
+	err = sealleave_go(&s->leaving, st);
 	dict_sweep(st);
 	did = err;
 	if (did == 0 && !atomic_load(&st->pinned) && keyindex_crowded(&st->keys))

@@ -36,6 +36,33 @@ void sealer_unlock(struct sealer *s);
    STELE_EIO. */
 int seal_dir(struct log *log, char *dir, size_t cap);
 
+struct buf;
+struct purging;
+struct sealed;
+struct segment_facts;
+
+/*
+ * Steps 1 to 3 for a segment of the list, again and as its own next generation, without the payloads
+ * that go (storage/purge.h). *out is what is there now. STELE_EBUSY when it was replaced
+ * meanwhile; STELE_ECLOSED; errors of segment_build, with why.
+ */
+int seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
+	      struct segment_facts *out, struct buf *why);
+
+/* What of a log's replaced segments has not left. */
+struct seal_left {
+	uint64_t keys;   /* data keys not destroyed */
+	uint64_t files;  /* segments whose files are there */
+	uint64_t linked; /* files of all logs that had other links when they left, since the start */
+};
+
+/*
+ * Step 5 for what a saved catalogue does not name any more, and what is left of one log. The n
+ * data keys at ids go along, unless a backup is being made: *pinned. Errors of keyring_commit.
+ */
+int seal_let_leave(struct log *log, const uint64_t *ids, size_t n, bool *pinned,
+		   struct seal_left *left);
+
 /* Destroys n data keys, durably. Errors of keyring_commit. */
 int seal_drop_keys(struct store *st, const uint64_t *ids, size_t n);
 

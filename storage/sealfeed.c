@@ -1,18 +1,20 @@
 /* Sections are walked in order: groups beside records, blocks opened as they come. */
 #include "storage/sealfeed.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/err.h"
 
 void
-sealfeed_init(struct sealfeed *f, struct log *log, uint64_t first, uint64_t end, struct toolbox *t,
-	      const atomic_bool *stop)
+sealfeed_init(struct sealfeed *f, struct log *log, uint64_t first, uint64_t end,
+	      const struct purging *thin, struct toolbox *t, const atomic_bool *stop)
 {
 	memset(f, 0, sizeof *f);
 	f->log = log;
 	f->t = t;
 	f->stop = stop;
+	f->thin = thin;
 	f->first = f->at = first;
 	f->end = end;
 	arena_init(&f->arena);
@@ -25,6 +27,91 @@ sealfeed_fini(struct sealfeed *f)
 	segment_unref(f->segment);
 	arena_fini(&f->arena);
 	buf_fini(&f->bytes);
+	if (f->seeds)
+		explicit_bzero(f->seeds, f->cap_seeds * sizeof *f->seeds);
+	free(f->seeds);
+}
+
+/* --- thinning ------------------------------------------------------------------ */
+
+/* Eight bytes tell seeds apart; two that are alike cost a few salts more. */
+static uint64_t
+seed_name(const uint8_t seed[32])
+{
+	uint64_t name;
+
+	memcpy(&name, seed, sizeof name);
+	return name;
+}
+
+/* Notes the seed of a record that goes; records of one seed follow each other. */
+static int
+note_seed(struct sealfeed *f, const uint8_t seed[32])
+{
+	uint64_t name = seed_name(seed), *p;
+
+	if (f->n_seeds && f->seeds[f->n_seeds - 1] == name)
+		return 0;
+	if (f->n_seeds == f->cap_seeds) {
+		f->cap_seeds = f->cap_seeds ? 2 * f->cap_seeds : 64;
+		p = realloc(f->seeds, f->cap_seeds * sizeof *p);
+		if (!p)
+			return STELE_ENOMEM;
+		f->seeds = p;
+	}
+	f->seeds[f->n_seeds++] = name;
+	return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return x < y ? -1 : x > y;
+}
+
+static bool
+seed_goes(const struct sealfeed *f, const uint8_t seed[32])
+{
+	uint64_t name = seed_name(seed);
+
+	return f->n_seeds && bsearch(&name, f->seeds, f->n_seeds, sizeof name, by_name);
+}
+
+/* The record as it is from now on: its entry and its commitment. */
+static void
+blank(struct segment_record *r, uint64_t purge)
+{
+	r->gone = true;
+	r->purge = purge;
+	r->object = false;
+	r->payload = slice_of(NULL, 0);
+	r->seed = NULL;
+	r->seed_ordinal = 0;
+	explicit_bzero(r->salt, sizeof r->salt);
+}
+
+/*
+ * From a seed every salt that it gave can be computed again: one that salted what goes is kept
+ * by nothing. The first pass finds them, the second one writes.
+ */
+static int
+thin(struct sealfeed *f, struct segment_record *r)
+{
+	int err = 0;
+
+	if (r->gone || !purge_set_find(&f->thin->set, f->at)) {
+		if (r->seed && f->pass > 1 && seed_goes(f, r->seed))
+			r->seed = NULL;
+		return 0;
+	}
+	if (r->seed && f->pass == 1)
+		err = note_seed(f, r->seed);
+	blank(r, f->thin->entry);
+	return err;
 }
 
 /* --- out of a segment ---------------------------------------------------------- */
@@ -36,6 +123,8 @@ from_segment(struct sealfeed *f, struct segment_record *r)
 
 	arena_reset(&f->arena);
 	err = segment_read(f->segment, f->at, f->t, &f->arena, r);
+	if (err == 0 && f->thin)
+		err = thin(f, r);
 	if (err != 0)
 		return err;
 	if (++f->at == f->segment_end) {
@@ -76,6 +165,9 @@ step_block(struct sealfeed *f)
 	f->payload = err == 0 ? f->opened.payloads.p : NULL;
 	f->in_block = 0;
 	f->block_end = f->ordinal + b.count;
+	/* a seed that salted records of another segment, too, is not for this one to keep */
+	if (f->section.first + f->ordinal < f->first || f->section.first + f->block_end > f->end)
+		f->opened.seed = NULL;
 	return err;
 }
 
@@ -193,6 +285,8 @@ rewind_feed(void *ctx)
 	f->segment = NULL;
 	f->in_section = false;
 	f->at = f->first;
+	if (++f->pass == 2 && f->n_seeds)
+		qsort(f->seeds, f->n_seeds, sizeof *f->seeds, by_name);
 	return 0;
 }
 

@@ -17,6 +17,12 @@ struct sealfeed {
 	uint64_t first, end, at;
 	struct arena arena; /* of the last record out of a segment */
 
+	/* Thinning: what goes, and the seeds it was salted from, which nothing may keep. */
+	const struct purging *thin; /* or NULL */
+	uint64_t *seeds;            /* their first 8 bytes; sorted from the second pass on */
+	size_t n_seeds, cap_seeds;
+	unsigned pass;
+
 	struct segment *segment; /* the one that holds `at`, or NULL */
 	uint64_t segment_end;
 
@@ -35,10 +41,10 @@ struct sealfeed {
 
 /*
  * The records [first, end), all released, until *stop: then STELE_ECLOSED. The sealer alone
- * moves them meanwhile.
+ * moves them meanwhile. Those of thin, unless it is NULL, come as gone; all are sealed then.
  */
 void sealfeed_init(struct sealfeed *f, struct log *log, uint64_t first, uint64_t end,
-		   struct toolbox *t, const atomic_bool *stop);
+		   const struct purging *thin, struct toolbox *t, const atomic_bool *stop);
 void sealfeed_fini(struct sealfeed *f);
 
 /* What segment_build reads: errors are STELE_EDAMAGED, STELE_EIO, STELE_ENOMEM. */

@@ -151,9 +151,9 @@ is_due(const struct log *log, uint32_t file, int64_t now_ns, struct sealdue *d)
 		const struct dict_place *p = &log->dicts[i];
 		if (p->at.file > file)
 			continue;
-		if (!p->retired)
+		if (!p->use.retired)
 			d->retire_before = file + 1;
-		else if (p->bounded && t->n && sealed_end(&log->sealed) < p->used_until)
+		else if (p->use.bounded && t->n && sealed_end(&log->sealed) < p->use.used_until)
 			d->seal = d->whole = true; /* what was packed with it */
 	}
 	return d->seal || d->retire_before;

@@ -15,6 +15,7 @@ struct sealplan {
 	uint32_t generation;
 	size_t n_replaced; /* neighbours at the end of the list that it takes in */
 	char *replaces;    /* their names, a line each */
+	const struct purging *thin; /* what goes of it; NULL: nothing, as ever */
 };
 
 /*

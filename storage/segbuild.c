@@ -35,7 +35,7 @@ struct build {
 	uint64_t raw, packed; /* of the sample and all blocks so far: what lengths follow */
 	struct keysort *keys;
 	struct segtile tile;
-	uint32_t blocked; /* records of the tile that are in blocks already */
+	uint32_t blocked; /* records of the tile that are in blocks already; none is gone */
 	struct segblock_writer block;
 	uint8_t leaves[SEGMENT_TILE][32];
 	uint64_t n; /* records taken */
@@ -53,7 +53,7 @@ sample(struct build *b)
 	segdict_sample_init(&s);
 	while (err == 0) {
 		err = b->src->next(b->src->ctx, &r);
-		if (err == 0 && !r.object)
+		if (err == 0 && !r.object && !r.gone)
 			err = segdict_sample_add(&s, r.payload);
 	}
 	if (err == 1)
@@ -108,7 +108,7 @@ static int
 end_block(struct build *b)
 {
 	uint32_t count = b->block.count;
-	uint64_t first = b->facts.first + b->n - b->tile.count + b->blocked;
+	uint64_t first = b->facts.first + b->n - b->tile.count + b->blocked; /* of the box's place */
 	int err;
 
 	if (count == 0)
@@ -172,6 +172,7 @@ note_facts(struct build *b, const struct segment_record *r)
 	f->last_time_ns = r->time_ns;
 	f->ctl = r->kind == ENTRY_RECORD ? r->ctl : f->first + b->n;
 	f->payload_bytes += r->size;
+	f->purged += r->gone;
 	memcpy(f->last, r->leaf, 32);
 }
 
@@ -194,7 +195,8 @@ take_record(struct build *b, const struct segment_record *r)
 		err = keysort_add(b->keys, r->key, (uint32_t)b->n);
 	if (err != 0)
 		return err;
-	segblock_add(&b->block, r);
+	if (!r->gone)
+		segblock_add(&b->block, r);
 	note_facts(b, r);
 	b->n++;
 	return b->tile.count == SEGMENT_TILE ? end_tile(b) : 0;
@@ -298,7 +300,7 @@ begin(struct build *b)
 	    p->before->size != f->first || !entry_origin_valid(slice_str(f->origin)))
 		return STELE_EINVAL;
 	b->facts = *f;
-	b->facts.payload_bytes = 0;
+	b->facts.payload_bytes = b->facts.purged = 0;
 	snprintf(b->facts.software, sizeof b->facts.software, "%s", SOFTWARE);
 	err = segment_path(b->tmp, p->dir, f, ".seg.tmp");
 	if (err == 0)

@@ -308,7 +308,7 @@ segment_load_tile(struct segment *s, uint64_t tile, struct toolbox *t)
 	return 0;
 }
 
-/* The box of the block that holds record i of the memo's tile, opened into the memo. */
+/* The box of the block that holds record i, of those that are not gone, of the memo's tile. */
 static int
 load_block(struct segment *s, uint32_t i, struct toolbox *t)
 {
@@ -346,7 +346,7 @@ load_block(struct segment *s, uint32_t i, struct toolbox *t)
 	return 0;
 }
 
-/* The frame of record i of the tile, unpacked; where each of its records begins. */
+/* The frame of record i, of those that are not gone; where each of its records begins. */
 static int
 load_frame(struct segment *s, uint32_t i, struct toolbox *t)
 {
@@ -360,7 +360,7 @@ load_frame(struct segment *s, uint32_t i, struct toolbox *t)
 	m->has_frame = false;
 	for (uint32_t k = f->first; k < f->end; k++) {
 		m->at[m->first + k] = (uint32_t)raw;
-		raw += m->columns.inline_bytes[m->first + k];
+		raw += m->columns.inline_bytes[m->columns.kept[m->first + k]];
 	}
 	if (raw > LIMIT_BLOCK_BYTES + LIMIT_RECORD_BYTES)
 		return STELE_EDAMAGED;
@@ -381,16 +381,21 @@ load_record(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
 {
 	struct segment_memo *m = &t->segment;
 	int err = segment_load_tile(s, tile, t);
+	uint32_t rank;
 
-	if (err == 0)
-		err = load_block(s, i, t);
-	if (err == 0)
-		err = load_frame(s, i, t);
 	if (err != 0)
 		return err;
 	segtile_get(&m->columns, i, r);
-	segblock_salt(&m->opened, i - m->first, r);
-	r->payload = slice_of(m->payloads.p + m->at[i], m->columns.inline_bytes[i]);
+	if (!r->gone) {
+		rank = m->columns.rank[i];
+		err = load_block(s, rank, t);
+		if (err == 0)
+			err = load_frame(s, rank, t);
+		if (err != 0)
+			return err;
+		segblock_salt(&m->opened, rank - m->first, r);
+		r->payload = slice_of(m->payloads.p + m->at[rank], m->columns.inline_bytes[i]);
+	}
 	return segment_leaves(s, s->facts.first + tile * SEGMENT_TILE + i, 1, &r->leaf);
 }
 
@@ -400,10 +405,10 @@ commit_to(struct toolbox *t, struct segment_record *r)
 {
 	uint8_t got[32];
 
-	if (r->object)
+	if (r->object || r->gone)
 		return 0;
 	sha256_commitment(t->sha, got, r->salt, r->payload);
-	if (segtile_stores(false, r->size) && memcmp(got, r->commitment, 32) != 0)
+	if (segtile_stores(false, false, r->size) && memcmp(got, r->commitment, 32) != 0)
 		return STELE_EDAMAGED;
 	memcpy(r->commitment, got, 32);
 	return 0;
@@ -451,6 +456,17 @@ segment_read(struct segment *s, uint64_t index, struct toolbox *t, struct arena 
 		err = into_arena(a, &r);
 	if (err == 0)
 		*out = r;
+	return err;
+}
+
+int
+segment_columns(struct segment *s, uint64_t index, struct toolbox *t, struct segment_record *out)
+{
+	uint64_t i = index - s->facts.first;
+	int err = holds(s, index, 1) ? segment_load_tile(s, i / SEGMENT_TILE, t) : STELE_EINVAL;
+
+	if (err == 0)
+		segtile_get(&t->segment.columns, (uint32_t)(i % SEGMENT_TILE), out);
 	return err;
 }
 

@@ -50,6 +50,7 @@ struct segment_facts {
 	uint64_t data_key_id;
 	uint64_t ctl;                        /* the latest control entry up to its end */
 	uint64_t payload_bytes;              /* sum of its records' sizes, objects included */
+	uint64_t purged;                     /* how many of its records are gone */
 	uint64_t file_bytes;                 /* of the segment's file */
 	int64_t first_time_ns, last_time_ns; /* of its first and last entry */
 	uint8_t prev[32];                    /* entry hash of first - 1; for 0 the empty root */
@@ -77,6 +78,12 @@ struct segment_record {
 	uint8_t key[16];      /* digest of its idempotency key */
 	const uint8_t *seed; /* 32 bytes (crypto/salt.h) whose salt seed_ordinal is salt; or NULL */
 	uint32_t seed_ordinal;
+	/*
+	 * The payload was purged: no payload, salt, seed, descriptor or key, and the commitment is
+	 * stored. Never of a control entry; never an object, even where the payload was one.
+	 */
+	bool gone;
+	uint64_t purge; /* index of the purge entry */
 };
 
 struct segment;
@@ -115,7 +122,7 @@ int segment_nodes(struct segment *s, uint64_t tile, uint8_t out[16][32]);
 /*
  * The record at index; slices and seed lie in the arena. The payload was held against the
  * commitment when that is stored; else the commitment was computed from it. Of
- * an object the stored commitment is given. Whether this is the record of the
+ * an object, and of a record that is gone, the stored commitment is given. Whether this is the record of the
  * tree only its entry's hash tells: segment_entry, entry_write, sha256_leaf,
  * against a leaf that was verified. STELE_EINVAL outside the segment;
  * STELE_EDAMAGED; STELE_ENOMEM. Any thread, with its own toolbox.
@@ -129,6 +136,14 @@ int segment_read(struct segment *s, uint64_t index, struct toolbox *t, struct ar
  * STELE_ENOMEM.
  */
 int segment_next_object(struct segment *s, uint64_t *index, struct toolbox *t);
+
+/*
+ * The columns of the record at index alone: all but payload, salt, leaf, and a commitment that
+ * is not stored. Slices lie in the toolbox until its next use. STELE_EINVAL, STELE_EDAMAGED,
+ * STELE_ENOMEM.
+ */
+int segment_columns(struct segment *s, uint64_t index, struct toolbox *t,
+		    struct segment_record *out);
 
 /* Takes a record; slices are valid until it returns. Not 0 ends the walk with that value. */
 typedef int segment_record_fn(void *ctx, uint64_t index, const struct segment_record *r);

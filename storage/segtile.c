@@ -12,6 +12,8 @@ enum {
 	FLAG_OBJECT = 1,
 	FLAG_RETAIN = 2,
 	FLAG_EVENT = 4,
+	FLAG_GONE = 8,
+	FLAGS = 15,
 	PLAIN = 0,
 	PACKED = 1,
 	/* the most that a tile's strings take, and all of it unpacked: with varints and commitments
@@ -24,7 +26,7 @@ enum {
 void
 segtile_reset(struct segtile *t)
 {
-	t->count = t->n_groups = t->n_blocks = 0;
+	t->count = t->n_groups = t->n_blocks = t->n_kept = 0;
 	buf_reset(&t->commitments);
 	buf_reset(&t->strings);
 	buf_reset(&t->bytes);
@@ -38,6 +40,14 @@ segtile_fini(struct segtile *t)
 	buf_fini(&t->bytes);
 }
 
+/* Only a record of its own can be gone, and then nothing of it is elsewhere. */
+static bool
+gone_valid(const struct segment_record *r)
+{
+	return r->kind == ENTRY_RECORD && !r->object && !r->has_key && !r->seed &&
+	       r->payload.n == 0 && r->purge && r->purge <= LIMIT_INTEGER;
+}
+
 static bool
 valid(const struct segment_record *r)
 {
@@ -49,8 +59,9 @@ valid(const struct segment_record *r)
 	       r->writer.n <= LIMIT_WRITER_BYTES && r->event.n <= LIMIT_EVENT_BYTES &&
 	       (r->mode != ENTRY_MODE_NONE || (r->event.n == 0 && r->retain_until_ns == 0)) &&
 	       (r->event.n == 0 || r->retain_until_ns == 0) &&
-	       (r->object ? r->payload.n && r->payload.n <= LIMIT_DESCRIPTOR_BYTES
-			  : r->payload.n == r->size && r->size <= LIMIT_RECORD_BYTES);
+	       (r->gone     ? gone_valid(r)
+		: r->object ? r->payload.n && r->payload.n <= LIMIT_DESCRIPTOR_BYTES
+			    : r->payload.n == r->size && r->size <= LIMIT_RECORD_BYTES);
 }
 
 /* A group that r may join, but for count and slices' place. */
@@ -65,7 +76,9 @@ group_for(const struct segment_record *r)
 		.mode = r->mode,
 		.object = r->object,
 		.retain = retain,
+		.gone = r->gone,
 		.ctl = r->ctl,
+		.purge = r->gone ? r->purge : 0,
 		.lock_ns = retain ? r->retain_until_ns - r->time_ns : 0,
 		.media_type = r->media_type,
 		.writer = r->writer,
@@ -77,7 +90,8 @@ static bool
 alike(const struct segtile_group *a, const struct segtile_group *b)
 {
 	return a->kind == b->kind && a->mode == b->mode && a->object == b->object &&
-	       a->retain == b->retain && a->ctl == b->ctl && a->lock_ns == b->lock_ns &&
+	       a->retain == b->retain && a->gone == b->gone && a->purge == b->purge &&
+	       a->ctl == b->ctl && a->lock_ns == b->lock_ns &&
 	       slice_eq(a->media_type, b->media_type) && slice_eq(a->writer, b->writer) &&
 	       slice_eq(a->event, b->event);
 }
@@ -108,6 +122,15 @@ add_group(struct segtile *t, struct segtile_group g)
 	return 0;
 }
 
+/* Whether record i lies in a block, and where it stands among those that do. */
+static void
+place(struct segtile *t, uint32_t i, bool gone)
+{
+	t->rank[i] = (uint16_t)t->n_kept;
+	if (!gone)
+		t->kept[t->n_kept++] = (uint16_t)i;
+}
+
 int
 segtile_add(struct segtile *t, const struct segment_record *r)
 {
@@ -124,7 +147,8 @@ segtile_add(struct segtile *t, const struct segment_record *r)
 	t->size[i] = r->size;
 	t->inline_bytes[i] = (uint32_t)r->payload.n;
 	t->stored[i] = -1;
-	if (segtile_stores(r->object, r->size)) {
+	place(t, i, r->gone);
+	if (segtile_stores(r->object, r->gone, r->size)) {
 		t->stored[i] = (int16_t)(t->commitments.n / 32);
 		buf_put(&t->commitments, r->commitment, 32);
 	}
@@ -177,11 +201,13 @@ write_groups(const struct segtile *t, struct buf *out)
 		buf_put_u8(out, (uint8_t)(g->kind | (unsigned)g->mode << 4));
 		buf_put_u8(out,
 			   (uint8_t)((g->object ? FLAG_OBJECT : 0) | (g->retain ? FLAG_RETAIN : 0) |
-				     (g->event.n ? FLAG_EVENT : 0)));
+				     (g->event.n ? FLAG_EVENT : 0) | (g->gone ? FLAG_GONE : 0)));
 		varint_put_signed(out, (int64_t)(g->ctl - ctl));
 		varint_put_signed(out, (int64_t)((uint64_t)g->lock_ns - (uint64_t)lock_ns));
 		for (int k = 0; k < (g->event.n ? 3 : 2); k++)
 			varint_put(out, number[i][k]);
+		if (g->gone)
+			varint_put(out, g->purge);
 		ctl = g->ctl;
 		lock_ns = g->lock_ns;
 	}
@@ -278,6 +304,15 @@ take_string(struct bytes *b, const struct slice *strings, uint32_t n, size_t lim
 }
 
 static void
+read_gone(struct segtile_group *g, uint32_t flags, struct bytes *b)
+{
+	g->gone = flags & FLAG_GONE;
+	g->purge = g->gone ? varint_take(b, LIMIT_INTEGER) : 0;
+	if (g->gone && (g->purge == 0 || g->object || g->kind != ENTRY_RECORD))
+		bytes_fail(b);
+}
+
+static void
 read_groups(struct segtile *t, struct bytes *b)
 {
 	struct slice strings[3 * SEGMENT_TILE];
@@ -293,7 +328,7 @@ read_groups(struct segtile *t, struct bytes *b)
 		kind = bytes_u8(b);
 		flags = bytes_u8(b);
 		if (g->count == 0 || (kind & 15) > ENTRY_RESTORE ||
-		    kind >> 4 > ENTRY_MODE_COMPLIANCE || flags > 7)
+		    kind >> 4 > ENTRY_MODE_COMPLIANCE || flags > FLAGS)
 			bytes_fail(b);
 		g->kind = (enum entry_kind)(kind & 15);
 		g->mode = (enum entry_mode)(kind >> 4);
@@ -312,6 +347,7 @@ read_groups(struct segtile *t, struct bytes *b)
 		g->event = flags & FLAG_EVENT
 				   ? take_string(b, strings, n_strings, LIMIT_EVENT_BYTES)
 				   : slice_of(NULL, 0);
+		read_gone(g, flags, b);
 		for (uint32_t k = 0; k < g->count && bytes_err(b) == 0; k++)
 			t->group_of[next++] = (uint16_t)i;
 	}
@@ -369,12 +405,16 @@ read_sizes(struct segtile *t, struct bytes *b)
 		if (g->object) {
 			read_object_sizes(t, b, i, g->count);
 		} else {
-			varint_take_many(b, LIMIT_RECORD_BYTES, g->count, t->size + i);
+			varint_take_many(b, g->gone ? LIMIT_INTEGER : LIMIT_RECORD_BYTES, g->count,
+					 t->size + i);
 			for (uint32_t n = i; n < end; n++)
-				t->inline_bytes[n] = (uint32_t)t->size[n];
+				t->inline_bytes[n] = g->gone ? 0 : (uint32_t)t->size[n];
 		}
-		for (; i < end; i++)
-			t->stored[i] = segtile_stores(g->object, t->size[i]) ? n_stored++ : -1;
+		for (; i < end; i++) {
+			bool stored = segtile_stores(g->object, g->gone, t->size[i]);
+			t->stored[i] = stored ? n_stored++ : -1;
+			place(t, i, g->gone);
+		}
 	}
 	buf_put_slice(&t->commitments, bytes_take(b, (size_t)n_stored * 32));
 }
@@ -382,16 +422,16 @@ read_sizes(struct segtile *t, struct bytes *b)
 static void
 read_blocks(struct segtile *t, struct bytes *b)
 {
-	uint32_t n = (uint32_t)varint_take(b, t->count), next = 0;
+	uint32_t n = (uint32_t)varint_take(b, t->n_kept), next = 0;
 
 	for (uint32_t i = 0; i < n && bytes_err(b) == 0; i++) {
-		t->blocks[i].count = (uint32_t)varint_take(b, t->count - next);
+		t->blocks[i].count = (uint32_t)varint_take(b, t->n_kept - next);
 		t->blocks[i].box_bytes = (uint32_t)varint_take(b, UINT32_MAX);
 		if (t->blocks[i].count == 0)
 			bytes_fail(b);
 		next += t->blocks[i].count;
 	}
-	if (next != t->count)
+	if (next != t->n_kept)
 		bytes_fail(b);
 	t->n_blocks = n;
 }
@@ -455,6 +495,8 @@ segtile_get(const struct segtile *t, uint32_t i, struct segment_record *out)
 		.writer = g->writer,
 		.event = g->event,
 		.object = g->object,
+		.gone = g->gone,
+		.purge = g->purge,
 	};
 	if (t->stored[i] >= 0)
 		memcpy(out->commitment, t->commitments.p + (size_t)t->stored[i] * 32, 32);

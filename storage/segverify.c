@@ -18,7 +18,7 @@ struct verify {
 	struct buf *why;
 	struct slice origin;
 	uint8_t prev[32];
-	uint64_t ctl, payload_bytes;
+	uint64_t ctl, payload_bytes, purged;
 	int64_t time_ns;
 	uint8_t leaves[SEGMENT_TILE][32]; /* of the tile so far, computed */
 	struct merkle_frontier tree;
@@ -78,6 +78,7 @@ check_record(void *ctx, uint64_t index, const struct segment_record *r)
 		v->ctl = index;
 	v->time_ns = r->time_ns;
 	v->payload_bytes += r->size;
+	v->purged += r->gone;
 	memcpy(v->prev, leaf, 32);
 	if (index % SEGMENT_TILE == SEGMENT_TILE - 1 ||
 	    index + 1 == v->facts->first + v->facts->count)
@@ -98,9 +99,9 @@ check_end(struct verify *v)
 		return STELE_EDAMAGED;
 	}
 	if (v->ctl != f->ctl || v->time_ns != f->last_time_ns ||
-	    v->payload_bytes != f->payload_bytes) {
-		buf_put_str(v->why, "control entry, time or payload bytes are not what its "
-				    "manifest says");
+	    v->payload_bytes != f->payload_bytes || v->purged != f->purged) {
+		buf_put_str(v->why, "control entry, time, payload bytes or number of purged "
+				    "records are not what its manifest says");
 		return STELE_EDAMAGED;
 	}
 	return 0;

@@ -179,6 +179,7 @@ init_lock(struct store *st)
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&st->creating, NULL);
 	pthread_mutex_init(&st->saving, NULL);
+	pthread_mutex_init(&st->purging, NULL);
 	return rc == 0 ? 0 : STELE_ENOMEM;
 }
 
@@ -248,6 +249,10 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 	if (err == 0) {
 		keyindex_init(&st->keys, wal_dir(st->wal), st->place.incarnation);
 		err = store_recover(st, rebuild, why);
+		if (err == 0)
+			err = digest_open(st);
+		if (err == 0)
+			err = purging_load(st, st->walk_purges, st->upkeep);
 		if (err == 0)
 			err = seal_clean(st, why);
 		if (err == 0)
@@ -359,6 +364,7 @@ store_close(struct store *st)
 	pthread_rwlock_destroy(&st->lock);
 	pthread_mutex_destroy(&st->creating);
 	pthread_mutex_destroy(&st->saving);
+	pthread_mutex_destroy(&st->purging);
 	free(st);
 }
 

@@ -56,12 +56,14 @@ touched_reset(struct touched *t)
 	t->dict = t->new_dict = NULL;
 	t->head = NULL;
 	t->next_keys = NULL;
+	t->purging = NULL;
 	t->count = t->packed = t->n_groups = t->n_blocks = t->n_keys = t->n_dicts = t->n_objects =
 		0;
 	t->group.count = 0;
 	t->n_controls = 0;
 	t->payload_bytes = 0;
 	t->new_dict_box_bytes = 0;
+	explicit_bzero(t->data_key, sizeof t->data_key);
 }
 
 /* The slot after the last one in use. */
@@ -96,7 +98,7 @@ seal_block(struct commit *c, struct touched *t, struct frame_block *blk, struct 
 		return STELE_ENOMEM;
 	/* A dictionary's box is tied to the log and its number, not to an index. */
 	frame_box_ad(ad, t->log->id, blk->count ? t->first + t->packed : 0, blk);
-	aead_seal(t->boxes.p + t->boxes.n, t->log->data_key, plain, slice_of(ad, sizeof ad),
+	aead_seal(t->boxes.p + t->boxes.n, t->data_key, plain, slice_of(ad, sizeof ad),
 		  &c->tools->random);
 	t->boxes.n += blk->box_bytes;
 	t->packed += blk->count;
@@ -105,14 +107,19 @@ seal_block(struct commit *c, struct touched *t, struct frame_block *blk, struct 
 	return t->blocks.err;
 }
 
-/* A freshly trained dictionary goes first: whoever can read a block has read it before. */
+/*
+ * Key and dictionary, at one moment: what a purge retires is retired together. A freshly trained
+ * dictionary goes first: whoever can read a block has read it before.
+ */
 static int
-begin_dict(struct commit *c, struct touched *t)
+begin_boxes(struct commit *c, struct touched *t)
 {
 	struct frame_block blk = {0};
 	int err;
 
 	pthread_rwlock_rdlock(&c->st->lock);
+	t->data_key_id = t->log->tail_key->id;
+	memcpy(t->data_key, t->log->tail_key->key, sizeof t->data_key);
 	t->dict = compress_dict_ref(t->log->dict);
 	if (!t->log->flushing || !t->log->flushing->new_dict) /* else it is on its way */
 		t->new_dict = compress_dict_ref(t->log->pending_dict);
@@ -203,7 +210,7 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 		t->time_ns = c->wall_ns;
 	err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
 	if (err == 0)
-		err = begin_dict(c, t);
+		err = begin_boxes(c, t);
 	if (err != 0) {
 		touched_reset(t);
 		c->n--;
@@ -344,7 +351,7 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 		put_object(t, item);
 	if (item->has_key) {
 		put_u32(&t->keys, t->count);
-		buf_put(&t->keys, item->key, 16);
+		buf_put(&t->keys, item->digest, 16);
 		t->n_keys++;
 	}
 	into_group(t, &e);
@@ -426,6 +433,11 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	}
 	if (err == 0 && job->blocks)
 		err = take_blocks(c, t, job);
+	if (err == 0 && job->purging) {
+		CHECK(!t->purging && job->n_items == 1); /* one at a time in a store */
+		job->purging->entry = job->items[0].index;
+		t->purging = job->purging;
+	}
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
 	if (err == 0 && job->control)
@@ -473,7 +485,7 @@ touched_write(struct commit *c, struct touched *t)
 		.n_objects = t->n_objects,
 		.epoch = t->next_keys ? t->next_keys->epoch : t->log->keys->epoch,
 		.time_ns = t->time_ns,
-		.data_key_id = t->log->data_key_id,
+		.data_key_id = t->data_key_id,
 		.meta_bytes = t->meta_bytes,
 		.boxes_bytes = (uint32_t)t->boxes.n,
 		.name = t->first == 0 ? slice_str(t->log->name) : slice_of(NULL, 0),

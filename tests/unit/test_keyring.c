@@ -131,8 +131,8 @@ START_TEST(a_segments_key_outlives_a_restart_and_goes_alone)
 	uint8_t key[32];
 	size_t n;
 
-	ck_assert_int_eq(keyring_add_segment(kr, 7, 1, &first), 0);
-	ck_assert_int_eq(keyring_add_segment(kr, 7, 2, &second), 0);
+	ck_assert_int_eq(keyring_add_data(kr, 7, KEYRING_SEGMENT, 1, &first), 0);
+	ck_assert_int_eq(keyring_add_data(kr, 7, KEYRING_SEGMENT, 2, &second), 0);
 	ck_assert(tail != first && first != second);
 	memcpy(key, keyring_find_data(kr, second)->key, 32);
 	ck_assert_mem_ne(key, keyring_find_data(kr, first)->key, 32);
@@ -363,7 +363,7 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		{16, 1, STELE_EDAMAGED},        /* one seed fewer */
 		{20 + 56, 1, STELE_EDAMAGED},   /* the same key id twice */
 		{20, 0, STELE_EDAMAGED},        /* key id 0 */
-		{20 + 16, 3, STELE_EVERSION},   /* unknown kind */
+		{20 + 16, 4, STELE_EVERSION},   /* unknown kind */
 		{132 + 55, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
 		{132 + 8, 1, STELE_EDAMAGED},   /* a log that begins with epoch 1 */
 		{132 + 12, 2, STELE_EDAMAGED},  /* epoch 0 does not speak from 1 on */
