@@ -8,6 +8,7 @@
 #include "crypto/merkle_batch.h"
 #include "proto/buf.h"
 #include "storage/append.h"
+#include "storage/clock.h"
 #include "storage/frame.h"
 #include "storage/internal.h"
 
@@ -46,8 +47,9 @@ struct commit {
 	const struct commit *before;         /* not settled yet, or NULL */
 	int err;                             /* what failed so far, for all jobs */
 	uint64_t records, bytes;
-	int64_t wall_ns;
-	struct keytable pending; /* keys of this commit's jobs */
+	struct clock_reading clock; /* when it began to take jobs: their time */
+	struct clock_mark mark;     /* what its frame says of the clocks */
+	struct keytable pending;    /* keys of this commit's jobs */
 	struct buf frame;
 	uint8_t hash[32];
 	struct wal_pos at;

@@ -145,6 +145,7 @@ int
 touched_begin(struct commit *c, struct log *log, struct touched **out)
 {
 	struct touched *t = log->touched;
+	int64_t later;
 	bool locked;
 	int err;
 
@@ -158,9 +159,11 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	t->log = log;
 	log->touched = t;
 	continue_from(t, log, log->flushing);
-	if (c->wall_ns > t->time_ns)
-		t->time_ns = c->wall_ns;
-	err = policy_lock(&log->policy, t->time_ns, &locked, &t->retain_until_ns);
+	if (c->clock.evidence_ns > t->time_ns)
+		t->time_ns = c->clock.evidence_ns;
+	later = clock_later(&c->clock);
+	err = policy_lock(&log->policy, later > t->time_ns ? later : t->time_ns, &locked,
+			  &t->retain_until_ns);
 	t->mode = err == 0 && locked ? log->policy.mode : ENTRY_MODE_NONE;
 	if (err == 0)
 		err = begin_dict(c, t);
