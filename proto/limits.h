@@ -119,8 +119,9 @@
 #define LIMIT_OBJECTS_A_STEP 1024u              /* descriptors looked at in one request */
 
 /* --- clocks: worm.md 4 ----------------------------------------------------- */
-#define LIMIT_CLOCK_STEP_NS 10000000000ll           /* a wall clock so far off has stepped */
-#define LIMIT_CLOCK_PERSIST_MIN_NS 600000000000ll   /* a step stands at least so long before it is \
+#define LIMIT_CLOCK_STEP_NS 10000000000ll /* a wall clock so far off has stepped */
+#define LIMIT_CLOCK_PERSIST_MIN_NS                                                                 \
+	600000000000ll                              /* a step stands at least so long before it is \
 						     */
 #define LIMIT_CLOCK_PERSIST_MAX_NS 86400000000000ll /* followed: its own width, in these bounds */
 #define LIMIT_CLOCK_WARN_S 60u     /* default: disagreement with the wall clock that warns: */
@@ -128,6 +129,7 @@
 #define LIMIT_CLOCK_CREDIT_NS 259200000000000ll  /* at most for one gap: 72 h, a long weekend */
 #define LIMIT_CLOCK_YEAR_NS 1209600000000000ll   /* at most within a year: 14 days */
 #define LIMIT_CLOCK_BUCKET_NS 2592000000000000ll /* credits are counted by 30 days: 13 of them */
+#define LIMIT_CLOCK_REASON_BYTES 500u            /* why somebody credits or confirms */
 #define LIMIT_CLOCK_SAVE_NS 60000000000ll        /* the state is saved at least so often */
 
 /* --- keys ---------------------------------------------------------------- */

@@ -155,6 +155,9 @@ size_t access_tokens(struct access *a, struct slice after, struct token **out, s
 void access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf *out);
 int access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct buf *out);
 
+/* A copy of the act that an approval is of, the caller's; NULL: there is none, or no memory. */
+struct json_t *access_approval_act(struct access *a, struct slice id);
+
 /* Appends the types of acts that need a second principal, as a JSON array. */
 void access_put_dual_control(struct access *a, struct buf *out);
 
@@ -170,9 +173,9 @@ void access_new_token(struct access *a, char text[TOKEN_CHARS + 1], uint8_t hash
 void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
 
 /*
- * True when the act needs a second principal before it may be recorded: dual control is on, and
- * names its type; or it weakens dual control; or it lets somebody do what approving, holding,
- * retaining or purging is, or gives a token for that.
+ * True when the act needs a second principal before it may be recorded: credit for the lock clock
+ * always does; when dual control is on, what it names does; or it weakens dual control; or it lets
+ * somebody do what approving, holding, retaining or purging is, or gives a token for that.
  */
 bool access_needs_second(struct access *a, const struct json_t *act);
 

@@ -82,11 +82,27 @@ weakens(const struct access *a, const json_t *act)
 	return false;
 }
 
+/* What always needs one, whether dual control is on or not. */
+static bool
+always(const char *type)
+{
+	return strcmp(type, "clock.credit") == 0;
+}
+
+/* The scope that whoever asks for an act must have, still when it is granted. */
+static unsigned
+scope_for(const char *type)
+{
+	return strcmp(type, "clock.credit") == 0 ? SCOPE_OPERATE : SCOPE_ACCESS;
+}
+
 bool
 access_needs_second(struct access *a, const json_t *act)
 {
 	const char *type = json_string_value(json_object_get(act, "type"));
 
+	if (always(type))
+		return true;
 	if (!a->dual)
 		return false;
 	if (listed(a->dual, type))
@@ -310,7 +326,8 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 		return fold_refuse(f, STELE_EPERM,
 				   "A principal that is new, or came to be allowed more, approves "
 				   "nothing for 72 hours.");
-	if (!asker || asker->disabled_ns || !principal_has(asker, SCOPE_ACCESS) ||
+	if (!asker || asker->disabled_ns ||
+	    !principal_has(asker, scope_for(json_string_value(json_object_get(p->act, "type")))) ||
 	    (asker->ends_ns && f->time_ns >= asker->ends_ns))
 		return fold_refuse(f, STELE_ECONFLICT,
 				   "Who asked for it may not ask for it any more.");
@@ -416,6 +433,20 @@ access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct bu
 		put(out, p, state_name(p, now_ns));
 	pthread_rwlock_unlock(&a->lock);
 	return p ? 0 : STELE_ENOTFOUND;
+}
+
+struct json_t *
+access_approval_act(struct access *a, struct slice id)
+{
+	const struct approval *p;
+	json_t *act = NULL;
+
+	pthread_rwlock_rdlock(&a->lock);
+	p = find(a, id);
+	if (p)
+		act = json_deep_copy(p->act);
+	pthread_rwlock_unlock(&a->lock);
+	return act;
 }
 
 void

@@ -47,7 +47,7 @@ record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit
 	int err;
 
 	name_actor(act, by);
-	err = access_apply(a->access, act, server_now_ns(), true, why);
+	err = access_apply(a->access, act, server_now_ns(a->s), true, why);
 	if (err != 0)
 		return err;
 	append_job_init(&job);
@@ -73,7 +73,7 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 
 	name_actor(act, by);
 	access_new_approval_id(a->access, id);
-	timestamp_format(expires, server_now_ns() + APPROVAL_LIFE_NS);
+	timestamp_format(expires, server_now_ns(a->s) + APPROVAL_LIFE_NS);
 	request = json_pack("{s:s, s:s, s:s%, s:O}", "type", "approval.request", "id", id,
 			    "expires", expires, (size_t)TIMESTAMP_BYTES, "act", act);
 	err = request ? record_act(a, request, by, kit, why) : STELE_ENOMEM;
@@ -91,7 +91,7 @@ act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit, s
 
 	if (!by || !access_needs_second(a->access, act))
 		return record_act(a, act, by, kit, why);
-	err = access_apply(a->access, act, server_now_ns(), true, why);
+	err = access_apply(a->access, act, server_now_ns(a->s), true, why);
 	return err ? err : ask_for_second(a, act, by, kit, why);
 }
 

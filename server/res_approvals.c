@@ -30,7 +30,7 @@ res_approvals_list(struct request *r)
 	b = reply_body(r);
 	buf_put_str(b, "{\"approvals\":");
 	access_put_approvals(audit_access(r->server->audit), slice_eq_str(state, "pending"),
-			     server_now_ns(), b);
+			     server_now_ns(r->server), b);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
@@ -42,7 +42,7 @@ answer_one(struct request *r, struct slice id)
 	int err;
 
 	buf_init(&b);
-	err = access_put_approval(audit_access(r->server->audit), id, server_now_ns(), &b);
+	err = access_put_approval(audit_access(r->server->audit), id, server_now_ns(r->server), &b);
 	if (err == 0 && !b.err)
 		reply_bytes(r, 200, "application/json", buf_slice(&b));
 	else if (err == 0)
@@ -58,6 +58,29 @@ res_approvals_get(struct request *r)
 	answer_one(r, r->param[0]);
 }
 
+/* --- what happens beside the record ------------------------------------------------------- */
+
+/* Acts of the store: those of server/access.h happened when the grant was recorded. */
+static const struct {
+	const char *type;
+	int (*perform)(struct request *r, const json_t *act);
+} performed[] = {{"clock.credit", res_clock_credited}};
+
+static int
+perform(struct request *r, struct kit *kit)
+{
+	json_t *act = access_approval_act(audit_access(r->server->audit), r->param[0]);
+	const char *type = json_string_value(json_object_get(act, "type"));
+	int err = type ? 0 : STELE_ENOMEM;
+
+	(void)kit;
+	for (size_t i = 0; type && i < sizeof performed / sizeof *performed; i++)
+		if (strcmp(type, performed[i].type) == 0)
+			err = performed[i].perform(r, act);
+	json_decref(act);
+	return err;
+}
+
 /* --- decide ------------------------------------------------------------------------------ */
 
 static void
@@ -65,7 +88,10 @@ answer_decided(struct request *r)
 {
 	struct acting *a = r->state;
 
-	answer_one(r, slice_str(json_string_value(json_object_get(a->act, "id"))));
+	if (a->err != 0)
+		reply_err(r, a->err);
+	else
+		answer_one(r, slice_str(json_string_value(json_object_get(a->act, "id"))));
 }
 
 /* Begins an act about the approval that the path names. */
@@ -98,6 +124,7 @@ res_approvals_approve(struct request *r)
 	else
 		a = begin(r, "approval.grant");
 	if (a) {
+		a->perform = perform;
 		json_object_set(a->act, "digest", digest);
 		acting_run(r);
 	}

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct json_t;
 struct object;
 struct request;
 
@@ -59,6 +60,13 @@ void res_proofs_consistency(struct request *r);
 /* res_backups.c */
 void res_backups_get(struct request *r);
 void res_backups_post(struct request *r);
+
+/* res_clock.c */
+void res_clock_get(struct request *r);
+void res_clock_confirm(struct request *r);
+void res_clock_credit(struct request *r);
+/* A second principal has granted the act: it happens. On a worker; store_clock_credit's errors. */
+int res_clock_credited(struct request *r, const struct json_t *act);
 
 /* res_scrub.c */
 void res_scrub_get(struct request *r);

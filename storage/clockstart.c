@@ -61,9 +61,9 @@ start_frozen(struct clock *c, const struct clock_found *f, enum clock_cause caus
 	c->line.lock_ns = f->mark.lock_ns ? f->mark.lock_ns : floor;
 }
 
-/* The gap from base_wall_ns to now, as far as it may be credited. */
+/* The gap from base_wall_ns to now, as far as it may be credited: not at all when frozen. */
 static void
-credit_gap(struct clock *c, int64_t base_wall_ns)
+credit_gap(struct clock *c, int64_t base_wall_ns, bool frozen)
 {
 	int64_t gap = clock_difference(c->last.wall_ns, base_wall_ns), credit = gap;
 	int64_t behind = clock_difference(c->last.wall_ns, c->line.lock_ns);
@@ -75,7 +75,7 @@ credit_gap(struct clock *c, int64_t base_wall_ns)
 		credit = c->limits.credit_each_ns;
 	if (credit > left)
 		credit = left;
-	if (credit < 0)
+	if (credit < 0 || frozen)
 		credit = 0;
 	clock_give(c, credit);
 	if (gap > 0)
@@ -108,8 +108,7 @@ start_from(struct clock *c, const struct clock_found *f, const struct clock_now 
 		c->line.lock_ns = f->mark.lock_ns;
 		wall = f->mark.wall_ns;
 	}
-	if (s->state != CLOCK_FROZEN)
-		credit_gap(c, wall);
+	credit_gap(c, wall, s->state == CLOCK_FROZEN);
 }
 
 /* Across boots the wall clock is all there is; a long way it is followed only once confirmed. */
@@ -125,6 +124,21 @@ anchor_evidence(struct clock *c)
 		clock_note(c, (struct clock_event){.kind = CLOCK_EVENT_FOLLOW,
 						   .by = CLOCK_BY_START,
 						   .by_ns = gap});
+}
+
+/* A start says and records what it begins with, unless all is well. */
+static void
+tell_state(struct clock *c)
+{
+	for (size_t i = 0; i < c->n_events; i++)
+		if (c->events[i].kind == CLOCK_EVENT_STATE)
+			return;
+	if (c->line.state != CLOCK_OK)
+		clock_note(c, (struct clock_event){.kind = CLOCK_EVENT_STATE,
+						   .was = c->line.state,
+						   .state = c->line.state,
+						   .cause = c->cause,
+						   .by_ns = c->disagreement_ns});
 }
 
 void
@@ -152,4 +166,5 @@ clock_start(struct clock *c, const struct clock_limits *limits, const struct clo
 	if (!s || cause != CLOCK_NO_CAUSE || !same_boot(&s->now, now))
 		anchor_evidence(c);
 	clock_tick(c, now);
+	tell_state(c);
 }
