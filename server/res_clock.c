@@ -138,10 +138,10 @@ fill(struct access *access, void *ctx)
 
 	(void)access;
 	store_clock_info(r->server->store, &now);
-	if (!now.stepped)
-		return STELE_ENOTFOUND;
 	if (c->step_ns == 0)
 		c->step_ns = now.step_ns;
+	if (!now.stepped || !clock_same_step(c->step_ns, now.step_ns))
+		return STELE_ENOTFOUND;
 	return json_object_set_new(c->act, "step_seconds", json_integer(seconds(c->step_ns))) == 0
 		       ? 0
 		       : STELE_ENOMEM;

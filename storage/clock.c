@@ -224,11 +224,17 @@ clock_tick(struct clock *c, const struct clock_now *now)
 	clock_judge(c);
 }
 
+bool
+clock_same_step(int64_t seen_ns, int64_t step_ns)
+{
+	return clock_width(clock_difference(seen_ns, step_ns)) < CLOCK_STEP_NS;
+}
+
 int
 clock_confirm(struct clock *c, const struct clock_now *now, int64_t step_ns, enum clock_by by)
 {
 	clock_tick(c, now);
-	if (!c->stepped || clock_width(clock_difference(step_ns, c->step_ns)) >= CLOCK_STEP_NS)
+	if (!c->stepped || !clock_same_step(step_ns, c->step_ns))
 		return STELE_ENOTFOUND;
 	follow(c, by);
 	clock_judge(c);

@@ -173,7 +173,7 @@ void clock_tick(struct clock *c, const struct clock_now *now);
 
 /*
  * Evidence time follows the step that is seen: STELE_ENOTFOUND when there is none, or when it is
- * another one by more than CLOCK_STEP_NS than step_ns, which whoever confirms has seen.
+ * another one (clock_same_step) than step_ns, which whoever confirms has seen.
  */
 int clock_confirm(struct clock *c, const struct clock_now *now, int64_t step_ns, enum clock_by by);
 
@@ -190,6 +190,9 @@ int64_t clock_credit_left(const struct clock *c);
 /* What is to be saved, at that instant. */
 void clock_save(const struct clock *c, const struct clock_now *now, uint64_t sequence,
 		struct clock_saved *out);
+
+/* Whether what somebody has seen is the step that there is. */
+bool clock_same_step(int64_t seen_ns, int64_t step_ns);
 
 /* How long a step of that width must stand to be followed, in ns. */
 int64_t clock_persistence(int64_t step_ns);

@@ -262,7 +262,8 @@ class Clock:
         self.env = {"STELE_CLOCK": str(self.file), "LD_PRELOAD": str(BUILD / "tests/libclock.so")}
 
     def write(self):
-        words = struct.pack("=qq16s", self.wall_s * 10**9, self.boot_s * 10**9, self.boot_id)
+        words = struct.pack("=qq16s", round(self.wall_s * 10**9), round(self.boot_s * 10**9),
+                            self.boot_id)
         with open(self.file, "r+b" if self.file.exists() else "wb") as f:
             f.write(words)
 
