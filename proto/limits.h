@@ -123,6 +123,20 @@
 #define LIMIT_UPLOAD_TIMEOUT_MS 3600000u        /* default, without a request */
 #define LIMIT_OBJECTS_A_STEP 1024u              /* descriptors looked at in one request */
 
+/* --- clocks: worm.md 4 ----------------------------------------------------- */
+#define LIMIT_CLOCK_STEP_NS 10000000000ll /* a wall clock so far off has stepped */
+#define LIMIT_CLOCK_PERSIST_MIN_NS                                                                 \
+	600000000000ll                              /* a step stands at least so long before it is \
+						     */
+#define LIMIT_CLOCK_PERSIST_MAX_NS 86400000000000ll /* followed: its own width, in these bounds */
+#define LIMIT_CLOCK_WARN_S 60u     /* default: disagreement with the wall clock that warns: */
+#define LIMIT_CLOCK_FREEZE_S 7200u /* beyond any leap second; that freezes: beyond summer time */
+#define LIMIT_CLOCK_CREDIT_NS 259200000000000ll  /* at most for one gap: 72 h, a long weekend */
+#define LIMIT_CLOCK_YEAR_NS 1209600000000000ll   /* at most within a year: 14 days */
+#define LIMIT_CLOCK_BUCKET_NS 2592000000000000ll /* credits are counted by 30 days: 13 of them */
+#define LIMIT_CLOCK_REASON_BYTES 500u            /* why somebody credits or confirms */
+#define LIMIT_CLOCK_SAVE_NS 60000000000ll        /* the state is saved at least so often */
+
 /* --- keys ---------------------------------------------------------------- */
 #define LIMIT_PASSPHRASE_BYTES 1023u      /* of the key files */
 #define LIMIT_ARGON2_PASSES 2u            /* what files are sealed with: libsodium's */

@@ -176,9 +176,9 @@ struct json_t *access_pending_act(struct access *a, const struct json_t *grant);
 void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
 
 /*
- * True when the act needs a second principal before it may be recorded: dual control is on, and
- * names its type; or it weakens dual control; or it lets somebody do what approving, holding,
- * retaining or purging is, or gives a token for that.
+ * True when the act needs a second principal before it may be recorded: credit for the lock clock
+ * always does; when dual control is on, what it names does; or it weakens dual control; or it lets
+ * somebody do what approving, holding, retaining or purging is, or gives a token for that.
  */
 bool access_needs_second(struct access *a, const struct json_t *act);
 

@@ -35,6 +35,7 @@ static const struct {
 	{"retain.event", SCOPE_RETAIN},
 	{"retain.shorten", SCOPE_RETAIN},
 	{"purge", SCOPE_PURGE},
+	{"clock.credit", SCOPE_OPERATE},
 	{"erasure.request", SCOPE_PURGE},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
@@ -159,7 +160,7 @@ fold_dual_control(const struct fold *f, const json_t *act)
 				"acts may name principal.create, principal.change, "
 				"principal.disable, token.create, token.rotate, token.revoke, "
 				"policy.change, hold.place, hold.release, retain.extend, "
-				"retain.event, retain.shorten, purge and erasure.request.");
+				"retain.event, retain.shorten, purge, erasure.request and clock.credit.");
 	}
 	if (json_array_size(acts) && access_approvers(f->a, "") < 2)
 		return fold_refuse(

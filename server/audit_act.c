@@ -12,6 +12,7 @@
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/append.h"
+#include "storage/clocks.h"
 #include "storage/writer.h"
 
 #define APPROVAL_LIFE_NS (7 * TIMESTAMP_DAY_NS)
@@ -65,7 +66,14 @@ turn_of(struct audit *a, const json_t *act, const json_t *happens, const struct 
 	struct kit *kit, struct deed_outcome *outcome)
 {
 	struct slice actor = slice_str(by ? by->principal->id : AUDIT_WRITER);
-	struct deed_turn turn = {a->s, kit, actor, slice_of("", 0), server_now_ns(), outcome};
+	struct deed_turn turn = {.s = a->s,
+				 .kit = kit,
+				 .by = actor,
+				 .approver = slice_of("", 0),
+				 .outcome = outcome};
+
+	store_clock_get(a->s->store, &turn.clock);
+	turn.now_ns = turn.clock.evidence_ns;
 
 	if (act != happens) {
 		turn.by = text_of(json_object_get(happens, "by"), "principal");
@@ -127,7 +135,7 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 
 	name_actor(act, by);
 	access_new_approval_id(a->access, id);
-	timestamp_format(expires, server_now_ns() + APPROVAL_LIFE_NS);
+	timestamp_format(expires, server_now_ns(a->s) + APPROVAL_LIFE_NS);
 	request = json_pack("{s:s, s:s, s:s%, s:O}", "type", "approval.request", "id", id,
 			    "expires", expires, (size_t)TIMESTAMP_BYTES, "act", act);
 	err = request ? audit_record_act(a, request, by, kit, outcome) : STELE_ENOMEM;
@@ -158,7 +166,7 @@ act_now(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
 
 	if (!by || !needs_second(a, act, &turn))
 		return audit_record_act(a, act, by, kit, outcome);
-	err = access_apply(a->access, act, server_now_ns(), true, &outcome->why);
+	err = access_apply(a->access, act, server_now_ns(a->s), true, &outcome->why);
 	if (err == 0 && deed)
 		err = deed->look(&turn, act);
 	return err ? err : ask_for_second(a, act, by, kit, outcome);

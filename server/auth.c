@@ -100,10 +100,10 @@ check_certificate(struct request *r)
 		token_unref(c->cert);
 		c->cert = NULL;
 		c->cert_generation = generation;
-		answer = access_check_names(access, names, names_of(r, names), server_now_ns(),
-					    &c->cert);
+		answer = access_check_names(access, names, names_of(r, names),
+					    server_now_ns(r->server), &c->cert);
 	} else {
-		answer = token_opens(c->cert, server_now_ns());
+		answer = token_opens(c->cert, server_now_ns(r->server));
 	}
 	if (answer == ACCESS_OPENS) {
 		atomic_fetch_add(&c->cert->refs, 1);
@@ -133,9 +133,10 @@ auth_admit(struct request *r, struct slice log)
 	struct audit *audit = r->server->audit;
 	struct slice text = bearer(r);
 	bool by_certificate = text.n == 0 && r->peer && r->conn;
-	enum access_answer answer = by_certificate ? check_certificate(r)
-						   : access_check(audit_access(audit), text,
-								  server_now_ns(), &r->token);
+	enum access_answer answer = by_certificate
+					    ? check_certificate(r)
+					    : access_check(audit_access(audit), text,
+							   server_now_ns(r->server), &r->token);
 
 	if (answer != ACCESS_OPENS) {
 		audit_refused(audit, answer, text.n > 0 || by_certificate);

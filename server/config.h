@@ -16,14 +16,16 @@ struct config {
 	char *tls_cert, *tls_key, *tls_client_ca, *tls_crl; /* files in PEM; NULL: none */
 	uint64_t loops;
 	uint64_t max_connections;
-	uint64_t queue_bytes;    /* waiting for the writer */
-	uint64_t body_bytes;     /* large request bodies in memory */
-	uint64_t answer_bytes;   /* answers that wait for their peers */
-	uint64_t wal_file_bytes; /* 0: the store's default */
-	uint64_t wal_files;      /* 0: the store's default */
-	uint64_t seal_after_ms;  /* 0: the store's default */
-	uint64_t scrub_rate;     /* bytes a second; 0: no passes by themselves */
-	uint64_t scrub_every_ms; /* 0: the store's default */
+	uint64_t queue_bytes;                    /* waiting for the writer */
+	uint64_t body_bytes;                     /* large request bodies in memory */
+	uint64_t answer_bytes;                   /* answers that wait for their peers */
+	uint64_t wal_file_bytes;                 /* 0: the store's default */
+	uint64_t wal_files;                      /* 0: the store's default */
+	uint64_t seal_after_ms;                  /* 0: the store's default */
+	uint64_t scrub_rate;                     /* bytes a second; 0: no passes by themselves */
+	uint64_t scrub_every_ms;                 /* 0: the store's default */
+	uint64_t clock_warn_ms, clock_freeze_ms; /* disagreement with the wall clock */
+	uint64_t clock_credit_ms, clock_year_ms; /* of a gap between boots, of a year's gaps */
 	uint64_t min_free_bytes;
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */

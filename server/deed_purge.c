@@ -93,6 +93,13 @@ refuse_locked(const struct deed_turn *turn, struct log *log, const struct purgep
 		(unsigned long long)(p->stay[LOCK_BY_RETENTION] + p->stay[LOCK_BY_EVENT]));
 }
 
+/* A lock is over when both clocks say so. */
+static int64_t
+earlier(const struct clock_reading *c)
+{
+	return c->lock_ns < c->evidence_ns ? c->lock_ns : c->evidence_ns;
+}
+
 /* Asks the predicate of every record of the ranges; *generation is that of the locks then. */
 static int
 judge(const struct deed_turn *turn, struct log *log, const struct control *c, uint64_t *generation)
@@ -100,13 +107,18 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 	const struct ranges only = {c->ranges, c->n_ranges, c->n_ranges};
 	const struct purgeplan_wish wish = {.from = c->ranges[0].first,
 					    .to = c->ranges[c->n_ranges - 1].last + 1,
-					    .now_ns = turn->now_ns,
+					    .now_ns = earlier(&turn->clock),
 					    .max_ranges = SIZE_MAX,
 					    .only = &only};
 	struct purgeplan p;
 	struct buf why;
 	int err;
 
+	if (turn->clock.state == CLOCK_FROZEN)
+		return deed_refuse(
+			turn, STELE_ECONFLICT, PROBLEM_CLOCK_FROZEN,
+			"The clocks are frozen: nothing goes until two principals thaw them "
+			"(stele clock).");
 	buf_init(&why);
 	err = purgeplan_make(&p, log, &wish, turn->kit->tools, &why);
 	if (err == STELE_EDAMAGED)
@@ -228,10 +240,10 @@ perform(const struct deed_turn *turn, const json_t *act, struct append_job *reco
 		return err;
 	for (unsigned i = 0; i < TRIES; i++) {
 		err = once(turn, act, log, c, record);
-		if (err != STELE_ECONFLICT)
+		if (err != STELE_ECONFLICT || turn->outcome->problem != PROBLEM_NONE)
 			break;
 	}
-	if (err == STELE_ECONFLICT)
+	if (err == STELE_ECONFLICT && turn->outcome->problem == PROBLEM_NONE)
 		err = deed_refuse(turn, err, PROBLEM_PLAN_CONFLICT,
 				  "The log's locks change all the time: ask again.");
 	control_free(c);

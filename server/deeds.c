@@ -12,7 +12,7 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-static const struct deed *const deeds[] = {&deed_policy_change, &deed_purge};
+static const struct deed *const deeds[] = {&deed_clock_credit, &deed_policy_change, &deed_purge};
 
 const struct deed *
 deed_of(const json_t *act)

@@ -16,6 +16,7 @@
 #include "proto/entry.h"
 #include "proto/slice.h"
 #include "server/problem.h"
+#include "storage/clock.h"
 
 struct append_job;
 struct kit;
@@ -39,7 +40,8 @@ struct deed_turn {
 	struct kit *kit;       /* the thread's */
 	struct slice by;       /* who asked: a principal's id */
 	struct slice approver; /* who approved; empty: nobody had to */
-	int64_t now_ns;
+	struct clock_reading clock;
+	int64_t now_ns; /* evidence time */
 	struct deed_outcome *outcome;
 };
 
@@ -91,7 +93,8 @@ struct deed_entry {
 int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t n,
 	       struct append_job *record);
 
-/* deed_policy.c, deed_purge.c */
+/* deed_clock.c, deed_policy.c, deed_purge.c */
+extern const struct deed deed_clock_credit;
 extern const struct deed deed_policy_change;
 extern const struct deed deed_purge;
 

@@ -309,6 +309,10 @@ open_and_serve(struct config *c, struct buf *why)
 		.seal_after_ns = (int64_t)c->seal_after_ms * 1000000,
 		.scrub_rate = c->scrub_rate,
 		.scrub_every_ns = (int64_t)c->scrub_every_ms * 1000000,
+		.clock_warn_ns = (int64_t)c->clock_warn_ms * 1000000,
+		.clock_freeze_ns = (int64_t)c->clock_freeze_ms * 1000000,
+		.clock_credit_ns = (int64_t)c->clock_credit_ms * 1000000,
+		.clock_year_ns = (int64_t)c->clock_year_ms * 1000000,
 		.free_bytes = c->min_free_bytes,
 		.protect = !c->unprotected,
 		.create = true,
@@ -335,7 +339,7 @@ open_and_serve(struct config *c, struct buf *why)
 		s->bodies.max_bytes = c->body_bytes;
 		s->answers.max_bytes = c->answer_bytes;
 		s->demo = store_is_demo(s->store);
-		s->started_ns = server_now_ns();
+		s->started_ns = server_now_ns(s);
 		kit_pool_init(&s->kits);
 		err = serve(s, c, fds, why);
 		kit_pool_fini(&s->kits);

@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "server/tls.h"
 #include "storage/backup.h"
+#include "storage/clocks.h"
 #include "storage/scrub.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -258,6 +259,31 @@ put_backup(struct buf *b, struct store *store)
 }
 
 static void
+put_clock(struct buf *b, struct store *store)
+{
+	struct clock_info c;
+
+	store_clock_info(store, &c);
+	put(b, "clock_state", "gauge",
+	    "0 ok, 1 warning, 2 frozen: nothing can be purged or shortened. Alert above 0.",
+	    (uint64_t)c.now.state);
+	put_seconds(b, "clock_disagreement_seconds", "gauge",
+		    "How far the clock that is further off is from the wall clock.",
+		    (uint64_t)c.disagreement_ns);
+	put_seconds(b, "clock_evidence_time_seconds", "gauge", "Evidence time, since 1970.",
+		    (uint64_t)c.now.evidence_ns);
+	put_seconds(b, "clock_lock_time_seconds", "gauge", "The lock clock, since 1970.",
+		    (uint64_t)c.now.lock_ns);
+	put(b, "clock_step_pending", "gauge",
+	    "1 while the wall clock has stepped and nobody has confirmed it.", c.stepped);
+	put_seconds(b, "clock_credit_seconds_total", "counter",
+		    "What the lock clock was credited since the start.", (uint64_t)c.credited_ns);
+	put_seconds(b, "clock_credit_left_seconds", "gauge",
+		    "What gaps between boots may still add to it within this year.",
+		    (uint64_t)c.credit_left_ns);
+}
+
+static void
 put_store(struct buf *b, struct server *s)
 {
 	struct store_stats st;
@@ -304,6 +330,7 @@ put_store(struct buf *b, struct server *s)
 	    st.deposits_dropped);
 	put(b, "objects_stored_total", "counter", "Uploads committed as objects.",
 	    st.objects_stored);
+	put_clock(b, s->store);
 	put_scrub(b, s->store);
 	put_backup(b, s->store);
 	put(b, "read_only", "gauge", "1 after a failed write or flush. Alert above 0.",

@@ -87,9 +87,8 @@ res_principals_get(struct request *r)
  * them is looked at when the act is.
  */
 static const char *
-take_members(json_t *body, json_t *principal, bool create, json_t **token)
+take_members(json_t *body, json_t *principal, bool create, int64_t now_ns, json_t **token)
 {
-	int64_t now_ns = server_now_ns();
 	const char *name;
 	json_t *v;
 
@@ -150,14 +149,14 @@ answer_changed(struct request *r)
 
 /* {"token":{"expires":…}}: a token for all that the principal may. */
 static const char *
-take_token(json_t *act, const json_t *wanted)
+take_token(json_t *act, const json_t *wanted, int64_t now_ns)
 {
 	json_t *token = json_object(), *expires = json_object_get(wanted, "expires");
 
 	json_object_set_new(act, "token", token);
 	if (json_object_size(wanted) != (expires ? 1 : 0))
 		return "The member of token is expires.";
-	if (expires && !acting_instant(token, "expires", expires, server_now_ns()))
+	if (expires && !acting_instant(token, "expires", expires, now_ns))
 		return "expires must be a period such as \"90d\", or a later instant.";
 	return NULL;
 }
@@ -178,9 +177,9 @@ res_principals_post(struct request *r)
 	}
 	principal = json_object();
 	json_object_set_new(a->act, "principal", principal);
-	why = take_members(body, principal, true, &token);
+	why = take_members(body, principal, true, server_now_ns(r->server), &token);
 	if (!why && token)
-		why = take_token(a->act, token);
+		why = take_token(a->act, token, server_now_ns(r->server));
 	a->makes_principal = true;
 	a->makes_token = token != NULL;
 	a->kind = principal_kind(json_string_value(json_object_get(principal, "kind")));
@@ -238,7 +237,7 @@ res_principals_patch(struct request *r)
 	}
 	json_object_set_new(a->act, "principal", principal);
 	json_object_set_new(a->act, "was", json_deep_copy(principal));
-	why = take_members(body, principal, false, NULL);
+	why = take_members(body, principal, false, server_now_ns(r->server), NULL);
 	json_decref(body);
 	if (why) {
 		acting_drop(r);

@@ -13,6 +13,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "storage/clocks.h"
 #include "storage/log.h"
 #include "storage/purge.h"
 #include "storage/purgeplan.h"
@@ -20,6 +21,7 @@
 
 struct planning {
 	struct purgeplan_wish wish;
+	int64_t made_ns;
 	json_t *doc; /* the answer */
 	int err;
 	struct buf why;
@@ -70,7 +72,8 @@ put_digest(json_t *doc, struct log *log)
 }
 
 static json_t *
-doc_of(struct log *log, const struct purgeplan *p, const struct purgeplan_wish *wish)
+doc_of(struct log *log, const struct purgeplan *p, const struct purgeplan_wish *wish,
+       int64_t made_ns)
 {
 	uint64_t end = wish->to < p->sealed ? wish->to : p->sealed;
 	char id[PLAN_ID_CHARS + 1];
@@ -79,8 +82,8 @@ doc_of(struct log *log, const struct purgeplan *p, const struct purgeplan_wish *
 	plans_new_id(id);
 	doc = json_pack(
 		"{s:s, s:s, s:o, s:o, s:[I, I], s:b, s:{s:I, s:I, s:o}, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
-		"id", id, "log", log_name(log), "made", instant(wish->now_ns), "expires",
-		instant(wish->now_ns + LIMIT_PLAN_LIFE_NS), "looked", (json_int_t)wish->from,
+		"id", id, "log", log_name(log), "made", instant(made_ns), "expires",
+		instant(made_ns + LIMIT_PLAN_LIFE_NS), "looked", (json_int_t)wish->from,
 		(json_int_t)p->looked, "complete", p->looked >= end, "go", "records",
 		(json_int_t)p->records, "bytes", (json_int_t)p->bytes, "ranges",
 		ranges_json(&p->go), "stay", "retention", (json_int_t)p->stay[LOCK_BY_RETENTION],
@@ -103,12 +106,12 @@ plan_work(struct request *r, struct kit *kit)
 		return;
 	s->err = purgeplan_make(&p, r->log, &s->wish, kit->tools, &s->why);
 	if (s->err == 0)
-		s->doc = doc_of(r->log, &p, &s->wish);
+		s->doc = doc_of(r->log, &p, &s->wish, s->made_ns);
 	if (s->err == 0)
 		s->err = s->doc ? put_digest(s->doc, r->log) : STELE_ENOMEM;
 	purgeplan_fini(&p);
 	if (s->err == 0)
-		plans_keep(&r->server->plans, s->doc, s->wish.now_ns);
+		plans_keep(&r->server->plans, s->doc, s->made_ns);
 }
 
 static void
@@ -164,6 +167,7 @@ res_purge_plan(struct request *r)
 {
 	json_t *body = acting_body(r, PROBLEM_INVALID_PLAN, true);
 	struct planning *s = arena_alloc(&r->arena, sizeof *s);
+	struct clock_reading now;
 	bool good;
 
 	if (!body)
@@ -175,7 +179,9 @@ res_purge_plan(struct request *r)
 	}
 	memset(s, 0, sizeof *s);
 	buf_init(&s->why);
-	s->wish.now_ns = server_now_ns();
+	store_clock_get(r->server->store, &now);
+	s->made_ns = now.evidence_ns;
+	s->wish.now_ns = now.lock_ns < now.evidence_ns ? now.lock_ns : now.evidence_ns;
 	s->wish.max_ranges = LIMIT_PLAN_RANGES;
 	good = read_wish(body, &s->wish);
 	json_decref(body);
@@ -195,7 +201,7 @@ res_purge_plan(struct request *r)
 static json_t *
 find(struct request *r)
 {
-	json_t *doc = plans_find(&r->server->plans, r->param[1], server_now_ns());
+	json_t *doc = plans_find(&r->server->plans, r->param[1], server_now_ns(r->server));
 	const char *log = json_string_value(json_object_get(doc, "log"));
 
 	if (doc && strcmp(log, log_name(r->log)) == 0)

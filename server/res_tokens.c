@@ -58,7 +58,7 @@ static const char bad_expires[] = "expires must be a period such as \"90d\", a l
 /* Puts the members into the act's token. *kind is of a principal that is to be made. NULL, or
  * what is wrong. */
 static const char *
-take_members(json_t *body, json_t *token, json_t **kind)
+take_members(json_t *body, json_t *token, int64_t now_ns, json_t **kind)
 {
 	const char *name;
 	json_t *v;
@@ -66,7 +66,7 @@ take_members(json_t *body, json_t *token, json_t **kind)
 	json_object_foreach(body, name, v)
 	{
 		if (strcmp(name, "expires") == 0) {
-			if (!acting_instant(token, "expires", v, server_now_ns()))
+			if (!acting_instant(token, "expires", v, now_ns))
 				return bad_expires;
 		} else if (strcmp(name, "kind") == 0) {
 			*kind = v;
@@ -159,7 +159,7 @@ res_tokens_post(struct request *r)
 	json_object_set_new(a->act, "token", token);
 	a->makes_token = true;
 	a->answer = answer_made;
-	why = take_members(body, token, &kind);
+	why = take_members(body, token, server_now_ns(r->server), &kind);
 	id = json_object_get(token, "principal");
 	if (!why && id && !json_is_string(id))
 		why = "principal must be a principal's id.";
@@ -180,9 +180,8 @@ res_tokens_post(struct request *r)
 
 /* The same rights and the same life from now on, under another secret. */
 static const char *
-take_same(struct acting *a, const struct token *t, const json_t *keep)
+take_same(struct acting *a, const struct token *t, const json_t *keep, int64_t now_ns)
 {
-	int64_t now_ns = server_now_ns();
 	json_t *token = json_object(), *same;
 	char text[TIMESTAMP_BYTES];
 	struct buf b;
@@ -234,7 +233,7 @@ res_tokens_rotate(struct request *r)
 	} else if ((a = acting_begin(r, "token.rotate", PROBLEM_INVALID_TOKEN_REQUEST))) {
 		json_t *otherwise = json_string(overlap);
 		json_object_set_new(a->act, "id", json_string(t->id));
-		why = take_same(a, t, keep ? keep : otherwise);
+		why = take_same(a, t, keep ? keep : otherwise, server_now_ns(r->server));
 		json_decref(otherwise);
 		a->makes_token = true;
 		a->answer = answer_made;

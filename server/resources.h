@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct json_t;
 struct object;
 struct request;
 
@@ -64,6 +65,10 @@ void res_backups_post(struct request *r);
 void res_purge_plan(struct request *r);
 void res_purge_show(struct request *r);
 void res_purge_approve(struct request *r);
+/* res_clock.c */
+void res_clock_get(struct request *r);
+void res_clock_confirm(struct request *r);
+void res_clock_credit(struct request *r);
 
 /* res_scrub.c */
 void res_scrub_get(struct request *r);

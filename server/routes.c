@@ -9,6 +9,7 @@
 #define RECORDS LOGS "/{log}/records"
 #define PROOF LOGS "/{log}/proof"
 #define APPROVALS "/api/v1/approvals"
+#define CLOCK "/api/v1/clock"
 #define PRINCIPALS "/api/v1/principals"
 #define PLANS LOGS "/{log}/purge-plans"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
@@ -50,6 +51,11 @@ const struct route router_table[] = {
 	 .handle = res_backups_post},
 	{METHOD_GET, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_get},
 	{METHOD_POST, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_post},
+	{METHOD_GET, CLOCK, SCOPE_OPERATE, .handle = res_clock_get},
+	{METHOD_POST, CLOCK "/confirm", SCOPE_OPERATE, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_clock_confirm},
+	{METHOD_POST, CLOCK "/credit", SCOPE_OPERATE, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_clock_credit},
 	{METHOD_GET, "/api/v1/tokens", SCOPE_ACCESS, .query = "after limit ",
 	 .handle = res_tokens_list},
 	{METHOD_POST, "/api/v1/tokens", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "storage/clocks.h"
+
 static int64_t
 read_clock(clockid_t clock)
 {
@@ -12,9 +14,12 @@ read_clock(clockid_t clock)
 }
 
 int64_t
-server_now_ns(void)
+server_now_ns(const struct server *s)
 {
-	return read_clock(CLOCK_REALTIME);
+	struct clock_reading r;
+
+	store_clock_get(s->store, &r);
+	return r.evidence_ns;
 }
 
 int64_t

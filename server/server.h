@@ -39,13 +39,16 @@ struct server {
 	atomic_bool drained;         /* the loops have ended */
 	sigset_t signals;            /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
 	bool demo;                   /* the server's name was made up: every answer says so */
-	int64_t started_ns;          /* wall clock */
+	int64_t started_ns;          /* server_now_ns then */
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n_loops;
 };
 
-/* Nanoseconds of the wall clock since 1970. */
-int64_t server_now_ns(void);
+/*
+ * Evidence time of the store (storage/clock.h): what records say, and so what tokens and approvals
+ * end by. Whoever sets the wall clock forward gains nothing by it. Any thread.
+ */
+int64_t server_now_ns(const struct server *s);
 
 /* Nanoseconds of a clock that nobody sets. */
 int64_t server_monotonic_ns(void);

@@ -96,6 +96,9 @@ encode_state(struct catalog *c, uint8_t out[STATE_BYTES], const struct catalog_s
 	le_put64(out + 136, c->txn_count);
 	for (int i = 0; i < 4; i++)
 		le_put64(out + 144 + 8 * i, c->txn_sum[i]);
+	le_put64(out + 176, (uint64_t)s->wall_ns);
+	le_put64(out + 184, (uint64_t)s->lock_ns);
+	le_put32(out + 192, s->era);
 	sha256_hash(c->sha, out + STATE_HASHED, slice_of(out, STATE_HASHED));
 }
 
@@ -123,6 +126,9 @@ decode_state(struct catalog *c, MDB_val v, struct catalog_state *s)
 	c->count = le_get64(p + 136);
 	for (int i = 0; i < 4; i++)
 		c->sum[i] = le_get64(p + 144 + 8 * i);
+	s->wall_ns = (int64_t)le_get64(p + 176);
+	s->lock_ns = (int64_t)le_get64(p + 184);
+	s->era = le_get32(p + 192);
 	return 0;
 }
 

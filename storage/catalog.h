@@ -41,6 +41,8 @@ struct catalog_state {
 	struct wal_pos keys_from;
 	uint32_t first_run, last_run; /* numbers of the runs of keys */
 	uint64_t next_log_id;
+	uint32_t era; /* of the clocks, in the last commit's frame */
+	int64_t wall_ns, lock_ns;
 };
 
 /*

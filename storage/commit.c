@@ -25,6 +25,7 @@
 
 #include "proto/check.h"
 #include "proto/err.h"
+#include "storage/clocks.h"
 #include "storage/read.h"
 
 int
@@ -214,7 +215,6 @@ build_frame(struct commit *c)
 		.incarnation = c->st->place.incarnation,
 		.sequence = c->st->position.sequence + 1,
 		.n_sections = (uint32_t)c->n,
-		.wall_ns = c->wall_ns,
 	};
 	static const uint8_t zeros[FRAME_ALIGN];
 	size_t pad;
@@ -231,6 +231,10 @@ build_frame(struct commit *c)
 		return c->frame.err;
 	memcpy(head.prev, c->st->position.hash, 32);
 	head.body_bytes = c->frame.n - FRAME_HEADER_BYTES;
+	clocks_stamp(c->st, head.sequence, &c->mark);
+	head.era = c->mark.era;
+	head.wall_ns = c->mark.wall_ns;
+	head.lock_ns = c->mark.lock_ns;
 	frame_header_write(c->frame.p, &head);
 	const struct slice hashed[] = {slice_of(c->frame.p, FRAME_HASHED_BYTES),
 				       slice_of(c->frame.p + FRAME_HEADER_BYTES, head.body_bytes)};
@@ -378,6 +382,9 @@ publish(struct commit *c)
 	st->position.sequence++;
 	memcpy(st->position.hash, c->hash, 32);
 	st->position.end = wal_end(st->wal);
+	st->position.era = c->mark.era;
+	st->position.wall_ns = c->mark.wall_ns;
+	st->position.lock_ns = c->mark.lock_ns;
 	pthread_rwlock_unlock(&st->lock);
 	atomic_fetch_add(&st->commits, 1);
 }
@@ -442,7 +449,7 @@ commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 	if (!c->jobs) {
 		atomic_fetch_add(&c->st->open_commits, 1); /* before it looks at dictionaries */
 		c->err = atomic_load(&c->st->read_only) ? STELE_EREADONLY : 0;
-		c->wall_ns = store_now_ns(c->st);
+		store_clock_get(c->st, &c->clock);
 		digest_keys_get(c->st, &c->digests);
 		c->jobs_end = &c->jobs;
 	}

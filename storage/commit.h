@@ -8,6 +8,7 @@
 #include "crypto/merkle_batch.h"
 #include "proto/buf.h"
 #include "storage/append.h"
+#include "storage/clock.h"
 #include "storage/frame.h"
 #include "storage/internal.h"
 
@@ -30,7 +31,7 @@ struct touched {
 	struct policy_lock lock; /* its default, now */
 	uint32_t n_controls;     /* taken, for the log's locks */
 	struct merkle_batch batch;
-	uint64_t data_key_id;           /* of the tail's key that seals it */
+	uint64_t data_key_id; /* of the tail's key that seals it */
 	uint8_t data_key[32];
 	struct compress_dict *dict;     /* for packing */
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */
@@ -51,7 +52,8 @@ struct commit {
 	const struct commit *before;         /* not settled yet, or NULL */
 	int err;                             /* what failed so far, for all jobs */
 	uint64_t records, bytes;
-	int64_t wall_ns;
+	struct clock_reading clock; /* when it began to take jobs: their time */
+	struct clock_mark mark;     /* what its frame says of the clocks */
 	struct digest_keys digests; /* as they were when it began */
 	struct keytable pending;    /* keys of this commit's jobs */
 	struct buf frame;

@@ -21,7 +21,9 @@ frame_header_write(uint8_t out[FRAME_HEADER_BYTES], const struct frame_header *h
 	memcpy(out + 32, h->prev, 32);
 	le_put64(out + 64, h->body_bytes);
 	le_put32(out + 72, h->n_sections);
+	le_put32(out + 76, h->era);
 	le_put64(out + 80, (uint64_t)h->wall_ns);
+	le_put64(out + 88, (uint64_t)h->lock_ns);
 }
 
 int
@@ -34,14 +36,14 @@ frame_header_read(struct frame_header *h, struct slice s, uint64_t limit_bytes)
 		return STELE_ESYNTAX;
 	if (le_get32(p + 8) != FRAME_VERSION || le_get32(p + 12) != 0)
 		return STELE_EVERSION;
-	if (le_get32(p + 76) != 0 || le_get64(p + 88) != 0)
-		return STELE_ESYNTAX;
 	got.incarnation = le_get64(p + 16);
 	got.sequence = le_get64(p + 24);
 	memcpy(got.prev, p + 32, 32);
 	got.body_bytes = le_get64(p + 64);
 	got.n_sections = le_get32(p + 72);
+	got.era = le_get32(p + 76);
 	got.wall_ns = (int64_t)le_get64(p + 80);
+	got.lock_ns = (int64_t)le_get64(p + 88);
 	memcpy(got.hash, p + 96, 32);
 	if (got.body_bytes > limit_bytes)
 		return STELE_ELIMIT;

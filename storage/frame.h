@@ -6,8 +6,8 @@
  * Frame header, FRAME_HEADER_BYTES:
  *   0 magic "stelecmt"   8 u32 version     12 u32 required features (0)
  *  16 u64 incarnation   24 u64 sequence    32 hash of the previous frame
- *  64 u64 body bytes    72 u32 sections    76 u32 zero
- *  80 i64 wall clock ns 88 u64 zero        96 hash = SHA-256(header[0..96) || body)
+ *  64 u64 body bytes    72 u32 sections    76 u32 era of the clocks
+ *  80 i64 wall clock ns 88 i64 lock clock ns 96 hash = SHA-256(header[0..96) || body)
  *
  * Section (one log's part), SECTION_HEADER_BYTES, then its parts in order:
  *   0 u32 bytes          4 u32 name bytes (0 unless first is 0)
@@ -40,7 +40,7 @@ enum {
 	FRAME_HASHED_BYTES = 96, /* of the header, before its own hash */
 	FRAME_ALIGN = 4096,      /* frames begin at multiples of it: no acknowledged byte shares a
 				    sector with a write in flight */
-	FRAME_VERSION = 3,
+	FRAME_VERSION = 4,
 	SECTION_HEADER_BYTES = 112,
 	SECTION_KEY_BYTES = 20,
 	SECTION_BLOCK_BYTES = 20,
@@ -51,8 +51,8 @@ struct frame_header {
 	uint64_t incarnation, sequence;
 	uint8_t prev[32];
 	uint64_t body_bytes;
-	uint32_t n_sections;
-	int64_t wall_ns;
+	uint32_t n_sections, era; /* era: storage/clock.h; never 0 */
+	int64_t wall_ns, lock_ns; /* when it was made */
 	uint8_t hash[32];
 };
 

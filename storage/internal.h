@@ -35,6 +35,7 @@
 #include "storage/wal.h"
 
 struct commit;
+struct clocks;
 struct backup;
 struct scrub;
 struct segcache;
@@ -127,6 +128,8 @@ struct position {
 	uint64_t sequence;  /* of the last commit before it, 0 for none */
 	uint8_t hash[32];   /* its hash */
 	struct wal_pos end; /* where the next frame goes */
+	uint32_t era;       /* of the clocks, as its frame has them; 0: no frame was seen */
+	int64_t wall_ns, lock_ns;
 };
 
 struct store {
@@ -141,6 +144,7 @@ struct store {
 	struct wal *wal;
 	struct catalog *catalog;
 	struct keyindex keys;
+	struct clocks *clocks;
 	struct tilecache *tiles;
 	struct segcache *segments;
 	struct sealer *sealer;
@@ -200,7 +204,7 @@ void store_say(struct store *st, enum store_level level, const char *fmt, ...)
 
 /* A record for store_options.record, printed: JSON whole. */
 void store_record(struct store *st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int64_t store_now_ns(struct store *st);
+int64_t store_now_ns(struct store *st); /* the wall clock */
 /* store.c: place, keys and WAL for checking: nothing is changed, nothing is replayed. */
 int store_open_bare(struct store **out, const struct store_options *opts, struct buf *why);
 

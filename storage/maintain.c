@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "storage/clocks.h"
 #include "storage/file.h"
 #include "storage/internal.h"
 #include "storage/save.h"
@@ -138,7 +139,10 @@ store_prepare(struct store *st)
 int
 store_maintain(struct store *st)
 {
-	int err, first = prepare(st);
+	int err, first = clocks_tend(st);
+
+	err = prepare(st);
+	first = first ? first : err;
 
 	if (atomic_load(&st->read_only))
 		return first;

@@ -132,6 +132,9 @@ scan_rest(struct recovery *r)
 		p->sequence = head.sequence;
 		memcpy(p->hash, head.hash, 32);
 		p->end = s.at;
+		p->era = head.era;
+		p->wall_ns = head.wall_ns;
+		p->lock_ns = head.lock_ns;
 	}
 	r->direct = s.direct;
 	if (err == STELE_EDAMAGED)
@@ -464,6 +467,9 @@ recover(struct recovery *r, bool rebuild)
 		st->position.sequence = state.sequence;
 		memcpy(st->position.hash, state.hash, 32);
 		st->position.end = state.end;
+		st->position.era = state.era;
+		st->position.wall_ns = state.wall_ns;
+		st->position.lock_ns = state.lock_ns;
 		st->saved_sequence = state.sequence;
 		st->keys_from.sequence = state.keys_sequence - 1;
 		memcpy(st->keys_from.hash, state.keys_prev, 32);

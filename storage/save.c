@@ -404,6 +404,9 @@ take_snapshot(struct store *st, struct unsaved *u)
 	s->sequence = st->position.sequence;
 	memcpy(s->hash, st->position.hash, 32);
 	s->end = st->position.end;
+	s->era = st->position.era;
+	s->wall_ns = st->position.wall_ns;
+	s->lock_ns = st->position.lock_ns;
 	s->next_log_id = st->next_log_id;
 	u->number = ++st->saves_begun;
 	u->low_file = lowest_file(st);

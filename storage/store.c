@@ -15,6 +15,7 @@
 #include "proto/err.h"
 #include "storage/backup.h"
 #include "storage/catalog.h"
+#include "storage/clocks.h"
 #include "storage/commit.h"
 #include "storage/deposit.h"
 #include "storage/file.h"
@@ -254,6 +255,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 		if (err == 0)
 			err = purging_load(st, st->walk_purges, st->upkeep);
 		if (err == 0)
+			err = clocks_open(st, opts->restoring, why);
+		if (err == 0)
 			err = seal_clean(st, why);
 		if (err == 0)
 			protect_all(st);
@@ -340,6 +343,7 @@ store_close(struct store *st)
 				  "reads the WAL instead",
 				  stele_strerror(err));
 	}
+	clocks_close(st);
 	unsaved_free(st->unsaved);
 	for (size_t i = 0; i < st->n_logs; i++)
 		log_free(st->by_name[i]);

@@ -34,7 +34,14 @@ struct store_options {
 	bool create;             /* a first start is allowed */
 	bool moved;              /* the operator vouches that the directory was moved, not copied */
 	bool restoring; /* storage/restore.c alone: the restore that is not finished is its own */
-	int64_t (*now_ns)(void *clock); /* wall clock, ns since 1970; NULL: CLOCK_REALTIME */
+	int64_t clock_warn_ns, clock_freeze_ns; /* disagreement with the wall clock beyond which the
+						   clocks' state is so; 0: LIMIT_CLOCK_… */
+	int64_t clock_credit_ns; /* that a gap between two boots adds to the lock clock at most; 0:
+				    none */
+	int64_t clock_year_ns;   /* and all gaps of a year */
+	int64_t (*now_ns)(void *clock);  /* wall clock, ns since 1970; NULL: CLOCK_REALTIME */
+	int64_t (*boot_ns)(void *clock); /* NULL: CLOCK_BOOTTIME, and the machine's boot id */
+	const uint8_t *boot_id;          /* with boot_ns: 16 bytes, or NULL: unknown */
 	void *clock;
 	/* One line for people, no newline; NULL: stderr. Any thread. */
 	void (*say)(void *say_ctx, enum store_level level, const char *line);

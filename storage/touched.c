@@ -152,6 +152,15 @@ touched_end(const struct log *log)
 	return t ? t->first + t->count : log->frontier.size;
 }
 
+/* A period of retention counts from the later of both clocks, and of the log's own time. */
+static int64_t
+lock_from(const struct commit *c, int64_t time_ns)
+{
+	int64_t later_ns = clock_later(&c->clock);
+
+	return later_ns > time_ns ? later_ns : time_ns;
+}
+
 /* Whether so many more records and bytes stay within a bound; 0: there is none. */
 static bool
 within(uint64_t bound, uint64_t have, uint64_t more)
@@ -185,9 +194,9 @@ touched_allow(const struct commit *c, struct append_job *job)
 		return STELE_EQUOTA;
 	if (!job->wish)
 		return 0;
-	if (!log->touched && c->wall_ns > now_ns)
-		now_ns = c->wall_ns;
-	return policy_lock(policy, job->wish, now_ns, &job->lock, NULL);
+	if (!log->touched && c->clock.evidence_ns > now_ns)
+		now_ns = c->clock.evidence_ns;
+	return policy_lock(policy, job->wish, lock_from(c, now_ns), &job->lock, NULL);
 }
 
 int
@@ -206,9 +215,9 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	t->log = log;
 	log->touched = t;
 	continue_from(t, log, log->flushing);
-	if (c->wall_ns > t->time_ns)
-		t->time_ns = c->wall_ns;
-	err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
+	if (c->clock.evidence_ns > t->time_ns)
+		t->time_ns = c->clock.evidence_ns;
+	err = policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
 	if (err == 0)
 		err = begin_boxes(c, t);
 	if (err != 0) {
@@ -371,7 +380,7 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 
 /* The entry's index is known: what it says is on its way into the log's locks. */
 static int
-take_control(struct touched *t, struct append_job *job)
+take_control(const struct commit *c, struct touched *t, struct append_job *job)
 {
 	job->control->index = t->ctl;
 	t->n_controls++;
@@ -379,7 +388,7 @@ take_control(struct touched *t, struct append_job *job)
 	if (job->control->kind != ENTRY_POLICY)
 		return 0;
 	t->policy = job->control->policy;
-	return policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
+	return policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
 }
 
 static void
@@ -441,7 +450,7 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
 	if (err == 0 && job->control)
-		err = take_control(t, job);
+		err = take_control(c, t, job);
 	return err;
 }
 

@@ -27,6 +27,11 @@ extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_scrub;
 extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 
+/* cmd_clock.c */
+extern const struct cli_command cmd_clock_show;
+extern const struct cli_command cmd_clock_confirm;
+extern const struct cli_command cmd_clock_credit;
+
 /* cmd_token.c */
 extern const struct cli_command cmd_token_create;
 extern const struct cli_command cmd_token_list;

@@ -251,20 +251,39 @@ class Server:
 
 
 class Clock:
-    """A wall clock for a steled (tests/crash/clock.c), ahead of the system's at will."""
+    """The clocks of a steled's machine (tests/crash/clock.c), ahead of the system's at will."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="stele-clock-")
         self.file = Path(self.folder) / "clock"
-        self.hours = 0
-        self.forward(0)
+        self.wall_s = self.boot_s = 0
+        self.boot_id = bytes(16)
+        self.write()
         self.env = {"STELE_CLOCK": str(self.file), "LD_PRELOAD": str(BUILD / "tests/libclock.so")}
 
-    def forward(self, hours):
-        self.hours += hours
-        offset = struct.pack("=q", self.hours * 3600 * 10**9)
+    def write(self):
+        words = struct.pack("=qq16s", round(self.wall_s * 10**9), round(self.boot_s * 10**9),
+                            self.boot_id)
         with open(self.file, "r+b" if self.file.exists() else "wb") as f:
-            f.write(offset)
+            f.write(words)
+
+    def forward(self, hours):
+        """Time passes, on all clocks."""
+        self.wall_s += hours * 3600
+        self.boot_s += hours * 3600
+        self.write()
+
+    def step(self, seconds):
+        """Somebody sets the wall clock."""
+        self.wall_s += seconds
+        self.write()
+
+    def reboot(self, gap_s):
+        """Another boot, which begins so much later: only while steled does not run."""
+        self.wall_s += gap_s
+        self.boot_s -= int(time.clock_gettime(time.CLOCK_BOOTTIME)) + self.boot_s - 10
+        self.boot_id = os.urandom(16)
+        self.write()
 
     def remove(self):
         shutil.rmtree(self.folder)

@@ -20,7 +20,9 @@ struct scratch {
 	char dir[256];
 	struct store *st;
 	struct toolbox *tools;
-	int64_t now_ns;
+	int64_t now_ns;  /* of both clocks of the machine, */
+	int64_t step_ns; /* and how far the wall clock is ahead */
+	uint8_t boot_id[16];
 	unsigned errors, warnings; /* lines said at these levels */
 	struct store_options opts;
 };
@@ -31,7 +33,15 @@ scratch_now(void *clock)
 	struct scratch *s = clock;
 
 	/* several threads of a store ask */
-	return __atomic_add_fetch(&s->now_ns, 1000, __ATOMIC_RELAXED);
+	return __atomic_add_fetch(&s->now_ns, 1000, __ATOMIC_RELAXED) + s->step_ns;
+}
+
+static inline int64_t
+scratch_boot(void *clock)
+{
+	struct scratch *s = clock;
+
+	return __atomic_load_n(&s->now_ns, __ATOMIC_RELAXED);
 }
 
 static inline void
@@ -87,6 +97,7 @@ scratch_begin(struct scratch *s)
 	snprintf(s->dir, sizeof s->dir, "%s/stele-test-XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(s->dir));
 	s->now_ns = 1795000000000000000;
+	memset(s->boot_id, 1, sizeof s->boot_id);
 	s->tools = toolbox_new();
 	s->opts = (struct store_options){
 		.dir = s->dir,
@@ -94,6 +105,8 @@ scratch_begin(struct scratch *s)
 		.wal_file_bytes = 1 << 20,
 		.create = true,
 		.now_ns = scratch_now,
+		.boot_ns = scratch_boot,
+		.boot_id = s->boot_id,
 		.clock = s,
 		.say = scratch_say,
 		.say_ctx = s,
