@@ -75,6 +75,8 @@ static const struct option options[] = {
 	 "bytes of sealed segments a second that are read and verified again (8M); 0: never"},
 	{"scrub-every", SECONDS, AT(scrub_every_ms), 1, 366 * 86400, "S",
 	 "from the begin of such a pass over everything to the next one's (604800: a week)"},
+	{"purge-every", SECONDS, AT(purge_every_ms), 0, 366 * 86400, "S",
+	 "payloads whose retention is over go by themselves, as often; 0: only when asked (0)"},
 	{"clock-warn", SECONDS, AT(clock_warn_ms), 1, 366 * 86400, "S",
 	 "the clocks warn when they disagree with the wall clock by more (60)"},
 	{"clock-freeze", SECONDS, AT(clock_freeze_ms), 1, 366 * 86400, "S",

@@ -23,6 +23,7 @@ struct config {
 	uint64_t wal_files;                      /* 0: the store's default */
 	uint64_t seal_after_ms;                  /* 0: the store's default */
 	uint64_t scrub_rate;                     /* bytes a second; 0: no passes by themselves */
+	uint64_t purge_every_ms;                 /* 0: never by itself */
 	uint64_t scrub_every_ms;                 /* 0: the store's default */
 	uint64_t clock_warn_ms, clock_freeze_ms; /* disagreement with the wall clock */
 	uint64_t clock_credit_ms, clock_year_ms; /* of a gap between boots, of a year's gaps */

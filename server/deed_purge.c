@@ -109,7 +109,8 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 					    .to = c->ranges[c->n_ranges - 1].last + 1,
 					    .now_ns = earlier(&turn->clock),
 					    .max_ranges = SIZE_MAX,
-					    .only = &only};
+					    .only = &only,
+					    .unlocked = true};
 	struct purgeplan p;
 	struct buf why;
 	int err;

@@ -9,6 +9,7 @@
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/append.h"
+#include "storage/ranges.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -74,6 +75,17 @@ deed_log(const struct deed_turn *turn, const json_t *act, struct log **out)
 		return 0;
 	return deed_refuse(turn, STELE_ENOTFOUND, PROBLEM_UNKNOWN_LOG, "There is no log %.*s.",
 			   (int)s.n, (const char *)s.p);
+}
+
+json_t *
+deed_ranges(const struct ranges *set)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < set->n; i++)
+		json_array_append_new(list, json_pack("[I, I]", (json_int_t)set->r[i].first,
+						      (json_int_t)set->r[i].last));
+	return list;
 }
 
 void

@@ -78,6 +78,10 @@ int deed_log(const struct deed_turn *turn, const json_t *act, struct log **out);
 /* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
 void deed_put_actors(const struct deed_turn *turn, struct buf *b);
 
+/* Ranges as JSON: [[F,L],…]; the caller's. */
+struct ranges;
+json_t *deed_ranges(const struct ranges *set);
+
 /* A control entry to be written. */
 struct deed_entry {
 	struct log *log;

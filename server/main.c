@@ -20,6 +20,8 @@
 #include "server/loop.h"
 #include "server/problem.h"
 #include "server/router.h"
+#include "server/purger.h"
+#include "server/selftest.h"
 #include "server/server.h"
 #include "server/tls.h"
 #include "storage/store.h"
@@ -269,6 +271,19 @@ warn(struct server *s, struct config *c)
 		say(c, STORE_WARN, "--insecure: tokens and payloads may cross a network in clear");
 }
 
+/* Without room for it nothing can be purged either, and reads and holds must go on. */
+static int
+self_test(struct config *c, struct buf *why)
+{
+	int err = selftest_run(c->data, why);
+
+	if (err != STELE_ENOSPACE)
+		return err;
+	buf_reset(why);
+	say(c, STORE_WARN, "no room for the self-test: it runs at the next start");
+	return 0;
+}
+
 /* From an open store to the last answer. */
 static int
 serve(struct server *s, struct config *c, const int *fds, struct buf *why)
@@ -276,6 +291,9 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	int err;
 
 	block_signals(s);
+	err = self_test(c, why);
+	if (err)
+		return err;
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
 	plans_init(&s->plans);
 	err = writer_new(&s->writer, s->store, c->queue_bytes);
@@ -284,11 +302,16 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	config_forget_passphrase(c);
 	if (!err)
 		err = start_loops(s, c, fds, why);
+	if (!err && c->purge_every_ms) {
+		s->purger = purger_start(s, c->purge_every_ms);
+		err = s->purger ? 0 : STELE_ENOMEM;
+	}
 	if (!err) {
 		warn(s, c);
 		announce(c);
 		run_loops(s);
 	}
+	purger_stop(s->purger);
 	upload_table_fini(&s->uploads);
 	plans_fini(&s->plans);
 	audit_close(s->audit);

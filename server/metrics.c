@@ -6,6 +6,7 @@
 #include "proto/buf.h"
 #include "proto/check.h"
 #include "server/loop.h"
+#include "server/purger.h"
 #include "server/reply.h"
 #include "server/resources.h"
 #include "server/router.h"
@@ -13,6 +14,7 @@
 #include "server/tls.h"
 #include "storage/backup.h"
 #include "storage/clocks.h"
+#include "storage/purge.h"
 #include "storage/scrub.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -259,6 +261,20 @@ put_backup(struct buf *b, struct store *store)
 }
 
 static void
+put_purge(struct buf *b, struct server *s)
+{
+	uint64_t passes, records;
+
+	purger_figures(s->purger, &passes, &records);
+	put(b, "purge_pending", "gauge",
+	    "Purges whose entry is in the log and whose payloads are not all destroyed yet.",
+	    purge_pending(s->store));
+	put(b, "purge_passes_total", "counter", "Passes of --purge-every over all logs.", passes);
+	put(b, "purge_pass_records_total", "counter", "Records whose payloads went by them.",
+	    records);
+}
+
+static void
 put_clock(struct buf *b, struct store *store)
 {
 	struct clock_info c;
@@ -353,6 +369,7 @@ work(struct request *r, struct kit *kit)
 	put_http(b, r->server);
 	put_tls(b, r->server);
 	put_store(b, r->server);
+	put_purge(b, r->server);
 }
 
 static void

@@ -38,17 +38,6 @@ instant(int64_t ns)
 	return json_stringn(text, sizeof text);
 }
 
-static json_t *
-ranges_json(const struct ranges *set)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < set->n; i++)
-		json_array_append_new(list, json_pack("[I, I]", (json_int_t)set->r[i].first,
-						      (json_int_t)set->r[i].last));
-	return list;
-}
-
 /* The digest of what goes: of the compact JSON of log and ranges, in hex. */
 static int
 put_digest(json_t *doc, struct log *log)
@@ -81,14 +70,15 @@ doc_of(struct log *log, const struct purgeplan *p, const struct purgeplan_wish *
 
 	plans_new_id(id);
 	doc = json_pack(
-		"{s:s, s:s, s:o, s:o, s:[I, I], s:b, s:{s:I, s:I, s:o}, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
+		"{s:s, s:s, s:o, s:o, s:[I, I], s:b, s:{s:I, s:I, s:o}, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:I}",
 		"id", id, "log", log_name(log), "made", instant(made_ns), "expires",
 		instant(made_ns + LIMIT_PLAN_LIFE_NS), "looked", (json_int_t)wish->from,
 		(json_int_t)p->looked, "complete", p->looked >= end, "go", "records",
 		(json_int_t)p->records, "bytes", (json_int_t)p->bytes, "ranges",
-		ranges_json(&p->go), "stay", "retention", (json_int_t)p->stay[LOCK_BY_RETENTION],
+		deed_ranges(&p->go), "stay", "retention", (json_int_t)p->stay[LOCK_BY_RETENTION],
 		"hold", (json_int_t)p->stay[LOCK_BY_HOLD], "event",
-		(json_int_t)p->stay[LOCK_BY_EVENT], "control", (json_int_t)p->stay[LOCK_BY_KIND],
+		(json_int_t)p->stay[LOCK_BY_EVENT], "unlocked",
+		(json_int_t)p->stay[LOCK_BY_NOTHING], "control", (json_int_t)p->stay[LOCK_BY_KIND],
 		"bytes", (json_int_t)p->stay_bytes, "gone", (json_int_t)p->gone);
 	if (doc && p->next_ns)
 		json_object_set_new(doc, "next", instant(p->next_ns));
@@ -142,24 +132,39 @@ plan_then(struct request *r)
 	buf_fini(&s.why);
 }
 
-/* {"range":[F,L]}, or nothing: all that is there. */
 static bool
-read_wish(const json_t *body, struct purgeplan_wish *wish)
+read_range(const json_t *range, struct purgeplan_wish *wish)
 {
-	const json_t *range = json_object_get(body, "range");
 	json_int_t first = json_integer_value(json_array_get(range, 0)),
 		   last = json_integer_value(json_array_get(range, 1));
 
-	wish->to = UINT64_MAX;
-	if (json_object_size(body) == 0)
-		return true;
-	if (!range || json_object_size(body) != 1 || json_array_size(range) != 2 ||
-	    !json_is_integer(json_array_get(range, 0)) ||
+	if (json_array_size(range) != 2 || !json_is_integer(json_array_get(range, 0)) ||
 	    !json_is_integer(json_array_get(range, 1)) || first < 0 || last < first)
 		return false;
 	wish->from = (uint64_t)first;
 	wish->to = (uint64_t)last + 1;
 	return true;
+}
+
+/* {"range":[F,L],"unlocked":true}, either or nothing: all whose retention is over. */
+static bool
+read_wish(json_t *body, struct purgeplan_wish *wish)
+{
+	const char *name;
+	json_t *v;
+	bool good = true;
+
+	wish->to = UINT64_MAX;
+	json_object_foreach(body, name, v)
+	{
+		if (strcmp(name, "range") == 0) {
+			good = good && read_range(v, wish);
+		} else {
+			good = good && strcmp(name, "unlocked") == 0 && json_is_boolean(v);
+			wish->unlocked = json_is_true(v);
+		}
+	}
+	return good;
 }
 
 void

@@ -49,7 +49,7 @@ take(struct making *m, uint64_t index, const struct segment_record *r)
 		plan->gone++;
 		return 0;
 	}
-	if (s.by != LOCK_BY_NOTHING) {
+	if (s.by != LOCK_BY_NOTHING || (!m->wish->unlocked && s.until_ns == 0)) {
 		count_stay(plan, index, &s, r->size);
 		return 0;
 	}

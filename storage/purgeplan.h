@@ -22,7 +22,8 @@ struct purgeplan_wish {
 	int64_t now_ns;            /* by the earlier of both clocks */
 	size_t max_ranges;         /* at most so many: the plan then ends at `looked` */
 	const struct ranges *only; /* unless NULL, of these records alone */
-	const atomic_bool *stop;   /* unless NULL: STELE_ECLOSED once it is set */
+	bool unlocked; /* also what never had a retention: without it only what is over goes */
+	const atomic_bool *stop; /* unless NULL: STELE_ECLOSED once it is set */
 };
 
 struct purgeplan {
@@ -31,7 +32,8 @@ struct purgeplan {
 	uint64_t sealed;     /* the end of what could be looked at */
 	struct ranges go;
 	uint64_t records, bytes; /* that go: how many, and of their payloads as they came */
-	uint64_t stay[LOCK_BY_DOUBT + 1];  /* how many stay, by what locks them first */
+	/* How many stay, by what locks them first; by nothing: what never had a retention. */
+	uint64_t stay[LOCK_BY_DOUBT + 1];
 	uint64_t first[LOCK_BY_DOUBT + 1]; /* and the first such record, where there is one */
 	uint64_t stay_bytes;
 	uint64_t gone;   /* whose payloads went before */

@@ -23,9 +23,9 @@ print_plan(const json_t *plan)
 	printf("goes      %lld records, %lld bytes, in %zu ranges\n", number_of(go, "records"),
 	       number_of(go, "bytes"), json_array_size(json_object_get(go, "ranges")));
 	printf("stays     %lld by retention, %lld by legal holds, %lld waiting for an event, %lld "
-	       "control entries; %lld bytes\n",
+	       "without any retention, %lld control entries; %lld bytes\n",
 	       number_of(stay, "retention"), number_of(stay, "hold"), number_of(stay, "event"),
-	       number_of(stay, "control"), number_of(stay, "bytes"));
+	       number_of(stay, "unlocked"), number_of(stay, "control"), number_of(stay, "bytes"));
 	printf("gone      %lld records already\n", number_of(plan, "gone"));
 	if (json_object_get(plan, "next"))
 		printf("next      a retention ends at %s\n", api_text(plan, "next"));
@@ -105,28 +105,35 @@ static int
 run_plan(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const char *range = NULL;
+	bool unlocked = false;
 	const struct cli_option options[] = {
 		{"range", 0, CLI_TEXT, &range, "FIRST-LAST", "of these records alone"},
+		{"unlocked", 0, CLI_FLAG, &unlocked, NULL,
+		 "also what never had a retention, not only what is over"},
 		{NULL},
 	};
-	json_t *body = NULL;
+	json_t *body;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (range && !(body = range_body(self, range)))
+	body = range ? range_body(self, range) : json_object();
+	if (!body)
 		return CLI_USAGE;
+	if (unlocked)
+		json_object_set_new(body, "unlocked", json_true());
 	rc = plan(cli, argv[0], body, NULL);
 	return rc == CLI_GO ? CLI_DONE : rc;
 }
 
 const struct cli_command cmd_purge_plan = {
 	.name = "purge plan",
-	.operands = "LOG [--range FIRST-LAST]",
+	.operands = "LOG [--range FIRST-LAST] [--unlocked]",
 	.summary = "show which payloads may go now, and what stays and why",
 	.about =
 		"Nothing is changed but that the log is sealed first. A payload may go when no legal\n"
-		"hold covers it, its retention is over by both clocks, and no event is waited for.\n"
+		"hold covers it, its retention is over by both clocks, and no event is waited for;\n"
+		"what never had a retention goes only with --unlocked.\n"
 		"Entries, proofs and checkpoints stay for ever. Approve the plan to carry it out:\n"
 		"\n"
 		"  stele purge plan payments\n"

@@ -35,7 +35,8 @@ control(struct scratch *s, struct log *log, enum entry_kind kind, const char *js
 static void
 plan(struct scratch *s, struct log *log, int64_t now_ns, struct purgeplan *out)
 {
-	const struct purgeplan_wish wish = {.to = UINT64_MAX, .now_ns = now_ns, .max_ranges = 100};
+	const struct purgeplan_wish wish = {
+		.to = UINT64_MAX, .now_ns = now_ns, .max_ranges = 100, .unlocked = true};
 	struct buf why;
 
 	buf_init(&why);
@@ -86,6 +87,32 @@ START_TEST(what_retention_locks_goes_when_it_is_over)
 }
 END_TEST
 
+START_TEST(what_never_had_a_retention_goes_only_when_that_is_asked_for)
+{
+	struct purgeplan_wish wish = {.to = UINT64_MAX, .max_ranges = 100};
+	struct scratch s;
+	struct purgeplan p;
+	struct log *log;
+	struct buf why;
+
+	scratch_begin(&s);
+	buf_init(&why);
+	log = scratch_log(&s, "payments", "{}");
+	sealed_log_fill(&s, log, 10);
+	sealed_log_seal(&s, log);
+	ck_assert_int_eq(purgeplan_make(&p, log, &wish, s.tools, &why), 0);
+	ck_assert_uint_eq(p.records, 0);
+	ck_assert_uint_eq(p.stay[LOCK_BY_NOTHING], 9);
+	purgeplan_fini(&p);
+	wish.unlocked = true;
+	ck_assert_int_eq(purgeplan_make(&p, log, &wish, s.tools, &why), 0);
+	ck_assert_uint_eq(p.records, 9);
+	purgeplan_fini(&p);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(what_is_not_sealed_is_not_looked_at)
 {
 	struct scratch s;
@@ -109,7 +136,7 @@ START_TEST(a_plan_has_as_many_ranges_as_it_may_and_says_where_it_ends)
 	struct purgeplan p;
 	struct log *log;
 	struct buf why;
-	struct purgeplan_wish wish = {.to = UINT64_MAX, .max_ranges = 2};
+	struct purgeplan_wish wish = {.to = UINT64_MAX, .max_ranges = 2, .unlocked = true};
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "payments", "{}");
@@ -374,6 +401,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		what_retention_locks_goes_when_it_is_over,
+		what_never_had_a_retention_goes_only_when_that_is_asked_for,
 		what_is_not_sealed_is_not_looked_at,
 		a_plan_has_as_many_ranges_as_it_may_and_says_where_it_ends,
 		locks_are_the_same_after_a_restart_a_seal_and_without_a_catalogue,
