@@ -30,6 +30,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_NOT_FOUND] = {404, 0, "not-found", "There is no such resource"},
 	[PROBLEM_UNKNOWN_LOG] = {404, 0, "unknown-log", "There is no such log"},
 	[PROBLEM_UNKNOWN_RECORD] = {404, 0, "unknown-record", "There is no such record"},
+	[PROBLEM_PURGED] = {410, 0, "purged", "The payload was purged"},
 	[PROBLEM_UNKNOWN_TILE] = {404, 0, "unknown-tile", "There is no such tile"},
 	[PROBLEM_UNKNOWN_TOKEN] = {404, 0, "unknown-token", "There is no such token"},
 	[PROBLEM_UNKNOWN_PRINCIPAL] = {404, 0, "unknown-principal", "There is no such principal"},
@@ -166,6 +167,8 @@ problem_of_err(int err)
 		return PROBLEM_DAMAGED;
 	case STELE_ECONFLICT:
 		return PROBLEM_IDEMPOTENCY_CONFLICT;
+	case STELE_EGONE:
+		return PROBLEM_PURGED;
 	case STELE_ENOTFOUND:
 		return PROBLEM_UNKNOWN_RECORD;
 	default:
@@ -214,6 +217,7 @@ static const struct {
 	LINE(406, "Not Acceptable"),
 	LINE(408, "Request Timeout"),
 	LINE(409, "Conflict"),
+	LINE(410, "Gone"),
 	LINE(413, "Content Too Large"),
 	LINE(414, "URI Too Long"),
 	LINE(415, "Unsupported Media Type"),

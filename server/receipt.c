@@ -26,9 +26,12 @@ receipt_put(struct buf *out, const struct receipt *r)
 	receipt_put_time(out, r->time_ns);
 	buf_put_str(out, ",\"entry\":");
 	buf_put_json_str(out, r->entry);
-	buf_put_str(out, ",\"salt\":\"");
-	buf_put_base64(out, r->salt, 16);
-	buf_put_str(out, "\",\"proof\":");
+	if (r->salt) {
+		buf_put_str(out, ",\"salt\":\"");
+		buf_put_base64(out, r->salt, 16);
+		buf_put_u8(out, '"');
+	}
+	buf_put_str(out, ",\"proof\":");
 	proof_put_json(out, r->proof, r->n_proof);
 	buf_put_str(out, ",\"checkpoint\":");
 	buf_put_json_str(out, slice_of(r->head->note, r->head->note_len));

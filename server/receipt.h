@@ -1,6 +1,6 @@
 /*
  * The JSON form of a receipt (design.md section 6, formats.md section 4):
- *   {"log","index","time","entry","salt","proof":[...],"checkpoint"}
+ *   {"log","index","time","entry","salt","proof":[...],"checkpoint"}, without "salt" where there is none
  */
 #ifndef STELE_SERVER_RECEIPT_H
 #define STELE_SERVER_RECEIPT_H
@@ -17,7 +17,7 @@ struct receipt {
 	uint64_t index;
 	int64_t time_ns;
 	struct slice entry;  /* exact bytes */
-	const uint8_t *salt; /* 16 bytes */
+	const uint8_t *salt; /* 16 bytes; NULL when the payload is gone */
 	const uint8_t (*proof)[32];
 	size_t n_proof;
 	const struct head *head; /* the proof leads to its root */

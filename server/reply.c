@@ -191,6 +191,11 @@ reply_err(struct request *r, int err)
 	case PROBLEM_SHUTTING_DOWN:
 		reply_problem(r, p, "Nothing was stored: send it again when the server is back.");
 		break;
+	case PROBLEM_PURGED:
+		reply_problem(r, p,
+			      "The payload was purged, and what repeats it is not stored again: its "
+			      "idempotency key is still known.");
+		break;
 	case PROBLEM_DAMAGED:
 		reply_problem(r, p,
 			      "The stored bytes do not match their hash and are not "

@@ -43,6 +43,10 @@ refuse(struct request *r, const struct proving *g)
 			"The log's size is %llu. An index must be below the size, from at least 1 "
 			"and not above to, and no size above the log's.",
 			(unsigned long long)g->head->size);
+	else if (g->err == STELE_EGONE)
+		reply_problem(r, PROBLEM_PURGED,
+			      "The text form holds the record's salt, which was purged with its "
+			      "payload: ask for application/json.");
 	else
 		reply_err(r, g->err);
 }

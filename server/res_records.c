@@ -37,9 +37,11 @@ work(struct request *r, struct kit *kit)
 
 	if (g->json)
 		g->head = log_head(r->log);
-	g->err = read_record(st, r->log, g->index, kit->tools, &r->arena, &g->record);
+	g->err = read_entry(st, r->log, g->index, kit->tools, &r->arena, &g->record);
 	if (!g->err && !g->json && g->record.object)
 		g->err = object_open(&g->object, st, r->log, g->index, g->record.payload);
+	if (g->err == STELE_EGONE) /* between the two: then it says by which entry */
+		g->err = read_entry(st, r->log, g->index, kit->tools, &r->arena, &g->record);
 	if (!g->err && g->json)
 		g->err = read_inclusion(st, r->log, g->index, g->head->size, kit->tools, &g->proof);
 }
@@ -65,7 +67,7 @@ answer_json(struct request *r, const struct reading *g)
 		.index = g->index,
 		.time_ns = g->record.entry.time_ns,
 		.entry = g->record.text,
-		.salt = g->record.salt,
+		.salt = g->record.gone ? NULL : g->record.salt,
 		.proof = g->proof.hash,
 		.n_proof = g->proof.n,
 		.head = g->head,
@@ -79,12 +81,14 @@ answer_json(struct request *r, const struct reading *g)
 	receipt_put(b, &receipt);
 	buf_put_str(b, ",\"media_type\":");
 	buf_put_json_str(b, g->record.entry.media_type);
-	if (g->record.object) /* any size: by itself, and in ranges */
+	if (g->record.gone)
+		buf_printf(b, ",\"purged\":%llu", (unsigned long long)g->record.purge);
+	else if (g->record.object) /* any size: by itself, and in ranges */
 		buf_printf(b, ",\"payload_url\":\"/api/v1/logs/%s/records/%llu\"", log_name(r->log),
 			   (unsigned long long)g->index);
 	else
 		put_payload(b, g->record.payload);
-	if (!g->record.object && !r->no_body)
+	if (!g->record.gone && !g->record.object && !r->no_body)
 		audit_read(r->server->audit, r, g->index);
 	buf_put_u8(b, '}');
 	reply_end(r);
@@ -178,6 +182,21 @@ answer_payload(struct request *r, const struct reading *g)
 	reply_end(r);
 }
 
+/* By which entry of the log the payload went; all but the payload is in the JSON form. */
+static void
+answer_gone(struct request *r, const struct reading *g)
+{
+	struct buf *b = reply_problem_begin(
+		r, PROBLEM_PURGED,
+		"The payload was purged, as record %llu of the log says. Its entry, proof and "
+		"checkpoint are there: ask for application/json.",
+		(unsigned long long)g->record.purge);
+
+	buf_printf(b, ",\"index\":%llu,\"purge\":%llu", (unsigned long long)g->index,
+		   (unsigned long long)g->record.purge);
+	reply_problem_end(r);
+}
+
 static void
 then(struct request *r)
 {
@@ -189,6 +208,8 @@ then(struct request *r)
 		reply_err(r, g->err);
 	else if (g->json)
 		answer_json(r, g);
+	else if (g->record.gone)
+		answer_gone(r, g);
 	else
 		answer_payload(r, g);
 }

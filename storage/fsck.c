@@ -33,11 +33,14 @@ fsck_find(struct fsck *f, const char *what, const char *fmt, ...)
 	pthread_mutex_unlock(&f->mu);
 }
 
-/* As fsck_find, for a finder that has made its own place. */
+/* Of an object: a purge may explain it. */
 static void
-find_at(void *ctx, const char *where, const char *what)
+find_object(void *ctx, struct log *log, uint64_t index, const char *where, const char *what)
 {
-	fsck_find(ctx, what, "%s", where);
+	if (log)
+		fsck_purges_object(ctx, log, index, where, what);
+	else
+		fsck_find(ctx, what, "%s", where);
 }
 
 /* One record of an opened block: commitment, entry, entry hash; *prev advances. */
@@ -84,6 +87,8 @@ check_record(struct fsck *f, struct log *log, const struct frame_section *s, uin
 	else if ((e.kind == ENTRY_KEY || e.kind == ENTRY_RESTORE) &&
 		 !log_statement_holds(log, index + 1, payload, f->t->sha))
 		fsck_find(f, log_statement_wrong, "log %s, record %llu", log->name, index);
+	else if (e.kind == ENTRY_PURGE && f->err == 0)
+		f->err = fsck_purges_entry(f, log, index, payload);
 	else if (is_object && f->err == 0)
 		f->err = fsck_objects_check(&f->objects, f->st, log, index, payload, salt,
 					    e.commitment, f->looker);
@@ -462,13 +467,15 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	buf_init(&f.broken);
 	pthread_mutex_init(&f.mu, NULL);
 	pthread_mutex_init(&f.looking, NULL);
-	f.objects = (struct fsck_objects){.finding = find_at, .ctx = &f};
+	f.objects = (struct fsck_objects){.finding = find_object, .ctx = &f};
 	if (opts->identity_vkey && strcmp(opts->identity_vkey, f.st->identity_vkey) != 0)
 		fsck_find(&f, "is not the identity this directory belongs to", "the key given");
 	f.looker = toolbox_new();
 	err = f.looker ? fsck_segments(&f) : STELE_ENOMEM;
 	if (err == 0)
 		err = check_wal(&f, &end);
+	if (err == 0)
+		err = fsck_purges_end(&f);
 	if (err == 0)
 		err = check_released(&f, &end);
 	if (err == 0)
@@ -482,6 +489,7 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	pthread_mutex_destroy(&f.mu);
 	pthread_mutex_destroy(&f.looking);
 	buf_fini(&f.objects.named);
+	fsck_purges_fini(&f.purges);
 	merkle_batch_fini(&f.batch);
 	store_close(f.st);
 	if (err != 0) {

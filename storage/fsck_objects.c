@@ -32,7 +32,7 @@ fsck_objects_check(struct fsck_objects *o, struct store *st, struct log *log, ui
 		return err;
 	snprintf(where, sizeof where, "log %s, record %llu, objects/%s/%s.obj", log->name,
 		 (unsigned long long)index, log->name, name);
-	o->finding(o->ctx, where, how);
+	o->finding(o->ctx, log, index, where, how);
 	return 0;
 }
 
@@ -75,7 +75,7 @@ look_into(struct fsck_objects *o, const struct store *st, const char *folder)
 		    explained(o, st, e->d_name))
 			continue;
 		snprintf(where, sizeof where, "objects/%s/%s", folder, e->d_name);
-		o->finding(o->ctx, where, "no record names this file");
+		o->finding(o->ctx, NULL, 0, where, "no record names this file");
 	}
 	closedir(d);
 	return 0;

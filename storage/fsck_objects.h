@@ -9,8 +9,9 @@
 
 struct fsck_objects {
 	struct buf named; /* ids that records name, OBJECT_ID_BYTES each */
-	/* As struct fsck_options' finding: where, and what is wrong. */
-	void (*finding)(void *ctx, const char *where, const char *what);
+	/* Where, and what is wrong: with the object of a record, or, log NULL, with a file. */
+	void (*finding)(void *ctx, struct log *log, uint64_t index, const char *where,
+			const char *what);
 	void *ctx;
 };
 

@@ -127,6 +127,8 @@ check_controls(struct checking *c, struct log *log, struct segment *segment, str
 		    !log_statement_holds(log, index + 1, r.payload, t->sha))
 			fsck_find(c->f, log_statement_wrong, "log %s, record %llu", log->name,
 				  (unsigned long long)index);
+		if (err == 0 && r.kind == ENTRY_PURGE)
+			err = fsck_purges_entry(c->f, log, index, r.payload);
 		index = err == 0 ? r.ctl : 0;
 	}
 	arena_fini(&a);
@@ -150,6 +152,8 @@ check_one(struct checking *c, struct log *log, const struct sealed *s, struct to
 		err = segment_verify(segment, &before, t, &why);
 	if (err == 0)
 		err = check_controls(c, log, segment, t);
+	if (err == 0)
+		err = fsck_purges_gone(c->f, log, segment, t);
 	if (err == 0)
 		err = check_objects(c, log, segment, t);
 	segment_unref(segment);

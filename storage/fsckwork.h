@@ -6,6 +6,7 @@
 
 #include "storage/fsck.h"
 #include "storage/fsck_objects.h"
+#include "storage/fsckpurge.h"
 #include "storage/internal.h"
 
 struct fsck {
@@ -20,6 +21,7 @@ struct fsck {
 	struct buf broken;  /* u64 ids of logs with missing commits: reported once */
 	pthread_mutex_t mu; /* findings and result */
 	struct fsck_objects objects;
+	struct fsck_purges purges; /* under mu */
 	pthread_mutex_t looking; /* objects: one is read at a time */
 	bool blind; /* what could not be read may name objects; under mu while segments are checked
 		     */

@@ -176,6 +176,23 @@ check_file(struct object *o)
 	return err;
 }
 
+/* Whether the record went since its descriptor was read: rare, so that memory is taken for it. */
+static bool
+was_purged(struct object *o, struct store *st)
+{
+	struct toolbox *t = toolbox_new();
+	struct record r = {.gone = false};
+	struct arena a;
+
+	arena_init(&a);
+	if (t && read_entry(st, o->log, o->index, t, &a, &r) != 0)
+		r.gone = false;
+	arena_fini(&a);
+	toolbox_free(t);
+	errno = ENOENT;
+	return r.gone;
+}
+
 static int
 open_file(struct object *o, struct store *st)
 {
@@ -185,6 +202,8 @@ open_file(struct object *o, struct store *st)
 	if (err != 0)
 		return err;
 	o->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (o->fd < 0 && errno == ENOENT && !o->how && was_purged(o, st))
+		return STELE_EGONE;
 	if (o->fd < 0 && (errno == ENOENT || errno == ELOOP))
 		return damaged(o, "it is missing");
 	return o->fd < 0 ? STELE_EIO : check_file(o);

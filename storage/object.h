@@ -86,7 +86,8 @@ struct object;
 /*
  * Opens the object of the record at index by its descriptor (struct record's
  * payload). STELE_EDAMAGED when the file is missing, has another length or
- * another header: counted and said, as every damaged read; STELE_EIO;
+ * another header: counted and said, as every damaged read; STELE_EGONE when it is
+ * missing because the record was purged meanwhile; STELE_EIO;
  * STELE_ENOMEM. The descriptor need not outlive the call.
  */
 int object_open(struct object **out, struct store *st, struct log *log, uint64_t index,

@@ -60,12 +60,9 @@ check_ranges(struct run *r)
 static int
 seal_ranges(struct run *r)
 {
-	uint64_t last = r->rq->ranges[r->rq->n_ranges - 1].last, sealed;
+	bool sealed;
 
-	pthread_rwlock_rdlock(&r->st->lock);
-	sealed = sealed_end(&r->log->sealed);
-	pthread_rwlock_unlock(&r->st->lock);
-	return sealed <= last ? store_seal_log(r->st, r->log, r->why) : 0;
+	return purgework_seal(r->log, r->rq->ranges[r->rq->n_ranges - 1].last, &sealed, r->why);
 }
 
 /* --- step 2 ------------------------------------------------------------------------ */
@@ -209,7 +206,8 @@ commit_entry(struct run *r, struct writer *w, struct purging **p)
 		a.job.place = r->rq->still_allowed ? ask : NULL;
 		a.job.next = r->rq->record;
 		a.job.tied = r->rq->record != NULL;
-		(void)writer_append(w, &a.job); /* the job's err tells */
+		/* the job's err tells */
+		(void)(w ? writer_append(w, &a.job) : store_append_batch(r->st, &a.job));
 		err = a.job.err;
 		if (err != 0)
 			purging_free(*p);

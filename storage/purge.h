@@ -107,7 +107,7 @@ struct purge_result {
  * STELE_ECONFLICT while a backup is made; what still_allowed returned; STELE_EDAMAGED when a
  * segment of the ranges cannot be read; STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED,
  * STELE_EIO, STELE_ENOMEM. why says what was tried. A worker thread; one purge of a store at a
- * time, others wait.
+ * time, others wait. w is NULL where there are no threads: the caller's is the writer's then.
  */
 int purge_run(struct store *st, struct writer *w, struct log *log, const struct purge_request *rq,
 	      struct purge_result *out, struct buf *why);

@@ -27,6 +27,28 @@ struct work {
 	bool removed; /* an object's file: its folder is to be flushed */
 };
 
+/* --- step 1 ------------------------------------------------------------------------ */
+
+static bool
+is_sealed(struct log *log, uint64_t last)
+{
+	bool yes;
+
+	pthread_rwlock_rdlock(&log->store->lock);
+	yes = sealed_end(&log->sealed) > last;
+	pthread_rwlock_unlock(&log->store->lock);
+	return yes;
+}
+
+int
+purgework_seal(struct log *log, uint64_t last, bool *sealed, struct buf *why)
+{
+	int err = is_sealed(log, last) ? 0 : store_seal_log(log->store, log, why);
+
+	*sealed = err == 0 && is_sealed(log, last);
+	return err;
+}
+
 /* --- step 5 ------------------------------------------------------------------------ */
 
 static int
@@ -96,6 +118,9 @@ remove_objects(struct work *w, struct segment *s)
 	struct arena a;
 	int err = 0;
 
+	sealer_lock(w->log->store->sealer); /* a backup that begins now waits */
+	if (atomic_load(&w->log->store->pinned))
+		err = STELE_ECONFLICT;
 	arena_init(&a);
 	while (err == 0 && index < f->first + f->count) {
 		struct segment_record r;
@@ -111,7 +136,10 @@ remove_objects(struct work *w, struct segment *s)
 	arena_fini(&a);
 	if (err == 1)
 		err = 0;
-	return err == 0 ? flush_objects(w) : err;
+	if (err == 0)
+		err = flush_objects(w);
+	sealer_unlock(w->log->store->sealer);
+	return err;
 }
 
 /* --- step 7 ------------------------------------------------------------------------ */
@@ -224,18 +252,16 @@ static int
 seal_tail(struct work *w)
 {
 	const struct timespec pause = {.tv_nsec = WAIT_MS * 1000000};
-	uint64_t until = tailkey_needed_until(w->log), sealed;
+	uint64_t until = tailkey_needed_until(w->log);
+	bool sealed;
 
 	for (int i = 0; until == UINT64_MAX && i < WAITS; i++) {
 		nanosleep(&pause, NULL);
 		until = tailkey_needed_until(w->log);
 	}
-	pthread_rwlock_rdlock(&w->log->store->lock);
-	sealed = sealed_end(&w->log->sealed);
-	pthread_rwlock_unlock(&w->log->store->lock);
 	if (until == UINT64_MAX)
 		return STELE_EBUSY;
-	return sealed < until ? store_seal_log(w->log->store, w->log, w->why) : 0;
+	return until ? purgework_seal(w->log, until - 1, &sealed, w->why) : 0;
 }
 
 /* --- step 9 ------------------------------------------------------------------------ */
@@ -293,14 +319,23 @@ purgework_do(struct log *log, struct purging *p, struct toolbox *t, struct purge
 	     struct buf *why)
 {
 	struct work w = {log, p, t, out, why, false};
+	bool sealed;
 	int err;
 
 	out->destroyed = out->backup = false;
 	out->quarantined = out->immutable = 0;
-	err = thin_all(&w);
+	err = purgework_seal(log, p->set.ranges[p->set.n - 1].last, &sealed, why);
+	if (err == 0 && !sealed)
+		out->quarantined++; /* the segment that the next one would take in */
+	if (err == 0)
+		err = thin_all(&w);
 	if (err == 0)
 		err = seal_tail(&w);
 	if (err == 0)
 		err = destroy(&w);
+	if (err == STELE_ECONFLICT) { /* a backup has begun: it ends, and then this goes on */
+		out->backup = true;
+		err = 0;
+	}
 	return err;
 }

@@ -343,6 +343,8 @@ begin_object(struct store *st, struct scrub *s, struct log *log, uint64_t index,
 
 	s->log = log;
 	s->at = 0;
+	if (err == STELE_EGONE)
+		return; /* purged, since what is being read was opened */
 	if (err != 0)
 		count_object(s, err); /* damage was said by object_open */
 	else
