@@ -34,7 +34,7 @@ enum match_verdict {
 
 enum {
 	MATCH_NOT_JSON = 1,        /* or nests too deep, or is beyond LIMIT_MATCH_BYTES */
-	MATCH_NO_SCHEMA = 2,       /* JSON, and no schema fits (or none was looked for) */
+	MATCH_NO_SCHEMA = 2,       /* JSON, and no schema fits */
 	MATCH_DUPLICATE_NAMES = 4, /* an object in it has two members of one name */
 	MATCH_SKIPPED = 8,         /* was not even parsed: it cannot match */
 };

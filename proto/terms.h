@@ -26,11 +26,12 @@ struct term {
 struct terms {
 	const struct term *items; /* the arena's; each pair once, in the order of field and text */
 	size_t n;
-	int64_t time_ns; /* the first event time, or the receive time */
-	bool has_time;   /* the payload said it */
-	int64_t last_ns; /* the latest of its event times: more than one is rare */
-	int schema;      /* which of the set fits, -1 when none: then only the writer is a term */
-	unsigned flags;  /* MATCH_NOT_JSON, MATCH_NO_SCHEMA, MATCH_DUPLICATE_NAMES */
+	int64_t time_ns;     /* the first event time that the payload says, or the receive time */
+	int64_t earliest_ns; /* of all it says: more than one is rare */
+	int64_t latest_ns;
+	bool has_time;  /* the payload says one */
+	int schema;     /* which of the set fits, -1 when none: then only the writer is a term */
+	unsigned flags; /* MATCH_NOT_JSON, MATCH_NO_SCHEMA, MATCH_DUPLICATE_NAMES */
 };
 
 /* What lists terms, with its working memory. One thread uses it at a time. */
@@ -43,9 +44,9 @@ struct term_lister *term_lister_new(const struct schema_set *set, int chosen);
 void term_lister_free(struct term_lister *l);
 
 /*
- * All terms of a record. A value's term is its text; a number's also its
- * decimal_write(), an address's (FIELD_SOURCE_IP) also its ipaddr_write(), where
- * they differ. 0 and *out, in the arena; STELE_ENOMEM.
+ * All terms of a record. A value's term is its text, and where they differ also
+ * the decimal_write() of a text that is a JSON number, and the ipaddr_write() of
+ * an address of FIELD_SOURCE_IP. 0 and *out, in the arena; STELE_ENOMEM.
  */
 int term_lister_run(struct term_lister *l, const struct match_record *r, struct arena *a,
 		    struct terms *out);
