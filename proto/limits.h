@@ -67,6 +67,20 @@
 #define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
 #define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
 
+/* --- queries -------------------------------------------------------------- */
+#define LIMIT_FILTER_BYTES 65536u     /* a filter's text: a list of ids, not a program */
+#define LIMIT_FILTER_TERMS 1000u      /* each may look at every value of its path */
+#define LIMIT_FILTER_DEPTH 32u        /* parentheses and NOTs: people stay below 4 */
+#define LIMIT_PATH_STEPS 32u          /* JSON nests 64 deep, events 20 */
+#define LIMIT_NUMBER_EXPONENT 1000000 /* of a filter's numbers: beyond is a mistake */
+#define LIMIT_MATCH_BYTES (16u << 20) /* a payload that is looked into; larger is unparsed */
+#define LIMIT_SCHEMA_BYTES 65536u     /* a document that people write */
+#define LIMIT_SCHEMA_PLACES 512u      /* all fields' together */
+#define LIMIT_SCHEMA_MAP 256u         /* lines of one map */
+#define LIMIT_SCHEMA_NOTHING 16u      /* texts that stand for no value */
+#define LIMIT_SCHEMAS 64u             /* tried for each record */
+#define LIMIT_TERM_BYTES 255u         /* of a value in the index; the rest is the matcher's */
+
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
