@@ -368,6 +368,21 @@ locks_hold(struct locks *l, struct slice id, struct lock_hold *out)
 	return found;
 }
 
+uint64_t
+locks_hold_purged(struct locks *l, struct slice id)
+{
+	uint64_t n = 0;
+	bool found;
+	size_t at;
+
+	pthread_rwlock_rdlock(&l->lock);
+	at = place_of_hold(l, id, &found);
+	if (found)
+		n = lockmap_purged(&l->map, &l->holds[at]->covers);
+	pthread_rwlock_unlock(&l->lock);
+	return n;
+}
+
 bool
 locks_event(struct locks *l, struct slice name, int64_t *until_ns)
 {

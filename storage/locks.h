@@ -81,6 +81,9 @@ int locks_each_hold(struct locks *l, uint64_t index,
 /* The hold of that id: false when there is none. */
 bool locks_hold(struct locks *l, struct slice id, struct lock_hold *out);
 
+/* How many of the records that the hold of that id covers are gone; 0 when there is none. */
+uint64_t locks_hold_purged(struct locks *l, struct slice id);
+
 /* Whether an event of that name was recorded, and the latest end that one says. */
 bool locks_event(struct locks *l, struct slice name, int64_t *until_ns);
 
