@@ -117,6 +117,19 @@
 #define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
 #define LIMIT_APPROVALS 1000u               /* that wait, at once */
 #define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
+#define LIMIT_HOLDS 20000u                  /* that are not released, at once: 2 KiB each */
+#define LIMIT_HOLDS_KEPT 20000u             /* released ones that are still shown */
+#define LIMIT_HOLD_LOGS 8192u               /* of one hold when placed: their names in one record */
+#define LIMIT_HOLD_PATTERNS 32u             /* of log names in one hold */
+#define LIMIT_HOLD_WORDS_BYTES 127u         /* a matter, a name, an owner: each a line */
+#define LIMIT_HOLD_REASON_BYTES 2000u       /* a paragraph */
+#define LIMIT_HOLD_FILTER_BYTES 16384u      /* a few hundred names; it is kept in memory */
+#define LIMIT_HOLD_BODY_BYTES (512u << 10)  /* a request: some 30,000 ranges of records */
+#define LIMIT_HOLD_RANGES 32768u            /* of records that a request may name */
+#define LIMIT_HOLD_ENTRY_RANGES 4096u       /* in one control entry: 150 KB at most */
+#define LIMIT_HOLD_HEADER_IDS 16u           /* holds that one append may name */
+#define LIMIT_HOLD_STEP_RECORDS 65536u      /* examined before an entry says so: a second or two */
+#define LIMIT_HOLD_AFTER_S 300u             /* default: examined so long after they came */
 #define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */

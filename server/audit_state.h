@@ -14,8 +14,6 @@
 
 struct keyfile_seal;
 
-#define AUDIT_WRITER "steled" /* of what the server does by itself */
-
 struct audit {
 	struct audit_queue queue;      /* for _system */
 	struct audit_queue read_queue; /* for _access */

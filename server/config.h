@@ -24,6 +24,7 @@ struct config {
 	uint64_t seal_after_ms;  /* 0: the store's default */
 	uint64_t scrub_rate;     /* bytes a second; 0: no passes by themselves */
 	uint64_t scrub_every_ms; /* 0: the store's default */
+	uint64_t hold_after_ms;  /* records under an open-ended hold by filter are examined then */
 	uint64_t min_free_bytes;
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */

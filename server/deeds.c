@@ -13,7 +13,8 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-static const struct deed *const deeds[] = {&deed_policy_change};
+static const struct deed *const deeds[] = {&deed_policy_change, &deed_hold_place,
+					   &deed_hold_release};
 
 const struct deed *
 deed_of(const json_t *act)
@@ -133,10 +134,9 @@ deed_jobs_new(struct deed_jobs **out, struct deed_entry *entries, size_t n, stru
 		d->jobs[i].entry = &entries[i];
 		d->n++;
 		append_job_init(job);
-		err = entries[i].json.err
-			      ? entries[i].json.err
-			      : append_control(job, entries[i].log, entries[i].kind, by,
-					       buf_slice(&entries[i].json), kit->tools);
+		err = entries[i].json.err ? entries[i].json.err
+					  : append_control(job, entries[i].log, entries[i].kind, by,
+							   buf_slice(&entries[i].json), kit->tools);
 		job->place = entries[i].place ? place : NULL;
 		job->next = i + 1 < n ? &d->jobs[i + 1].job : record;
 		job->tied = job->next != NULL;

@@ -112,4 +112,7 @@ int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t 
 /* deed_policy.c */
 extern const struct deed deed_policy_change;
 
+/* deed_hold.c */
+extern const struct deed deed_hold_place, deed_hold_release;
+
 #endif
