@@ -41,6 +41,12 @@ extern const struct cli_command cmd_principal_show;
 extern const struct cli_command cmd_principal_change;
 extern const struct cli_command cmd_principal_disable;
 
+/* cmd_hold.c */
+extern const struct cli_command cmd_hold_place;
+extern const struct cli_command cmd_hold_list;
+extern const struct cli_command cmd_hold_show;
+extern const struct cli_command cmd_hold_release;
+
 /* cmd_approve.c */
 extern const struct cli_command cmd_approve;
 extern const struct cli_command cmd_approval_list;
