@@ -67,6 +67,20 @@
 #define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
 #define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
 
+/* --- queries -------------------------------------------------------------- */
+#define LIMIT_FILTER_BYTES 65536u     /* a filter's text: a list of ids, not a program */
+#define LIMIT_FILTER_TERMS 1000u      /* each may look at every value of its path */
+#define LIMIT_FILTER_DEPTH 32u        /* parentheses and NOTs: people stay below 4 */
+#define LIMIT_PATH_STEPS 32u          /* JSON nests 64 deep, events 20 */
+#define LIMIT_NUMBER_EXPONENT 1000000 /* of a filter's numbers: beyond is a mistake */
+#define LIMIT_MATCH_BYTES (16u << 20) /* a payload that is looked into; larger is unparsed */
+#define LIMIT_SCHEMA_BYTES 65536u     /* a document that people write */
+#define LIMIT_SCHEMA_PLACES 512u      /* all fields' together */
+#define LIMIT_SCHEMA_MAP 256u         /* lines of one map */
+#define LIMIT_SCHEMA_NOTHING 16u      /* texts that stand for no value */
+#define LIMIT_SCHEMAS 64u             /* tried for each record */
+#define LIMIT_TERM_BYTES 255u         /* of a value in the index; the rest is the matcher's */
+
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */
@@ -90,25 +104,39 @@
 #define LIMIT_SEGMENT_UPLOAD_BYTES                                                                 \
 	(96u << 20) /* a segment put back: two seals' worth, uncompressed */
 #define LIMIT_KEY_LIFE_NS (7ll * 86400 * 1000000000) /* idempotency keys are known that long */
-#define LIMIT_DIGEST_EPOCH_S (7ll * 86400) /* the key of their digests changes: no less than above */
-#define LIMIT_PURGE_RANGES 16384u /* of one purge: its entry fits a record */
-#define LIMIT_FREE_BYTES (512ull << 20)     /* default soft limit below which appends get 507 */
-#define LIMIT_LOGS 100000u                  /* logs on one server */
-#define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */
-#define LIMIT_AUDIT_QUEUE_BYTES (16u << 20) /* events that wait for _system, for _access */
-#define LIMIT_AUDIT_JOB_BYTES (1u << 20)    /* of them in one append */
-#define LIMIT_AUDIT_DENIALS 256u            /* rows of who was denied what, in a minute */
-#define LIMIT_AUDIT_READERS 64u             /* tokens and logs whose reads are gathered */
-#define LIMIT_AUDIT_RANGES 1024u            /* ranges of indexes in one record of reads */
-#define LIMIT_GRANTS 16u                    /* of a principal */
-#define LIMIT_GRANT_PATTERNS 32u            /* of log names in one grant */
-#define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
-#define LIMIT_APPROVALS 1000u               /* that wait, at once */
-#define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
-#define LIMIT_PLANS 100u                    /* purge plans that may be approved */
+#define LIMIT_DIGEST_EPOCH_S                                                                       \
+	(7ll * 86400)                   /* the key of their digests changes: no less than above */
+#define LIMIT_PURGE_RANGES 16384u       /* of one purge: its entry fits a record */
+#define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
+#define LIMIT_LOGS 100000u              /* logs on one server */
+#define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
+#define LIMIT_AUDIT_QUEUE_BYTES (16u << 20)       /* events that wait for _system, for _access */
+#define LIMIT_AUDIT_JOB_BYTES (1u << 20)          /* of them in one append */
+#define LIMIT_AUDIT_DENIALS 256u                  /* rows of who was denied what, in a minute */
+#define LIMIT_AUDIT_READERS 64u                   /* tokens and logs whose reads are gathered */
+#define LIMIT_AUDIT_RANGES 1024u                  /* ranges of indexes in one record of reads */
+#define LIMIT_GRANTS 16u                          /* of a principal */
+#define LIMIT_GRANT_PATTERNS 32u                  /* of log names in one grant */
+#define LIMIT_PRINCIPAL_NAMES 8u                  /* in its certificates */
+#define LIMIT_APPROVALS 1000u                     /* that wait, at once */
+#define LIMIT_PRINCIPALS 10000u                   /* and who they stand for */
+#define LIMIT_PLANS 100u                          /* purge plans that may be approved */
 #define LIMIT_PLAN_LIFE_NS (86400ll * 1000000000) /* and for how long */
-#define LIMIT_PLAN_RANGES 16384u            /* in one: its act is a record of 400 KB */
-#define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
+#define LIMIT_PLAN_RANGES 16384u                  /* in one: its act is a record of 400 KB */
+#define LIMIT_HOLDS 20000u                        /* that are not released, at once: 2 KiB each */
+#define LIMIT_HOLDS_KEPT 20000u                   /* released ones that are still shown */
+#define LIMIT_HOLD_LOGS 8192u              /* of one hold when placed: their names in one record */
+#define LIMIT_HOLD_PATTERNS 32u            /* of log names in one hold */
+#define LIMIT_HOLD_WORDS_BYTES 127u        /* a matter, a name, an owner: each a line */
+#define LIMIT_HOLD_REASON_BYTES 2000u      /* a paragraph */
+#define LIMIT_HOLD_FILTER_BYTES 16384u     /* a few hundred names; it is kept in memory */
+#define LIMIT_HOLD_BODY_BYTES (512u << 10) /* a request: some 30,000 ranges of records */
+#define LIMIT_HOLD_RANGES 32768u           /* of records that a request may name */
+#define LIMIT_HOLD_ENTRY_RANGES 4096u      /* in one control entry: 150 KB at most */
+#define LIMIT_HOLD_HEADER_IDS 16u          /* holds that one append may name */
+#define LIMIT_HOLD_STEP_RECORDS 65536u     /* examined before an entry says so: a second or two */
+#define LIMIT_HOLD_AFTER_S 300u            /* default: examined so long after they came */
+#define LIMIT_DICT_BYTES (16u << 10)       /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
 

@@ -30,6 +30,18 @@ utf8_decode(uint32_t *code_point, struct slice s)
 	return n;
 }
 
+size_t
+utf8_encode(uint8_t out[4], uint32_t c)
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		out[i] = (uint8_t)(0x80 | (c & 0x3f));
+	out[0] = (uint8_t)(first[n] | c);
+	return n;
+}
+
 bool
 utf8_valid(struct slice s)
 {

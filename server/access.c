@@ -39,6 +39,7 @@ access_forget(struct access *a)
 	while (a->n_principals)
 		principal_unref(a->principals[--a->n_principals]);
 	access_forget_approvals(a);
+	access_forget_holds(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -272,26 +273,10 @@ access_check(struct access *a, struct slice text, int64_t now_ns, struct token *
 	return answer;
 }
 
-/* A pattern of names that begin with '_' says so. */
-static bool
-pattern_lets_in(struct slice pattern, struct slice log)
-{
-	return (log.p[0] != '_' || pattern.p[0] == '_') && scope_pattern_match(pattern, log);
-}
-
 static bool
 grant_covers(const struct grant *g, struct slice log)
 {
-	const char *p = g->logs, *space;
-
-	if (log.n == 0)
-		return true;
-	for (; *p; p = *space ? space + 1 : space) {
-		space = strchrnul(p, ' ');
-		if (pattern_lets_in(slice_of(p, (size_t)(space - p)), log))
-			return true;
-	}
-	return false;
+	return log.n == 0 || scope_list_match(g->logs, log);
 }
 
 bool
@@ -312,6 +297,39 @@ token_may(const struct token *token, unsigned scopes, struct slice log)
 			return false;
 	}
 	return principal_may(token->principal, scopes, log);
+}
+
+bool
+principal_may_pattern(const struct principal *p, unsigned scopes, struct slice pattern)
+{
+	for (size_t i = 0; i < p->n_grants; i++)
+		if ((p->grants[i].scopes & scopes) && scope_list_within(p->grants[i].logs, pattern))
+			return true;
+	return false;
+}
+
+bool
+token_may_pattern(const struct token *t, unsigned scopes, struct slice pattern)
+{
+	const struct grant *g = &t->narrowed;
+
+	if (g->scopes && (!(g->scopes & scopes) || !scope_list_within(g->logs, pattern)))
+		return false;
+	return principal_may_pattern(t->principal, scopes, pattern);
+}
+
+bool
+token_may_some(const struct token *t, unsigned scopes, const char *patterns)
+{
+	const struct principal *p = t->principal;
+	const struct grant *g = &t->narrowed;
+
+	if (g->scopes && (!(g->scopes & scopes) || !scope_lists_meet(g->logs, patterns)))
+		return false;
+	for (size_t i = 0; i < p->n_grants; i++)
+		if ((p->grants[i].scopes & scopes) && scope_lists_meet(p->grants[i].logs, patterns))
+			return true;
+	return false;
 }
 
 /* --- looking ------------------------------------------------------------------------------ */
@@ -452,6 +470,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	}
 	buf_put_u8(out, ']');
 	access_encode_approvals(a, out);
+	access_encode_holds(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -530,6 +549,8 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 		err = decode_tokens(a, tokens);
 	if (err == 0)
 		err = access_decode_approvals(a, root);
+	if (err == 0)
+		err = access_decode_holds(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

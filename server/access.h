@@ -148,6 +148,13 @@ struct token *access_token(struct access *a, struct slice id);
 size_t access_principals(struct access *a, struct slice after, struct principal **out, size_t cap);
 size_t access_tokens(struct access *a, struct slice after, struct token **out, size_t cap);
 
+/* Whether the principal, or the token, has one of these scopes on all logs that the pattern may
+ * ever match, as far as can be seen; and whether the token has it on any log that one of them may.
+ */
+bool principal_may_pattern(const struct principal *p, unsigned scopes, struct slice pattern);
+bool token_may_pattern(const struct token *token, unsigned scopes, struct slice pattern);
+bool token_may_some(const struct token *token, unsigned scopes, const char *patterns);
+
 /*
  * Appends the approvals, oldest first, as a JSON array: pending ones alone, or all that are
  * remembered. Or one of them, as an object: STELE_ENOTFOUND.

@@ -77,25 +77,6 @@ static const char last[] =
 	"It is the last principal with the scope access and no end: nobody could "
 	"let anybody in again. Give another one that scope first.";
 
-/* Whether one pattern of the list lets in all that this one does, as far as can be seen. */
-static bool
-pattern_within(struct slice pattern, const char *list)
-{
-	bool literal = !memchr(pattern.p, '*', pattern.n);
-	const char *p = list, *space;
-
-	for (; *p; p = *space ? space + 1 : space) {
-		struct slice have;
-		space = strchrnul(p, ' ');
-		have = slice_of(p, (size_t)(space - p));
-		if (slice_eq(have, pattern) ||
-		    ((have.p[0] == '_') == (pattern.p[0] == '_') &&
-		     (slice_eq_str(have, "*") || (literal && scope_pattern_match(have, pattern)))))
-			return true;
-	}
-	return false;
-}
-
 static bool
 grant_within(const struct grant *g, const struct principal *p)
 {
@@ -104,8 +85,8 @@ grant_within(const struct grant *g, const struct principal *p)
 		bool within = (g->scopes & ~p->grants[i].scopes) == 0;
 		for (; within && *at; at = *space ? space + 1 : space) {
 			space = strchrnul(at, ' ');
-			within = pattern_within(slice_of(at, (size_t)(space - at)),
-						p->grants[i].logs);
+			within = scope_list_within(p->grants[i].logs,
+						   slice_of(at, (size_t)(space - at)));
 		}
 		if (within)
 			return true;
@@ -497,6 +478,8 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"approval.request", fold_approval_request},
 		{"approval.grant", fold_approval_grant},
 		{"approval.refuse", fold_approval_refuse},
+		{"hold.place", fold_hold_place},
+		{"hold.release", fold_hold_release},
 	};
 	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};

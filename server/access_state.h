@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "server/access.h"
+#include "server/holds.h"
 
 struct access {
 	pthread_rwlock_t lock;          /* all below; the acting thread alone writes */
@@ -17,6 +18,7 @@ struct access {
 	struct approval **approvals; /* in the order of their requests */
 	size_t n_approvals;
 	_Atomic uint64_t generation;
+	struct holds holds;
 	json_t *dual; /* types of acts that need a second principal; NULL: none */
 };
 

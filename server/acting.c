@@ -110,7 +110,8 @@ put_token(struct acting *a, struct access *access, const char *principal)
 static int
 fill(struct access *access, void *ctx)
 {
-	struct acting *a = ctx;
+	struct request *r = ctx;
+	struct acting *a = r->state;
 	json_t *principal = json_object_get(a->act, "principal");
 	char id[LIMIT_WRITER_BYTES + 1];
 
@@ -118,6 +119,8 @@ fill(struct access *access, void *ctx)
 		access_new_principal_id(access, a->kind, id);
 		json_object_set_new(principal, "id", json_string(id));
 	}
+	if (a->fill)
+		return a->fill(r, access);
 	if (!a->makes_token)
 		return 0;
 	return put_token(a, access,
@@ -130,7 +133,7 @@ work(struct request *r, struct kit *kit)
 {
 	struct acting *a = r->state;
 
-	a->err = audit_act(r->server->audit, a->act, fill, a, r->token, kit, &a->outcome);
+	a->err = audit_act(r->server->audit, a->act, fill, r, r->token, kit, &a->outcome);
 	a->recorded = a->err == 0;
 	if (a->recorded && a->perform)
 		a->err = a->perform(r, kit);
@@ -186,7 +189,8 @@ static void
 refuse(struct request *r, const struct acting *a)
 {
 	const char *type = json_string_value(json_object_get(a->act, "type"));
-	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0;
+	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0,
+	     hold = strncmp(type, "hold.", 5) == 0;
 	const struct buf *why = &a->outcome.why;
 	enum problem p = a->syntax;
 
@@ -208,14 +212,19 @@ refuse(struct request *r, const struct acting *a)
 		break;
 	case STELE_ENOTFOUND:
 		p = approval                                     ? PROBLEM_UNKNOWN_APPROVAL
+		    : hold                                       ? PROBLEM_UNKNOWN_HOLD
 		    : token && !json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_TOKEN
 								 : PROBLEM_UNKNOWN_PRINCIPAL;
 		break;
 	case STELE_ECONFLICT:
-		p = approval ? PROBLEM_APPROVAL_CONFLICT : PROBLEM_PRINCIPAL_CONFLICT;
+		p = approval ? PROBLEM_APPROVAL_CONFLICT
+		    : hold   ? PROBLEM_HOLD_CONFLICT
+			     : PROBLEM_PRINCIPAL_CONFLICT;
 		break;
 	case STELE_ELIMIT:
-		p = token ? PROBLEM_TOO_MANY_TOKENS : PROBLEM_TOO_MANY_PRINCIPALS;
+		p = token  ? PROBLEM_TOO_MANY_TOKENS
+		    : hold ? PROBLEM_TOO_MANY_HOLDS
+			   : PROBLEM_TOO_MANY_PRINCIPALS;
 		break;
 	default:
 		reply_err(r, a->err);

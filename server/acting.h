@@ -27,6 +27,11 @@ struct acting {
 	char kind;            /* of a principal whose id is made */
 	char text[TOKEN_CHARS + 1];
 	enum problem syntax; /* what a request is that is not understood */
+	/*
+	 * On the worker, in the turn of the act: puts in what only the server can choose. An error
+	 * may have a problem in the outcome. NULL: nothing.
+	 */
+	int (*fill)(struct request *r, struct access *access);
 	/* On the worker, once it is recorded: what else it does; an error of its own. NULL: nothing
 	 */
 	int (*perform)(struct request *r, struct kit *kit);

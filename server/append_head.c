@@ -108,7 +108,7 @@ refuse_retention(struct request *r)
 	for (i = 0; i < r->http.n_fields; i++) {
 		struct slice name = r->http.fields[i].name;
 
-		if (name.n > sizeof prefix - 1 &&
+		if (name.n > sizeof prefix - 1 && !append_hold_is(name) &&
 		    strncasecmp((const char *)name.p, prefix, sizeof prefix - 1) == 0) {
 			reply_problem(r, PROBLEM_RETENTION_UNSUPPORTED,
 				      "This version does not offer the header %.*s. The log's "
@@ -129,7 +129,8 @@ append_read_head(struct request *r, struct append *a)
 	memset(a, 0, offsetof(struct append, type_text));
 	a->problem = PROBLEM_NONE;
 	a->line = a->limit = 0;
-	if (refuse_retention(r) || !read_type(r, a) || !read_key(r, a))
+	if (refuse_retention(r) || !append_hold_read(r, &a->hold) || !read_type(r, a) ||
+	    !read_key(r, a))
 		return false;
 	if (a->form == APPEND_ONE && cloudevents_is_binary(&r->http))
 		a->form = APPEND_EVENT_BINARY;

@@ -11,6 +11,7 @@
 
 #include "proto/limits.h"
 #include "proto/slice.h"
+#include "server/append_hold.h"
 #include "server/decode.h"
 #include "server/problem.h"
 
@@ -29,12 +30,13 @@ enum append_form {
 struct append {
 	enum append_form form;
 	enum coding coding;
-	bool json;         /* the body's own type is JSON: it must be valid */
-	bool batch;        /* answered in the batch's form */
-	bool minimal;      /* Prefer: return=minimal */
-	bool proofs;       /* ?proof=all */
-	struct slice type; /* of the body, normalised; empty: none was given */
-	struct slice key;  /* Idempotency-Key; n 0: none */
+	bool json;               /* the body's own type is JSON: it must be valid */
+	bool batch;              /* answered in the batch's form */
+	bool minimal;            /* Prefer: return=minimal */
+	bool proofs;             /* ?proof=all */
+	struct slice type;       /* of the body, normalised; empty: none was given */
+	struct slice key;        /* Idempotency-Key; n 0: none */
+	struct append_hold hold; /* Stele-Legal-Hold */
 	char type_text[LIMIT_MEDIA_TYPE_BYTES];
 
 	/* why it was refused; PROBLEM_NONE: it was not */

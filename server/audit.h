@@ -21,6 +21,8 @@
 #include "proto/slice.h"
 #include "server/access.h"
 
+#define AUDIT_WRITER "steled" /* of what the server does by itself */
+
 struct append_job;
 struct deed_outcome;
 struct kit;

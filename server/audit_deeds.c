@@ -3,6 +3,9 @@
 
 #include "proto/err.h"
 #include "server/audit.h"
+#include "server/deeds.h"
+#include "server/hold_logs.h"
+#include "server/holds.h"
 #include "server/kit.h"
 #include "storage/log.h"
 #include "storage/writer.h"
@@ -12,16 +15,59 @@
 struct creation {
 	struct slice name;
 	const struct policy *policy;
+	struct access *access;
 	struct log **out;
 	bool *created;
 };
+
+/* Open-ended holds whose patterns match the new log's name: it is born under them. */
+struct birth {
+	const struct creation *c;
+	struct hold_entries entries;
+	struct deed_jobs *jobs;
+	struct append_job *record;
+	struct kit *kit;
+	struct slice by;
+	struct log *log;
+	json_t *ids; /* NULL: the entries are made */
+};
+
+static int
+each_open(void *ctx, const struct hold *h)
+{
+	struct birth *b = ctx;
+	const struct slice by = slice_str(",\"by\":\"" AUDIT_WRITER "\"");
+
+	if (!h->open_ended || h->released_ns || !hold_matches(h, b->c->name))
+		return 0;
+	if (b->ids)
+		return json_array_append_new(b->ids, json_string(h->id)) == 0 ? 0 : STELE_ENOMEM;
+	return hold_entries_first(&b->entries, b->log, h, by);
+}
+
+/* Entries of those holds, and the record, for the commit that founds the log. */
+static int
+fill_birth(void *ctx, struct log *log, struct append_job **jobs)
+{
+	struct birth *b = ctx;
+	int err;
+
+	b->log = log;
+	*jobs = b->record;
+	err = access_each_hold(b->c->access, slice_of("", 0), each_open, b);
+	if (err != 0 || b->entries.n == 0)
+		return err;
+	return deed_jobs_new(&b->jobs, b->entries.e, b->entries.n, b->by, b->record, b->kit, jobs);
+}
 
 static int
 fill_creation(json_t *act, void *ctx)
 {
 	const struct creation *c = ctx;
+	struct birth b = {.c = c, .ids = json_array()};
 	json_t *policy;
 	struct buf text;
+	int err = 0;
 
 	buf_init(&text);
 	policy_write(&text, c->policy);
@@ -30,7 +76,14 @@ fill_creation(json_t *act, void *ctx)
 	json_object_set_new(act, "type", json_string("log.create"));
 	json_object_set_new(act, "log", json_stringn((const char *)c->name.p, c->name.n));
 	json_object_set_new(act, "policy", policy);
-	return policy ? 0 : STELE_ENOMEM;
+	if (!policy || !b.ids)
+		err = STELE_ENOMEM;
+	if (err == 0)
+		err = access_each_hold(c->access, slice_of("", 0), each_open, &b);
+	if (err == 0 && json_array_size(b.ids))
+		err = json_object_set(act, "holds", b.ids) ? STELE_ENOMEM : 0;
+	json_decref(b.ids);
+	return err;
 }
 
 static int
@@ -38,17 +91,22 @@ create(struct writer *w, const struct token *by, struct kit *kit, struct append_
        void *ctx)
 {
 	const struct creation *c = ctx;
+	struct birth b = {.c = c, .record = record, .kit = kit, .by = slice_str(by->principal->id)};
+	const struct writer_birth birth = {fill_birth, &b};
+	int err;
 
-	(void)kit;
-	return writer_create_log(w, c->name, c->policy, slice_str(by->principal->id), record,
-				 c->out, c->created);
+	hold_entries_init(&b.entries);
+	err = writer_bear_log(w, c->name, c->policy, b.by, &birth, c->out, c->created);
+	deed_jobs_free(b.jobs);
+	hold_entries_fini(&b.entries);
+	return err;
 }
 
 int
 audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
 		 const struct token *by, struct kit *kit, struct log **out, bool *created)
 {
-	struct creation c = {name, policy, out, created};
+	struct creation c = {name, policy, audit_access(a), out, created};
 	const struct audit_deed deed = {fill_creation, create, &c};
 
 	return audit_together(a, &deed, by, kit);

@@ -17,8 +17,6 @@ struct json_t;
 struct keyfile_seal;
 struct kit;
 
-#define AUDIT_WRITER "steled" /* of what the server does by itself */
-
 struct audit {
 	struct audit_queue queue;      /* for _system */
 	struct audit_queue read_queue; /* for _access */

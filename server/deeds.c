@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/control.h"
 #include "proto/err.h"
 #include "server/kit.h"
 #include "server/server.h"
@@ -13,7 +14,8 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-static const struct deed *const deeds[] = {&deed_clock_credit, &deed_policy_change, &deed_purge};
+static const struct deed *const deeds[] = {&deed_clock_credit, &deed_policy_change,
+					   &deed_hold_place, &deed_hold_release, &deed_purge};
 
 const struct deed *
 deed_of(const json_t *act)
@@ -99,29 +101,89 @@ deed_put_actors(const struct deed_turn *turn, struct buf *b)
 	}
 }
 
+/* --- control entries in one commit ---------------------------------------------------------- */
+
+struct deed_job {
+	struct append_job job;
+	struct deed_entry *entry;
+};
+
+struct deed_jobs {
+	size_t n; /* made */
+	struct deed_job jobs[];
+};
+
+/* On the writer's thread: the entry's index is known, and with it what the entry says. */
+static int
+place(struct append_job *job, uint64_t index, struct toolbox *tools)
+{
+	struct deed_job *d = (struct deed_job *)job; /* its first member */
+	struct buf json;
+	int err;
+
+	buf_init(&json);
+	err = d->entry->place(d->entry, index, &json);
+	err = err ? err : json.err;
+	if (err == 0) {
+		control_free(job->control); /* of the one that it was weighed by */
+		job->control = NULL;
+		err = append_control(job, job->log, job->kind, job->writer, buf_slice(&json),
+				     tools);
+	}
+	buf_fini(&json);
+	return err;
+}
+
+int
+deed_jobs_new(struct deed_jobs **out, struct deed_entry *entries, size_t n, struct slice by,
+	      struct append_job *record, struct kit *kit, struct append_job **first)
+{
+	struct deed_jobs *d = calloc(1, sizeof *d + n * sizeof d->jobs[0]);
+	int err = d ? 0 : STELE_ENOMEM;
+
+	for (size_t i = 0; err == 0 && i < n; i++) {
+		struct append_job *job = &d->jobs[i].job;
+		d->jobs[i].entry = &entries[i];
+		d->n++;
+		append_job_init(job);
+		err = entries[i].json.err ? entries[i].json.err
+					  : append_control(job, entries[i].log, entries[i].kind, by,
+							   buf_slice(&entries[i].json), kit->tools);
+		job->place = entries[i].place ? place : NULL;
+		job->next = i + 1 < n ? &d->jobs[i + 1].job : record;
+		job->tied = job->next != NULL;
+	}
+	if (err != 0) {
+		deed_jobs_free(d);
+		return err;
+	}
+	*first = &d->jobs[0].job;
+	*out = d;
+	return 0;
+}
+
+void
+deed_jobs_free(struct deed_jobs *d)
+{
+	for (size_t i = 0; d && i < d->n; i++) {
+		d->jobs[i].entry->index = d->jobs[i].job.first;
+		append_job_fini(&d->jobs[i].job);
+	}
+	free(d);
+}
+
 int
 deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t n,
 	   struct append_job *record)
 {
-	struct append_job *jobs = calloc(n ? n : 1, sizeof *jobs);
-	int err = jobs ? 0 : STELE_ENOMEM;
-	size_t made = 0;
+	struct append_job *first = record;
+	struct deed_jobs *jobs = NULL;
+	int err = n ? deed_jobs_new(&jobs, entries, n, turn->by, record, turn->kit, &first) : 0;
 
-	for (; err == 0 && made < n; made++) {
-		struct deed_entry *e = &entries[made];
-		append_job_init(&jobs[made]);
-		err = e->json.err ? e->json.err
-				  : append_control(&jobs[made], e->log, e->kind, turn->by,
-						   buf_slice(&e->json), turn->kit->tools);
-		jobs[made].tied = true;
-		jobs[made].next = made + 1 < n ? &jobs[made + 1] : record;
-	}
+	if (err == 0 && !writer_fits(turn->s->writer, first))
+		err = STELE_ELIMIT;
 	if (err == 0)
-		err = writer_append(turn->s->writer, n ? jobs : record);
-	for (size_t i = 0; i < made; i++) {
-		entries[i].index = jobs[i].first;
-		append_job_fini(&jobs[i]);
-	}
-	free(jobs);
+		err = writer_append(turn->s->writer, first);
+	deed_jobs_free(jobs);
 	return err;
 }

@@ -86,9 +86,27 @@ json_t *deed_ranges(const struct ranges *set);
 struct deed_entry {
 	struct log *log;
 	enum entry_kind kind;
-	struct buf json; /* its payload */
+	struct buf json; /* its payload; with place, the longest that it may be */
+	/* Makes json anew for the index that the entry will have: the writer's thread. NULL: it
+	 * is ready. */
+	int (*place)(const struct deed_entry *e, uint64_t index, struct buf *json);
+	const void *ctx; /* place's */
 	uint64_t index;  /* result: where it lies */
 };
+
+/* Jobs with control entries, each tied to the next. */
+struct deed_jobs;
+
+/*
+ * Prepares n >= 1 entries, by a principal's id, the last one tied to record unless that is NULL.
+ * *first is the list's first. STELE_ENOMEM, STELE_EINVAL; NULL may be freed. Entries, record and
+ * kit stay the caller's, and are needed until the jobs are answered.
+ */
+int deed_jobs_new(struct deed_jobs **out, struct deed_entry *entries, size_t n, struct slice by,
+		  struct append_job *record, struct kit *kit, struct append_job **first);
+
+/* After their commit: the entries get their indexes. */
+void deed_jobs_free(struct deed_jobs *jobs);
 
 /*
  * Writes n control entries and the record in one commit, all or nothing: 0 and their indexes, or
@@ -101,5 +119,8 @@ int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t 
 extern const struct deed deed_clock_credit;
 extern const struct deed deed_policy_change;
 extern const struct deed deed_purge;
+
+/* deed_hold.c */
+extern const struct deed deed_hold_place, deed_hold_release;
 
 #endif

@@ -16,6 +16,8 @@
 #include "proto/err.h"
 #include "server/audit.h"
 #include "server/config.h"
+#include "server/examiner.h"
+#include "server/hold_match.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/problem.h"
@@ -301,6 +303,8 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		err = audit_open(s->audit, s, why);
 	config_forget_passphrase(c);
 	if (!err)
+		err = examiner_new(&s->examiner, s, c->hold_after_ms / 1000);
+	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err && c->purge_every_ms) {
 		s->purger = purger_start(s, c->purge_every_ms);
@@ -314,6 +318,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	purger_stop(s->purger);
 	upload_table_fini(&s->uploads);
 	plans_fini(&s->plans);
+	examiner_free(s->examiner);
 	audit_close(s->audit);
 	if (s->writer)
 		writer_free(s->writer);
@@ -351,6 +356,10 @@ open_and_serve(struct config *c, struct buf *why)
 	CHECK(s);
 	s->audit = options.record_ctx = audit_new();
 	err = s->audit ? 0 : STELE_ENOMEM;
+	if (!err) {
+		s->mapping = hold_mapping_new();
+		err = s->mapping ? 0 : STELE_ENOMEM;
+	}
 	if (!err && c->tls_cert)
 		err = tls_new(&s->tls, c, why);
 	if (!err)
@@ -369,6 +378,7 @@ open_and_serve(struct config *c, struct buf *why)
 		store_close(s->store);
 	}
 	audit_free(s->audit);
+	hold_mapping_free(s->mapping);
 	tls_free(s->tls);
 	free(s);
 	return err;

@@ -60,6 +60,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_PURGE_RUNNING] = {409, 1, "purge-running", "Another purge is being carried out"},
 	[PROBLEM_UNKNOWN_HOLD] = {404, 0, "unknown-hold", "There is no such hold"},
 	[PROBLEM_HOLD_CONFLICT] = {409, 0, "hold-conflict", "The hold is not in that state"},
+	[PROBLEM_TOO_MANY_HOLDS] = {409, 0, "too-many-holds", "There are too many holds"},
 	[PROBLEM_INVALID_HOLD] = {422, 0, "invalid-hold", "The hold is not valid"},
 	[PROBLEM_UNKNOWN_UPLOAD] = {404, 0, "unknown-upload", "There is no such upload"},
 	[PROBLEM_UNKNOWN_SEGMENT] = {404, 0, "unknown-segment", "There is no such segment"},

@@ -21,6 +21,15 @@ _Static_assert((uint64_t)LIMIT_PROOF_ALL_RECORDS * 4096 <= LIMIT_SOCKET_OUT_BYTE
 
 static void after_commit(struct request *r);
 
+/* The holds that its records are to be under from the first moment on. */
+static struct append_hold *
+hold_of(struct request *r)
+{
+	struct append *a = r->state;
+
+	return r->upload ? &r->upload->hold : &a->hold;
+}
+
 static void
 refuse(struct request *r, const struct append *a)
 {
@@ -167,12 +176,28 @@ resolve(struct request *r, struct kit *kit)
 	a->line = bad + 1;
 }
 
+/* Nothing was written, because of the holds that it is to be under. */
+static bool
+refuse_hold(struct request *r)
+{
+	const struct append_hold *h = hold_of(r);
+
+	if (r->job.err == 0 || h->problem == PROBLEM_NONE)
+		return false;
+	if (r->upload)
+		upload_settle(r, UPLOAD_DROP, 0);
+	reply_problem(r, h->problem, "%s", h->detail);
+	return true;
+}
+
 /* An upload that can be asked for again stays; one whose commit may yet be found is left. */
 static void
 refuse_job(struct request *r)
 {
 	int err = r->job.err;
 
+	if (refuse_hold(r))
+		return;
 	if (r->upload && (err == STELE_EREADONLY || err == STELE_EIO))
 		upload_settle(r, UPLOAD_LEAVE, 0);
 	else if (r->upload)
@@ -191,7 +216,10 @@ after_resolve(struct request *r)
 		res_append_submit(r);
 		return;
 	case 1:
-		answer(r);
+		if (hold_of(r)->n)
+			res_append_submit(r);
+		else
+			answer(r);
 		return;
 	case STELE_ECONFLICT:
 		if (r->upload)
@@ -225,11 +253,22 @@ after_commit(struct request *r)
 	}
 }
 
+static void
+write_held(struct request *r, struct kit *kit)
+{
+	append_hold_write(r, hold_of(r), kit);
+}
+
 void
 res_append_submit(struct request *r)
 {
 	r->then = after_commit;
-	loop_submit(r);
+	if (hold_of(r)->n) {
+		r->work = write_held;
+		loop_work(r);
+	} else {
+		loop_submit(r);
+	}
 }
 
 /* --- the request --------------------------------------------------------------------- */

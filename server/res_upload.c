@@ -414,6 +414,12 @@ read_patch(struct request *r, struct append *a, bool *complete, uint64_t *offset
 			      "the request that creates the upload.");
 		return false;
 	}
+	if (a->hold.n) {
+		reply_problem(r, PROBLEM_INVALID_HEADER,
+			      "The holds of a record are named by the request that creates the "
+			      "upload.");
+		return false;
+	}
 	if (!slice_eq_str(a->type, "application/partial-upload") || a->coding != CODING_NONE) {
 		reply_problem(r, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
 			      "Send application/partial-upload, without a content coding.");

@@ -95,6 +95,12 @@ void res_approvals_refuse(struct request *r);
 void res_dual_control_get(struct request *r);
 void res_dual_control_put(struct request *r);
 
+/* res_holds.c */
+void res_holds_list(struct request *r);
+void res_holds_post(struct request *r);
+void res_holds_get(struct request *r);
+void res_holds_release(struct request *r);
+
 /* res_principals.c */
 void res_principals_list(struct request *r);
 void res_principals_get(struct request *r);

@@ -10,6 +10,7 @@
 #define PROOF LOGS "/{log}/proof"
 #define APPROVALS "/api/v1/approvals"
 #define CLOCK "/api/v1/clock"
+#define HOLDS "/api/v1/holds"
 #define PRINCIPALS "/api/v1/principals"
 #define PLANS LOGS "/{log}/purge-plans"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
@@ -81,6 +82,13 @@ const struct route router_table[] = {
 	{METHOD_GET, "/api/v1/dual-control", SCOPE_ACCESS, .handle = res_dual_control_get},
 	{METHOD_PUT, "/api/v1/dual-control", SCOPE_ACCESS, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_dual_control_put},
+	{METHOD_GET, HOLDS, SCOPE_HOLD, .query = "matter log state after limit ",
+	 .handle = res_holds_list},
+	{METHOD_POST, HOLDS, SCOPE_HOLD, .max_body = LIMIT_HOLD_BODY_BYTES,
+	 .handle = res_holds_post},
+	{METHOD_GET, HOLDS "/{id}", SCOPE_HOLD, .handle = res_holds_get},
+	{METHOD_POST, HOLDS "/{id}/release", SCOPE_HOLD, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_holds_release},
 	{METHOD_GET, "/livez", .handle = health_livez},
 	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
 	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},

@@ -2,6 +2,7 @@
 #include "server/scope.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "proto/limits.h"
 
@@ -74,4 +75,80 @@ scope_pattern_match(struct slice pattern, struct slice name)
 	while (p < pattern.n && pattern.p[p] == '*')
 		p++;
 	return p == pattern.n;
+}
+
+/* --- lists --------------------------------------------------------------------------- */
+
+/* The pattern at *p, which moves on to the next; false at the end. */
+static bool
+next_pattern(const char **p, struct slice *out)
+{
+	const char *space = strchrnul(*p, ' ');
+
+	*out = slice_of(*p, (size_t)(space - *p));
+	*p = *space ? space + 1 : space;
+	return out->n > 0;
+}
+
+bool
+scope_list_match(const char *list, struct slice name)
+{
+	struct slice p;
+
+	while (next_pattern(&list, &p))
+		if ((name.p[0] != '_' || p.p[0] == '_') && scope_pattern_match(p, name))
+			return true;
+	return false;
+}
+
+bool
+scope_list_within(const char *list, struct slice pattern)
+{
+	bool literal = !memchr(pattern.p, '*', pattern.n);
+	struct slice have;
+
+	while (next_pattern(&list, &have))
+		if (slice_eq(have, pattern) ||
+		    ((have.p[0] == '_') == (pattern.p[0] == '_') &&
+		     (slice_eq_str(have, "*") || (literal && scope_pattern_match(have, pattern)))))
+			return true;
+	return false;
+}
+
+/* Row i of a table: whether what is left of a from i on, and of b from k on, have a name. */
+static bool
+meet(struct slice a, struct slice b)
+{
+	bool rows[2][LIMIT_LOG_NAME_BYTES + 1] = {{false}}, *now = rows[0], *below = rows[1];
+
+	if ((a.p[0] == '_') != (b.p[0] == '_'))
+		return false;
+	for (size_t i = a.n + 1; i-- > 0;) {
+		bool *swap = now;
+		for (size_t k = b.n + 1; k-- > 0;) {
+			if (i == a.n && k == b.n)
+				now[k] = true;
+			else if (i < a.n && a.p[i] == '*')
+				now[k] = below[k] || (k < b.n && now[k + 1]);
+			else if (k < b.n && b.p[k] == '*')
+				now[k] = now[k + 1] || (i < a.n && below[k]);
+			else
+				now[k] = i < a.n && k < b.n && a.p[i] == b.p[k] && below[k + 1];
+		}
+		now = below;
+		below = swap;
+	}
+	return below[0];
+}
+
+bool
+scope_lists_meet(const char *a, const char *b)
+{
+	struct slice p, q;
+
+	while (next_pattern(&a, &p))
+		for (const char *rest = b; next_pattern(&rest, &q);)
+			if (meet(p, q))
+				return true;
+	return false;
 }

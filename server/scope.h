@@ -39,4 +39,17 @@ unsigned scope_parse(struct slice name);
 bool scope_pattern_valid(struct slice pattern);
 bool scope_pattern_match(struct slice pattern, struct slice name);
 
+/*
+ * Lists of patterns, a space between two. A name that begins with '_' is the server's own, and
+ * matched by patterns alone that begin so.
+ */
+bool scope_list_match(const char *list, struct slice name);
+
+/* Whether one pattern of the list matches every name that this one does, as far as can be seen: in
+ * doubt it does not. */
+bool scope_list_within(const char *list, struct slice pattern);
+
+/* Whether there can be a name that a pattern of each list matches. */
+bool scope_lists_meet(const char *a, const char *b);
+
 #endif

@@ -18,6 +18,8 @@
 
 struct audit;
 struct config;
+struct examiner;
+struct hold_mapping;
 struct loop;
 struct purger;
 struct store;
@@ -28,20 +30,22 @@ struct server {
 	const struct config *config;
 	struct store *store;
 	struct writer *writer;
-	struct audit *audit;         /* with who may do what */
-	struct tls *tls;             /* NULL: in clear */
-	struct kit_pool kits;        /* for worker threads */
-	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
-	struct upload_table uploads; /* resumable ones */
-	struct plans plans;          /* of purges */
-	struct purger *purger;       /* NULL: nothing goes by itself */
-	struct http_budget answers;  /* memory of answers that their peers have yet to take */
-	atomic_uint connections;     /* open now */
-	atomic_bool draining;        /* no new connections, every answer closes */
-	atomic_bool drained;         /* the loops have ended */
-	sigset_t signals;            /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
-	bool demo;                   /* the server's name was made up: every answer says so */
-	int64_t started_ns;          /* server_now_ns then */
+	struct audit *audit;          /* with who may do what */
+	struct hold_mapping *mapping; /* how holds by filter read records */
+	struct examiner *examiner;    /* of those holds */
+	struct tls *tls;              /* NULL: in clear */
+	struct kit_pool kits;         /* for worker threads */
+	struct http_budget bodies;    /* memory of bodies too large for their request's buffer */
+	struct upload_table uploads;  /* resumable ones */
+	struct plans plans;           /* of purges */
+	struct purger *purger;        /* NULL: nothing goes by itself */
+	struct http_budget answers;   /* memory of answers that their peers have yet to take */
+	atomic_uint connections;      /* open now */
+	atomic_bool draining;         /* no new connections, every answer closes */
+	atomic_bool drained;          /* the loops have ended */
+	sigset_t signals;             /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
+	bool demo;                    /* the server's name was made up: every answer says so */
+	int64_t started_ns;           /* server_now_ns then */
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n_loops;
 };

@@ -241,6 +241,7 @@ fill(struct upload *u, struct request *r, const struct append *a)
 	object_name(u->id, id);
 	u->server = r->server;
 	u->log = r->log;
+	u->hold = a->hold;
 	snprintf(u->writer, sizeof u->writer, "%s", r->token->principal->id);
 	CHECK(a->type.n < sizeof u->type);
 	memcpy(u->type, a->type.p, a->type.n);

@@ -21,6 +21,7 @@
 
 #include "proto/limits.h"
 #include "proto/slice.h"
+#include "server/append_hold.h"
 #include "storage/object.h"
 
 struct append;
@@ -47,6 +48,7 @@ struct upload {
 	struct log *log;
 	char id[OBJECT_NAME_BYTES];
 	char writer[LIMIT_WRITER_BYTES + 1]; /* the principal that began it */
+	struct append_hold hold;             /* that its record is to be under */
 	char type[LIMIT_MEDIA_TYPE_BYTES + 1];
 	bool json; /* of its own type; it is stored as it comes, not validated */
 	bool has_key, resumable;

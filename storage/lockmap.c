@@ -108,6 +108,35 @@ lockmap_at(const struct lockmap *m, uint64_t index)
 	return m->n ? m->spans[lo] : nothing;
 }
 
+/* How many indexes from first on, but before end, the ranges from *k on have. */
+static uint64_t
+overlap(uint64_t first, uint64_t end, const struct ranges *where, size_t *k)
+{
+	uint64_t n = 0;
+
+	while (*k < where->n && where->r[*k].last < first)
+		++*k;
+	for (size_t i = *k; i < where->n && where->r[i].first < end; i++) {
+		uint64_t from = where->r[i].first > first ? where->r[i].first : first;
+		uint64_t last = where->r[i].last < end - 1 ? where->r[i].last : end - 1;
+		n += last - from + 1;
+	}
+	return n;
+}
+
+uint64_t
+lockmap_purged(const struct lockmap *m, const struct ranges *where)
+{
+	uint64_t n = 0;
+	size_t k = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->spans[i].purged)
+			n += overlap(m->spans[i].first,
+				     i + 1 < m->n ? m->spans[i + 1].first : UINT64_MAX, where, &k);
+	return n;
+}
+
 int64_t
 lockmap_end(const struct lockmap_span *s, int64_t retain_until_ns)
 {

@@ -48,6 +48,9 @@ int lockmap_apply(struct lockmap *m, const struct ranges *where,
 /* What it says of an index; first and the next span's tell for which ones else. */
 struct lockmap_span lockmap_at(const struct lockmap *m, uint64_t index);
 
+/* How many indexes of these ranges are gone. */
+uint64_t lockmap_purged(const struct lockmap *m, const struct ranges *where);
+
 /* When a lock ends whose entry says retain_until_ns (0: it says nothing). 0: it does not lock. */
 int64_t lockmap_end(const struct lockmap_span *s, int64_t retain_until_ns);
 

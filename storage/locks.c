@@ -381,6 +381,24 @@ locks_hold(struct locks *l, struct slice id, struct lock_hold *out)
 	return found;
 }
 
+void
+locks_hold_count(struct locks *l, struct slice id, uint64_t size, struct lock_hold_counts *out)
+{
+	bool found;
+	size_t at;
+
+	*out = (struct lock_hold_counts){0};
+	pthread_rwlock_rdlock(&l->lock);
+	at = place_of_hold(l, id, &found);
+	if (found && !l->holds[at]->said.released) {
+		const struct hold *h = l->holds[at];
+		out->set = ranges_below(&h->set, size);
+		out->open = ranges_below(&h->covers, size) - out->set;
+		out->purged = lockmap_purged(&l->map, &h->covers);
+	}
+	pthread_rwlock_unlock(&l->lock);
+}
+
 bool
 locks_event(struct locks *l, struct slice name, int64_t *until_ns)
 {

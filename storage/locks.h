@@ -84,6 +84,17 @@ int locks_each_hold(struct locks *l, uint64_t index,
 /* The hold of that id: false when there is none. */
 bool locks_hold(struct locks *l, struct slice id, struct lock_hold *out);
 
+/* What a hold covers now, of the first `size` entries. */
+struct lock_hold_counts {
+	uint64_t set;    /* by what its entries list */
+	uint64_t open;   /* besides, from open_from on */
+	uint64_t purged; /* of both: gone before */
+};
+
+/* All 0 when there is no hold of that id, or it is released. */
+void locks_hold_count(struct locks *l, struct slice id, uint64_t size,
+		      struct lock_hold_counts *out);
+
 /* Whether an event of that name was recorded, and the latest end that one says. */
 bool locks_event(struct locks *l, struct slice name, int64_t *until_ns);
 

@@ -104,3 +104,13 @@ ranges_count(const struct ranges *set)
 	}
 	return n;
 }
+
+uint64_t
+ranges_below(const struct ranges *set, uint64_t end)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < set->n && set->r[i].first < end; i++)
+		n += (set->r[i].last < end ? set->r[i].last + 1 : end) - set->r[i].first;
+	return n;
+}

@@ -192,8 +192,8 @@ touched_allow(const struct commit *c, struct append_job *job)
 	if (!within(policy->quota_bytes, kept_bytes(log), job->payload_bytes) ||
 	    !within(policy->quota_records, touched_end(log), job->n_items))
 		return STELE_EQUOTA;
-	if (!job->wish)
-		return 0;
+	if (!job->wish && log->touched)
+		return log->touched->lock_err;
 	if (!log->touched && c->clock.evidence_ns > now_ns)
 		now_ns = c->clock.evidence_ns;
 	return policy_lock(policy, job->wish, lock_from(c, now_ns), &job->lock, NULL);
@@ -217,9 +217,8 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	continue_from(t, log, log->flushing);
 	if (c->clock.evidence_ns > t->time_ns)
 		t->time_ns = c->clock.evidence_ns;
-	err = policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
-	if (err == 0)
-		err = begin_boxes(c, t);
+	t->lock_err = policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
+	err = begin_boxes(c, t);
 	if (err != 0) {
 		touched_reset(t);
 		c->n--;
@@ -379,16 +378,16 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 }
 
 /* The entry's index is known: what it says is on its way into the log's locks. */
-static int
+static void
 take_control(const struct commit *c, struct touched *t, struct append_job *job)
 {
 	job->control->index = t->ctl;
 	t->n_controls++;
 	t->log->controls_taken++;
 	if (job->control->kind != ENTRY_POLICY)
-		return 0;
+		return;
 	t->policy = job->control->policy;
-	return policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
+	t->lock_err = policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
 }
 
 static void
@@ -450,7 +449,7 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
 	if (err == 0 && job->control)
-		err = take_control(c, t, job);
+		take_control(c, t, job);
 	return err;
 }
 

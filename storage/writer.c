@@ -20,7 +20,6 @@
 #include "storage/commit.h"
 #include "storage/helpers.h"
 #include "storage/internal.h"
-#include "storage/rotate.h"
 #include "storage/scrub.h"
 
 enum {
@@ -450,6 +449,12 @@ writer_submit(struct writer *w, struct append_job *jobs)
 	return err;
 }
 
+struct store *
+writer_store(struct writer *w)
+{
+	return w->st;
+}
+
 uint64_t
 writer_queued_bytes(struct writer *w)
 {
@@ -514,56 +519,5 @@ writer_append(struct writer *w, struct append_job *jobs)
 	jobs->owner = NULL;
 	pthread_cond_destroy(&wait.all);
 	pthread_mutex_destroy(&wait.mu);
-	return err;
-}
-
-int
-writer_create_log(struct writer *w, struct slice name, const struct policy *policy, struct slice by,
-		  struct append_job *record, struct log **out, bool *created)
-{
-	struct append_job job;
-	struct log *log;
-	int err;
-
-	pthread_mutex_lock(&w->st->creating);
-	err = store_log_conceive(w->st, name, policy, by, &job, &log);
-	if (err == 0) {
-		job.next = record;
-		job.tied = record != NULL;
-		(void)writer_append(w, &job); /* job.err tells */
-		err = store_log_born(w->st, &job);
-		append_job_fini(&job);
-		*created = err == 0;
-	} else if (err == STELE_EEXIST) {
-		*out = log;
-		if (policy_equal(log_policy(log), policy)) {
-			err = 0;
-			*created = false;
-		}
-	}
-	if (err == 0)
-		*out = log;
-	pthread_mutex_unlock(&w->st->creating);
-	return err;
-}
-
-int
-writer_rotate_key(struct writer *w, struct log *log, struct slice by, struct append_job *record,
-		  struct toolbox *tools, bool *destroyed)
-{
-	struct append_job job;
-	int err;
-
-	append_job_init(&job);
-	pthread_mutex_lock(&w->st->creating);
-	err = rotate_begin(&job, log, by, tools);
-	if (err == 0) {
-		job.next = record;
-		job.tied = record != NULL;
-		(void)writer_append(w, &job); /* job.err tells */
-		err = rotate_end(&job, destroyed);
-	}
-	pthread_mutex_unlock(&w->st->creating);
-	append_job_fini(&job);
 	return err;
 }

@@ -6,6 +6,7 @@
 #ifndef STELE_STORAGE_WRITER_H
 #define STELE_STORAGE_WRITER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "storage/append.h"
@@ -32,6 +33,12 @@ int writer_submit(struct writer *w, struct append_job *jobs);
  */
 int writer_append(struct writer *w, struct append_job *jobs);
 
+/* The store that it writes. */
+struct store *writer_store(struct writer *w);
+
+/* Whether a list of prepared jobs, all tied to each other, can be one commit. */
+bool writer_fits(struct writer *w, const struct append_job *jobs);
+
 /* Memory of the records waiting now. */
 uint64_t writer_queued_bytes(struct writer *w);
 
@@ -43,6 +50,21 @@ uint64_t writer_queued_bytes(struct writer *w);
  */
 int writer_create_log(struct writer *w, struct slice name, const struct policy *policy,
 		      struct slice by, struct append_job *record, struct log **out, bool *created);
+
+/* What else lies in the commit that creates a log. */
+struct writer_birth {
+	/*
+	 * Prepared jobs, all but the last one tied to the next; the caller's. They may be for the
+	 * new log, which nobody can find yet. An error is that of the creation. NULL *jobs: none.
+	 */
+	int (*fill)(void *ctx, struct log *log, struct append_job **jobs);
+	void *ctx;
+};
+
+/* The same with more in its commit. STELE_ELIMIT when that is more than one takes. */
+int writer_bear_log(struct writer *w, struct slice name, const struct policy *policy,
+		    struct slice by, const struct writer_birth *birth, struct log **out,
+		    bool *created);
 
 /*
  * Replaces the log's signing key (storage/rotate.h) and waits until the new one signs. record

@@ -50,6 +50,11 @@ extern const struct cli_command cmd_principal_disable;
 extern const struct cli_command cmd_purge_plan;
 extern const struct cli_command cmd_purge_approve;
 extern const struct cli_command cmd_purge_run;
+/* cmd_hold.c */
+extern const struct cli_command cmd_hold_place;
+extern const struct cli_command cmd_hold_list;
+extern const struct cli_command cmd_hold_show;
+extern const struct cli_command cmd_hold_release;
 
 /* cmd_approve.c */
 extern const struct cli_command cmd_approve;

@@ -16,7 +16,8 @@ int64_t progress_now_ns(void);
 /* Starts the clock; draws only when standard error is a terminal. */
 void progress_init(struct progress *p);
 
-/* Redraws the line at most five times a second: records and bytes done so far, and a note. */
+/* Redraws the line at most five times a second: records and bytes done so far, where they
+ * are not 0, and a note. */
 void progress_show(struct progress *p, uint64_t records, uint64_t bytes, const char *note);
 
 /* Wipes the line, so that what is printed next stands alone. */

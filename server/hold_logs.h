@@ -1,0 +1,63 @@
+/*
+ * Where a hold is, or is to be: its logs, what its entries say in each (docs/formats.md section
+ * 1), and what it covers there now.
+ */
+#ifndef STELE_SERVER_HOLD_LOGS_H
+#define STELE_SERVER_HOLD_LOGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "proto/buf.h"
+#include "proto/control.h"
+#include "proto/slice.h"
+#include "server/deeds.h"
+#include "server/hold.h"
+
+struct log;
+struct store;
+
+/*
+ * The names of the logs that the hold's patterns match now, or of those that a hold of this id
+ * has not been released in, as [{"log":NAME},…] in order: counted for the caller. NULL without
+ * memory.
+ */
+json_t *hold_logs_matching(struct store *st, const struct hold *h);
+json_t *hold_logs_held(struct store *st, struct slice id);
+
+/* Control entries that are to be written, for deed_write. */
+struct hold_entries {
+	struct deed_entry *e;
+	size_t n, cap;
+	void **said; /* what they say, one for each */
+};
+
+void hold_entries_init(struct hold_entries *all);
+void hold_entries_fini(struct hold_entries *all);
+
+/*
+ * Adds the first entries of a hold in a log, one but for large sets. actors are members that each
+ * has, after a comma. The hold must outlive them. STELE_ENOMEM.
+ */
+int hold_entries_first(struct hold_entries *all, struct log *log, const struct hold *h,
+		       struct slice actors);
+
+/*
+ * Adds the entries by which a hold, that had everything from open_from on, has n ranges instead,
+ * and everything from `next` on; CONTROL_OPEN: nothing more. Ranges that do not fit one entry take
+ * several. The ranges must outlive them.
+ */
+int hold_entries_cover(struct hold_entries *all, struct log *log, const struct hold *h,
+		       const struct control_range *r, size_t n, uint64_t open_from, uint64_t next,
+		       struct slice actors);
+
+/* Adds the entry by which it is released there. */
+int hold_entries_release(struct hold_entries *all, struct log *log, struct slice id,
+			 struct slice actors);
+
+/* Appends ,"covers":[…] with a row for each log that it is or was in, and the sums of them. */
+void hold_logs_put(struct buf *b, struct store *st, const struct hold *h);
+
+#endif

@@ -1,0 +1,151 @@
+/* The matcher of proto/match.h, for holds. */
+#include "server/hold_match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "proto/match.h"
+#include "proto/schema.h"
+#include "storage/read.h"
+
+struct hold_mapping {
+	struct arena arena;
+	struct schema_set set;
+	uint8_t digest[32];
+};
+
+struct hold_matcher {
+	struct arena arena; /* the filter's, and its text */
+	struct filter filter;
+	struct matcher *matcher;
+};
+
+struct hold_mapping *
+hold_mapping_new(void)
+{
+	struct hold_mapping *m = calloc(1, sizeof *m);
+	struct sha256 *h = sha256_new();
+	struct buf text;
+	bool made;
+
+	buf_init(&text);
+	if (m)
+		arena_init(&m->arena);
+	made = m && h && schema_builtin(&m->set, &m->arena) == 0;
+	for (size_t i = 0; made && i < m->set.n; i++) {
+		schema_write(&text, &m->set.items[i]);
+		buf_put_u8(&text, '\n');
+	}
+	made = made && !text.err;
+	if (made)
+		sha256_hash(h, m->digest, buf_slice(&text));
+	buf_fini(&text);
+	sha256_free(h);
+	if (made)
+		return m;
+	hold_mapping_free(m);
+	return NULL;
+}
+
+const uint8_t *
+hold_mapping_digest(const struct hold_mapping *m)
+{
+	return m->digest;
+}
+
+void
+hold_mapping_free(struct hold_mapping *m)
+{
+	if (m)
+		arena_fini(&m->arena);
+	free(m);
+}
+
+int
+hold_filter_check(struct slice text, struct buf *why)
+{
+	struct text_error e = {0};
+	struct filter filter;
+	struct arena arena;
+	int err;
+
+	arena_init(&arena);
+	err = filter_parse(&filter, &arena, text, &e);
+	if (err == STELE_ESYNTAX || err == STELE_ELIMIT)
+		buf_printf(why, "The filter, at character %zu: %s.", e.column, e.message);
+	arena_fini(&arena);
+	return err;
+}
+
+static int
+ready(struct hold_matcher *m, const struct hold_mapping *mapping, const struct hold *h)
+{
+	size_t n = strlen(h->filter);
+	const char *text = arena_dup(&m->arena, h->filter, n + 1);
+	const struct filter_simple simple = {
+		.has_from = h->from_ns != 0,
+		.has_to = h->to_ns != 0,
+		.from_ns = h->from_ns,
+		.to_ns = h->to_ns,
+		.filter = slice_of(text, n),
+	};
+	struct text_error e;
+	int err = text ? filter_build(&m->filter, &m->arena, &simple, &e) : STELE_ENOMEM;
+
+	if (err != 0)
+		return err;
+	m->matcher = matcher_new(&m->filter, &mapping->set, -1);
+	return m->matcher ? 0 : STELE_ENOMEM;
+}
+
+int
+hold_matcher_new(struct hold_matcher **out, const struct hold_mapping *mapping,
+		 const struct hold *h)
+{
+	struct hold_matcher *m;
+	int err;
+
+	if (memcmp(mapping->digest, h->mapping, sizeof h->mapping) != 0)
+		return STELE_ECONFLICT;
+	m = calloc(1, sizeof *m);
+	if (!m)
+		return STELE_ENOMEM;
+	arena_init(&m->arena);
+	err = ready(m, mapping, h);
+	if (err == 0)
+		*out = m;
+	else
+		hold_matcher_free(m);
+	return err;
+}
+
+void
+hold_matcher_free(struct hold_matcher *m)
+{
+	if (!m)
+		return;
+	matcher_free(m->matcher);
+	arena_fini(&m->arena);
+	free(m);
+}
+
+int
+hold_matcher_run(struct hold_matcher *m, const struct record *r, enum hold_verdict *out)
+{
+	const struct match_record record = {
+		.payload =
+			r->object ? slice_of("", 0) : r->payload, /* no JSON: it cannot be told */
+		.received_ns = r->entry.time_ns,
+		.writer = r->entry.writer,
+	};
+	struct match_result result;
+	int err = matcher_run(m->matcher, &record, &result);
+
+	if (err == 0)
+		*out = result.verdict == MATCH_NO    ? HOLD_NOT
+		       : result.verdict == MATCH_YES ? HOLD_MATCHED
+						     : HOLD_UNPARSED;
+	return err;
+}
