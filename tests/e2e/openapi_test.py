@@ -248,6 +248,28 @@ class Live(unittest.TestCase):
         self.call("getRecord", 404, {**log, "index": size})
         self.call("getRecord", 400, {**log, "index": "x"})
 
+    def test_purges(self):
+        log = {"log": "purges"}
+        self.server.create_log("purges")
+        self.call("append", 201, log, body=b'{"a":1}', headers=JSON)
+        self.call("planPurge", 422, log, body=b'{"range":[1]}', headers=JSON)
+        self.call("planPurge", 404, {"log": "none"}, body=b"{}", headers=JSON)
+        empty = self.call("planPurge", 201, log).json()
+        made = self.call("planPurge", 201, log, body=b'{"unlocked":true}', headers=JSON).json()
+        plan = {**log, "id": made["id"]}
+        self.assertEqual(self.call("getPurgePlan", 200, plan).json(), made)
+        self.call("getPurgePlan", 404, {**log, "id": "g-none"})
+        self.call("approvePurgePlan", 409, plan, body=b'{"digest":"0"}', headers=JSON)
+        self.call("approvePurgePlan", 404, {**log, "id": "g-none"}, body=b'{"digest":"0"}',
+                  headers=JSON)
+        self.call("approvePurgePlan", 422, plan, body=b"[]", headers=JSON)
+        nothing = json.dumps({"digest": empty["digest"]})
+        self.call("approvePurgePlan", 409, {**log, "id": empty["id"]}, body=nothing, headers=JSON)
+        digest = json.dumps({"digest": made["digest"]})
+        self.call("approvePurgePlan", 200, plan, body=digest, headers=JSON)
+        self.call("getRecord", 410, {**log, "index": 1})
+        self.call("approvePurgePlan", 409, plan, body=digest, headers=JSON)
+
     def test_uploads(self):
         log = {"log": "uploads"}
         self.server.create_log("uploads")
