@@ -230,6 +230,32 @@ CHANGE(too_much)
 	f->payload_bytes = LIMIT_INTEGER + 1;
 }
 
+START_TEST(what_is_purged_has_a_line_and_nothing_has_none)
+{
+	struct segment_facts got, purged = facts;
+	struct buf b;
+	char *at;
+
+	buf_init(&b);
+	ck_assert_int_eq(manifest_put(&b, &facts, slice_str("")), 0);
+	ck_assert_ptr_null(memmem(b.p, b.n, "purged", 6));
+	ck_assert_int_eq(manifest_parse(&got, NULL, buf_slice(&b)), 0);
+	ck_assert_uint_eq(got.purged, 0);
+	buf_reset(&b);
+	purged.purged = 7;
+	ck_assert_int_eq(manifest_put(&b, &purged, slice_str("")), 0);
+	ck_assert_int_eq(manifest_parse(&got, NULL, buf_slice(&b)), 0);
+	ck_assert_uint_eq(got.purged, 7);
+	at = memmem(b.p, b.n, "purged 7", 8);
+	ck_assert_ptr_nonnull(at);
+	at[7] = '0'; /* none has no line */
+	ck_assert_int_eq(manifest_parse(&got, NULL, buf_slice(&b)), STELE_ESYNTAX);
+	purged.purged = purged.count + 1;
+	ck_assert_int_eq(manifest_put(&b, &purged, slice_str("")), STELE_EINVAL);
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(what_is_out_of_range_is_not_written)
 {
 	void (*const changes[])(struct segment_facts *) = {
@@ -313,6 +339,7 @@ main(void)
 	tcase_add_test(c, a_manifest_reads_back_as_it_was_written);
 	tcase_add_test(c, every_changed_or_missing_byte_of_a_manifest_is_found);
 	tcase_add_test(c, a_manifest_of_something_else_or_by_someone_else_is_refused);
+	tcase_add_test(c, what_is_purged_has_a_line_and_nothing_has_none);
 	tcase_add_test(c, what_is_out_of_range_is_not_written);
 	tcase_add_test(c, a_text_that_says_it_otherwise_is_refused_and_a_new_version_by_its_name);
 	srunner_run_all(r, CK_NORMAL);

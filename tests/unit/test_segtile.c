@@ -108,6 +108,99 @@ START_TEST(alternating_writers_are_packed_and_a_quiet_tile_is_a_few_bytes)
 }
 END_TEST
 
+/* As it is from now on. */
+static void
+go(struct segment_record *r, uint64_t purge)
+{
+	r->gone = true;
+	r->purge = purge;
+	r->object = r->has_key = false;
+	r->payload = slice_of(NULL, 0);
+	r->seed = NULL;
+}
+
+START_TEST(what_is_gone_keeps_its_columns_and_its_commitment_and_lies_in_no_block)
+{
+	struct segtile t = {0}, read = {0};
+	struct segment_record r, got;
+	uint32_t kept = 0;
+	struct buf b;
+
+	buf_init(&b);
+	segtile_reset(&t);
+	for (uint32_t i = 0; i < 256; i++) {
+		fixture_record(&f, 256 + i, &r);
+		if (r.kind == ENTRY_RECORD && (i % 3 == 0 || i > 200))
+			go(&r, i > 200 ? 900 : 800);
+		kept += !r.gone;
+		ck_assert_int_eq(segtile_add(&t, &r), 0);
+	}
+	segtile_add_block(&t, 10, 100);
+	segtile_add_block(&t, kept - 10, 200);
+	ck_assert_int_eq(segtile_write(&t, f.t->zip, &b), 0);
+	ck_assert_int_eq(segtile_read(&read, 256, f.t->zip, buf_slice(&b)), 0);
+	ck_assert_uint_eq(read.n_kept, kept);
+	kept = 0;
+	for (uint32_t i = 0; i < 256; i++) {
+		fixture_record(&f, 256 + i, &r);
+		segtile_get(&read, i, &got);
+		ck_assert_uint_eq(got.size, r.size);
+		ck_assert(got.time_ns == r.time_ns && slice_eq(got.writer, r.writer));
+		ck_assert_uint_eq(read.rank[i], kept);
+		if (!got.gone) {
+			ck_assert_uint_eq(read.kept[kept++], i);
+			continue;
+		}
+		ck_assert_uint_eq(got.purge, i > 200 ? 900 : 800);
+		ck_assert_mem_eq(got.commitment, r.commitment, 32);
+		ck_assert_uint_eq(read.inline_bytes[i], 0);
+		ck_assert(!got.object);
+	}
+	ck_assert_uint_eq(kept, read.n_kept);
+	segtile_fini(&t);
+	segtile_fini(&read);
+	buf_fini(&b);
+}
+END_TEST
+
+START_TEST(what_is_gone_has_nothing_left_and_is_no_control_entry)
+{
+	struct segtile t = {0};
+
+	for (int i = 0; i < 7; i++) {
+		struct segment_record r;
+		static uint8_t seed[32];
+		segtile_reset(&t);
+		fixture_record(&f, 1, &r);
+		go(&r, 5);
+		switch (i) {
+		case 0:
+			r.payload = slice_str("x");
+			break;
+		case 1:
+			r.kind = ENTRY_HOLD;
+			r.mode = ENTRY_MODE_NONE;
+			r.retain_until_ns = 0;
+			break;
+		case 2:
+			r.object = true;
+			break;
+		case 3:
+			r.seed = seed;
+			break;
+		case 4:
+			r.has_key = true;
+			break;
+		case 5:
+			r.purge = 0;
+			break;
+		}
+		ck_assert_int_eq(segtile_add(&t, &r), i == 6 ? 0 : STELE_EINVAL);
+	}
+	segtile_fini(&t);
+}
+END_TEST
+
 START_TEST(a_record_that_no_entry_can_have_is_refused)
 {
 	struct segtile t = {0};
@@ -256,6 +349,8 @@ main(void)
 	tcase_add_checked_fixture(c, begin, end);
 	tcase_add_test(c, columns_give_back_every_field);
 	tcase_add_test(c, alternating_writers_are_packed_and_a_quiet_tile_is_a_few_bytes);
+	tcase_add_test(c, what_is_gone_keeps_its_columns_and_its_commitment_and_lies_in_no_block);
+	tcase_add_test(c, what_is_gone_has_nothing_left_and_is_no_control_entry);
 	tcase_add_test(c, a_record_that_no_entry_can_have_is_refused);
 	tcase_add_test(c, blocks_that_hold_more_or_fewer_records_than_the_tile_are_refused);
 	tcase_add_test(c, cut_or_changed_columns_are_refused_or_read_as_what_they_now_say);
