@@ -66,7 +66,7 @@ tell_state(struct store *st, const struct clock_event *e)
 			  seconds(e->by_ns), advice(e->cause));
 	else
 		store_say(
-			st, STORE_ERROR,
+			st, e->cause == CLOCK_RESTORED ? STORE_WARN : STORE_ERROR,
 			"clocks: frozen (%s, %lld s off the wall clock): appends, reads and holds "
 			"go on, nothing can be purged or shortened: %s",
 			cause, seconds(e->by_ns), advice(e->cause));

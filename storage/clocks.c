@@ -97,7 +97,7 @@ take_now(struct store *st, struct clock_now *out)
 	int64_t before = boot_now(st);
 
 	for (int i = 0; i < TAKES; i++) {
-		out->wall_ns = store_now_ns(st);
+		out->wall_ns = store_wall_ns(st);
 		out->boot_ns = boot_now(st);
 		if (out->boot_ns - before <= TOGETHER_NS)
 			break;
@@ -167,7 +167,7 @@ clocks_stamp(struct store *st, uint64_t sequence, struct clock_mark *out)
 	clock_read(&line, boot_now(st), &r);
 	*out = (struct clock_mark){.sequence = sequence,
 				   .era = line.era,
-				   .wall_ns = store_now_ns(st),
+				   .wall_ns = store_wall_ns(st),
 				   .lock_ns = r.lock_ns};
 }
 
@@ -343,7 +343,7 @@ begin(struct store *st, int found, const struct clock_saved *saved, bool restore
 	struct clock_limits limits = limits_of(&st->opts);
 	const struct position *p = &st->position;
 	struct clock_found f = {
-		.saved = found == 0 ? saved : NULL,
+		.saved = found == 0 && !restored ? saved : NULL,
 		.trouble = restored                   ? CLOCK_RESTORED
 			   : found == STELE_ENOTFOUND ? CLOCK_MISSING
 						      : CLOCK_DAMAGED,

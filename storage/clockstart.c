@@ -111,18 +111,22 @@ start_from(struct clock *c, const struct clock_found *f, const struct clock_now 
 	credit_gap(c, wall, s->state == CLOCK_FROZEN);
 }
 
-/* Across boots the wall clock is all there is; a long way it is followed only once confirmed. */
+/*
+ * Across boots the wall clock is all there is; a long way it is followed only once confirmed, as it
+ * is by whoever restores a backup.
+ */
 static void
-anchor_evidence(struct clock *c)
+anchor_evidence(struct clock *c, bool confirmed)
 {
 	int64_t gap = clock_difference(c->last.wall_ns, c->line.evidence_ns);
 
-	if (gap <= 0 || gap > LIMIT_CLOCK_CREDIT_NS)
+	if (gap <= 0 || (gap > LIMIT_CLOCK_CREDIT_NS && !confirmed))
 		return;
 	c->line.evidence_ns = c->last.wall_ns;
 	if (gap >= CLOCK_STEP_NS)
 		clock_note(c, (struct clock_event){.kind = CLOCK_EVENT_FOLLOW,
-						   .by = CLOCK_BY_START,
+						   .by = confirmed ? CLOCK_BY_OPERATOR
+								   : CLOCK_BY_START,
 						   .by_ns = gap});
 }
 
@@ -164,7 +168,7 @@ clock_start(struct clock *c, const struct clock_limits *limits, const struct clo
 	if (c->line.evidence_ns < found->floor_ns)
 		c->line.evidence_ns = found->floor_ns;
 	if (!s || cause != CLOCK_NO_CAUSE || !same_boot(&s->now, now))
-		anchor_evidence(c);
+		anchor_evidence(c, cause == CLOCK_RESTORED);
 	clock_tick(c, now);
 	tell_state(c);
 }

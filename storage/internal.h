@@ -106,7 +106,7 @@ struct log {
 	uint32_t next_dict_id;
 	struct compress_dict *dict;         /* for preparing: the newest one loaded */
 	struct compress_dict *pending_dict; /* trained, not yet in the WAL */
-	int64_t tail_since_ns; /* evidence or wall time since which records wait to be sealed */
+	int64_t tail_since_ns; /* evidence time since which records wait to be sealed */
 	struct buf gone;       /* keys that the catalogue is to forget: save.c */
 	bool dirty;            /* on store->dirty */
 	struct log *next_dirty;
@@ -144,7 +144,7 @@ struct store {
 	struct wal *wal;
 	struct catalog *catalog;
 	struct keyindex keys;
-	struct clocks *clocks;
+	struct clocks *clocks; /* NULL until they are open */
 	struct tilecache *tiles;
 	struct segcache *segments;
 	struct sealer *sealer;
@@ -204,7 +204,9 @@ void store_say(struct store *st, enum store_level level, const char *fmt, ...)
 
 /* A record for store_options.record, printed: JSON whole. */
 void store_record(struct store *st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-int64_t store_now_ns(struct store *st); /* the wall clock */
+/* Evidence time, once the clocks are open: what the store does by age, it does by this one. */
+int64_t store_now_ns(struct store *st);
+int64_t store_wall_ns(struct store *st); /* what clocks.c is to judge */
 /* store.c: place, keys and WAL for checking: nothing is changed, nothing is replayed. */
 int store_open_bare(struct store **out, const struct store_options *opts, struct buf *why);
 

@@ -61,6 +61,17 @@ store_record(struct store *st, const char *fmt, ...)
 int64_t
 store_now_ns(struct store *st)
 {
+	struct clock_reading r;
+
+	if (!st->clocks)
+		return store_wall_ns(st);
+	store_clock_get(st, &r);
+	return r.evidence_ns;
+}
+
+int64_t
+store_wall_ns(struct store *st)
+{
 	struct timespec ts;
 
 	if (st->opts.now_ns)

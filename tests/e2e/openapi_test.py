@@ -355,6 +355,17 @@ class Live(unittest.TestCase):
         self.call("getScrub", 200)
         self.call("getScrub", 400, query="?x=y")
 
+    def test_clock(self):
+        self.assertNotIn("step", self.call("getClock", 200).json())
+        self.call("confirmClockStep", 409)
+        self.call("confirmClockStep", 422, body=b'{"x":1}', headers=JSON)
+        self.clock.step(30)
+        while "step" not in self.call("getClock", 200).json():
+            time.sleep(0.05)
+        self.assertEqual(self.call("confirmClockStep", 200).json()["state"], "ok")
+        self.call("creditLockClock", 403, body=b'{"seconds":30,"reason":"a step"}', headers=JSON)
+        self.call("creditLockClock", 422, body=b'{"seconds":30}', headers=JSON)
+
     def test_tokens(self):
         self.call("listTokens", 200)
         body = json.dumps({"scopes": ["read"], "logs": ["a*"], "expires": "90d"})

@@ -251,6 +251,23 @@ START_TEST(what_contradicts_itself_is_frozen_where_commits_say_it_was)
 }
 END_TEST
 
+START_TEST(whoever_restores_a_backup_confirms_the_wall_clock)
+{
+	struct machine m;
+
+	begin(&m);
+	begin_with(&m,
+		   &(struct clock_found){
+			   NULL, CLOCK_RESTORED, {8, 1, T0 - 90 * D, T0 - 90 * D}, T0 - 90 * D});
+	ck_assert_int_eq(readings(&m).evidence_ns, T0);
+	ck_assert_int_eq(readings(&m).lock_ns, T0 - 90 * D);
+	ck_assert_int_eq(event(&m, CLOCK_EVENT_FOLLOW)->by, CLOCK_BY_OPERATOR);
+	begin_with(&m, &(struct clock_found){
+			       NULL, CLOCK_MISSING, {8, 1, T0 - 90 * D, T0 - 90 * D}, T0 - 90 * D});
+	ck_assert_int_eq(readings(&m).evidence_ns, T0 - 90 * D);
+}
+END_TEST
+
 START_TEST(a_lasting_freeze_outlives_restarts_gets_no_credit_and_ends_by_two)
 {
 	struct clock_reading r;
@@ -301,6 +318,11 @@ START_TEST(credit_goes_as_far_as_it_was_asked_for_and_never_back)
 	pass(&m, S);
 	ck_assert_int_eq(clock_credit(&m.c, &m.now, T0 + D), 0);
 	ck_assert_int_eq(readings(&m).lock_ns, T0 + S);
+	begin(&m);
+	m.c.line.lock_ns -= 100 * S;
+	m.now.wall_ns -=
+		40 * S; /* evidence time is ahead of it: not beyond the wall clock, either */
+	ck_assert_int_eq(clock_credit(&m.c, &m.now, T0), 60 * S);
 }
 END_TEST
 
@@ -318,6 +340,7 @@ main(void)
 		an_unknown_boot_id_is_never_the_same,
 		evidence_time_is_never_before_the_newest_entry,
 		what_contradicts_itself_is_frozen_where_commits_say_it_was,
+		whoever_restores_a_backup_confirms_the_wall_clock,
 		a_lasting_freeze_outlives_restarts_gets_no_credit_and_ends_by_two,
 		credit_goes_as_far_as_it_was_asked_for_and_never_back,
 	};
