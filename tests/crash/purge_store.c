@@ -15,7 +15,7 @@
 enum { MAX_RANGES = 64 };
 
 static int
-purge(struct store *st, const char *name, const struct purge_range *ranges, size_t n,
+purge(struct store *st, const char *name, const struct control_range *ranges, size_t n,
       struct buf *why)
 {
 	const struct purge_request rq = {.ranges = ranges,
@@ -40,7 +40,7 @@ purge(struct store *st, const char *name, const struct purge_range *ranges, size
 int
 main(int argc, char **argv)
 {
-	struct purge_range ranges[MAX_RANGES];
+	struct control_range ranges[MAX_RANGES];
 	size_t n = argc > 2 ? (size_t)(argc - 3) / 2 : 0;
 	struct store_options opts = {.dir = argc > 1 ? argv[1] : NULL};
 	struct store *st;

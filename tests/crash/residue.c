@@ -382,7 +382,7 @@ text_of(uint64_t i, bool marked, char out[TEXT_BYTES])
 }
 
 static void
-fill(struct scratch *s, struct log *log, uint64_t size, const struct purge_range *marked)
+fill(struct scratch *s, struct log *log, uint64_t size, const struct control_range *marked)
 {
 	while (log->frontier.size < size) {
 		uint64_t at = log->frontier.size;
@@ -438,10 +438,10 @@ remember_salts(struct scratch *s, struct log *log, uint64_t first, uint64_t last
 /* Marked records between others, of the same commits and so of the same seeds, too: in a segment
    with what is beside them, and in the WAL. */
 static void
-fill_all(struct scratch *s, struct log *log, struct purge_range ranges[3])
+fill_all(struct scratch *s, struct log *log, struct control_range ranges[3])
 {
-	ranges[0] = (struct purge_range){1010, 1590};
-	ranges[1] = (struct purge_range){1750, 1910};
+	ranges[0] = (struct control_range){1010, 1590};
+	ranges[1] = (struct control_range){1750, 1910};
 	fill(s, log, 1500, &ranges[0]);
 	ck_assert_int_eq(store_maintain(s->st), 0);
 	fill(s, log, 1700, &ranges[0]); /* packed with what was trained on it */
@@ -486,7 +486,7 @@ expect_all(const struct hits *h)
 START_TEST(nothing_that_was_purged_can_be_found_under_the_keys_that_are_left)
 {
 	char backup[300], ring[300], old_ring[300], command[700];
-	struct purge_range ranges[3];
+	struct control_range ranges[3];
 	struct purge_result out;
 	struct scratch s;
 	struct log *log;
