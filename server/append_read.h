@@ -13,6 +13,7 @@
 #include "proto/slice.h"
 #include "server/decode.h"
 #include "server/problem.h"
+#include "server/wish.h"
 
 struct kit;
 struct request;
@@ -35,6 +36,7 @@ struct append {
 	bool proofs;       /* ?proof=all */
 	struct slice type; /* of the body, normalised; empty: none was given */
 	struct slice key;  /* Idempotency-Key; n 0: none */
+	struct wish wish;  /* of its lock */
 	char type_text[LIMIT_MEDIA_TYPE_BYTES];
 
 	/* why it was refused; PROBLEM_NONE: it was not */

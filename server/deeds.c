@@ -12,7 +12,8 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-static const struct deed *const deeds[] = {&deed_policy_change};
+static const struct deed *const deeds[] = {&deed_policy_change, &deed_retain_extend,
+					   &deed_retain_shorten, &deed_retain_event};
 
 const struct deed *
 deed_of(const json_t *act)

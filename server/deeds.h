@@ -93,5 +93,13 @@ int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t 
 
 /* deed_policy.c */
 extern const struct deed deed_policy_change;
+extern const char deed_policy_lock_only[]; /* sentences of refusals */
+extern const char deed_policy_demo[];
+
+/* deed_retain.c */
+extern const struct deed deed_retain_extend, deed_retain_shorten;
+
+/* deed_event.c */
+extern const struct deed deed_retain_event;
 
 #endif

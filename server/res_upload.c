@@ -54,6 +54,7 @@ append_upload(struct request *r)
 		r->job.writer = slice_str(u->writer);
 		r->job.items = item;
 		r->job.n_items = 1;
+		r->job.wish = wish_of(&u->wish);
 		r->job.want_receipts = !a->minimal;
 		err = append_prepare(&r->job, r->loop->kit->tools);
 	}
@@ -259,6 +260,8 @@ res_append_admit(struct request *r)
 	if (!append_read_head(r, a))
 		return false;
 	r->state = a;
+	if (!a->key.n && !wish_offered(r, &a->wish)) /* with a key it may be there already */
+		return false;
 	if (h->known[FIELD_UPLOAD_COMPLETE].p)
 		return create(r, a);
 	if (a->form != APPEND_ONE || a->coding != CODING_NONE) {
@@ -412,6 +415,12 @@ read_patch(struct request *r, struct append *a, bool *complete, uint64_t *offset
 		reply_problem(r, PROBLEM_INVALID_HEADER,
 			      "Upload-Offset says where the body goes on; Upload-Length belongs to "
 			      "the request that creates the upload.");
+		return false;
+	}
+	if (wish_of(&a->wish)) {
+		reply_problem(r, PROBLEM_INVALID_HEADER,
+			      "The lock of a record is said by the request that creates the "
+			      "upload.");
 		return false;
 	}
 	if (!slice_eq_str(a->type, "application/partial-upload") || a->coding != CODING_NONE) {
