@@ -260,7 +260,7 @@ res_append_admit(struct request *r)
 	if (!append_read_head(r, a))
 		return false;
 	r->state = a;
-	if (!a->key.n && !wish_offered(r, &a->wish)) /* with a key it may be there already */
+	if (!wish_offered(r, &a->wish, a->key.n > 0)) /* before it is sent */
 		return false;
 	if (h->known[FIELD_UPLOAD_COMPLETE].p)
 		return create(r, a);

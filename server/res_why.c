@@ -137,7 +137,8 @@ put_lift(struct buf *b, const char *text)
 
 /* What must come before it is free, all of it; an empty list: it is, or never will be. */
 static void
-put_lifts(struct buf *b, const struct said *s, const struct lock_state *state, int64_t now_ns)
+put_lifts(struct buf *b, const struct said *s, const struct lock_state *state, int64_t now_ns,
+	  enum entry_mode mode)
 {
 	buf_put_str(b, ",\"lifted_by\":[");
 	if (state->by == LOCK_BY_DOUBT)
@@ -150,8 +151,8 @@ put_lifts(struct buf *b, const struct said *s, const struct lock_state *state, i
 			put_lift(b, "the release of every hold that covers it");
 		if (now_ns < state->until_ns)
 			put_lift(b, "time: when both clocks have passed until");
-		if (now_ns < state->until_ns && s->e->mode == ENTRY_MODE_GOVERNANCE &&
-		    !s->e->event.n)
+		if (now_ns < state->until_ns && s->e->mode != ENTRY_MODE_COMPLIANCE &&
+		    mode == ENTRY_MODE_GOVERNANCE && !s->e->event.n)
 			put_lift(b, "or, in governance mode, a shorter lock, with a second "
 				    "principal");
 	}
@@ -172,7 +173,8 @@ put(struct request *r, struct buf *b, const struct said *s, const struct lock_st
 	buf_put_str(b, ",\"holds\":[");
 	locks_each_hold(log_locks(r->log), s->e->index, put_hold, b);
 	buf_put_u8(b, ']');
-	put_lifts(b, s, state, now_ns);
+	put_lifts(b, s, state, now_ns,
+		  policy_mode(log_policy(r->log), retention_later_ns(r->server, r->log)));
 	if (state->purged)
 		buf_printf(b, ",\"purged\":%llu", (unsigned long long)state->purged);
 	access_put_time(b, "now", now_ns);

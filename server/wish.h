@@ -31,8 +31,11 @@ extern const char wish_too_far[];
 
 /* wish_refuse.c */
 
-/* Whether r's log offers it now: for who would send much first. False: answered. */
-bool wish_offered(struct request *r, struct wish *w);
+/*
+ * Whether r's log offers it now: for who would send much first. False: answered. With a key the
+ * record may be there already, with an end that is over by now: then the writer decides.
+ */
+bool wish_offered(struct request *r, struct wish *w, bool has_key);
 
 /* Answers that the writer refused it (STELE_EPERM, STELE_ELIMIT), with the policy's sentence. */
 void wish_refuse(struct request *r, struct wish *w);
