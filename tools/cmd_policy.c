@@ -237,6 +237,11 @@ const struct cli_command cmd_policy_unlock = {
 	.name = "policy unlock",
 	.operands = "LOG",
 	.summary = "call compliance mode off, within the 72 hours",
-	.about = "Calls off what 'stele policy lock' began, while it has not begun.",
+	.about =
+		"Calls off what 'stele policy lock' began, within the 72 hours: the policy is what it\n"
+		"was. It protects less, so it needs a second principal where the policy says so; an\n"
+		"approval that comes after the 72 hours changes nothing any more.\n"
+		"\n"
+		"  stele policy unlock payments",
 	.run = run_unlock,
 };
