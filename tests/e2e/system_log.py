@@ -89,6 +89,10 @@ class SystemLog:
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
 
+    def policy_change(self, act, _):
+        """With compliance_after its entry in the log says from when."""
+        self.logs[act["log"]] = act["policy"]
+
 
 def listed(server, path, member):
     """All elements of a listing."""
