@@ -108,19 +108,16 @@ look(const struct deed_turn *turn, const json_t *act)
 static int
 perform(const struct deed_turn *turn, const json_t *act, struct append_job *record)
 {
+	const struct control_actors actors = deed_actors(turn);
 	struct deed_entry entry = {.kind = ENTRY_EVENT};
-	struct slice at = text_of(act, "at"), until = text_of(act, "until");
-	int err = deed_log(turn, act, &entry.log);
+	struct said s;
+	int err = read_act(turn, act, &s);
 
 	if (err != 0)
 		return err;
+	entry.log = s.log;
 	buf_init(&entry.json);
-	buf_put_str(&entry.json, "{\"type\":\"event\",\"event\":");
-	buf_put_json_str(&entry.json, text_of(act, "event"));
-	buf_printf(&entry.json, ",\"at\":\"%.*s\",\"until\":\"%.*s\"", (int)at.n,
-		   (const char *)at.p, (int)until.n, (const char *)until.p);
-	deed_put_actors(turn, &entry.json);
-	buf_put_u8(&entry.json, '}');
+	control_put_event(&entry.json, s.event, s.at_ns, s.until_ns, &actors);
 	err = deed_write(turn, &entry, 1, record);
 	buf_fini(&entry.json);
 	if (err == 0)

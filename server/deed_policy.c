@@ -151,6 +151,7 @@ look(const struct deed_turn *turn, const json_t *act)
 static int
 perform(const struct deed_turn *turn, const json_t *act, struct append_job *record)
 {
+	const struct control_actors actors = deed_actors(turn);
 	struct deed_entry entry = {.kind = ENTRY_POLICY};
 	struct policy next;
 	int err = deed_log(turn, act, &entry.log);
@@ -160,10 +161,7 @@ perform(const struct deed_turn *turn, const json_t *act, struct append_job *reco
 	if (err != 0)
 		return err;
 	buf_init(&entry.json);
-	buf_put_str(&entry.json, "{\"policy\":");
-	policy_write(&entry.json, &next);
-	deed_put_actors(turn, &entry.json);
-	buf_put_u8(&entry.json, '}');
+	control_put_policy(&entry.json, &next, &actors);
 	err = deed_write(turn, &entry, 1, record);
 	buf_fini(&entry.json);
 	if (err == STELE_EPERM) /* compliance has begun since */

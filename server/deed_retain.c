@@ -17,29 +17,23 @@
 #include "storage/locks.h"
 #include "storage/log.h"
 
-/* --- the entry that it writes --------------------------------------------------------------- */
+/* --- reading the act ----------------------------------------------------------------------- */
 
-static void
-put_member(struct buf *b, const json_t *act, const char *name)
+static struct slice
+text_of(const json_t *act, const char *name)
 {
-	char *text = json_dumps(json_object_get(act, name), JSON_COMPACT | JSON_ENCODE_ANY);
+	const json_t *v = json_object_get(act, name);
 
-	buf_printf(b, ",\"%s\":%s", name, text ? text : "null");
-	free(text);
+	return slice_of(json_is_string(v) ? json_string_value(v) : "", json_string_length(v));
 }
 
-/* The payload of the control entry (proto/control.h). */
-static void
-put_entry(const struct deed_turn *turn, const json_t *act, bool shorten, struct buf *b)
+static struct control_range
+range_of(const json_t *pair)
 {
-	buf_put_str(b, "{\"type\":\"extend\"");
-	put_member(b, act, "ranges");
-	put_member(b, act, "until");
-	if (shorten)
-		buf_put_str(b, ",\"shorten\":true");
-	put_member(b, act, "reason");
-	deed_put_actors(turn, b);
-	buf_put_u8(b, '}');
+	return (struct control_range){
+		(uint64_t)json_integer_value(json_array_get(pair, 0)),
+		(uint64_t)json_integer_value(json_array_get(pair, 1)),
+	};
 }
 
 /* --- looking at records ---------------------------------------------------------------------- */
@@ -123,14 +117,13 @@ look_at_all(const struct deed_turn *turn, const json_t *act, struct log *log, st
 	head_unref(head);
 	json_array_foreach(ranges, i, pair)
 	{
-		uint64_t first = (uint64_t)json_integer_value(json_array_get(pair, 0)),
-			 last = (uint64_t)json_integer_value(json_array_get(pair, 1));
-		if (last >= size)
+		const struct control_range r = range_of(pair);
+		if (r.last >= size)
 			return deed_refuse(turn, STELE_ENOTFOUND, PROBLEM_UNKNOWN_RECORD,
 					   "The log has %llu records, counted from 0: there is no "
 					   "record %llu.",
-					   (unsigned long long)size, (unsigned long long)last);
-		err = retention_each_entry(turn->s, log, first, last, turn->kit, look_at, l);
+					   (unsigned long long)size, (unsigned long long)r.last);
+		err = retention_each_entry(turn->s, log, r.first, r.last, turn->kit, look_at, l);
 		if (err != 0)
 			return err;
 	}
@@ -194,14 +187,12 @@ check_policy(const struct deed_turn *turn, const struct looking *l)
 static int
 look(const struct deed_turn *turn, const json_t *act, bool shorten)
 {
-	const json_t *until = json_object_get(act, "until");
 	struct looking l = {.shorten = shorten};
 	struct log *log;
 	int err = deed_log(turn, act, &log);
 
 	if (err == 0)
-		err = timestamp_parse(
-			&l.until_ns, slice_of(json_string_value(until), json_string_length(until)));
+		err = timestamp_parse(&l.until_ns, text_of(act, "until"));
 	if (err != 0)
 		return err;
 	l.locks = log_locks(log);
@@ -219,6 +210,26 @@ look(const struct deed_turn *turn, const json_t *act, bool shorten)
 
 /* --- doing ----------------------------------------------------------------------------------- */
 
+/* The payload of the entry that says so. */
+static int
+put_entry(const struct deed_turn *turn, const json_t *act, bool shorten, struct buf *out)
+{
+	const struct control_actors actors = deed_actors(turn);
+	const json_t *ranges = json_object_get(act, "ranges"), *pair;
+	struct control_range *r = malloc((json_array_size(ranges) + 1) * sizeof *r);
+	int64_t until_ns;
+	size_t i;
+	int err = r ? timestamp_parse(&until_ns, text_of(act, "until")) : STELE_ENOMEM;
+
+	if (err == 0) {
+		json_array_foreach(ranges, i, pair) r[i] = range_of(pair);
+		control_put_extend(out, r, json_array_size(ranges), until_ns, shorten,
+				   text_of(act, "reason"), &actors);
+	}
+	free(r);
+	return err;
+}
+
 static int
 perform(const struct deed_turn *turn, const json_t *act, struct append_job *record, bool shorten)
 {
@@ -228,8 +239,9 @@ perform(const struct deed_turn *turn, const json_t *act, struct append_job *reco
 	if (err != 0)
 		return err;
 	buf_init(&entry.json);
-	put_entry(turn, act, shorten, &entry.json);
-	err = deed_write(turn, &entry, 1, record);
+	err = put_entry(turn, act, shorten, &entry.json);
+	if (err == 0)
+		err = deed_write(turn, &entry, 1, record);
 	buf_fini(&entry.json);
 	if (err == STELE_EPERM) /* compliance has begun since */
 		return deed_refuse(turn, err, PROBLEM_COMPLIANCE_MODE,

@@ -77,15 +77,18 @@ deed_log(const struct deed_turn *turn, const json_t *act, struct log **out)
 			   (int)s.n, (const char *)s.p);
 }
 
+struct control_actors
+deed_actors(const struct deed_turn *turn)
+{
+	return (struct control_actors){turn->by, turn->approver};
+}
+
 void
 deed_put_actors(const struct deed_turn *turn, struct buf *b)
 {
-	buf_put_str(b, ",\"by\":");
-	buf_put_json_str(b, turn->by);
-	if (turn->approver.n) {
-		buf_put_str(b, ",\"approved_by\":");
-		buf_put_json_str(b, turn->approver);
-	}
+	const struct control_actors actors = deed_actors(turn);
+
+	control_put_actors(b, &actors);
 }
 
 int

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "proto/buf.h"
+#include "proto/control.h"
 #include "proto/entry.h"
 #include "proto/slice.h"
 #include "server/problem.h"
@@ -72,6 +73,9 @@ void deed_tell(const struct deed_turn *turn, const char *name, json_t *value);
 
 /* The log that the act names as "log"; an error is refused already. */
 int deed_log(const struct deed_turn *turn, const json_t *act, struct log **out);
+
+/* Who does it, as control entries have it. */
+struct control_actors deed_actors(const struct deed_turn *turn);
 
 /* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
 void deed_put_actors(const struct deed_turn *turn, struct buf *b);
