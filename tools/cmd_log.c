@@ -85,7 +85,7 @@ show(struct cli *cli, const struct http_call *c, const char *what)
 static bool
 locks(const struct policy_args *p)
 {
-	return p->retain && !(p->mode && strcmp(p->mode, "none") == 0);
+	return (p->retain || p->min) && !(p->mode && strcmp(p->mode, "none") == 0);
 }
 
 static int
