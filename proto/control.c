@@ -34,6 +34,64 @@ control_put_ranges(struct buf *out, const struct control_range *r, size_t n)
 	buf_put_u8(out, ']');
 }
 
+/* --- writing ----------------------------------------------------------------------------- */
+
+void
+control_put_actors(struct buf *out, const struct control_actors *a)
+{
+	buf_put_str(out, ",\"by\":");
+	buf_put_json_str(out, a->by);
+	if (a->approved_by.n) {
+		buf_put_str(out, ",\"approved_by\":");
+		buf_put_json_str(out, a->approved_by);
+	}
+}
+
+static void
+put_time(struct buf *out, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	buf_printf(out, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
+}
+
+void
+control_put_policy(struct buf *out, const struct policy *p, const struct control_actors *a)
+{
+	buf_put_str(out, "{\"policy\":");
+	policy_write(out, p);
+	control_put_actors(out, a);
+	buf_put_u8(out, '}');
+}
+
+void
+control_put_extend(struct buf *out, const struct control_range *r, size_t n, int64_t until_ns,
+		   bool shorten, struct slice reason, const struct control_actors *a)
+{
+	buf_put_str(out, "{\"type\":\"extend\",\"ranges\":");
+	control_put_ranges(out, r, n);
+	put_time(out, "until", until_ns);
+	if (shorten)
+		buf_put_str(out, ",\"shorten\":true");
+	buf_put_str(out, ",\"reason\":");
+	buf_put_json_str(out, reason);
+	control_put_actors(out, a);
+	buf_put_u8(out, '}');
+}
+
+void
+control_put_event(struct buf *out, struct slice name, int64_t at_ns, int64_t until_ns,
+		  const struct control_actors *a)
+{
+	buf_put_str(out, "{\"type\":\"event\",\"event\":");
+	buf_put_json_str(out, name);
+	put_time(out, "at", at_ns);
+	put_time(out, "until", until_ns);
+	control_put_actors(out, a);
+	buf_put_u8(out, '}');
+}
+
 bool
 control_event_valid(struct slice name)
 {

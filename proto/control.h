@@ -3,14 +3,15 @@
  * payloads say. Only the server writes them, in the log they govern; who reads all of a log's, in
  * order, knows what is locked by what (storage/locks.h).
  *
- *   policy   {"policy":{…}}
+ *   policy   {"policy":{…}}, in entry 0 with the log's key statement
  *   hold     {"type":"hold","hold":ID,"ranges":[[F,L],…],"open_from":N,"mapping":…,"filter":…}
  *   release  {"type":"release","hold":ID}
  *   extend   {"type":"extend","ranges":[[F,L],…],"until":TIME}, with "shorten":true to shorten
  *   event    {"type":"event","event":NAME,"at":TIME,"until":TIME}
  *   purge    {"type":"purge","ranges":[[F,L],…],…}
  *
- * Ranges are of record indexes, both ends in them, ascending and apart.
+ * Ranges are of record indexes, both ends in them, ascending and apart. Who did it stands in "by"
+ * and "approved_by", why an extension was made in "reason".
  */
 #ifndef STELE_PROTO_CONTROL_H
 #define STELE_PROTO_CONTROL_H
@@ -69,6 +70,21 @@ void control_free(struct control *c);
 
 /* Appends ranges as JSON: [[F,L],…]. */
 void control_put_ranges(struct buf *out, const struct control_range *r, size_t n);
+
+/* Who did it, as principals' ids; approved_by is empty when nobody had to approve. */
+struct control_actors {
+	struct slice by, approved_by;
+};
+
+/* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
+void control_put_actors(struct buf *out, const struct control_actors *a);
+
+/* Append the payload of a control entry that says so. */
+void control_put_policy(struct buf *out, const struct policy *p, const struct control_actors *a);
+void control_put_extend(struct buf *out, const struct control_range *r, size_t n, int64_t until_ns,
+			bool shorten, struct slice reason, const struct control_actors *a);
+void control_put_event(struct buf *out, struct slice name, int64_t at_ns, int64_t until_ns,
+		       const struct control_actors *a);
 
 /* True for 1 to LIMIT_EVENT_BYTES of printable ASCII but space, quotes and backslashes. */
 bool control_event_valid(struct slice name);

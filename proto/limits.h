@@ -140,6 +140,15 @@
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
 
+/* --- locks of records ----------------------------------------------------- */
+#define LIMIT_GRACE_NS (72ll * 3600 * 1000000000) /* before compliance begins */
+#define LIMIT_EVENT_LATE_NS                                                                        \
+	(7ll * 86400 * 1000000000)      /* in compliance: as an approval may come                  \
+					 */
+#define LIMIT_EXTEND_RECORDS (1u << 18) /* of one extension: it looks at the entry of each */
+#define LIMIT_EXTEND_LISTED 100u        /* of those in the way that an answer names */
+#define LIMIT_REASON_BYTES 1000u        /* of an act that says why */
+
 /* --- objects: payloads in files of their own --------------------------- */
 #define LIMIT_OBJECT_BYTES (64ull << 30) /* default; a disk image, a day of video */
 #define LIMIT_OBJECT_CHUNK_BYTES                                                                   \

@@ -386,6 +386,17 @@ policy_mode(const struct policy *p, int64_t now_ns)
 									: p->mode;
 }
 
+struct policy
+policy_at(const struct policy *p, int64_t now_ns)
+{
+	struct policy at = *p;
+
+	at.mode = policy_mode(p, now_ns);
+	if (at.mode == ENTRY_MODE_COMPLIANCE)
+		at.compliance_from_ns = 0;
+	return at;
+}
+
 /* --- order --------------------------------------------------------------------------- */
 
 static bool
@@ -414,7 +425,7 @@ policy_weakens(const struct policy *old, const struct policy *next, struct buf *
 		sentence = "retain.max would be shorter.";
 	else if (old->dual_control & ~next->dual_control)
 		sentence = "fewer acts would need a second principal.";
-	if (sentence)
+	if (sentence && what)
 		buf_put_str(what, sentence);
 	return sentence != NULL;
 }

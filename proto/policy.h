@@ -55,10 +55,14 @@ bool policy_equal(const struct policy *a, const struct policy *b);
 /* The mode at that instant: compliance, once its beginning has come. */
 enum entry_mode policy_mode(const struct policy *p, int64_t now_ns);
 
+/* The policy as it is at that instant: one whose compliance has begun has that mode, and no
+ * beginning to come. */
+struct policy policy_at(const struct policy *p, int64_t now_ns);
+
 /*
  * Whether `next` protects less than `old` what is written under it: another mode, a shorter or
- * missing period, a longest one that is shorter, fewer acts under dual control. what gets one
- * sentence that names the first such member.
+ * missing period, a longest one that is shorter, fewer acts under dual control. what, unless NULL,
+ * gets one sentence that names the first such member.
  */
 bool policy_weakens(const struct policy *old, const struct policy *next, struct buf *what);
 

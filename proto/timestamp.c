@@ -130,3 +130,19 @@ timestamp_parse(int64_t *ns, struct slice s)
 	*ns = seconds * 1000000000 + digits(s.p + 20, 9);
 	return 0;
 }
+
+int
+timestamp_read(int64_t *ns, struct slice s)
+{
+	enum { WHOLE = 19 }; /* bytes up to the seconds */
+	char text[TIMESTAMP_BYTES];
+	size_t fraction = s.n > WHOLE + 2 ? s.n - WHOLE - 2 : 0;
+
+	if (s.n < WHOLE + 1 || s.n > TIMESTAMP_BYTES || s.p[s.n - 1] != 'Z' ||
+	    (s.n != WHOLE + 1 && (s.p[WHOLE] != '.' || fraction == 0)))
+		return STELE_ESYNTAX;
+	memcpy(text, "0000-00-00T00:00:00.000000000Z", TIMESTAMP_BYTES);
+	memcpy(text, s.p, WHOLE);
+	memcpy(text + WHOLE + 1, s.p + WHOLE + 1, fraction);
+	return timestamp_parse(ns, slice_of(text, sizeof text));
+}

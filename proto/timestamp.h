@@ -26,6 +26,12 @@ void timestamp_format(char out[TIMESTAMP_BYTES], int64_t ns);
  */
 int timestamp_parse(int64_t *ns, struct slice s);
 
+/*
+ * Reads an instant as people write it: RFC 3339 section 5.6 in UTC, "2030-01-31T00:00:00Z", with up
+ * to nine fractional digits. STELE_ESYNTAX for anything else; a date alone is no instant.
+ */
+int timestamp_read(int64_t *ns, struct slice s);
+
 /* A day of the Gregorian calendar from 1970-01-01 on. */
 struct timestamp_date {
 	unsigned year;  /* 1970..9999 */

@@ -98,28 +98,6 @@ prefers_minimal(const struct request *r)
 	return false;
 }
 
-/* Locks and holds in headers are not offered yet: to ignore them would lose evidence. */
-static bool
-refuse_retention(struct request *r)
-{
-	static const char prefix[] = "stele-";
-	size_t i;
-
-	for (i = 0; i < r->http.n_fields; i++) {
-		struct slice name = r->http.fields[i].name;
-
-		if (name.n > sizeof prefix - 1 && !append_hold_is(name) &&
-		    strncasecmp((const char *)name.p, prefix, sizeof prefix - 1) == 0) {
-			reply_problem(r, PROBLEM_RETENTION_UNSUPPORTED,
-				      "This version does not offer the header %.*s. The log's "
-				      "policy locks its records; nothing was stored.",
-				      (int)(name.n < 64 ? name.n : 64), (const char *)name.p);
-			return true;
-		}
-	}
-	return false;
-}
-
 bool
 append_read_head(struct request *r, struct append *a)
 {
@@ -129,7 +107,7 @@ append_read_head(struct request *r, struct append *a)
 	memset(a, 0, offsetof(struct append, type_text));
 	a->problem = PROBLEM_NONE;
 	a->line = a->limit = 0;
-	if (refuse_retention(r) || !append_hold_read(r, &a->hold) || !read_type(r, a) ||
+	if (!wish_read(r, &a->wish) || !append_hold_read(r, &a->hold) || !read_type(r, a) ||
 	    !read_key(r, a))
 		return false;
 	if (a->form == APPEND_ONE && cloudevents_is_binary(&r->http))

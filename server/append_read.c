@@ -374,6 +374,7 @@ prepare(struct request *r, struct append *a, struct kit *kit)
 	}
 	r->job.log = r->log;
 	r->job.writer = slice_str(r->token->principal->id);
+	r->job.wish = wish_of(&a->wish);
 	r->job.want_receipts = a->batch ? a->proofs : !a->minimal;
 	err = append_prepare(&r->job, kit->tools);
 	if (err == STELE_ECONFLICT)

@@ -14,6 +14,7 @@
 #include "server/append_hold.h"
 #include "server/decode.h"
 #include "server/problem.h"
+#include "server/wish.h"
 
 struct kit;
 struct request;
@@ -36,6 +37,7 @@ struct append {
 	bool proofs;             /* ?proof=all */
 	struct slice type;       /* of the body, normalised; empty: none was given */
 	struct slice key;        /* Idempotency-Key; n 0: none */
+	struct wish wish;        /* of its lock */
 	struct append_hold hold; /* Stele-Legal-Hold */
 	char type_text[LIMIT_MEDIA_TYPE_BYTES];
 

@@ -35,14 +35,14 @@ bearer(const struct request *r)
 }
 
 static void
-refuse_scope(struct request *r)
+refuse_scope(struct request *r, unsigned scopes)
 {
 	char list[64] = "";
 	size_t n = 0;
 	unsigned s;
 
 	for (s = 1; s < SCOPE_ALL; s <<= 1) {
-		if (r->route->scopes & s)
+		if (scopes & s)
 			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "",
 					      scope_name(s));
 	}
@@ -145,8 +145,18 @@ auth_admit(struct request *r, struct slice log)
 	}
 	if (!token_may(r->token, r->route->scopes, log)) {
 		audit_denied(audit, r, log);
-		refuse_scope(r);
+		refuse_scope(r, r->route->scopes);
 		return false;
 	}
 	return within_rate(r);
+}
+
+bool
+auth_also(struct request *r, unsigned scope, struct slice log)
+{
+	if (token_may(r->token, scope, log))
+		return true;
+	audit_denied(r->server->audit, r, log);
+	refuse_scope(r, scope);
+	return false;
 }

@@ -17,4 +17,10 @@ struct request;
  */
 bool auth_admit(struct request *r, struct slice log);
 
+/*
+ * The same for a scope that is needed besides, of a request that was admitted. False: answered,
+ * 403.
+ */
+bool auth_also(struct request *r, unsigned scope, struct slice log);
+
 #endif

@@ -14,8 +14,10 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
-static const struct deed *const deeds[] = {&deed_clock_credit, &deed_policy_change,
-					   &deed_hold_place, &deed_hold_release, &deed_purge};
+static const struct deed *const deeds[] = {
+	&deed_clock_credit,  &deed_policy_change, &deed_hold_place,     &deed_hold_release,
+	&deed_retain_extend, &deed_retain_event,  &deed_retain_shorten, &deed_purge,
+};
 
 const struct deed *
 deed_of(const json_t *act)
@@ -90,15 +92,18 @@ deed_ranges(const struct ranges *set)
 	return list;
 }
 
+struct control_actors
+deed_actors(const struct deed_turn *turn)
+{
+	return (struct control_actors){turn->by, turn->approver};
+}
+
 void
 deed_put_actors(const struct deed_turn *turn, struct buf *b)
 {
-	buf_put_str(b, ",\"by\":");
-	buf_put_json_str(b, turn->by);
-	if (turn->approver.n) {
-		buf_put_str(b, ",\"approved_by\":");
-		buf_put_json_str(b, turn->approver);
-	}
+	const struct control_actors actors = deed_actors(turn);
+
+	control_put_actors(b, &actors);
 }
 
 /* --- control entries in one commit ---------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "proto/buf.h"
+#include "proto/control.h"
 #include "proto/entry.h"
 #include "proto/slice.h"
 #include "server/problem.h"
@@ -75,6 +76,9 @@ void deed_tell(const struct deed_turn *turn, const char *name, json_t *value);
 /* The log that the act names as "log"; an error is refused already. */
 int deed_log(const struct deed_turn *turn, const json_t *act, struct log **out);
 
+/* Who does it, as control entries have it. */
+struct control_actors deed_actors(const struct deed_turn *turn);
+
 /* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
 void deed_put_actors(const struct deed_turn *turn, struct buf *b);
 
@@ -122,5 +126,13 @@ extern const struct deed deed_purge;
 
 /* deed_hold.c */
 extern const struct deed deed_hold_place, deed_hold_release;
+extern const char deed_policy_lock_only[]; /* sentences of refusals */
+extern const char deed_policy_demo[];
+
+/* deed_retain.c */
+extern const struct deed deed_retain_extend, deed_retain_shorten;
+
+/* deed_event.c */
+extern const struct deed deed_retain_event;
 
 #endif

@@ -100,9 +100,9 @@ hex(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Percent-decoding, once (RFC 3986 section 2.1); '+' is a space in a query. */
+/* Percent-decoding, once (RFC 3986 section 2.1). */
 static bool
-decode(struct request *r, struct slice in, struct slice *out)
+decode(struct request *r, struct slice in, bool plus_is_space, struct slice *out)
 {
 	uint8_t *p = arena_alloc(&r->arena, in.n);
 	size_t i, n = 0;
@@ -116,11 +116,17 @@ decode(struct request *r, struct slice in, struct slice *out)
 			p[n++] = (uint8_t)(hex(in.p[i + 1]) << 4 | hex(in.p[i + 2]));
 			i += 2;
 		} else {
-			p[n++] = in.p[i] == '+' ? ' ' : in.p[i];
+			p[n++] = in.p[i] == '+' && plus_is_space ? ' ' : in.p[i];
 		}
 	}
 	*out = slice_of(p, n);
 	return true;
+}
+
+bool
+request_param(struct request *r, size_t i, struct slice *value)
+{
+	return decode(r, r->param[i], false, value);
 }
 
 int
@@ -146,7 +152,7 @@ request_query(struct request *r, const char *name, struct slice *value)
 	}
 	if (!raw.p)
 		return 0;
-	if (!decode(r, raw, value)) {
+	if (!decode(r, raw, true, value)) {
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,
 			      "The query parameter %s is not percent-encoded correctly.", name);
 		return -1;

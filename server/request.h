@@ -82,6 +82,9 @@ void request_reset(struct request *r);
 /* True when the Accept field names the type, by itself: wildcards do not count. */
 bool request_accepts(const struct request *r, const char *type);
 
+/* {…} number i of the route, percent-decoded in the arena. False: it is not encoded correctly. */
+bool request_param(struct request *r, size_t i, struct slice *value);
+
 /*
  * The value of a query parameter, percent-decoded in the arena: 1 when it is
  * there, 0 when it is absent, -1 when it is not valid (answered already, 400).

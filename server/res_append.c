@@ -190,6 +190,22 @@ refuse_hold(struct request *r)
 	return true;
 }
 
+/* The policy does not allow it, and will not when it is asked again. */
+static void
+refuse_by_policy(struct request *r)
+{
+	struct append *a = r->state;
+	struct wish wish = r->upload ? r->upload->wish : a->wish;
+	int err = r->job.err;
+
+	if (r->upload)
+		upload_settle(r, UPLOAD_DROP, 0);
+	if (err == STELE_EQUOTA)
+		wish_refuse_quota(r);
+	else
+		wish_refuse(r, &wish);
+}
+
 /* An upload that can be asked for again stays; one whose commit may yet be found is left. */
 static void
 refuse_job(struct request *r)
@@ -198,6 +214,10 @@ refuse_job(struct request *r)
 
 	if (refuse_hold(r))
 		return;
+	if (err == STELE_EQUOTA || err == STELE_EPERM || err == STELE_ELIMIT) {
+		refuse_by_policy(r);
+		return;
+	}
 	if (r->upload && (err == STELE_EREADONLY || err == STELE_EIO))
 		upload_settle(r, UPLOAD_LEAVE, 0);
 	else if (r->upload)
@@ -226,8 +246,9 @@ after_resolve(struct request *r)
 			upload_settle(r, UPLOAD_DROP, 0);
 		b = reply_problem_begin(
 			r, PROBLEM_IDEMPOTENCY_CONFLICT,
-			"The key belongs to a record with another payload, at "
-			"\"index\". Nothing was stored; use a new key for new data.");
+			"The key belongs to a record with another payload, or with a lock that "
+			"ends sooner than this asks for, at \"index\". Nothing was stored: use a "
+			"new key for new data, an extension for a longer lock.");
 		buf_printf(b, ",\"index\":%llu",
 			   (unsigned long long)r->job.items[a->line - 1].index);
 		if (a->batch)

@@ -11,6 +11,7 @@
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
+#include "server/retention.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/access.h"
@@ -41,8 +42,7 @@ put_summary(struct request *r, struct buf *b, struct log *log, const struct head
 	buf_put_dec(b, head->size);
 	put_time(b, "created", log_created_ns(log));
 	put_time(b, "time", head->time_ns);
-	buf_put_str(b, ",\"policy\":");
-	policy_write(b, log_policy(log));
+	retention_put_policy(r->server, b, log);
 	if (r->server->demo)
 		buf_put_str(b, ",\"demo\":true");
 }
@@ -106,6 +106,8 @@ put_description(struct request *r, struct buf *b, struct log *log)
 	buf_put_str(b, "\",\"vkey\":");
 	buf_put_json_str(b, slice_str(logkeys_vkey(keys)));
 	put_storage(b, log);
+	buf_put_str(b, ",\"used\":");
+	retention_put_used(b, log);
 	put_server(r, b);
 	put_keys(b, keys);
 	buf_put_str(b, ",\"checkpoint\":");
@@ -214,10 +216,9 @@ create_then(struct request *r)
 
 	if (c->err == STELE_EEXIST) {
 		b = reply_problem_begin(r, PROBLEM_LOG_EXISTS,
-					"A log is never re-created, and its policy is changed by "
-					"a policy entry, not by PUT. Its policy is in \"policy\".");
-		buf_put_str(b, ",\"policy\":");
-		policy_write(b, log_policy(r->log));
+					"A log is never re-created; PUT .../policy changes its "
+					"policy, which is in \"policy\".");
+		retention_put_policy(r->server, b, r->log);
 		reply_problem_end(r);
 		return;
 	}
@@ -248,6 +249,17 @@ is_json_or_absent(const struct request *r)
 	return slice_eq_str(slice_of(text, semi ? (size_t)(semi - text) : n), "application/json");
 }
 
+/* What a policy may say for itself and not for a new log. */
+static int
+check_new(const struct request *r, const struct policy *p, struct buf *why)
+{
+	if (p->compliance_from_ns)
+		buf_put_str(why, deed_policy_lock_only);
+	else if (p->mode == ENTRY_MODE_COMPLIANCE && r->server->demo)
+		buf_put_str(why, deed_policy_demo);
+	return why->n ? STELE_ESYNTAX : 0;
+}
+
 void
 res_logs_put(struct request *r)
 {
@@ -270,16 +282,14 @@ res_logs_put(struct request *r)
 	}
 	buf_init(&why);
 	err = policy_read(&c->policy, r->http.body, &why);
-	if (err) {
-		buf_put_u8(&why, 0);
-		reply_problem(r,
-			      err == STELE_EUNSUPPORTED ? PROBLEM_UNSUPPORTED_POLICY
-							: PROBLEM_INVALID_POLICY,
-			      "%s", why.err ? "The policy is not valid." : (char *)why.p);
-		buf_fini(&why);
-		return;
-	}
+	if (err == 0)
+		err = check_new(r, &c->policy, &why);
+	if (err)
+		reply_problem(r, PROBLEM_INVALID_POLICY, "%.*s", (int)why.n,
+			      why.n ? (const char *)why.p : "");
 	buf_fini(&why);
+	if (err)
+		return;
 	r->state = c;
 	r->work = create_work;
 	r->then = create_then;

@@ -54,6 +54,7 @@ append_upload(struct request *r)
 		r->job.writer = slice_str(u->writer);
 		r->job.items = item;
 		r->job.n_items = 1;
+		r->job.wish = wish_of(&u->wish);
 		r->job.want_receipts = !a->minimal;
 		err = append_prepare(&r->job, r->loop->kit->tools);
 	}
@@ -259,6 +260,8 @@ res_append_admit(struct request *r)
 	if (!append_read_head(r, a))
 		return false;
 	r->state = a;
+	if (!wish_offered(r, &a->wish, a->key.n > 0)) /* before it is sent */
+		return false;
 	if (h->known[FIELD_UPLOAD_COMPLETE].p)
 		return create(r, a);
 	if (a->form != APPEND_ONE || a->coding != CODING_NONE) {
@@ -417,6 +420,12 @@ read_patch(struct request *r, struct append *a, bool *complete, uint64_t *offset
 	if (a->hold.n) {
 		reply_problem(r, PROBLEM_INVALID_HEADER,
 			      "The holds of a record are named by the request that creates the "
+			      "upload.");
+		return false;
+	}
+	if (wish_of(&a->wish)) {
+		reply_problem(r, PROBLEM_INVALID_HEADER,
+			      "The lock of a record is said by the request that creates the "
 			      "upload.");
 		return false;
 	}

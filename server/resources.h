@@ -25,6 +25,20 @@ void res_logs_put(struct request *r);
 void res_logs_get(struct request *r);
 void res_logs_seal(struct request *r);
 
+/* res_policy.c */
+void res_policy_get(struct request *r);
+void res_policy_put(struct request *r);
+void res_policy_lock(struct request *r);
+void res_policy_unlock(struct request *r);
+
+/* res_retain.c */
+void res_extensions_post(struct request *r);
+void res_event_get(struct request *r);
+void res_event_post(struct request *r);
+
+/* res_why.c */
+void res_why_get(struct request *r);
+
 /* res_keys.c */
 void res_keys_rotate(struct request *r);
 

@@ -13,6 +13,8 @@
 #define HOLDS "/api/v1/holds"
 #define PRINCIPALS "/api/v1/principals"
 #define PLANS LOGS "/{log}/purge-plans"
+#define EVENT LOGS "/{log}/retention-events/{name}"
+#define POLICY LOGS "/{log}/policy"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
@@ -34,6 +36,21 @@ const struct route router_table[] = {
 	 .handle = res_logs_get},
 	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
+	{METHOD_GET, POLICY, SCOPE_READ | SCOPE_VERIFY | SCOPE_POLICY, .handle = res_policy_get},
+	{METHOD_PUT, POLICY, SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_policy_put},
+	{METHOD_POST, POLICY, SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_policy_put},
+	{METHOD_POST, POLICY "/lock", SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_policy_lock},
+	{METHOD_DELETE, POLICY "/lock", SCOPE_POLICY, .handle = res_policy_unlock},
+	{METHOD_POST, LOGS "/{log}/extensions", SCOPE_RETAIN, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_extensions_post},
+	{METHOD_GET, EVENT, SCOPE_READ | SCOPE_RETAIN, .handle = res_event_get},
+	{METHOD_POST, EVENT, SCOPE_RETAIN, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_event_post},
+	{METHOD_GET, RECORDS "/{index}/why", SCOPE_READ | SCOPE_HOLD | SCOPE_RETAIN | SCOPE_PURGE,
+	 .handle = res_why_get},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
 	{METHOD_POST, LOGS "/{log}/key/rotate", SCOPE_OPERATE, .handle = res_keys_rotate},
 	{METHOD_POST, PLANS, SCOPE_PURGE, .max_body = LIMIT_API_BODY_BYTES,

@@ -246,6 +246,7 @@ fill(struct upload *u, struct request *r, const struct append *a)
 	CHECK(a->type.n < sizeof u->type);
 	memcpy(u->type, a->type.p, a->type.n);
 	u->json = a->json;
+	u->wish = a->wish;
 	u->has_key = a->key.n > 0;
 	if (u->has_key)
 		log_key_digest(r->log, u->key, 'k', &a->key, 1);

@@ -22,6 +22,7 @@
 #include "proto/limits.h"
 #include "proto/slice.h"
 #include "server/append_hold.h"
+#include "server/wish.h"
 #include "storage/object.h"
 
 struct append;
@@ -53,6 +54,7 @@ struct upload {
 	bool json; /* of its own type; it is stored as it comes, not validated */
 	bool has_key, resumable;
 	uint8_t key[16];
+	struct wish wish; /* the lock that its record is to have */
 
 	/* its owner's: the request, then its work, then the sweep */
 	uint64_t length; /* as announced; UINT64_MAX: not yet */

@@ -141,7 +141,8 @@ int append_control(struct append_job *job, struct log *log, enum entry_kind kind
  * repeat and compares payloads. 0: submit again (the job's err, head and
  * states are ready for it); 1: nothing is left to write, every item is an
  * APPEND_DUPLICATE, and first, last, head and receipts are filled in;
- * STELE_ECONFLICT: the key was used with another payload, *bad is the item;
+ * STELE_ECONFLICT: the key was used with another payload, or for a lock that ends sooner or waits
+ * for another event than the job's wish, *bad is the item;
  * or a read's error. A worker thread: it reads files.
  */
 int append_resolve(struct store *st, struct append_job *job, struct toolbox *tools, size_t *bad);

@@ -94,7 +94,8 @@ uint64_t touched_end(const struct log *log);
 int touched_begin(struct commit *c, struct log *log, struct touched **out);
 /*
  * What the policy says of a job that is about to be taken: its lock, in job->lock. STELE_EPERM when
- * it does not offer what the job wishes for, STELE_EQUOTA, STELE_ELIMIT.
+ * it does not offer what the job wishes for, or the job is a control entry that weakens what is in
+ * compliance; STELE_EQUOTA, STELE_ELIMIT.
  */
 int touched_allow(const struct commit *c, struct append_job *job);
 /* Takes all items of a job that are APPEND_NEW; fills in indexes and, when wanted, entries. */

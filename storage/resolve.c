@@ -37,16 +37,39 @@ compare_digests(const struct record *r, const struct append_item *item, struct s
 	return err == 0 && memcmp(old, new, 32) != 0 ? STELE_ECONFLICT : err;
 }
 
-/* 0 when the record at item->index has the same payload; STELE_ECONFLICT. */
+/*
+ * Whether the record's entry has the lock that is wished for now, or a longer one: whoever asks
+ * again for more must not take the old answer for it.
+ */
 static int
-compare(struct store *st, struct log *log, struct append_item *item, struct toolbox *tools)
+compare_lock(const struct entry *e, const struct policy_wish *wish)
+{
+	int64_t end_ns;
+	int err = 0;
+
+	if (!wish || wish->kind == POLICY_WISH_DEFAULT)
+		return 0;
+	if (wish->kind == POLICY_WISH_EVENT)
+		return slice_eq(e->event, wish->event) ? 0 : STELE_ECONFLICT;
+	end_ns = wish->until_ns;
+	if (wish->kind == POLICY_WISH_FOR) /* counted from when it was stored */
+		err = duration_add(&end_ns, e->time_ns, &wish->period);
+	return err == 0 && e->retain_until_ns >= end_ns ? 0 : STELE_ECONFLICT;
+}
+
+/* 0 when the record at item->index has the same payload, and the lock; STELE_ECONFLICT. */
+static int
+compare(struct store *st, const struct append_job *job, struct append_item *item,
+	struct toolbox *tools)
 {
 	struct record r;
 	struct arena a;
 	int err;
 
 	arena_init(&a);
-	err = read_record(st, log, item->index, tools, &a, &r);
+	err = read_record(st, job->log, item->index, tools, &a, &r);
+	if (err == 0)
+		err = compare_lock(&r.entry, job->wish);
 	if (err == 0 && (r.object || item->object))
 		err = compare_digests(&r, item, tools->sha);
 	else if (err == 0 && !slice_eq(r.payload, item->payload))
@@ -136,7 +159,7 @@ append_resolve(struct store *st, struct append_job *job, struct toolbox *tools, 
 
 	for (size_t i = 0; i < job->n_items; i++) {
 		if (job->items[i].state == APPEND_MAYBE) {
-			err = compare(st, job->log, &job->items[i], tools);
+			err = compare(st, job, &job->items[i], tools);
 			if (err != 0) {
 				*bad = i;
 				return err;

@@ -179,6 +179,25 @@ kept_bytes(const struct log *log)
 	return n;
 }
 
+/*
+ * What nobody may do in compliance, however long ago it was looked at: the time that counts is
+ * that of the entry.
+ */
+static int
+allow_control(const struct policy *policy, const struct control *control, int64_t now_ns)
+{
+	struct policy now = policy_at(policy, now_ns), next;
+
+	if (now.mode != ENTRY_MODE_COMPLIANCE || !control)
+		return 0;
+	if (control->kind == ENTRY_EXTEND)
+		return control->shorten ? STELE_EPERM : 0;
+	if (control->kind != ENTRY_POLICY)
+		return 0;
+	next = policy_at(&control->policy, now_ns);
+	return policy_weakens(&now, &next, NULL) ? STELE_EPERM : 0;
+}
+
 int
 touched_allow(const struct commit *c, struct append_job *job)
 {
@@ -187,15 +206,15 @@ touched_allow(const struct commit *c, struct append_job *job)
 	const struct policy *policy = at ? &at->policy : log_policy(log);
 	int64_t now_ns = at ? at->time_ns : log->time_ns;
 
+	if (!log->touched && c->clock.evidence_ns > now_ns)
+		now_ns = c->clock.evidence_ns;
 	if (job->kind != ENTRY_RECORD)
-		return 0;
+		return allow_control(policy, job->control, now_ns);
 	if (!within(policy->quota_bytes, kept_bytes(log), job->payload_bytes) ||
 	    !within(policy->quota_records, touched_end(log), job->n_items))
 		return STELE_EQUOTA;
 	if (!job->wish && log->touched)
 		return log->touched->lock_err;
-	if (!log->touched && c->clock.evidence_ns > now_ns)
-		now_ns = c->clock.evidence_ns;
 	return policy_lock(policy, job->wish, lock_from(c, now_ns), &job->lock, NULL);
 }
 

@@ -64,8 +64,8 @@ print_help(const struct cli_command *self, const struct cli_option *options)
 	printf("\nOptions for every command (--server, --token, --cacert, --json ...): 'stele --help'.\n");
 }
 
-static bool
-parse_number(const char *text, uint64_t *out)
+bool
+cli_number(const char *text, uint64_t *out)
 {
 	unsigned shift = 0;
 	char *end;
@@ -108,7 +108,7 @@ store(const struct cli_option *o, const char *value)
 		texts->text[texts->n++] = value;
 		return true;
 	default:
-		return parse_number(value, o->dst);
+		return cli_number(value, o->dst);
 	}
 }
 
@@ -407,7 +407,7 @@ cli_put_path(struct buf *out, const char *s)
 int
 cli_index(const struct cli_command *self, const char *text, uint64_t *index)
 {
-	if (text[0] && strspn(text, "0123456789") == strlen(text) && parse_number(text, index))
+	if (text[0] && strspn(text, "0123456789") == strlen(text) && cli_number(text, index))
 		return CLI_GO;
 	return cli_usage(self, "'%s' is not an index: a record's index is a number from 0", text);
 }

@@ -133,6 +133,9 @@ void cli_put_word(struct buf *out, const char *s);
 /* Appends s to a URL path, percent-encoding all but RFC 3986's unreserved characters. */
 void cli_put_path(struct buf *out, const char *s);
 
+/* A number as CLI_NUMBER takes it, below 2^53. False: it is none. */
+bool cli_number(const char *text, uint64_t *out);
+
 /*
  * A record index in decimal: CLI_GO and *index, or CLI_USAGE after saying what is wrong.
  */

@@ -12,6 +12,7 @@
 #include "proto/limits.h"
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/lock_args.h"
 #include "tools/media.h"
 #include "tools/replay.h"
 #include "tools/sender.h"
@@ -53,6 +54,7 @@ struct append_arguments {
 	const char *log, *file, *type, *receipts, *key, *replay;
 	bool ndjson;
 	uint64_t connections, batch_bytes, retry_s, from;
+	struct lock_args lock;
 	char random_key[33];
 };
 
@@ -144,11 +146,13 @@ send_one(struct cli *cli, const struct append_arguments *a, struct http_call *c)
 static int
 append_one(struct cli *cli, const struct append_arguments *a)
 {
+	const char *const headers[] = {lock_args_field(&a->lock), NULL};
 	struct http_call c;
 	struct buf body, target;
 	int rc;
 
 	http_call_init(&c);
+	c.headers = headers;
 	buf_init(&body);
 	buf_init(&target);
 	rc = cli_read_file(&body, a->file, LIMIT_RECORD_BYTES);
@@ -234,6 +238,12 @@ print_resume(const struct cli *cli, const struct append_arguments *a, const stru
 	put_number(&b, "retry-for", a->retry_s, RETRY_S);
 	if (a->receipts)
 		put_option(&b, "receipts", a->receipts);
+	if (a->lock.until)
+		put_option(&b, "retain-until", a->lock.until);
+	if (a->lock.period)
+		put_option(&b, "retain-for", a->lock.period);
+	if (a->lock.event)
+		put_option(&b, "retain-event", a->lock.event);
 	if (!from_environment("STELE_SERVER", cli->server))
 		put_option(&b, "server", cli->server);
 	if (has_token && cli->token_at)
@@ -331,6 +341,7 @@ append_many(struct cli *cli, const struct append_arguments *a, bool patient)
 				   .connections = a->connections,
 				   .retry_s = a->retry_s,
 				   .wait_for_server = patient,
+				   .lock = lock_args_field(&a->lock),
 				   .receipts = a->receipts != NULL,
 				   .receipts_fd = -1};
 	bool is_stdin = strcmp(a->file, "-") == 0;
@@ -369,9 +380,12 @@ make_key(struct append_arguments *a)
 static int
 check_arguments(const struct cli_command *self, struct append_arguments *a)
 {
+	int rc = lock_args_check(self, &a->lock);
 	size_t n;
 
-	if (a->replay && (a->ndjson || a->type || a->key || a->from))
+	if (rc != CLI_GO)
+		return rc;
+	if (a->replay && (a->ndjson || a->type || a->key || a->from || lock_args_field(&a->lock)))
 		return cli_usage(self, "--replay goes with FILE, --receipts, --connections and "
 				       "--retry-for alone: all else is in the receipts");
 	if (a->ndjson && a->type)
@@ -405,6 +419,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"ndjson", 0, CLI_FLAG, &a.ndjson, NULL, "each line is a record of JSON"},
 		{"type", 0, CLI_TEXT, &a.type, "TYPE",
 		 "media type (default: by name, then by content)"},
+		LOCK_OPTIONS(a.lock),
 		{"receipts", 0, CLI_TEXT, &a.receipts, "FILE",
 		 "keep the receipts (with --ndjson: adds to FILE)"},
 		{"replay", 0, CLI_TEXT, &a.replay, "RECEIPTS",

@@ -5,11 +5,33 @@
 
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/policy_args.h"
 
 static long long
 number_of(const json_t *doc, const char *name)
 {
 	return (long long)json_integer_value(json_object_get(doc, name));
+}
+
+static void
+print_compliance(const json_t *compliance)
+{
+	if (compliance)
+		printf("COMPLIANCE BEGINS at %s, in %.1f hours\n", api_text(compliance, "from"),
+		       (double)number_of(compliance, "seconds") / 3600);
+}
+
+static void
+print_used(const json_t *quota, const json_t *used)
+{
+	static const char *const names[] = {"bytes", "records"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (number_of(quota, names[i]))
+			printf("quota    %lld of %lld %s (%.1f %%)\n", number_of(used, names[i]),
+			       number_of(quota, names[i]), names[i],
+			       100 * (double)number_of(used, names[i]) /
+				       (double)number_of(quota, names[i]));
 }
 
 static void
@@ -22,6 +44,8 @@ print_log(const json_t *doc)
 
 	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", api_text(doc, "log"),
 	       api_text(doc, "origin"), number_of(doc, "size"));
+	print_compliance(json_object_get(doc, "compliance"));
+	print_used(json_object_get(policy, "quota"), json_object_get(doc, "used"));
 	printf("mode     %s\nretain   default %s, min %s, max %s\npublic   %s\n",
 	       api_text(policy, "mode"), api_text(retain, "default"), api_text(retain, "min"),
 	       api_text(retain, "max"),
@@ -57,65 +81,35 @@ show(struct cli *cli, const struct http_call *c, const char *what)
 
 /* --- log create ------------------------------------------------------------ */
 
-struct policy_arguments {
-	const char *mode, *retain, *min, *max;
-	bool public;
-};
-
-static char *
-policy_json(const struct policy_arguments *p)
-{
-	json_t *doc = json_object(), *retain = json_object();
-	char *text;
-
-	if (p->mode)
-		json_object_set_new(doc, "mode", json_string(p->mode));
-	if (p->retain)
-		json_object_set_new(retain, "default", json_string(p->retain));
-	if (p->min)
-		json_object_set_new(retain, "min", json_string(p->min));
-	if (p->max)
-		json_object_set_new(retain, "max", json_string(p->max));
-	if (json_object_size(retain))
-		json_object_set(doc, "retain", retain);
-	if (p->public)
-		json_object_set_new(doc, "public", json_true());
-	text = json_dumps(doc, JSON_COMPACT);
-	json_decref(retain);
-	json_decref(doc);
-	return text;
-}
-
 /* Whether a record of such a log is locked without its producer asking for it. */
 static bool
-locks(const struct policy_arguments *p)
+locks(const struct policy_args *p)
 {
-	return p->retain && !(p->mode && strcmp(p->mode, "none") == 0);
+	return (p->retain || p->min) && !(p->mode && strcmp(p->mode, "none") == 0);
 }
 
 static int
-create(struct cli *cli, const char *log, const struct policy_arguments *p)
+create(struct cli *cli, const struct cli_command *self, const char *log,
+       const struct policy_args *p)
 {
+	json_t *policy = json_object();
 	struct http_call c;
 	struct buf target;
-	char *policy = policy_json(p);
-	int rc;
+	int rc = policy_args_put(self, p, policy);
 
-	http_call_init(&c);
+	if (rc != CLI_GO) {
+		json_decref(policy);
+		return rc;
+	}
 	buf_init(&target);
 	api_log_target(&target, log, "%s", "");
-	c.method = "PUT";
-	c.target = api_cstr(&target);
-	c.content_type = "application/json";
-	c.body = slice_str(policy ? policy : "{}");
-	rc = api_call(cli, &c, "create the log");
+	rc = api_send(cli, &c, "PUT", api_cstr(&target), policy, "create the log");
 	if (rc == CLI_GO && !cli->json)
 		printf("%s\n", c.status == 201 ? "created" : "it exists already, with this policy");
 	if (rc == CLI_GO)
 		rc = show(cli, &c, "create the log");
 	if (rc == CLI_DONE && !cli->json && !locks(p))
 		printf("note     its records are not locked: nothing is retained for a set time\n");
-	free(policy);
 	buf_fini(&target);
 	http_call_fini(&c);
 	return rc;
@@ -124,21 +118,14 @@ create(struct cli *cli, const char *log, const struct policy_arguments *p)
 static int
 run_create(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	struct policy_arguments p = {0};
+	struct policy_args p = {0};
 	const struct cli_option options[] = {
-		{"mode", 0, CLI_TEXT, &p.mode, "MODE", "none or governance (the default)"},
-		{"retain", 0, CLI_TEXT, &p.retain, "D",
-		 "lock each record for D: 7y, 18mo, 90d, 36h\n"
-		 "                              (default: records are not locked)"},
-		{"min", 0, CLI_TEXT, &p.min, "D", "shortest lock a producer may ask for"},
-		{"max", 0, CLI_TEXT, &p.max, "D", "longest lock a producer may ask for"},
-		{"public", 0, CLI_FLAG, &p.public, NULL,
-		 "checkpoint, tiles and entries need no token"},
+		POLICY_OPTIONS(p),
 		{NULL},
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	return rc == CLI_GO ? create(cli, argv[0], &p) : rc;
+	return rc == CLI_GO ? create(cli, self, argv[0], &p) : rc;
 }
 
 const struct cli_command cmd_log_create = {
@@ -155,7 +142,8 @@ const struct cli_command cmd_log_create = {
 		 "or digit).\n"
 		 "\n"
 		 "  stele log create payments --retain 7y\n"
-		 "  stele log create k8s-prod --retain 1y --max 10y --public",
+		 "  stele log create k8s-prod --retain 1y --max 10y --public\n"
+		 "  stele log create cases --retain 6y --event-based --dual-control policy.change",
 	.run = run_create,
 };
 

@@ -17,6 +17,7 @@
 #include "proto/err.h"
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/lock_args.h"
 #include "tools/media.h"
 #include "tools/payloads.h"
 #include "tools/progress.h"
@@ -43,6 +44,7 @@ static const char about[] =
 struct put {
 	struct cli *cli;
 	const char *log, *file, *type, *receipt;
+	struct lock_args lock;
 	uint64_t retry_s;
 	int fd;
 	struct put_state state; /* its key is the idempotency key, its url the upload's */
@@ -125,7 +127,8 @@ static int
 create(struct put *p)
 {
 	char length[64];
-	const char *const headers[] = {"Upload-Complete: ?0", length, NULL};
+	const char *const headers[] = {"Upload-Complete: ?0", length, lock_args_field(&p->lock),
+				       NULL};
 
 	snprintf(length, sizeof length, "Upload-Length: %llu", (unsigned long long)p->state.size);
 	for (;;) {
@@ -310,11 +313,13 @@ put_upload(struct put *p)
 static int
 put_plain(struct put *p)
 {
+	const char *const headers[] = {lock_args_field(&p->lock), NULL};
 	bool once = p->state.size == UINT64_MAX;
 
 	for (;;) {
 		begin_call(p, "POST", api_cstr(&p->target));
 		p->call.content_type = p->type;
+		p->call.headers = headers;
 		p->call.idempotency_key = p->state.key[0] ? p->state.key : NULL;
 		p->call.body_fd = p->fd;
 		p->call.body_bytes = p->state.size;
@@ -387,7 +392,8 @@ put(struct put *p, const char *key)
 		return rc;
 	large = p->state.size != UINT64_MAX && p->state.size > LIMIT_RECORD_BYTES;
 	if (large)
-		put_state_init(&p->state, p->cli->server, p->log, p->file);
+		put_state_init(&p->state, p->cli->server, p->log, p->file,
+			       lock_args_field(&p->lock));
 	snprintf(p->state.key, sizeof p->state.key, "%s", key ? key : "");
 	api_log_target(&p->target, p->log, "/records");
 	progress_init(&p->progress);
@@ -410,6 +416,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	const struct cli_option options[] = {
 		{"type", 0, CLI_TEXT, &p.type, "TYPE",
 		 "media type (default: by name, else application/octet-stream)"},
+		LOCK_OPTIONS(p.lock),
 		{"receipt", 0, CLI_TEXT, &p.receipt, "FILE", "keep the receipt"},
 		{"key", 0, CLI_TEXT, &key, "KEY",
 		 "idempotency key: the same again stores nothing twice"},
@@ -419,6 +426,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
 
+	if (rc == CLI_GO)
+		rc = lock_args_check(self, &p.lock);
 	if (rc == CLI_GO && key && (!*key || strlen(key) > KEY_MAX))
 		rc = cli_usage(self, "--key is 1 to %d characters", KEY_MAX);
 	if (rc != CLI_GO)

@@ -10,6 +10,19 @@ extern const struct cli_command cmd_log_list;
 extern const struct cli_command cmd_log_show;
 extern const struct cli_command cmd_log_seal;
 
+/* cmd_policy.c */
+extern const struct cli_command cmd_policy_show;
+extern const struct cli_command cmd_policy_set;
+extern const struct cli_command cmd_policy_lock;
+extern const struct cli_command cmd_policy_unlock;
+
+/* cmd_retain.c */
+extern const struct cli_command cmd_retain_extend;
+extern const struct cli_command cmd_retain_shorten;
+extern const struct cli_command cmd_retain_event;
+
+extern const struct cli_command cmd_why;
+
 /* a file each */
 extern const struct cli_command cmd_append;
 extern const struct cli_command cmd_put;

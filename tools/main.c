@@ -13,10 +13,18 @@ static const struct cli_command *const commands[] = {
 	&cmd_log_list,
 	&cmd_log_show,
 	&cmd_log_seal,
+	&cmd_policy_show,
+	&cmd_policy_set,
+	&cmd_policy_lock,
+	&cmd_policy_unlock,
 	&cmd_append,
 	&cmd_put,
 	&cmd_get,
 	&cmd_find,
+	&cmd_why,
+	&cmd_retain_extend,
+	&cmd_retain_shorten,
+	&cmd_retain_event,
 	&cmd_prove,
 	&cmd_checkpoint,
 	&cmd_key_show,
@@ -139,8 +147,8 @@ static bool
 is_planned(const char *word)
 {
 	static const char *const words[] = {
-		"query",  "tail",    "why",     "hold",      "retain",  "purge",
-		"export", "approve", "erasure", "principal", "release",
+		"query",   "tail",    "hold",      "purge",   "export",
+		"approve", "erasure", "principal", "release",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)

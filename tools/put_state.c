@@ -37,7 +37,8 @@ folder(char *out, size_t cap)
 }
 
 void
-put_state_init(struct put_state *s, const char *server, const char *log, const char *file)
+put_state_init(struct put_state *s, const char *server, const char *log, const char *file,
+	       const char *lock)
 {
 	struct sha256 *h = sha256_new();
 	char dir[2048], real[PATH_MAX];
@@ -47,9 +48,10 @@ put_state_init(struct put_state *s, const char *server, const char *log, const c
 	CHECK(h);
 	s->path[0] = s->url[0] = s->key[0] = '\0';
 	if (folder(dir, sizeof dir) && realpath(file, real)) {
-		const struct slice parts[] = {slice_of(server, strlen(server) + 1),
-					      slice_of(log, strlen(log) + 1), slice_str(real)};
-		sha256_hash_parts(h, hash, parts, 3);
+		const struct slice parts[] = {
+			slice_of(server, strlen(server) + 1), slice_of(log, strlen(log) + 1),
+			slice_of(real, strlen(real) + 1), slice_str(lock ? lock : "")};
+		sha256_hash_parts(h, hash, parts, 4);
 		n = (size_t)snprintf(s->path, sizeof s->path, "%s/put-", dir);
 		for (size_t i = 0; i < 16; i++)
 			n += (size_t)snprintf(s->path + n, sizeof s->path - n, "%02x", hash[i]);

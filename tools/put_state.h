@@ -18,8 +18,12 @@ struct put_state {
 	char url[512], key[256];
 };
 
-/* Names the state's file for what goes where; file is a path that exists. */
-void put_state_init(struct put_state *s, const char *server, const char *log, const char *file);
+/*
+ * Names the state's file for what goes where, and with what lock: one of another lock is another
+ * upload. file is a path that exists; lock may be NULL.
+ */
+void put_state_init(struct put_state *s, const char *server, const char *log, const char *file,
+		    const char *lock);
 
 /* Reads url and key when the state is there and of this very file; else false, both empty. */
 bool put_state_load(struct put_state *s);

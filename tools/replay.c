@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crypto/sha256.h"
@@ -22,6 +23,7 @@
 #include "tools/progress.h"
 #include "tools/receipt_json.h"
 #include "tools/receipts_out.h"
+#include "tools/replay_lock.h"
 #include "tools/retry.h"
 
 enum { TICK_MS = 200, SAID_MAX = 20 };
@@ -34,7 +36,9 @@ struct slot {
 	struct receipt_json receipt; /* holds the payload, unless that is in the file */
 	char media_type[LIMIT_MEDIA_TYPE_BYTES + 1];
 	char key[sizeof "replay-" + 64];
-	uint64_t number; /* line of the receipts */
+	char lock[REPLAY_LOCK_BYTES];
+	const char *headers[2]; /* lock, or nothing */
+	uint64_t number;        /* line of the receipts */
 	unsigned tries;
 	int64_t due_ns, first_failure_ns;
 };
@@ -43,6 +47,7 @@ struct replay {
 	struct cli *cli;
 	const struct replay_options *o;
 	struct entries entries;
+	struct replay_lock lock;
 	struct payloads payloads;
 	struct sha256 *sha;
 	FILE *in;
@@ -101,6 +106,15 @@ find_payload(struct replay *r, const struct receipt_json *d, uint64_t size, stru
 	return out->n == size || unmatched(r, "the file is not its payload");
 }
 
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
 /* What an entry says as a record to be sent again, into the slot. */
 static void
 fill(struct replay *r, struct slot *slot, const struct entry *e, struct slice entry,
@@ -122,6 +136,8 @@ fill(struct replay *r, struct slot *slot, const struct entry *e, struct slice en
 	slot->call.content_type = slot->media_type;
 	slot->call.accept = "application/json";
 	slot->call.idempotency_key = is_event ? NULL : slot->key;
+	slot->headers[0] = replay_lock_field(&r->lock, e, now_ns(), slot->lock) ? slot->lock : NULL;
+	slot->call.headers = slot->headers;
 	slot->call.owner = slot;
 	slot->number = r->number;
 	slot->tries = 0;
@@ -449,6 +465,8 @@ replay_run(struct cli *cli, const struct replay_options *o)
 	rc = open_files(&r);
 	if (rc == CLI_GO)
 		rc = entries_init(&r.entries, cli, o->log);
+	if (rc == CLI_GO)
+		rc = replay_lock_init(&r.lock, cli, o->log);
 	if (rc == CLI_GO) {
 		run(&r);
 		rc = finish(&r);

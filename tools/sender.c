@@ -51,6 +51,7 @@ struct sender {
 	struct sender_result *r;
 	struct slot *slot;
 	struct buf target;
+	const char *headers[2]; /* of every batch */
 	struct json_scanner *scanner;
 	struct slice *records; /* LIMIT_BATCH_RECORDS: where the scanner says they are */
 	struct progress progress;
@@ -251,6 +252,7 @@ launch(struct sender *s)
 		slot->call.content_type = "application/x-ndjson";
 		slot->call.accept = "application/json";
 		slot->call.idempotency_key = slot->key;
+		slot->call.headers = s->headers;
 		slot->call.owner = slot;
 		slot->state = SLOT_SENT;
 		transport_start(s->cli->transport, &slot->call);
@@ -496,6 +498,7 @@ sender_run(struct cli *cli, const struct sender_options *o, struct cutter *cutte
 {
 	struct sender s = {.cli = cli,
 			   .o = o,
+			   .headers = {o->lock},
 			   .cutter = cutter,
 			   .r = r,
 			   .exit = CLI_DONE,

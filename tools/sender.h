@@ -26,6 +26,7 @@ struct sender_options {
 	uint64_t connections; /* 1 keeps the input's order */
 	uint64_t retry_s;     /* how long one batch is tried after its first failure */
 	bool wait_for_server; /* be as patient before the first answer */
+	const char *lock;     /* a header field that asks for one; NULL: none */
 	bool receipts;        /* ask for and write one receipt a record */
 	int receipts_fd;
 };

@@ -7,7 +7,8 @@ killed with SIGKILL at random moments. After each restart:
 - who may do what, and which logs there are, is exactly what the records of `_system` make of
   nothing, folded by the model in system_log.py;
 - every act that was acknowledged is recorded, with its actor;
-- a log is there if and only if its creation is recorded;
+- a log is there if and only if its creation is recorded, and so is every entry that changes its
+  policy or the locks of its records;
 - tokens of the state open, those taken away do not.
 
 STELE_ACTS says how many (6000; the long run is 100000), STELE_SEED with what dice.
@@ -24,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from lib import JSON, Client, Server  # noqa: E402
-from system_log import SystemLog, same, state_of  # noqa: E402
+from system_log import SystemLog, controls_of, same, state_of  # noqa: E402
 
 ACTS = int(os.environ.get("STELE_ACTS", 6000))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
@@ -45,6 +46,7 @@ class Actor(threading.Thread):
         self.principals, self.tokens = [], {}  # of this actor; id -> text
         self.gone = {}  # tokens that were taken away: id -> text
         self.acknowledged = []  # (type, id)
+        self.logs = {}  # of this actor: name -> when the lock of its record ends, in minutes
 
     def grants(self):
         return [{"scopes": self.dice.sample(SCOPES, self.dice.randint(1, 4)),
@@ -118,13 +120,40 @@ class Actor(threading.Thread):
 
     def log(self):
         name = f"log-{self.number}-{self.dice.getrandbits(40):x}"
-        if self.call("log.create", "PUT", f"/api/v1/logs/{name}", {}):
+        policy = {"retain": {"default": "1d"}, "event_based": True}
+        if self.call("log.create", "PUT", f"/api/v1/logs/{name}", policy):
             self.acknowledged.append(("log.create", name))
+            self.call("append", "POST", f"/api/v1/logs/{name}/records", "x")
+            self.logs[name] = 3000
+
+    def some_log(self):
+        return self.dice.choice(list(self.logs)) if self.logs else None
+
+    def policy(self):
+        name = self.some_log()
+        policy = {"retain": {"default": f"{self.dice.randint(1, 999)}d"}, "event_based": True}
+        if name and self.call("policy.change", "PUT", f"/api/v1/logs/{name}/policy", policy):
+            self.acknowledged.append(("policy.change", name))
+
+    def extend(self):
+        name = self.some_log()
+        if not name:
+            return
+        self.logs[name] += 1  # asked for, and perhaps done
+        body = {"records": [1], "for": f"{self.logs[name]}m", "reason": "dice"}
+        if self.call("retain.extend", "POST", f"/api/v1/logs/{name}/extensions", body):
+            self.acknowledged.append(("retain.extend", name))
+
+    def event(self):
+        name = self.some_log()
+        path = f"/api/v1/logs/{name}/retention-events/e{self.dice.randint(1, 3)}"
+        if name and self.call("retain.event", "POST", path, {}):
+            self.acknowledged.append(("retain.event", name))
 
     def run(self):
         create = [self.create] * (4 if len(self.principals) < PRINCIPALS else 0)
         acts = create + [self.change] * 3 + [self.token] * 4 + [self.revoke] * 3 + [
-            self.rotate] * 2 + [self.disable, self.log]
+            self.rotate] * 2 + [self.disable, self.log, self.policy, self.extend, self.event]
         try:
             while not self.stopped.is_set():
                 (self.dice.choice(acts) if self.principals else self.create)()
@@ -143,9 +172,13 @@ def named(act):
 
 class Acts(unittest.TestCase):
     def check(self, server, log, actors, recorded):
+        touched = set()
         for act in log.read(server):
             self.assertIn(act["type"], recorded)
             recorded[act["type"]].add(named(act))
+            touched.add(act.get("log"))
+        for name in touched & set(log.logs):
+            self.assertEqual(controls_of(server, name), log.controls.get(name, []))
         principals, tokens, logs = state_of(server)
         self.assertEqual(same(principals), same(log.principals))
         self.assertEqual(same(tokens), same(log.tokens))
@@ -167,7 +200,8 @@ class Acts(unittest.TestCase):
         dice = random.Random(SEED)
         print(f"seed {SEED}")
         kinds = ("principal.create", "principal.change", "principal.disable", "token.create",
-                 "token.revoke", "token.rotate", "log.create", "heads", "server.start",
+                 "token.revoke", "token.rotate", "log.create", "policy.change",
+                 "retain.extend", "retain.event", "heads", "server.start",
                  "server.stop", "scrub.end", "segment.seal", "access.refused", "access.denied")
         recorded, made, kills, log = {k: set() for k in kinds}, 0, 0, SystemLog()
         actors = [Actor(i) for i in range(ACTORS)]
@@ -202,7 +236,7 @@ def again(actor):
     """A thread runs once: another one that goes on where it was."""
     other = Actor(actor.number)
     other.dice, other.principals = actor.dice, actor.principals
-    other.tokens, other.gone = actor.tokens, actor.gone
+    other.tokens, other.gone, other.logs = actor.tokens, actor.gone, actor.logs
     return other
 
 

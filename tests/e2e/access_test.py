@@ -153,7 +153,7 @@ class Access(Case):
         self.refused(answer, 409, "log-exists")
         self.assertEqual(answer.json()["policy"]["retain"], {"default": "7y"})
         for body, name in ((b"[]", "invalid-policy"), (b'{"mode":"x"}', "invalid-policy"),
-                           (b'{"mode":"compliance"}', "unsupported-policy")):
+                           (b'{"mode":"compliance"}', "invalid-policy")):
             self.assertEqual(problem(self.server.request("PUT", "/api/v1/logs/x", body, JSON)),
                              (422, name))
         self.assertEqual(

@@ -23,6 +23,7 @@ class Replay(unittest.TestCase):
         with Server(options=["--origin", "replay.example.com"]) as server:
             server.create_log("l")
             server.create_log("other")
+            server.create_log("locked", {"retain": {"default": "1d"}, "event_based": True})
             self.append(server, "first", range(500))
             self.do("backup", self.path("backup"), "--keyring", self.path("ring"),
                     "--passphrase-file", self.path("passphrase"), server=server)
@@ -37,6 +38,10 @@ class Replay(unittest.TestCase):
                     "--receipts", self.path("event.r"), server=server)
             self.do("prove", "l", "700", "-o", self.path("proof.r"), server=server)
             self.append(server, "elsewhere", range(3), "other")
+            for name, lock in (("long", ["--retain-for", "9y"]), ("usual", []),
+                               ("event", ["--retain-event", "e"])):
+                self.do("append", "locked", self.path("text"), "--receipts",
+                        self.path("locked." + name), *lock, server=server)
             self.identity = self.do("key", "show", server=server).stdout
         self.path("identity").write_text(self.identity)
         self.do("restore", self.path("backup"), "--data", self.path("data"), "--keyring",
@@ -111,6 +116,23 @@ class Replay(unittest.TestCase):
             self.do("key", "show", "l", "--statement", server=self.server).stdout)
         self.do("verify", new, "--payload", second, "--key", f"@{self.path('identity')}",
                 "--keys", self.path("keys"))
+
+    def test_a_lock_comes_back_as_it_was_promised(self):
+        for index, name in enumerate(("long", "usual", "event"), 2):
+            receipt = self.path("locked." + name)
+            run = self.do("append", "locked", self.path("text"), "--replay", receipt, "--json",
+                          server=self.server)
+            self.assertEqual(json.loads(run.stdout)["replayed"], 1)
+            old = json.loads(json.loads(receipt.read_text())["entry"])
+            new = json.loads(json.loads(self.server.get(
+                f"/api/v1/logs/locked/records/{index}",
+                {"Accept": "application/json"}).body)["entry"])
+            self.assertEqual(new.get("event"), old.get("event"))
+            if name == "long":
+                self.assertEqual(new["retain_until"], old["retain_until"])
+            elif name == "usual":
+                self.assertGreater(new["retain_until"], old["retain_until"])
+                self.assertLess(new["retain_until"][:4], "2030")
 
     def test_one_connection_keeps_the_order(self):
         self.replay(self.path("second"), "--replay", self.path("second.r"), "--connections", "1")

@@ -11,6 +11,7 @@ class SystemLog:
     def __init__(self):
         self.records = []  # (entry, act), from index 0
         self.principals, self.tokens, self.logs = {}, {}, {}
+        self.controls = {}  # of each log: (kind, what it says), but for entry 0
         self.dual, self.approvals = [], {}
 
     def read(self, server):
@@ -89,6 +90,26 @@ class SystemLog:
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
 
+    def _control(self, act, kind, said):
+        self.controls.setdefault(act["log"], []).append((kind, said))
+
+    def policy_change(self, act, _):
+        """With compliance_after its entry in the log says from when. The server's own logs were
+        never created."""
+        if act["log"] in self.logs:
+            self.logs[act["log"]] = act["policy"]
+        self._control(act, "policy", act["policy"])
+
+    def retain_extend(self, act, _):
+        self._control(act, "extend", {"ranges": act["ranges"], "until": act["until"]})
+
+    def retain_shorten(self, act, _):
+        self._control(act, "extend", {"ranges": act["ranges"], "until": act["until"],
+                                      "shorten": True})
+
+    def retain_event(self, act, _):
+        self._control(act, "event", {k: act[k] for k in ("event", "at", "until")})
+
 
 def listed(server, path, member):
     """All elements of a listing."""
@@ -110,6 +131,24 @@ def state_of(server):
     logs = {log["log"]: log["policy"] for log in listed(server, "/api/v1/logs", "logs")
             if not log["log"].startswith("_")}
     return principals, tokens, logs
+
+
+def controls_of(server, log):
+    """The control entries of a log as SystemLog has them: back from its head, as a verifier goes."""
+    path = f"/api/v1/logs/{log}/records"
+    index, found = server.get(f"/api/v1/logs/{log}").json()["size"] - 1, []
+    while index:
+        answer = server.get(f"{path}/{index}", {"Accept": "application/json"}).json()
+        entry = json.loads(answer["entry"])
+        if entry["kind"] != "record":
+            said = json.loads(answer["payload"])
+            if entry["kind"] == "policy":
+                said = said["policy"]
+            for name in ("type", "by", "approved_by", "reason"):
+                said.pop(name, None)
+            found.append((entry["kind"], said))
+        index = entry["ctl"]
+    return found[::-1]
 
 
 def same(rows):

@@ -12,6 +12,7 @@
 #include "crypto/merkle.h"
 #include "crypto/receipt.h"
 #include "crypto/sign.h"
+#include "proto/control.h"
 #include "proto/keystatement.h"
 #include "proto/policy.h"
 #include "proto/proof.h"
@@ -289,6 +290,64 @@ START_TEST(a_key_entry_is_as_documented)
 }
 END_TEST
 
+/* The payload is the vector, and reads as what it says. */
+static struct control *
+expect_control(const char *name, struct buf *b, enum entry_kind kind)
+{
+	struct control *c;
+	struct buf why = {0};
+
+	ck_assert_int_eq(control_read(&c, kind, 9, buf_slice(b), &why), 0);
+	expect_line(name, b);
+	return c;
+}
+
+START_TEST(entries_that_lock_are_as_documented)
+{
+	const struct control_actors alone = {.by = slice_str("p-4x8w2c")},
+				    two = {slice_str("p-4x8w2c"), slice_str("p-9d3f7h")};
+	const struct control_range ranges[] = {{1, 2}, {5, 5}};
+	const int64_t day = 86400000000000;
+	struct buf b = {0};
+	struct control *c;
+
+	control_put_extend(&b, ranges, 2, BORN_NS + 4000 * day, false, slice_str("audit 2026"),
+			   &alone);
+	c = expect_control("extend payload", &b, ENTRY_EXTEND);
+	ck_assert(c->n_ranges == 2 && !c->shorten && c->until_ns == BORN_NS + 4000 * day);
+	control_free(c);
+	control_put_extend(&b, ranges + 1, 1, BORN_NS + 3000 * day, true,
+			   slice_str("stored by mistake"), &two);
+	c = expect_control("shorten payload", &b, ENTRY_EXTEND);
+	ck_assert(c->n_ranges == 1 && c->shorten && c->until_ns == BORN_NS + 3000 * day);
+	control_free(c);
+	control_put_event(&b, slice_str("case-17-closed"), BORN_NS + day, BORN_NS + 2558 * day,
+			  &alone);
+	c = expect_control("event payload", &b, ENTRY_EVENT);
+	ck_assert(c->at_ns == BORN_NS + day && c->until_ns == BORN_NS + 2558 * day);
+	control_free(c);
+}
+END_TEST
+
+START_TEST(a_changed_policy_is_as_documented)
+{
+	static const char json[] = "{\"retain\":{\"default\":\"7y\",\"max\":\"30y\"},"
+				   "\"event_based\":true,\"dual_control\":[\"policy.change\"],"
+				   "\"quota\":{\"bytes\":500000000000},"
+				   "\"compliance_from\":\"2026-11-26T16:00:00.000000000Z\"}";
+	const struct control_actors alone = {.by = slice_str("p-4x8w2c")};
+	struct buf b = {0}, why = {0};
+	struct control *c;
+	struct policy p;
+
+	ck_assert_int_eq(policy_read(&p, slice_str(json), &why), 0);
+	control_put_policy(&b, &p, &alone);
+	c = expect_control("changed policy payload", &b, ENTRY_POLICY);
+	ck_assert(policy_equal(&c->policy, &p));
+	control_free(c);
+}
+END_TEST
+
 START_TEST(a_commitment_is_as_documented)
 {
 	uint8_t salt[16], commitment[SHA256_BYTES];
@@ -396,6 +455,8 @@ main(void)
 	tcase_add_test(t, entries_are_as_documented);
 	tcase_add_test(t, a_restore_entry_is_as_documented);
 	tcase_add_test(t, a_key_entry_is_as_documented);
+	tcase_add_test(t, entries_that_lock_are_as_documented);
+	tcase_add_test(t, a_changed_policy_is_as_documented);
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);

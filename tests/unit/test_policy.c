@@ -242,6 +242,10 @@ START_TEST(compliance_begins_at_its_instant)
 				    "\"1970-01-02T00:00:00.000000000Z\"}");
 	struct policy_lock lock;
 
+	ck_assert_int_eq(policy_at(&p, DAY - 1).mode, ENTRY_MODE_GOVERNANCE);
+	ck_assert_int_eq(policy_at(&p, DAY - 1).compliance_from_ns, DAY);
+	ck_assert_int_eq(policy_at(&p, DAY).mode, ENTRY_MODE_COMPLIANCE);
+	ck_assert_int_eq(policy_at(&p, DAY).compliance_from_ns, 0);
 	ck_assert_int_eq(policy_mode(&p, DAY - 1), ENTRY_MODE_GOVERNANCE);
 	ck_assert_int_eq(policy_mode(&p, DAY), ENTRY_MODE_COMPLIANCE);
 	ck_assert_int_eq(policy_lock(&p, NULL, DAY, &lock, NULL), 0);

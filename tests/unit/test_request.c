@@ -79,6 +79,21 @@ START_TEST(a_parameter_that_is_not_valid_is_answered)
 }
 END_TEST
 
+START_TEST(a_part_of_the_path_is_decoded_and_a_plus_stays)
+{
+	struct slice v;
+
+	request_reset(&r);
+	r.param[1] = slice_str("a%2Fb+c%25");
+	ck_assert(request_param(&r, 1, &v));
+	ck_assert(slice_eq_str(v, "a/b+c%"));
+	r.param[1] = slice_str("a%2");
+	ck_assert(!request_param(&r, 1, &v));
+	r.param[1] = slice_str("%g0");
+	ck_assert(!request_param(&r, 1, &v));
+}
+END_TEST
+
 static int
 number(const char *text, uint64_t *v)
 {
@@ -122,6 +137,7 @@ main(void)
 	tcase_add_test(t, a_type_is_accepted_when_it_is_named);
 	tcase_add_test(t, a_parameter_is_found_and_decoded_once);
 	tcase_add_test(t, a_parameter_that_is_not_valid_is_answered);
+	tcase_add_test(t, a_part_of_the_path_is_decoded_and_a_plus_stays);
 	tcase_add_test(t, a_number_has_digits_only_and_is_exact_everywhere);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

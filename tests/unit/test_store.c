@@ -27,6 +27,8 @@ check_record(struct scratch *s, struct log *log, uint64_t index, const char *pay
 	head_unref(head);
 }
 
+#define DAY_2027_NS INT64_C(1798761600000000000)
+
 START_TEST(what_was_appended_is_read_back_with_its_proof)
 {
 	struct scratch s;
@@ -170,6 +172,62 @@ START_TEST(a_known_key_gives_the_first_record_and_another_payload_a_conflict)
 }
 END_TEST
 
+/* What a retry with this wish is answered; the record is stored with the first one. */
+static int
+retried(struct policy_wish stored, struct policy_wish asked)
+{
+	struct append_job first, again;
+	struct scratch s;
+	struct log *log;
+	size_t bad;
+	int err;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{\"retain\":{\"default\":\"1d\"},\"event_based\":true}");
+	scratch_job(&s, &first, log, "\"one\"", "key-1");
+	first.wish = &stored;
+	s.now_ns = DAY_2027_NS - 1000;
+	ck_assert_int_eq(store_append_batch(s.st, &first), 0);
+	ck_assert_int_eq(first.err, 0);
+	scratch_job(&s, &again, log, "\"one\"", "key-1");
+	again.wish = &asked;
+	ck_assert_int_eq(store_append_batch(s.st, &again), 0);
+	ck_assert_int_eq(again.err, STELE_EDUPLICATE);
+	err = append_resolve(s.st, &again, s.tools, &bad);
+	append_job_fini(&first);
+	append_job_fini(&again);
+	scratch_end(&s);
+	return err;
+}
+
+START_TEST(a_retry_that_asks_for_a_longer_lock_is_a_conflict)
+{
+	const int64_t day = 86400000000000, end = DAY_2027_NS + 5 * day;
+	const struct policy_wish until = {.kind = POLICY_WISH_UNTIL, .until_ns = end},
+				 longer = {.kind = POLICY_WISH_UNTIL, .until_ns = end + 1},
+				 sooner = {.kind = POLICY_WISH_UNTIL, .until_ns = end - 1},
+				 period = {.kind = POLICY_WISH_FOR,
+					   .period = {.ns = 5 * (uint64_t)day}},
+				 more = {.kind = POLICY_WISH_FOR,
+					 .period = {.ns = 5 * (uint64_t)day + 1}},
+				 event = {.kind = POLICY_WISH_EVENT, .event = slice_str("e")},
+				 other = {.kind = POLICY_WISH_EVENT, .event = slice_str("f")},
+				 none = {.kind = POLICY_WISH_DEFAULT};
+
+	ck_assert_int_eq(retried(until, until), 1);
+	ck_assert_int_eq(retried(until, none), 1);
+	ck_assert_int_eq(retried(until, sooner), 1);
+	ck_assert_int_eq(retried(until, longer), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(period, period), 1); /* counted from when it was stored */
+	ck_assert_int_eq(retried(until, period), 1);
+	ck_assert_int_eq(retried(until, more), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(event, event), 1);
+	ck_assert_int_eq(retried(event, other), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(event, until), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(until, event), STELE_ECONFLICT);
+}
+END_TEST
+
 START_TEST(a_second_opening_of_the_same_directory_is_refused)
 {
 	struct scratch s;
@@ -196,6 +254,7 @@ main(void)
 	tcase_add_test(c, what_was_appended_is_read_back_with_its_proof);
 	tcase_add_test(c, a_restart_finds_everything_with_and_without_its_catalogue);
 	tcase_add_test(c, a_known_key_gives_the_first_record_and_another_payload_a_conflict);
+	tcase_add_test(c, a_retry_that_asks_for_a_longer_lock_is_a_conflict);
 	tcase_add_test(c, a_second_opening_of_the_same_directory_is_refused);
 	tcase_add_test(c, a_catalogue_that_is_cut_off_under_the_store_is_made_anew);
 	suite_add_tcase(suite, c);

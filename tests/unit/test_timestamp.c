@@ -108,6 +108,44 @@ START_TEST(another_spelling_is_refused)
 }
 END_TEST
 
+START_TEST(people_may_leave_out_the_fraction)
+{
+	static const struct {
+		const char *text;
+		int64_t ns; /* -1: refused */
+	} rows[] = {
+		{"1970-01-01T00:00:01Z", 1000000000},
+		{"1970-01-01T00:00:01.5Z", 1500000000},
+		{"1970-01-01T00:00:01.000000001Z", 1000000001},
+		{"1970-01-01T00:00:01.12345678Z", 1123456780},
+		{"2261-12-31T23:59:59.999999999Z", TIMESTAMP_MAX_NS},
+		{"1970-01-01T00:00:01.Z", -1},
+		{"1970-01-01T00:00:01,5Z", -1},
+		{"1970-01-01T00:00:01.1234567890Z", -1},
+		{"1970-01-01T00:00:01.-5Z", -1},
+		{"1970-01-01T00:00:01", -1},
+		{"1970-01-01T00:00:01.5", -1},
+		{"1970-01-01T00:00:01z", -1},
+		{"1970-01-01t00:00:01Z", -1},
+		{"1970-01-01T00:00:01+00:00", -1},
+		{"1970-01-01T00:00Z", -1},
+		{"1970-01-01", -1},
+		{"1970-01-01Z", -1},
+		{"1970-02-30T00:00:00Z", -1},
+		{"2262-01-01T00:00:00Z", -1},
+		{"Z", -1},
+		{"", -1},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int64_t ns = 7;
+		int err = timestamp_read(&ns, slice_str(rows[i].text));
+		ck_assert_msg(err == (rows[i].ns < 0 ? STELE_ESYNTAX : 0), "%s", rows[i].text);
+		ck_assert_int_eq(ns, err ? 7 : rows[i].ns);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -123,6 +161,7 @@ main(void)
 	tcase_add_test(t, the_bounds_are_where_the_header_says);
 	tcase_add_test(t, dates_that_do_not_exist_are_refused);
 	tcase_add_test(t, another_spelling_is_refused);
+	tcase_add_test(t, people_may_leave_out_the_fraction);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

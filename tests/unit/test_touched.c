@@ -209,6 +209,105 @@ START_TEST(a_dictionary_goes_into_one_commit_only)
 }
 END_TEST
 
+/* 2027-01-01 */
+#define BEGIN_NS INT64_C(1798761600000000000)
+#define PERIODS "\"retain\":{\"default\":\"2d\",\"max\":\"9d\"},\"quota\":{\"records\":99}"
+#define AHEAD                                                                                      \
+	"{\"mode\":\"governance\"," PERIODS                                                        \
+	",\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}"
+
+/* What becomes of a control entry written at that time, with a record tied to it. */
+static int
+control_at(int64_t now_ns, enum entry_kind kind, const char *json)
+{
+	struct append_job job, record;
+	struct scratch s;
+	struct log *log, *other;
+	int err;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", AHEAD);
+	other = scratch_log(&s, "other", "{}");
+	scratch_append(&s, log, "{}");
+	append_job_init(&job);
+	ck_assert_int_eq(
+		append_control(&job, log, kind, slice_str("p-test"), slice_str(json), s.tools), 0);
+	scratch_job(&s, &record, other, "{}", NULL);
+	job.next = &record;
+	job.tied = true;
+	s.now_ns = now_ns - 1000; /* the clock moves on by as much when it is asked */
+	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
+	err = job.err;
+	ck_assert_int_eq(record.err, err); /* both, or none */
+	ck_assert_uint_eq(size_of(other), err ? 1 : 2);
+	ck_assert(err || job.time_ns == now_ns);
+	append_job_fini(&job);
+	append_job_fini(&record);
+	scratch_end(&s);
+	return err;
+}
+
+START_TEST(in_compliance_nothing_becomes_weaker_from_its_nanosecond_on)
+{
+	static const struct {
+		enum entry_kind kind;
+		const char *json;
+		int after; /* compliance has begun */
+	} rows[] = {
+		{ENTRY_EXTEND,
+		 "{\"type\":\"extend\",\"ranges\":[[1,1]],\"shorten\":true,"
+		 "\"until\":\"2027-01-02T00:00:00.000000000Z\"}",
+		 STELE_EPERM},
+		{ENTRY_EXTEND,
+		 "{\"type\":\"extend\",\"ranges\":[[1,1]],"
+		 "\"until\":\"2028-01-02T00:00:00.000000000Z\"}",
+		 0},
+		{ENTRY_POLICY, "{\"policy\":{\"mode\":\"governance\"," PERIODS "}}", STELE_EPERM},
+		{ENTRY_POLICY, "{\"policy\":{\"mode\":\"none\"}}", STELE_EPERM},
+		{ENTRY_POLICY, "{\"policy\":" AHEAD "}", 0},
+		{ENTRY_POLICY, "{\"policy\":{\"mode\":\"compliance\"," PERIODS "}}", 0},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		ck_assert_int_eq(control_at(BEGIN_NS - 1, rows[i].kind, rows[i].json), 0);
+		ck_assert_int_eq(control_at(BEGIN_NS, rows[i].kind, rows[i].json), rows[i].after);
+		ck_assert_int_eq(control_at(BEGIN_NS + 1, rows[i].kind, rows[i].json),
+				 rows[i].after);
+	}
+}
+END_TEST
+
+/* A commit later in time has begun for the log: what counts is its time, not the clock's. */
+START_TEST(a_wish_counts_from_the_entrys_time_to_the_nanosecond)
+{
+	static const char policy[] = "{\"retain\":{\"min\":\"1d\",\"max\":\"2d\"}}";
+	const int64_t day = 86400000000000;
+	const struct {
+		int64_t after;
+		int err;
+	} rows[] = {{day - 1, STELE_EPERM}, {day, 0}, {2 * day, 0}, {2 * day + 1, STELE_EPERM}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct policy_wish wish = {.kind = POLICY_WISH_UNTIL,
+					   .until_ns = BEGIN_NS + rows[i].after};
+		struct append_job job;
+		struct scratch s;
+		struct log *log;
+
+		scratch_begin(&s);
+		log = scratch_log(&s, "l", policy);
+		scratch_job(&s, &job, log, "{}", NULL);
+		job.wish = &wish;
+		s.now_ns = BEGIN_NS - 1000;
+		ck_assert_int_eq(store_append_batch(s.st, &job), 0);
+		ck_assert_int_eq(job.err, rows[i].err);
+		ck_assert(job.err || job.lock.until_ns == wish.until_ns);
+		append_job_fini(&job);
+		scratch_end(&s);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -218,6 +317,8 @@ main(void)
 		a_key_in_a_commit_being_written_is_known_to_the_next_one,
 		what_was_taken_upon_a_commit_that_failed_fails_with_it,
 		a_dictionary_goes_into_one_commit_only,
+		in_compliance_nothing_becomes_weaker_from_its_nanosecond_on,
+		a_wish_counts_from_the_entrys_time_to_the_nanosecond,
 	};
 
 	if (crypto_init() != 0)

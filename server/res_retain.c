@@ -1,0 +1,307 @@
+/*
+ * Longer locks, shorter ones, and events: what a request asks for becomes an act (deed_retain.c,
+ * deed_event.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/control.h"
+#include "proto/duration.h"
+#include "proto/err.h"
+#include "proto/limits.h"
+#include "proto/policy.h"
+#include "proto/timestamp.h"
+#include "server/acting.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/retention.h"
+#include "server/server.h"
+#include "storage/locks.h"
+#include "storage/log.h"
+#include "storage/ranges.h"
+
+/* --- which records ------------------------------------------------------------------------- */
+
+static const char bad_records[] =
+	"Say which records: records, a list of indexes, or range, [first, last]; at most 262144 of "
+	"them.";
+
+static bool
+read_index(const json_t *v, uint64_t *out)
+{
+	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+	    (uint64_t)json_integer_value(v) > LIMIT_INTEGER)
+		return false;
+	*out = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+static int
+by_index(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The indexes of a list, in any order, more than once, as ranges. */
+static bool
+read_records(struct request *r, const json_t *list, struct ranges *out)
+{
+	size_t n = json_array_size(list), i;
+	uint64_t *at = n ? arena_alloc(&r->arena, n * sizeof *at) : NULL;
+	const json_t *v;
+
+	if (!at)
+		return false;
+	json_array_foreach(list, i, v) if (!read_index(v, &at[i])) return false;
+	qsort(at, n, sizeof *at, by_index);
+	for (i = 0; i < n; i++)
+		if ((i == 0 || at[i] != at[i - 1]) && ranges_add(out, at[i], at[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool
+read_range(const json_t *pair, struct ranges *out)
+{
+	uint64_t first, last;
+
+	return json_array_size(pair) == 2 && read_index(json_array_get(pair, 0), &first) &&
+	       read_index(json_array_get(pair, 1), &last) && first <= last &&
+	       last - first < LIMIT_EXTEND_RECORDS && ranges_add(out, first, last) == 0;
+}
+
+/* The ranges that a body names, as JSON; NULL: it does not. */
+static json_t *
+take_ranges(struct request *r, const json_t *body)
+{
+	const json_t *records = json_object_get(body, "records"),
+		     *range = json_object_get(body, "range");
+	struct ranges set = {0};
+	json_t *doc = NULL;
+	struct buf text;
+
+	buf_init(&text);
+	if (!records != !range &&
+	    (records ? read_records(r, records, &set) : read_range(range, &set))) {
+		control_put_ranges(&text, set.r, set.n);
+		doc = text.err ? NULL : json_loadb((const char *)text.p, text.n, 0, NULL);
+	}
+	buf_fini(&text);
+	ranges_fini(&set);
+	return doc;
+}
+
+/* --- extensions ------------------------------------------------------------------------------ */
+
+static const char *
+check_members(const json_t *body)
+{
+	static const char known[] = " records range until for reason shorten ";
+	const json_t *reason = json_object_get(body, "reason"),
+		     *shorten = json_object_get(body, "shorten");
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)body, name, v)
+	{
+		const char *at = strstr(known, name);
+		size_t n = strlen(name);
+		if (n == 0 || !at || at[-1] != ' ' || at[n] != ' ')
+			return "The members are records or range, until or for, reason, and "
+			       "shorten.";
+	}
+	if (shorten && !json_is_boolean(shorten))
+		return "shorten is true or false.";
+	if (json_string_length(reason) < 1 || json_string_length(reason) > LIMIT_REASON_BYTES)
+		return "reason says why, in 1 to 1000 bytes: it is kept for ever.";
+	return NULL;
+}
+
+static void
+answer_extended(struct request *r)
+{
+	const struct acting *a = r->state;
+	struct buf *b;
+
+	reply_begin(r, 201, "application/json");
+	b = reply_body(r);
+	buf_printf(b, "{\"log\":\"%s\"", log_name(r->log));
+	acting_put_told(b, a);
+	buf_put_u8(b, '}');
+	reply_end(r);
+}
+
+void
+res_extensions_post(struct request *r)
+{
+	json_t *body = acting_body(r, PROBLEM_INVALID_RETENTION, false), *ranges = NULL;
+	struct acting *a = NULL;
+	const char *wrong;
+	int64_t until_ns;
+
+	if (!body)
+		return;
+	wrong = check_members(body);
+	if (!wrong && !(ranges = take_ranges(r, body)))
+		wrong = bad_records;
+	if (!wrong)
+		wrong = retention_read_end(body, retention_later_ns(r->server, r->log), &until_ns);
+	if (wrong)
+		reply_problem(r, PROBLEM_INVALID_RETENTION, "%s", wrong);
+	else
+		a = acting_begin(r,
+				 json_is_true(json_object_get(body, "shorten")) ? "retain.shorten"
+										: "retain.extend",
+				 PROBLEM_INVALID_RETENTION);
+	if (a) {
+		json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+		json_object_set(a->act, "ranges", ranges);
+		json_object_set_new(a->act, "until", retention_time(until_ns));
+		json_object_set(a->act, "reason", json_object_get(body, "reason"));
+		a->answer = answer_extended;
+		acting_run(r);
+	}
+	json_decref(ranges);
+	json_decref(body);
+}
+
+/* --- events ------------------------------------------------------------------------------------
+ */
+
+/* The event that the path names. False: answered. */
+static bool
+read_name(struct request *r, struct slice *name)
+{
+	if (request_param(r, 1, name) && control_event_valid(*name))
+		return true;
+	reply_problem(r, PROBLEM_INVALID_PARAMETER,
+		      "An event's name has 1 to 63 printable ASCII characters without space, "
+		      "quotes and backslashes, percent-encoded where a path needs it.");
+	return false;
+}
+
+/* The last entry of one event. */
+struct last {
+	struct slice name;
+	uint64_t index, n;
+	int64_t at_ns, until_ns;
+};
+
+static void
+see(void *ctx, const struct control *c)
+{
+	struct last *last = ctx;
+
+	if (c->kind != ENTRY_EVENT || !slice_eq_str(last->name, c->event))
+		return;
+	last->n++;
+	last->index = c->index;
+	last->at_ns = c->at_ns;
+	last->until_ns = c->until_ns;
+}
+
+static bool
+find_last(struct request *r, struct slice name, struct last *last)
+{
+	*last = (struct last){.name = name};
+	locks_each_control(log_locks(r->log), 0, see, last);
+	return last->n != 0;
+}
+
+static void
+put_last(struct request *r, int status, const struct last *last)
+{
+	char at[TIMESTAMP_BYTES], until[TIMESTAMP_BYTES];
+	struct buf *b;
+
+	timestamp_format(at, last->at_ns);
+	timestamp_format(until, last->until_ns);
+	reply_begin(r, status, "application/json");
+	b = reply_body(r);
+	buf_printf(b, "{\"log\":\"%s\",\"event\":", log_name(r->log));
+	buf_put_json_str(b, last->name);
+	buf_printf(b, ",\"at\":\"%.*s\",\"until\":\"%.*s\",\"index\":%llu,\"entries\":%llu}",
+		   TIMESTAMP_BYTES, at, TIMESTAMP_BYTES, until, (unsigned long long)last->index,
+		   (unsigned long long)last->n);
+	reply_end(r);
+}
+
+void
+res_event_get(struct request *r)
+{
+	struct slice name;
+	struct last last;
+
+	if (!read_name(r, &name))
+		return;
+	if (find_last(r, name, &last))
+		put_last(r, 200, &last);
+	else
+		reply_problem(r, PROBLEM_UNKNOWN_EVENT,
+			      "No event of that name was recorded: what waits for it is locked.");
+}
+
+static void
+answer_event(struct request *r)
+{
+	const struct acting *a = r->state;
+	struct slice name = slice_str(json_string_value(json_object_get(a->act, "event")));
+	struct last last;
+
+	find_last(r, name, &last); /* it is there: it was just recorded */
+	put_last(r, 201, &last);
+}
+
+/* When it came, and when its locks end: NULL, or what is wrong. */
+static const char *
+read_at(struct request *r, const json_t *body, int64_t *at_ns, int64_t *until_ns)
+{
+	const json_t *at = json_object_get(body, "at");
+	int64_t now_ns = retention_later_ns(r->server, r->log);
+	struct policy policy = policy_at(log_policy(r->log), now_ns);
+
+	if (json_object_size(body) != (at ? 1 : 0) || (at && !json_is_string(at)))
+		return "The body may say when it came: {\"at\":INSTANT}.";
+	*at_ns = now_ns;
+	if (at && timestamp_read(at_ns, slice_of(json_string_value(at), json_string_length(at))))
+		return "at is an instant in UTC before the year 2262, such as "
+		       "2033-01-31T00:00:00Z.";
+	if (!policy.retain_default[0])
+		return "The policy has no retain.default, which says how long locks last after an "
+		       "event.";
+	if (duration_add(until_ns, *at_ns, &policy.default_for) != 0)
+		return "A lock must end before the year 2262.";
+	return NULL;
+}
+
+void
+res_event_post(struct request *r)
+{
+	json_t *body = acting_body(r, PROBLEM_INVALID_RETENTION, true);
+	struct acting *a = NULL;
+	struct slice name;
+	int64_t at_ns, until_ns;
+	const char *wrong;
+
+	if (!body)
+		return;
+	if (read_name(r, &name)) {
+		wrong = read_at(r, body, &at_ns, &until_ns);
+		if (wrong)
+			reply_problem(r, PROBLEM_INVALID_RETENTION, "%s", wrong);
+		else
+			a = acting_begin(r, "retain.event", PROBLEM_INVALID_RETENTION);
+	}
+	if (a) {
+		json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+		json_object_set_new(a->act, "event", json_stringn((const char *)name.p, name.n));
+		json_object_set_new(a->act, "at", retention_time(at_ns));
+		json_object_set_new(a->act, "until", retention_time(until_ns));
+		a->answer = answer_event;
+		acting_run(r);
+	}
+	json_decref(body);
+}

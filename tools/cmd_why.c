@@ -1,0 +1,112 @@
+/* stele why: what locks a record, and what would lift that. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/api.h"
+#include "tools/commands.h"
+
+static void
+print_line(const json_t *doc, const char *name, const char *label)
+{
+	if (json_object_get(doc, name))
+		printf("%-9s %s\n", label, api_text(doc, name));
+}
+
+/* The rule behind its end, as a sentence. */
+static void
+print_rule(const json_t *doc)
+{
+	const char *rule = api_text(doc, "rule");
+	long long extension = (long long)json_integer_value(json_object_get(doc, "extension"));
+
+	if (strcmp(rule, "entry") == 0)
+		printf("rule      its entry says so\n");
+	else if (strcmp(rule, "event") == 0)
+		printf("rule      its event came\n");
+	else if (strcmp(rule, "extension") == 0)
+		printf("rule      it was extended by entry %lld\n", extension);
+	else if (strcmp(rule, "shortened") == 0)
+		printf("rule      it was shortened by entry %lld\n", extension);
+}
+
+static void
+print_event(const json_t *event)
+{
+	if (!event)
+		return;
+	if (json_object_get(event, "index"))
+		printf("event     %s came at %s (entry %lld)\n", api_text(event, "name"),
+		       api_text(event, "at"),
+		       (long long)json_integer_value(json_object_get(event, "index")));
+	else
+		printf("event     %s has not come\n", api_text(event, "name"));
+}
+
+static void
+print_why(const json_t *doc)
+{
+	const json_t *holds = json_object_get(doc, "holds"),
+		     *lifts = json_object_get(doc, "lifted_by"), *v;
+	size_t i;
+
+	printf("%s %lld  %s\n", api_text(doc, "log"),
+	       (long long)json_integer_value(json_object_get(doc, "index")),
+	       json_is_true(json_object_get(doc, "locked")) ? "LOCKED" : "free");
+	if (json_is_true(json_object_get(doc, "locked")))
+		print_line(doc, "by", "by");
+	print_line(doc, "until", "until");
+	print_rule(doc);
+	print_line(doc, "mode", "mode");
+	print_event(json_object_get(doc, "event"));
+	json_array_foreach(holds, i, v)
+		printf("hold      %s, placed by entry %lld\n", api_text(v, "id"),
+		       (long long)json_integer_value(json_object_get(v, "placed")));
+	json_array_foreach(lifts, i, v) printf("lifted by %s\n", json_string_value(v));
+	if (json_object_get(doc, "purged"))
+		printf("purged    by entry %lld\n",
+		       (long long)json_integer_value(json_object_get(doc, "purged")));
+	print_line(doc, "now", "now");
+}
+
+static int
+run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	const struct cli_option options[] = {{NULL}};
+	struct http_call c;
+	struct buf target;
+	json_t *doc;
+	uint64_t index;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
+
+	if (rc == CLI_GO)
+		rc = cli_index(self, argv[1], &index);
+	if (rc != CLI_GO)
+		return rc;
+	buf_init(&target);
+	api_log_target(&target, argv[0], "/records/%llu/why", (unsigned long long)index);
+	rc = api_get(cli, &c, api_cstr(&target), "application/json", "explain the record");
+	if (rc == CLI_GO && cli->json) {
+		rc = cli_write_json(buf_slice(&c.answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
+	} else if (rc == CLI_GO) {
+		doc = api_json(&c, "explain the record");
+		rc = doc ? CLI_DONE : CLI_REFUSED;
+		if (doc)
+			print_why(doc);
+		json_decref(doc);
+	}
+	buf_fini(&target);
+	http_call_fini(&c);
+	return rc;
+}
+
+const struct cli_command cmd_why = {
+	.name = "why",
+	.operands = "LOG INDEX",
+	.summary = "explain what locks a record, and what would lift it",
+	.about =
+		"Says whether a record is locked, until when, by which rule, hold or extension, and\n"
+		"what would lift it. Needs one of the scopes read, hold, retain and purge.\n"
+		"\n"
+		"  stele why payments 17",
+	.run = run,
+};
