@@ -12,6 +12,7 @@ class SystemLog:
         self.records = []  # (entry, act), from index 0
         self.principals, self.tokens, self.logs = {}, {}, {}
         self.dual, self.approvals = [], {}
+        self.holds = {}
 
     def read(self, server):
         """Reads what came since the last time; returns the new acts."""
@@ -88,6 +89,21 @@ class SystemLog:
 
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
+        for hold in act.get("holds", []):
+            self.holds[hold]["logs"].add(act["log"])
+
+    def hold_place(self, act, time):
+        self.holds[act["hold"]["id"]] = {
+            "state": "placed", "said": {**act["hold"], "placed": time,
+                                        "by": act["by"]["principal"]},
+            "logs": {c["log"] for c in act["covers"]}}
+
+    def hold_append(self, act, _):
+        for hold in act["holds"]:
+            self.holds[hold]["logs"].add(act["log"])
+
+    def hold_release(self, act, time):
+        self.holds[act["id"]].update({"state": "released", "released": time})
 
 
 def listed(server, path, member):
