@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What 10,000 legal holds cost: placing one more, a start, an append (docs/performance.md).
 
-    bench/holds.py [N] [sets|open|filter]
+    bench/holds.py [N] [sets|open]
 
-N holds (10,000) on one log: each of three ranges of its own records (sets), each of all that the log
-has and gets (open), or each by a filter (filter). Prints what it measured before and after.
+N holds (10,000) on one log: each of three ranges of its own records (sets), or each of all that the
+log has and gets (open). Prints what it measured before and after; and how fast the log is examined
+for a hold by filter.
 """
 import json
+import os
 import sys
 import threading
 import time
@@ -22,8 +24,7 @@ SECONDS = 3
 
 def members(kind, i):
     more = {"sets": {"records": [[30 * i + 10 * k, 30 * i + 10 * k + 4] for k in range(3)]},
-            "open": {"open_ended": True},
-            "filter": {"filter": f'user = "u{i}"', "open_ended": True}}[kind]
+            "open": {"open_ended": True}}[kind]
     return {"matter": f"Case {i % 50}", "name": f"Hold {i}", "logs": ["log"],
             "reason": "measured", **more}
 
@@ -63,10 +64,13 @@ def appends(server):
 
 
 def started(server):
+    """Seconds to the first line, and of processor."""
     server.stop()
     begun = time.monotonic()
     server.start()
-    return time.monotonic() - begun
+    took = time.monotonic() - begun
+    stat = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return took, (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(server):
@@ -76,8 +80,21 @@ def memory(server):
 
 def report(server, kind, n):
     singles, batched = appends(server)
+    took, cpu = started(server)
     print(f"{n} holds ({kind}): {singles:.0f} appends/s one by one, {batched:.0f}/s in batches; "
-          f"start {1000 * started(server):.0f} ms; {memory(server):.0f} MiB")
+          f"start {1000 * took:.0f} ms, of them {1000 * cpu:.0f} of processor; "
+          f"{memory(server):.0f} MiB")
+
+
+def examine(server):
+    size = server.get("/api/v1/logs/log").json()["size"]
+    body = {**members("open", 0), "open_ended": False, "filter": 'user = "somebody"'}
+    begun = time.monotonic()
+    hold = server.post(HOLDS, json.dumps(body), JSON).json()["id"]
+    while server.get(f"{HOLDS}/{hold}").json()["examining"]:
+        time.sleep(0.05)
+    took = time.monotonic() - begun
+    print(f"examined {size} records in {took:.1f} s: {size / took:.0f}/s")
 
 
 def main():
@@ -86,6 +103,7 @@ def main():
     with Server(options=["--hold-after", "3600"]) as server:
         server.create_log("log")
         report(server, kind, 0)
+        examine(server)
         times = [place(server, kind, i) for i in range(n)]
         for name, part in (("first", times[:100]), ("last", times[-100:])):
             part.sort()
