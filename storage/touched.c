@@ -176,8 +176,8 @@ touched_allow(const struct commit *c, struct append_job *job)
 	if (!within(policy->quota_bytes, kept_bytes(log), job->payload_bytes) ||
 	    !within(policy->quota_records, touched_end(log), job->n_items))
 		return STELE_EQUOTA;
-	if (!job->wish && log->touched)
-		return log->touched->lock_err;
+	if (!job->wish)
+		return 0;
 	if (!log->touched && c->wall_ns > now_ns)
 		now_ns = c->wall_ns;
 	return policy_lock(policy, job->wish, now_ns, &job->lock, NULL);
@@ -201,8 +201,9 @@ touched_begin(struct commit *c, struct log *log, struct touched **out)
 	continue_from(t, log, log->flushing);
 	if (c->wall_ns > t->time_ns)
 		t->time_ns = c->wall_ns;
-	t->lock_err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
-	err = begin_dict(c, t);
+	err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
+	if (err == 0)
+		err = begin_dict(c, t);
 	if (err != 0) {
 		touched_reset(t);
 		c->n--;
@@ -362,16 +363,16 @@ take_item(struct commit *c, struct touched *t, struct append_job *job, size_t i)
 }
 
 /* The entry's index is known: what it says is on its way into the log's locks. */
-static void
+static int
 take_control(struct touched *t, struct append_job *job)
 {
 	job->control->index = t->ctl;
 	t->n_controls++;
 	t->log->controls_taken++;
 	if (job->control->kind != ENTRY_POLICY)
-		return;
+		return 0;
 	t->policy = job->control->policy;
-	t->lock_err = policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
+	return policy_lock(&t->policy, NULL, t->time_ns, &t->lock, NULL);
 }
 
 static void
@@ -428,7 +429,7 @@ touched_take(struct commit *c, struct touched *t, struct append_job *job)
 	if (err == 0 && job->keys)
 		t->next_keys = logkeys_ref(job->keys);
 	if (err == 0 && job->control)
-		take_control(t, job);
+		err = take_control(t, job);
 	return err;
 }
 
