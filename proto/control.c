@@ -92,6 +92,37 @@ control_put_event(struct buf *out, struct slice name, int64_t at_ns, int64_t unt
 	buf_put_u8(out, '}');
 }
 
+static void
+put_digest(struct buf *out, const char *name, struct slice digest)
+{
+	if (digest.n == 0)
+		return;
+	buf_printf(out, ",\"%s\":\"", name);
+	buf_put_base64(out, digest.p, digest.n);
+	buf_put_u8(out, '"');
+}
+
+void
+control_put_hold(struct buf *out, const struct control_hold *h)
+{
+	buf_printf(out, "{\"type\":\"hold\",\"hold\":\"%s\",\"ranges\":", h->id);
+	control_put_ranges(out, h->r, h->n);
+	if (h->open_from != CONTROL_OPEN)
+		buf_printf(out, ",\"open_from\":%llu", (unsigned long long)h->open_from);
+	put_digest(out, "mapping", h->mapping);
+	put_digest(out, "filter", h->filter);
+	buf_put_slice(out, h->more);
+	buf_put_u8(out, '}');
+}
+
+void
+control_put_release(struct buf *out, struct slice id, struct slice more)
+{
+	buf_printf(out, "{\"type\":\"release\",\"hold\":\"%.*s\"", (int)id.n, (const char *)id.p);
+	buf_put_slice(out, more);
+	buf_put_u8(out, '}');
+}
+
 bool
 control_event_valid(struct slice name)
 {

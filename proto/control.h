@@ -85,6 +85,19 @@ void control_put_extend(struct buf *out, const struct control_range *r, size_t n
 			bool shorten, struct slice reason, const struct control_actors *a);
 void control_put_event(struct buf *out, struct slice name, int64_t at_ns, int64_t until_ns,
 		       const struct control_actors *a);
+/* What a hold entry says. */
+struct control_hold {
+	const char *id;
+	const struct control_range *r; /* n of them */
+	size_t n;
+	uint64_t open_from;           /* CONTROL_OPEN: it is not */
+	struct slice mapping, filter; /* digests of a hold by filter; empty: it is none */
+	struct slice more;            /* further members, each after a comma */
+};
+
+/* Appends the payload of a hold entry; of a release entry, with more as above. */
+void control_put_hold(struct buf *out, const struct control_hold *h);
+void control_put_release(struct buf *out, struct slice id, struct slice more);
 
 /* True for 1 to LIMIT_EVENT_BYTES of printable ASCII but space, quotes and backslashes. */
 bool control_event_valid(struct slice name);

@@ -64,12 +64,10 @@ struct said {
 static void
 put_entry(struct buf *json, const struct said *s, const struct control_range *r, size_t n)
 {
-	buf_printf(json, "{\"type\":\"hold\",\"hold\":\"%s\",\"ranges\":", s->id);
-	control_put_ranges(json, r, n);
-	if (s->open_from != CONTROL_OPEN)
-		buf_printf(json, ",\"open_from\":%llu", (unsigned long long)s->open_from);
-	buf_put_slice(json, s->h->actors);
-	buf_put_u8(json, '}');
+	const struct control_hold hold = {
+		.id = s->id, .r = r, .n = n, .open_from = s->open_from, .more = s->h->actors};
+
+	control_put_hold(json, &hold);
 }
 
 /* The records' indexes are known by then: they were taken before. */

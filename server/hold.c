@@ -289,13 +289,15 @@ int
 hold_read(struct hold **out, const json_t *o, struct slice by, struct buf *why)
 {
 	struct reading r = {.why = why};
-	char *said = json_dumps(o, JSON_COMPACT);
-	int err = said ? 0 : STELE_ENOMEM;
+	char *said = json_is_object(o) ? json_dumps(o, JSON_COMPACT) : NULL;
 	struct hold *h = NULL;
+	int err = 0;
 
 	buf_init(&r.text);
-	if (err == 0 && !json_is_object(o))
+	if (!json_is_object(o))
 		err = wrong(&r, "A hold is an object.");
+	else if (!said)
+		err = STELE_ENOMEM;
 	if (err == 0)
 		err = check_names(&r, o);
 	if (err == 0)

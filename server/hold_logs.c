@@ -141,27 +141,17 @@ one_more(struct hold_entries *all, struct log *log, enum entry_kind kind)
 }
 
 static void
-put_digest(struct buf *b, const char *name, const uint8_t *digest, size_t n)
-{
-	buf_printf(b, ",\"%s\":\"", name);
-	buf_put_base64(b, digest, n);
-	buf_put_u8(b, '"');
-}
-
-static void
 put_hold(struct buf *b, const struct said *s, const struct control_range *r, size_t n,
 	 uint64_t open_from)
 {
-	buf_printf(b, "{\"type\":\"hold\",\"hold\":\"%s\",\"ranges\":", s->h->id);
-	control_put_ranges(b, r, n);
-	if (open_from != CONTROL_OPEN)
-		buf_printf(b, ",\"open_from\":%llu", (unsigned long long)open_from);
+	struct control_hold hold = {
+		.id = s->h->id, .r = r, .n = n, .open_from = open_from, .more = s->actors};
+
 	if (s->h->kind == HOLD_FILTER) {
-		put_digest(b, "mapping", s->h->mapping, sizeof s->h->mapping);
-		put_digest(b, "filter", s->h->filter_digest, sizeof s->h->filter_digest);
+		hold.mapping = slice_of(s->h->mapping, sizeof s->h->mapping);
+		hold.filter = slice_of(s->h->filter_digest, sizeof s->h->filter_digest);
 	}
-	buf_put_slice(b, s->actors);
-	buf_put_u8(b, '}');
+	control_put_hold(b, &hold);
 }
 
 /* What is there before the index is held, when the hold has no end of its own and is not open. */
@@ -239,10 +229,7 @@ hold_entries_release(struct hold_entries *all, struct log *log, struct slice id,
 
 	if (!e)
 		return STELE_ENOMEM;
-	buf_printf(&e->json, "{\"type\":\"release\",\"hold\":\"%.*s\"", (int)id.n,
-		   (const char *)id.p);
-	buf_put_slice(&e->json, actors);
-	buf_put_u8(&e->json, '}');
+	control_put_release(&e->json, id, actors);
 	return e->json.err;
 }
 

@@ -34,7 +34,9 @@ struct hold_entries {
 	void **said; /* what they say, one for each */
 };
 
+/* None; and frees what they say. */
 void hold_entries_init(struct hold_entries *all);
+/* After they were written, or not. */
 void hold_entries_fini(struct hold_entries *all);
 
 /*

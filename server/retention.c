@@ -7,6 +7,7 @@
 #include "proto/timestamp.h"
 #include "server/kit.h"
 #include "server/server.h"
+#include "storage/clocks.h"
 #include "storage/log.h"
 #include "storage/read.h"
 
@@ -26,18 +27,22 @@ head_ns(struct log *log)
 int64_t
 retention_later_ns(const struct server *s, struct log *log)
 {
-	int64_t now_ns = server_now_ns(), written_ns = head_ns(log);
+	int64_t later_ns, written_ns = head_ns(log);
+	struct clock_reading now;
 
-	(void)s;
-	return now_ns > written_ns ? now_ns : written_ns;
+	store_clock_get(s->store, &now);
+	later_ns = clock_later(&now);
+	return later_ns > written_ns ? later_ns : written_ns;
 }
 
 int64_t
 retention_earlier_ns(const struct server *s, struct log *log)
 {
-	(void)s;
+	struct clock_reading now;
+
 	(void)log;
-	return server_now_ns();
+	store_clock_get(s->store, &now);
+	return now.lock_ns < now.evidence_ns ? now.lock_ns : now.evidence_ns;
 }
 
 json_t *

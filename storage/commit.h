@@ -29,7 +29,6 @@ struct touched {
 	int64_t time_ns;
 	struct policy policy;    /* in force for what is taken next */
 	struct policy_lock lock; /* its default, now */
-	int lock_err;            /* why there is none: records that want it are refused */
 	uint32_t n_controls;     /* taken, for the log's locks */
 	struct merkle_batch batch;
 	uint64_t data_key_id; /* of the tail's key that seals it */

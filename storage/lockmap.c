@@ -1,7 +1,8 @@
-/* Every change makes the list anew in one walk: changes are rare, questions are not. */
+/* Every change makes anew the part of the list that it is about. */
 #include "storage/lockmap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/err.h"
 
@@ -77,24 +78,9 @@ walk(struct lockmap *out, const struct lockmap_span *s, uint64_t end, const stru
 	}
 }
 
-int
-lockmap_apply(struct lockmap *m, const struct ranges *where, const struct lockmap_change *change)
-{
-	const struct lockmap_span *old = m->n ? m->spans : &nothing;
-	size_t n = m->n ? m->n : 1, k = 0;
-	struct lockmap next = {.spans = malloc((n + 2 * where->n) * sizeof *next.spans)};
-
-	if (!next.spans)
-		return STELE_ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		walk(&next, &old[i], i + 1 < n ? old[i + 1].first : UINT64_MAX, where, &k, change);
-	free(m->spans);
-	*m = next;
-	return 0;
-}
-
-struct lockmap_span
-lockmap_at(const struct lockmap *m, uint64_t index)
+/* The number of the span that has the index. */
+static size_t
+span_of(const struct lockmap *m, uint64_t index)
 {
 	size_t lo = 0, hi = m->n;
 
@@ -105,7 +91,67 @@ lockmap_at(const struct lockmap *m, uint64_t index)
 		else
 			hi = mid;
 	}
-	return m->n ? m->spans[lo] : nothing;
+	return lo;
+}
+
+/* Room for n spans, and at least one of them said. */
+static int
+reserve(struct lockmap *m, size_t n)
+{
+	size_t cap = m->cap ? m->cap : 4;
+	struct lockmap_span *p;
+
+	while (cap < n)
+		cap *= 2;
+	p = cap > m->cap ? realloc(m->spans, cap * sizeof *p) : m->spans;
+	if (!p)
+		return STELE_ENOMEM;
+	m->spans = p;
+	m->cap = cap;
+	if (m->n == 0)
+		m->spans[m->n++] = nothing;
+	return 0;
+}
+
+/* Puts what is in `now` in the place of the spans from lo on, before hi; there is room. */
+static void
+replace(struct lockmap *m, size_t lo, size_t hi, const struct lockmap *now)
+{
+	memmove(m->spans + lo + now->n, m->spans + hi, (m->n - hi) * sizeof *m->spans);
+	memcpy(m->spans + lo, now->spans, now->n * sizeof *m->spans);
+	m->n = lo + now->n + (m->n - hi);
+}
+
+int
+lockmap_apply(struct lockmap *m, const struct ranges *where, const struct lockmap_change *change)
+{
+	struct lockmap now = {0};
+	size_t lo, hi, k = 0;
+
+	if (where->n == 0)
+		return 0;
+	if (reserve(m, m->n + 2 * where->n + 1) != 0)
+		return STELE_ENOMEM;
+	/* with a neighbour on each side: it may come to say the same */
+	lo = span_of(m, where->r[0].first);
+	lo -= lo > 0;
+	hi = span_of(m, where->r[where->n - 1].last) + 1;
+	hi += hi < m->n;
+	now.spans = malloc((hi - lo + 2 * where->n) * sizeof *now.spans);
+	if (!now.spans)
+		return STELE_ENOMEM;
+	for (size_t i = lo; i < hi; i++)
+		walk(&now, &m->spans[i], i + 1 < m->n ? m->spans[i + 1].first : UINT64_MAX, where,
+		     &k, change);
+	replace(m, lo, hi, &now);
+	free(now.spans);
+	return 0;
+}
+
+struct lockmap_span
+lockmap_at(const struct lockmap *m, uint64_t index)
+{
+	return m->n ? m->spans[span_of(m, index)] : nothing;
 }
 
 /* How many indexes from first on, but before end, the ranges from *k on have. */

@@ -21,8 +21,8 @@ struct lockmap_span {
 };
 
 struct lockmap {
-	struct lockmap_span *spans; /* n >= 1, but before the first change */
-	size_t n;
+	struct lockmap_span *spans; /* n >= 1, but before the first change; with room for cap */
+	size_t n, cap;
 };
 
 /* One change of all indexes of some ranges. */
@@ -41,7 +41,10 @@ struct lockmap_change {
 /* Frees the memory; it says nothing of anything then. A map of zeros is such a one. */
 void lockmap_fini(struct lockmap *m);
 
-/* Makes the change; in time proportional to spans and ranges. STELE_ENOMEM: nothing is changed. */
+/*
+ * Makes the change, in time proportional to the ranges and the spans between the first and the last
+ * of them; those behind move in memory. STELE_ENOMEM: nothing is changed.
+ */
 int lockmap_apply(struct lockmap *m, const struct ranges *where,
 		  const struct lockmap_change *change);
 

@@ -13,6 +13,7 @@ class SystemLog:
         self.principals, self.tokens, self.logs = {}, {}, {}
         self.controls = {}  # of each log: (kind, what it says), but for entry 0
         self.dual, self.approvals = [], {}
+        self.holds = {}
 
     def read(self, server):
         """Reads what came since the last time; returns the new acts."""
@@ -89,6 +90,21 @@ class SystemLog:
 
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
+        for hold in act.get("holds", []):
+            self.holds[hold]["logs"].add(act["log"])
+
+    def hold_place(self, act, time):
+        self.holds[act["hold"]["id"]] = {
+            "state": "placed", "said": {**act["hold"], "placed": time,
+                                        "by": act["by"]["principal"]},
+            "logs": {c["log"] for c in act["covers"]}}
+
+    def hold_append(self, act, _):
+        for hold in act["holds"]:
+            self.holds[hold]["logs"].add(act["log"])
+
+    def hold_release(self, act, time):
+        self.holds[act["id"]].update({"state": "released", "released": time})
 
     def _control(self, act, kind, said):
         self.controls.setdefault(act["log"], []).append((kind, said))

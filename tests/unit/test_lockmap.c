@@ -67,6 +67,24 @@ compare(const struct lockmap *m, const struct lockmap_span cells[INDEXES])
 			   m->spans[i].fixed != m->spans[i - 1].fixed));
 }
 
+/* Those gone, counted one by one: all of the ranges are below INDEXES, but for one without an end.
+ */
+static void
+count_purged(const struct lockmap *m, const struct lockmap_span cells[INDEXES])
+{
+	bool in[INDEXES];
+	struct ranges where = random_ranges(in);
+	uint64_t n = 0, counted;
+
+	if (where.n && where.r[where.n - 1].last >= INDEXES)
+		where.r[where.n - 1].last = INDEXES - 1;
+	for (unsigned i = 0; i < INDEXES; i++)
+		n += in[i] && cells[i].purged;
+	counted = lockmap_purged(m, &where);
+	ck_assert_uint_eq(counted, n);
+	ranges_fini(&where);
+}
+
 START_TEST(every_index_says_what_its_changes_made_of_it)
 {
 	srand(7);
@@ -84,6 +102,7 @@ START_TEST(every_index_says_what_its_changes_made_of_it)
 				if (in[i])
 					change_cell(&cells[i], &c);
 			compare(&m, cells);
+			count_purged(&m, cells);
 			ranges_fini(&where);
 		}
 		lockmap_fini(&m);

@@ -157,6 +157,33 @@ START_TEST(a_hold_that_grows_counts_once)
 }
 END_TEST
 
+START_TEST(what_a_hold_covers_is_counted_below_the_logs_end)
+{
+	struct locks *l = locks_new();
+	struct lock_hold_counts n;
+
+	fold(l, 9, ENTRY_HOLD,
+	     "{\"type\":\"hold\",\"hold\":\"h-aaaaaaaaaa\",\"ranges\":[[2,3],[8,20]],"
+	     "\"open_from\":12}");
+	locks_hold_count(l, slice_str("h-aaaaaaaaaa"), 10, &n);
+	ck_assert_uint_eq(n.set, 4);
+	ck_assert_uint_eq(n.open, 0);
+	locks_hold_count(l, slice_str("h-aaaaaaaaaa"), 30, &n);
+	ck_assert_uint_eq(n.set, 15);
+	ck_assert_uint_eq(n.open, 9);
+	ck_assert_uint_eq(n.purged, 0);
+	fold(l, 10, ENTRY_PURGE, "{\"type\":\"purge\",\"ranges\":[[1,2],[9,9]]}");
+	locks_hold_count(l, slice_str("h-aaaaaaaaaa"), 30, &n);
+	ck_assert_uint_eq(n.purged, 2);
+	fold(l, 11, ENTRY_RELEASE, RELEASE("aaaaaaaaaa"));
+	locks_hold_count(l, slice_str("h-aaaaaaaaaa"), 30, &n);
+	ck_assert_uint_eq(n.set + n.open + n.purged, 0);
+	locks_hold_count(l, slice_str("h-bbbbbbbbbb"), 30, &n);
+	ck_assert_uint_eq(n.set + n.open + n.purged, 0);
+	locks_free(l);
+}
+END_TEST
+
 START_TEST(an_event_is_waited_for_and_only_moves_later)
 {
 	const struct entry e = {
@@ -286,6 +313,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
+		what_a_hold_covers_is_counted_below_the_logs_end,
 		retention_1_ns_before_at_and_after_its_end,
 		an_extension_only_ends_later,
 		what_was_shortened_can_be_extended_again,

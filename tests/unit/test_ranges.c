@@ -82,6 +82,13 @@ START_TEST(a_range_may_have_no_end)
 	ck_assert_uint_eq(ranges_count(&open), UINT64_MAX);
 	ck_assert(ranges_has(&open, UINT64_MAX - 1));
 	ck_assert(!ranges_has(&open, 9));
+	ck_assert_uint_eq(ranges_below(&open, 10), 0);
+	ck_assert_uint_eq(ranges_below(&open, 12), 2);
+	ck_assert_uint_eq(ranges_below(&open, UINT64_MAX), UINT64_MAX - 10);
+	ck_assert_uint_eq(ranges_below(&some, 5), 0);
+	ck_assert_uint_eq(ranges_below(&some, 13), 8);
+	ck_assert_uint_eq(ranges_below(&some, 20), 8);
+	ck_assert_uint_eq(ranges_below(&some, 21), 9);
 	ranges_fini(&open);
 	ranges_fini(&some);
 	ranges_fini(&less);
