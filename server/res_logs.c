@@ -1,6 +1,7 @@
 /* Logs: list those one may see, create with a policy, describe, seal. */
 #include <string.h>
 
+#include "crypto/identity.h"
 #include "proto/base64.h"
 #include "proto/dec.h"
 #include "proto/entry.h"
@@ -51,10 +52,13 @@ put_summary(struct request *r, struct buf *b, struct log *log, const struct head
 static void
 put_server(struct request *r, struct buf *b)
 {
+	struct identity *id = store_identity(r->server->store);
+
 	buf_put_str(b, ",\"server\":");
 	buf_put_json_str(b, slice_str(store_server_name(r->server->store)));
 	buf_put_str(b, ",\"server_vkey\":");
-	buf_put_json_str(b, slice_str(store_identity_vkey(r->server->store)));
+	buf_put_json_str(b, slice_str(identity_vkey(id)));
+	identity_unref(id);
 }
 
 static void

@@ -75,8 +75,8 @@ struct append_job {
 	bool tied; /* in the same commit as next, or neither in one: both small, both of keys that
 		      are new */
 	/*
-	 * Of a `key` entry (storage/rotate.h), else NULL: makes items and keys for the index that
-	 * the entry will have. The writer's thread; an error is the job's.
+	 * Of a `key` entry (storage/rotate.h) or the record of a new identity (storage/succeed.h),
+	 * else NULL: makes items and keys for the index that it will have. The writer's thread; an error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys; /* in force from its commit on; the caller's */

@@ -21,6 +21,7 @@
 #include "storage/helpers.h"
 #include "storage/internal.h"
 #include "storage/rotate.h"
+#include "storage/succeed.h"
 #include "storage/scrub.h"
 
 enum {
@@ -565,5 +566,20 @@ writer_rotate_key(struct writer *w, struct log *log, struct slice by, struct app
 	}
 	pthread_mutex_unlock(&w->st->creating);
 	append_job_fini(&job);
+	return err;
+}
+
+int
+writer_replace_identity(struct writer *w, struct append_job *record, bool *destroyed)
+{
+	int err;
+
+	pthread_mutex_lock(&w->st->creating);
+	err = succeed_begin(record);
+	if (err == 0) {
+		(void)writer_append(w, record); /* its err tells */
+		err = succeed_end(record, destroyed);
+	}
+	pthread_mutex_unlock(&w->st->creating);
 	return err;
 }
