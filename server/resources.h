@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
+struct identity;
 struct object;
 struct request;
 
@@ -23,6 +25,12 @@ void res_logs_list(struct request *r);
 void res_logs_put(struct request *r);
 void res_logs_get(struct request *r);
 void res_logs_seal(struct request *r);
+
+/* res_identity.c */
+void res_identity_get(struct request *r);
+void res_identity_rotate(struct request *r);
+/* Appends the member "successions": all notes up to this identity, in order. */
+void res_identity_put_successions(struct buf *b, const struct identity *id);
 
 /* res_keys.c */
 void res_keys_rotate(struct request *r);

@@ -33,6 +33,8 @@ const struct route router_table[] = {
 	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
 	{METHOD_POST, LOGS "/{log}/key/rotate", SCOPE_OPERATE, .handle = res_keys_rotate},
+	{METHOD_GET, "/api/v1/identity", .handle = res_identity_get},
+	{METHOD_POST, "/api/v1/identity/rotate", SCOPE_OPERATE, .handle = res_identity_rotate},
 	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
 	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
 	 .handle = res_upload_body, .admit = res_upload_admit},
