@@ -57,12 +57,14 @@ int identity_write(const char *path, const struct identity *now, const struct id
 int identity_succeed(struct identity **out, const struct identity *now, int64_t time_ns,
 		     struct sha256 *h);
 
+/* Counts one more; returns id. */
 struct identity *identity_ref(struct identity *id);
 /* Counts one fewer; the last one wipes it. NULL is fine. */
 void identity_unref(struct identity *id);
 
+/* Its signing key; and the verifier key as text, NUL-terminated. Valid as long as it is counted. */
 const struct signer *identity_signer(const struct identity *id);
-const char *identity_vkey(const struct identity *id); /* as text, NUL-terminated */
+const char *identity_vkey(const struct identity *id);
 /* All identities up to this one, which is pinned. Names point into the identity. */
 const struct identities *identity_row(const struct identity *id);
 /* The i-th succession note, from 0; there are identity_row()->n - 1. */

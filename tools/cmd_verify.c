@@ -32,7 +32,8 @@ static const char about[] =
 	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
 	"the statement along; --keys takes it from a file. An identity that was replaced, or that\n"
 	"replaced another one, does as well: the succession notes tie them together, and come the\n"
-	"same ways.\n"
+	"same ways. When an identity was replaced because others may know its key, --no-successions\n"
+	"has the pinned one speak for itself alone.\n"
 	"\n"
 	"A receipt commits to its payload; to have that checked, the payload must be there: in\n"
 	"the receipt, or as --payload FILE. When it is in both, both must be what was committed\n"
@@ -54,6 +55,7 @@ struct verify {
 	struct receipt_trust trust;
 	struct report report;
 	struct payloads payloads;
+	bool alone; /* no succession counts */
 	bool has_payload;
 	const char *payload_path;
 	size_t whole_used; /* receipts that took the payload file as a whole */
@@ -256,7 +258,8 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 	}
 	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
 		trust.statements[trust.n_statements++] = d.keys[i];
-	for (size_t i = 0; i < d.n_identities && trust.n_successions < LIMIT_SUCCESSIONS; i++)
+	for (size_t i = 0;
+	     i < d.n_identities && !v->alone && trust.n_successions < LIMIT_SUCCESSIONS; i++)
 		trust.successions[trust.n_successions++] = d.identities[i];
 	item->is_checkpoint = !d.is_record;
 	if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
@@ -424,17 +427,19 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const char *key = NULL, *payload = NULL, *since = NULL;
+	struct verify v = {.cli = cli};
 	struct cli_texts keys = {.n = 0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE", "the key you trust (required)"},
 		{"keys", 0, CLI_TEXTS, &keys, "FILE", "key statements of logs, succession notes"},
+		{"no-successions", 0, CLI_FLAG, &v.alone, NULL,
+		 "believe VKEY alone, no identity before or after it"},
 		{"payload", 0, CLI_TEXT, &payload, "FILE",
 		 "the payload, or the NDJSON that was sent"},
 		{"since", 0, CLI_TEXT, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
 		{NULL},
 	};
-	struct verify v = {.cli = cli};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
 
 	if (rc == CLI_GO && !key)
@@ -450,6 +455,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	rc = read_vkey(&v, key);
 	if (rc == CLI_GO)
 		rc = read_keys(&v, &keys);
+	if (v.alone)
+		v.trust.n_successions = 0;
 	if (rc == CLI_GO)
 		rc = open_payload(&v, payload);
 	if (rc == CLI_GO && since)

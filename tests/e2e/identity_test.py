@@ -180,7 +180,7 @@ class Identity(unittest.TestCase):
         self.server.create_log("new")
         self.rotate()
         after = self.evidence("after", self.append()["index"])
-        again = self.evidence("again", first)
+        again = self.evidence("again", first)  # under the log's new key
         new = self.evidence("new", self.append("new")["index"], "new")
         self.assertEqual(self.stated_by(), [0, 1])
         self.assertEqual(self.stated_by("new"), [1])
@@ -199,6 +199,11 @@ class Identity(unittest.TestCase):
         self.assertIn("an identity that the trusted one led to names the key", run.stdout)
         run = self.verify(self.path("before.json"), "--keys", notes, pin=self.vkeys[2])
         self.assertIn("an identity that led to the trusted one names the key", run.stdout)
+        # alone, each speaks for what it stated itself
+        for pin, names in zip(self.vkeys, (["before"], ["again", "after", "new"], [])):
+            for name in ("before", "again", "after", "new"):
+                self.verify(self.path(f"{name}.json"), "--keys", notes, "--no-successions", pin=pin,
+                            status=0 if name in names else 1)
         self.do("checkpoint", "l", "--since", self.path("before.checkpoint"), "-o",
                 self.path("now.json"))
         for pin in self.vkeys:
