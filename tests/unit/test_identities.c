@@ -244,6 +244,10 @@ START_TEST(nobody_returns)
 	add(is[1], is[2], 2, 20);
 	add(is[2], is[1], 3, 30);
 	refused("never returns");
+	begin();
+	add(is[0], is[1], 1, 10);
+	add(is[3], is[1], 5, 30); /* with a gap between */
+	refused("never returns");
 }
 END_TEST
 

@@ -380,6 +380,7 @@ START_TEST(a_succession_that_does_not_hold_is_not_passed_over)
 	holds();
 	passage[0].p[passage[0].n - 10] ^= 1;
 	refused(RECEIPT_KEY);
+	ck_assert_ptr_nonnull(strstr(f.v.why, "succession 1 is not signed by"));
 	passage[0].p[passage[0].n - 10] ^= 1;
 	state(row[0], f.key, 1, 1);
 	pin(row[0], 2);

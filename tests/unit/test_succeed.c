@@ -198,6 +198,36 @@ START_TEST(statements_keep_who_made_them)
 }
 END_TEST
 
+/* A keyring of before statements were kept has them from the first start on. */
+START_TEST(statements_that_were_never_kept_are_kept_before_their_maker_goes)
+{
+	struct keyring_seed *seeds;
+	struct scratch s;
+	char now[256];
+	size_t n;
+
+	start(&s);
+	rotate(&s, log_named(&s, "l"));
+	memcpy(&seeds, &(const struct keyring_seed *){keyring_each_seed(s.st->keyring, &n)},
+	       sizeof seeds);
+	for (size_t i = 0; i < n; i++) {
+		seeds[i].stated = false;
+		memset(seeds[i].statement, 0, sizeof seeds[i].statement);
+	}
+	ck_assert_int_eq(keyring_commit(s.st->keyring), 0);
+	kill_store(&s);
+	ck_assert_int_eq(scratch_open(&s), 0);
+	replace(&s);
+	vkey_now(&s, now);
+	kill_store(&s);
+	reopened(&s, 2, now);
+	ck_assert_uint_eq(stated_by(&s, "l", 0), 0);
+	ck_assert_uint_eq(stated_by(&s, "l", 1), 0);
+	ck_assert_uint_eq(stated_by(&s, "s", 0), 0);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(the_record_carries_the_note)
 {
 	static const char begins[] = "{\"type\":\"identity.rotate\",\"number\":1,\"vkey\":\"test";
@@ -475,6 +505,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		statements_keep_who_made_them,
+		statements_that_were_never_kept_are_kept_before_their_maker_goes,
 		the_record_carries_the_note,
 		a_cut_before_the_commit_leaves_the_old_one,
 		a_cut_after_the_commit_leaves_the_new_one,
