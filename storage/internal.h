@@ -213,7 +213,8 @@ int log_take_keys(struct log *log, uint64_t data_key_id, struct sha256 *h);
 struct logkeys *logkeys_ref(struct logkeys *k);
 /*
  * Makes the key statement of an epoch, unless there is one, by the identity that is in force: in
- * the keyring's memory, to be committed with the epoch's key. STELE_ENOMEM.
+ * the keyring's memory, to be committed with the epoch's key, since a start takes a log's keys
+ * before it knows which identity is in force. STELE_ENOMEM.
  */
 int logkeys_state(struct store *st, const struct keyring_seed *seed, struct sha256 *h);
 /* What now is, and the epoch after it, begun with a seed that is prepared. STELE_ENOMEM. */
