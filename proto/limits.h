@@ -102,6 +102,9 @@
 #define LIMIT_GRANT_PATTERNS 32u            /* of log names in one grant */
 #define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
 #define LIMIT_APPROVALS 1000u               /* that wait, at once */
+#define LIMIT_APPROVAL_DAYS 7u              /* one waits: a week, as people do */
+#define LIMIT_SETTLED_HOURS 72u             /* grants stand before they approve: seen by then */
+#define LIMIT_DECIDED_DAYS 30u              /* approvals are shown after they are over */
 #define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
 #define LIMIT_DICT_BYTES (16u << 10)        /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
