@@ -1,6 +1,6 @@
 /*
  * Two sorted arrays. New logs have the highest ids, so adding is appending; a
- * commit writes both arrays whole, about 150 bytes a log.
+ * commit writes both arrays whole, about 220 bytes a log.
  *
  * Secrets never lie in memory that was given back: arrays grow by copying and
  * wiping, and the body is reserved before it is filled.
@@ -18,13 +18,14 @@
 #include "proto/le.h"
 
 enum {
-	VERSION = 2,
+	VERSION = 3,
+	UNSTATED_VERSION = 2, /* the same, when nothing is stated */
 	HEADER_BYTES = 4 + 8 + 4 + 4,
 	DATA_BYTES = 8 + 8 + 4 + 4 + 32,
-	SEED_BYTES = 8 + 4 + 8 + 1 + 32 + 1, /* and the name */
+	SEED_BYTES = 8 + 4 + 8 + 1 + 32 + 1, /* and the name, and the statement */
 };
 
-enum { SEED_SIGNS, SEED_ENDED, SEED_PREPARED }; /* states in the file */
+enum { SEED_SIGNS, SEED_ENDED, SEED_PREPARED, SEED_STATED = 4 }; /* states in the file */
 
 struct keyring {
 	char path[LIMIT_PATH_BYTES];
@@ -235,6 +236,8 @@ keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
 				   slice_str(kr->seeds[i - 1].name));
 	}
 	next->prepared = true;
+	next->stated = false;
+	memset(next->statement, 0, sizeof next->statement);
 	next->first_size = first_size;
 	random_bytes(next->seed, sizeof next->seed);
 	return 0;
@@ -249,6 +252,22 @@ keyring_begin_epoch(struct keyring *kr, uint64_t log_id)
 		return STELE_ENOTFOUND;
 	end_seed(&kr->seeds[i - 1]);
 	kr->seeds[i].prepared = false;
+	return 0;
+}
+
+int
+keyring_state(struct keyring *kr, uint64_t log_id, uint32_t epoch,
+	      const uint8_t statement[KEYRING_STATEMENT_BYTES])
+{
+	size_t i = seed_position(kr, log_id, epoch);
+	struct keyring_seed *s = &kr->seeds[i];
+
+	if (i == kr->n_seeds || s->log_id != log_id || s->epoch != epoch)
+		return STELE_ENOTFOUND;
+	if (s->stated)
+		return STELE_EEXIST;
+	memcpy(s->statement, statement, sizeof s->statement);
+	s->stated = true;
 	return 0;
 }
 
@@ -316,11 +335,18 @@ put_seed(uint8_t *p, const struct keyring_seed *s)
 	le_put64(p, s->log_id);
 	le_put32(p + 8, s->epoch);
 	le_put64(p + 12, s->first_size);
-	p[20] = s->ended ? SEED_ENDED : s->prepared ? SEED_PREPARED : SEED_SIGNS;
+	p[20] = (uint8_t)((s->ended      ? SEED_ENDED
+			   : s->prepared ? SEED_PREPARED
+					 : SEED_SIGNS) |
+			  (s->stated ? SEED_STATED : 0));
 	memcpy(p + 21, s->ended ? s->public_key : s->seed, 32);
 	p[53] = (uint8_t)n;
 	memcpy(p + SEED_BYTES, s->name, n);
-	return SEED_BYTES + n;
+	n += SEED_BYTES;
+	if (!s->stated)
+		return n;
+	memcpy(p + n, s->statement, sizeof s->statement);
+	return n + sizeof s->statement;
 }
 
 /* The body of the key file, into an empty buffer. */
@@ -328,7 +354,7 @@ static int
 encode(const struct keyring *kr, struct buf *out)
 {
 	size_t most = HEADER_BYTES + kr->n_data * DATA_BYTES +
-		      kr->n_seeds * (SEED_BYTES + LIMIT_LOG_NAME_BYTES);
+		      kr->n_seeds * (SEED_BYTES + LIMIT_LOG_NAME_BYTES + KEYRING_STATEMENT_BYTES);
 	uint8_t *p;
 
 	if (buf_reserve(out, most) != 0)
@@ -395,16 +421,20 @@ take_seed(struct keyring *kr, struct bytes *b)
 {
 	struct keyring_seed next = {.log_id = bytes_u64(b)};
 	struct keyring_seed *s;
-	struct slice key, name;
+	struct slice key, name, statement = {0};
 	uint8_t state;
 
 	next.epoch = bytes_u32(b);
 	next.first_size = bytes_u64(b);
 	state = bytes_u8(b);
+	next.stated = (state & SEED_STATED) != 0;
+	state &= (uint8_t)~SEED_STATED;
 	next.ended = state == SEED_ENDED;
 	next.prepared = state == SEED_PREPARED;
 	key = bytes_take(b, 32);
 	name = bytes_take(b, bytes_u8(b));
+	if (next.stated)
+		statement = bytes_take(b, KEYRING_STATEMENT_BYTES);
 	if (bytes_err(b) || name.n == 0 || name.n > LIMIT_LOG_NAME_BYTES || state > SEED_PREPARED ||
 	    memchr(name.p, 0, name.n) || !seed_follows(kr, &next))
 		return STELE_EDAMAGED;
@@ -414,6 +444,9 @@ take_seed(struct keyring *kr, struct bytes *b)
 	s->first_size = next.first_size;
 	s->ended = next.ended;
 	s->prepared = next.prepared;
+	s->stated = next.stated;
+	if (next.stated)
+		memcpy(s->statement, statement.p, statement.n);
 	memcpy(next.ended ? s->public_key : s->seed, key.p, key.n);
 	return 0;
 }
@@ -429,7 +462,7 @@ decode(struct keyring *kr, struct slice body)
 	version = bytes_u32(&b);
 	if (bytes_err(&b))
 		return STELE_EDAMAGED;
-	if (version != VERSION)
+	if (version != VERSION && version != UNSTATED_VERSION)
 		return STELE_EVERSION;
 	kr->next_key_id = bytes_u64(&b);
 	n_data = bytes_u32(&b);

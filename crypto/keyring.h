@@ -3,12 +3,13 @@
  * (crypto/keyfile.h), held in memory whole. A key is committed before anything
  * is written under it; destroying one is what makes a purge real.
  *
- * Body, little-endian: u32 version (2), u64 next key id, u32 data keys, u32 seeds;
+ * Body, little-endian: u32 version (3), u64 next key id, u32 data keys, u32 seeds;
  * a data key is u64 key id, u64 log id, u32 kind, u32 epoch, key[32], in order of
  * key id; a seed is u64 log id, u32 epoch, u64 first size, u8 state (0: signs,
- * 1: ended, 2: prepared), seed[32] or, of an ended one, public key[32], u8 length, log
- * name, in order of log id and epoch. A log's epochs count from 0; one of them signs, those
- * before it have ended, and one after it may be prepared.
+ * 1: ended, 2: prepared; 4 more when it is stated), seed[32] or, of an ended one, public
+ * key[32], u8 length, log name, and the statement[68] when it is stated, in order of log id and
+ * epoch. Version 2 has no statements, and is else the same. A log's epochs count from 0; one of
+ * them signs, those before it have ended, and one after it may be prepared.
  */
 #ifndef STELE_CRYPTO_KEYRING_H
 #define STELE_CRYPTO_KEYRING_H
@@ -38,6 +39,9 @@ struct keyring_data {
 	uint8_t key[32];
 };
 
+/* Of a key statement: the key ID of the identity that made it, and its signature. */
+enum { KEYRING_STATEMENT_BYTES = 4 + 64 };
+
 /*
  * From which a log's signing key of one epoch is made (crypto/sign.h); of an epoch that
  * has ended, what is left: the public key, to verify what was signed in it.
@@ -47,9 +51,11 @@ struct keyring_seed {
 	uint32_t epoch;
 	uint64_t first_size; /* of the tree from which on it speaks for the log */
 	bool ended, prepared;
-	uint8_t seed[32];                    /* zeros when ended */
-	uint8_t public_key[32];              /* zeros when not */
-	char name[LIMIT_LOG_NAME_BYTES + 1]; /* of the log, NUL-terminated */
+	bool stated;            /* the server's identity has signed the key statement */
+	uint8_t seed[32];       /* zeros when ended */
+	uint8_t public_key[32]; /* zeros when not */
+	uint8_t statement[KEYRING_STATEMENT_BYTES]; /* zeros when not stated */
+	char name[LIMIT_LOG_NAME_BYTES + 1];        /* of the log, NUL-terminated */
 };
 
 /* Not for two threads at once. */
@@ -88,6 +94,14 @@ int keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_si
  * public key is left; the data key stays. STELE_ENOTFOUND when none is prepared.
  */
 int keyring_begin_epoch(struct keyring *kr, uint64_t log_id);
+
+/*
+ * Keeps the key statement of an epoch, or of the prepared one, in memory only: whoever is the
+ * server's identity later, it stays as it was made. STELE_ENOTFOUND; STELE_EEXIST when there is
+ * one.
+ */
+int keyring_state(struct keyring *kr, uint64_t log_id, uint32_t epoch,
+		  const uint8_t statement[KEYRING_STATEMENT_BYTES]);
 
 /* The seed prepared for the log, NULL when there is none. Valid until the keyring changes. */
 const struct keyring_seed *keyring_prepared(const struct keyring *kr, uint64_t log_id);

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -111,6 +114,16 @@ read_fd(struct buf *out, uint64_t fd, struct buf *why)
 
 /* --- the terminal ----------------------------------------------------------------------- */
 
+/*
+ * What ends a process waits while nothing is shown on the terminal, which is put back first.
+ */
+struct terminal {
+	int fd;
+	int ends; /* a descriptor: readable when such a signal waits */
+	sigset_t mask_before;
+	struct termios before;
+};
+
 static void
 tell(int tty, const char *text)
 {
@@ -127,13 +140,26 @@ tell(int tty, const char *text)
 	}
 }
 
+/* The next key: 1; or it is over, by a signal too, which still waits. */
+static int
+next_key(const struct terminal *t, char *c)
+{
+	struct pollfd on[] = {{.fd = t->fd, .events = POLLIN}, {.fd = t->ends, .events = POLLIN}};
+	int n;
+
+	do
+		n = poll(on, 2, -1);
+	while (n < 0 && errno == EINTR);
+	return n > 0 && !on[1].revents ? next_byte(t->fd, c) : 0;
+}
+
 /* Keys up to Enter, none of which is shown: 0, or STELE_EINVAL when it is given up. */
 static int
-read_keys(struct buf *out, int tty)
+read_keys(struct buf *out, const struct terminal *t)
 {
 	char c;
 
-	while (next_byte(tty, &c) == 1) {
+	while (next_key(t, &c) == 1) {
 		if (c == '\n' || c == '\r')
 			return 0;
 		if (c == CONTROL_C || (c == CONTROL_D && out->n == 0))
@@ -149,26 +175,26 @@ read_keys(struct buf *out, int tty)
 }
 
 static int
-ask(struct buf *out, int tty, const char *question)
+ask(struct buf *out, const struct terminal *t, const char *question)
 {
 	int err;
 
-	tell(tty, question);
-	err = read_keys(out, tty);
-	tell(tty, "\n");
+	tell(t->fd, question);
+	err = read_keys(out, t);
+	tell(t->fd, "\n");
 	return err;
 }
 
 /* What was asked for, asked for again. */
 static int
-ask_again(const struct buf *first, int tty, struct buf *why)
+ask_again(const struct buf *first, const struct terminal *t, struct buf *why)
 {
 	struct buf again;
 	int err;
 
 	buf_init(&again);
 	err = buf_reserve(&again, LIMIT_PASSPHRASE_BYTES + 2) ? STELE_ENOMEM
-							      : ask(&again, tty, "Again: ");
+							      : ask(&again, t, "Again: ");
 	if (err == 0 && !slice_eq(buf_slice(first), buf_slice(&again))) {
 		buf_printf(why, "the passphrase was not the same twice");
 		err = STELE_EINVAL;
@@ -177,35 +203,68 @@ ask_again(const struct buf *first, int tty, struct buf *why)
 	return err;
 }
 
-static int
-prompt(struct buf *out, bool twice, struct buf *why)
+static void
+close_terminal(struct terminal *t)
 {
-	struct termios before, quiet;
-	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), err = STELE_EINVAL;
-
-	if (tty < 0 || tcgetattr(tty, &before) != 0) {
-		buf_printf(why, "there is no terminal to ask for the passphrase on: give it with a "
-				"file or a descriptor");
-		if (tty >= 0)
-			close(tty);
-		return STELE_EINVAL;
+	if (t->ends >= 0) {
+		(void)tcsetattr(t->fd, TCSAFLUSH, &t->before);
+		(void)sigprocmask(SIG_SETMASK, &t->mask_before, NULL); /* now it ends, if it must */
+		close(t->ends);
 	}
-	quiet = before;
+	if (t->fd >= 0)
+		close(t->fd);
+}
+
+/* The controlling terminal, on which nothing is shown: false when there is none. */
+static bool
+open_terminal(struct terminal *t)
+{
+	struct termios quiet;
+	sigset_t ends;
+
+	t->ends = -1;
+	t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (t->fd < 0 || tcgetattr(t->fd, &t->before) != 0)
+		return false;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGQUIT);
+	sigaddset(&ends, SIGTERM);
+	t->ends = signalfd(-1, &ends, SFD_CLOEXEC);
+	if (t->ends < 0)
+		return false;
+	(void)sigprocmask(SIG_BLOCK, &ends, &t->mask_before);
+	quiet = t->before;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL | ICANON | ISIG);
 	quiet.c_cc[VMIN] = 1;
 	quiet.c_cc[VTIME] = 0;
-	if (tcsetattr(tty, TCSAFLUSH, &quiet) == 0)
-		err = ask(out, tty,
+	return tcsetattr(t->fd, TCSAFLUSH, &quiet) == 0;
+}
+
+static int
+prompt(struct buf *out, bool twice, struct buf *why)
+{
+	struct terminal t;
+	int err = STELE_EINVAL;
+
+	if (open_terminal(&t)) {
+		err = ask(out, &t,
 			  twice ? "New passphrase of the key files: "
 				: "Passphrase of the key files: ");
-	if (err == 0)
-		err = check(out, "the passphrase", why);
-	if (err == 0 && twice)
-		err = ask_again(out, tty, why);
-	(void)tcsetattr(tty, TCSAFLUSH, &before);
-	close(tty);
-	if (err == STELE_EINVAL && why->n == 0)
-		buf_printf(why, "no passphrase was given");
+		if (err == 0)
+			err = check(out, "the passphrase", why);
+		if (err == 0 && twice)
+			err = ask_again(out, &t, why);
+		if (err == STELE_EINVAL && why->n == 0)
+			buf_printf(why, "no passphrase was given");
+	} else {
+		buf_printf(why, "there is no terminal to ask for the passphrase on: give it with a "
+				"file or a descriptor");
+	}
+	if (err != 0) /* closing may be the end */
+		explicit_bzero(out->p, out->cap);
+	close_terminal(&t);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/identities.h"
 #include "crypto/merkle.h"
 #include "crypto/sign.h"
 #include "proto/err.h"
@@ -114,73 +115,143 @@ belongs_to(struct slice origin, struct slice name)
 	return name.n + 1 + log.n == origin.n && memcmp(origin.p, name.p, name.n) == 0;
 }
 
+/* A key statement about the checkpoint's log, and which identity made it. */
+struct statement {
+	struct keystatement k;
+	size_t by;
+};
+
 /*
- * A statement about origin that the pinned identity signed: 0 and *k.
- * STELE_EVERIFY when it is one about origin and the identity did not sign it.
+ * A statement about origin that one of the identities signed: 0 and *s.
+ * STELE_EVERIFY when it is one about origin and none of them signed it.
  */
 static int
-read_statement(struct sha256 *h, struct slice text, const struct note_vkey *identity,
-	       struct slice origin, struct keystatement *k)
+read_statement(struct sha256 *h, struct slice text, const struct identities *ids,
+	       struct slice origin, struct statement *s)
 {
 	struct note note;
 	int err = note_parse(&note, text);
 
 	if (!err)
-		err = keystatement_parse(k, note.text);
+		err = keystatement_parse(&s->k, note.text);
 	if (err)
 		return err;
-	if (!slice_eq(k->key.name, origin))
+	if (!slice_eq(s->k.key.name, origin))
 		return STELE_ENOTFOUND;
-	return sign_verify_key_statement(h, identity, text, k) ? STELE_EVERIFY : 0;
+	return identities_statement(h, ids, text, &s->k, &s->by) ? STELE_EVERIFY : 0;
+}
+
+/* Whether two statements of one log can both be true; a is of no later epoch than b. */
+static int
+check_statements(const struct statement *a, const struct statement *b, struct receipt_verdict *v)
+{
+	if (a->k.epoch == b->k.epoch &&
+	    memcmp(a->k.key.public_key, b->k.key.public_key, sizeof a->k.key.public_key) != 0)
+		return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+			    "two different keys are signed for epoch %" PRIu64 " of %.*s",
+			    a->k.epoch, TEXT(a->k.key.name));
+	if (a->k.epoch < b->k.epoch && a->by > b->by)
+		return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+			    "the key of epoch %" PRIu64 " of %.*s is stated by an identity that "
+			    "was replaced before epoch %" PRIu64
+			    " began: its key was used afterwards",
+			    b->k.epoch, TEXT(a->k.key.name), a->k.epoch);
+	return 0;
+}
+
+/*
+ * What can be told of when the statement was made: before the entry from which on it names the
+ * key. A record that is no later than that entry, written after the identity was replaced, shows
+ * that the statement was made after it, too.
+ */
+static int
+check_made_in_time(const struct identities *ids, const struct statement *s,
+		   struct receipt_verdict *v)
+{
+	const struct entry *e = &v->entry;
+
+	if (!slice_eq(e->origin, v->checkpoint.origin) || e->index >= s->k.first_size ||
+	    e->time_ns <= ids->of[s->by].until_ns)
+		return 0;
+	return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+		    "the key of epoch %" PRIu64 " of %.*s is stated by an identity that was "
+		    "replaced before the epoch began: its key was used afterwards",
+		    s->k.epoch, TEXT(v->checkpoint.origin));
+}
+
+/* The sentence when no statement names a key. */
+static int
+fail_no_statement(const struct receipt_trust *trust, bool forged, struct receipt_verdict *v)
+{
+	if (forged)
+		return fail(v, RECEIPT_KEY, STELE_EVERIFY,
+			    "the key statement for %.*s is not signed by %.*s with the trusted "
+			    "key%s",
+			    TEXT(v->checkpoint.origin), TEXT(trust->pinned.name),
+			    trust->n_successions
+				    ? ", nor with one that the successions lead to from there"
+				    : "; if its identity was replaced, 'stele key show "
+				      "--statement' prints the successions and --keys takes them");
+	return fail(v, RECEIPT_KEY, STELE_ENOTFOUND,
+		    "no key statement by %.*s names a key for %.*s at size %" PRIu64
+		    "; 'stele key show LOG --statement' prints one, --keys FILE takes it",
+		    TEXT(trust->pinned.name), TEXT(v->checkpoint.origin), v->checkpoint.size);
 }
 
 /* The key of the latest epoch that had begun at size; two keys for one epoch are a lie. */
 static int
-find_by_statement(struct sha256 *h, const struct receipt_trust *trust, struct receipt_verdict *v)
+find_by_statement(struct sha256 *h, const struct receipt_trust *trust, const struct identities *ids,
+		  struct receipt_verdict *v)
 {
-	struct keystatement best = {0}, k;
-	bool found = false, forged = false;
+	struct statement all[RECEIPT_STATEMENTS_MAX], *best = NULL;
+	bool forged = false;
+	size_t n = 0;
+	int err = 0;
 
-	for (size_t i = 0; i < trust->n_statements; i++) {
-		int err = read_statement(h, trust->statements[i], &trust->pinned,
-					 v->checkpoint.origin, &k);
+	for (size_t i = 0; err == 0 && i < trust->n_statements; i++) {
+		struct statement *s = &all[n];
+		int r = read_statement(h, trust->statements[i], ids, v->checkpoint.origin, s);
 
-		forged = forged || err == STELE_EVERIFY;
-		if (err || k.first_size > v->checkpoint.size)
+		forged = forged || r == STELE_EVERIFY;
+		if (r)
 			continue;
-		if (found && k.epoch == best.epoch &&
-		    memcmp(k.key.public_key, best.key.public_key, sizeof k.key.public_key) != 0)
-			return fail(v, RECEIPT_KEY, STELE_EVERIFY,
-				    "%.*s signed two different keys for epoch %" PRIu64 " of %.*s",
-				    TEXT(trust->pinned.name), k.epoch, TEXT(v->checkpoint.origin));
-		if (!found || k.epoch > best.epoch)
-			best = k;
-		found = true;
+		for (size_t k = 0; err == 0 && k < n; k++)
+			err = all[k].k.epoch <= s->k.epoch ? check_statements(&all[k], s, v)
+							   : check_statements(s, &all[k], v);
+		n++;
+		if (s->k.first_size <= v->checkpoint.size && (!best || s->k.epoch > best->k.epoch))
+			best = s;
 	}
-	if (!found && forged)
-		return fail(v, RECEIPT_KEY, STELE_EVERIFY,
-			    "the key statement for %.*s is not signed by %.*s",
-			    TEXT(v->checkpoint.origin), TEXT(trust->pinned.name));
-	if (!found)
-		return fail(v, RECEIPT_KEY, STELE_ENOTFOUND,
-			    "no key statement by %.*s names a key for %.*s at size %" PRIu64
-			    "; 'stele key show LOG --statement' prints one, --keys FILE takes it",
-			    TEXT(trust->pinned.name), TEXT(v->checkpoint.origin),
-			    v->checkpoint.size);
-	v->key = best.key;
+	if (err == 0 && !best)
+		err = fail_no_statement(trust, forged, v);
+	if (err == 0)
+		err = check_made_in_time(ids, best, v);
+	if (err)
+		return err;
+	v->key = best->k.key;
 	v->by_statement = true;
+	v->identity = (best->by > ids->pinned) - (best->by < ids->pinned);
 	return 0;
 }
 
+/* *ids are the identities that the trusted one leads to, when it is one of this log's server. */
 static int
-find_key(struct sha256 *h, const struct receipt_trust *trust, struct receipt_verdict *v)
+find_key(struct sha256 *h, const struct receipt_trust *trust, struct identities *ids,
+	 struct receipt_verdict *v)
 {
+	char why[RECEIPT_WHY_BYTES];
+	int err;
+
 	if (slice_eq(trust->pinned.name, v->checkpoint.origin)) {
 		v->key = trust->pinned;
 		return 0;
 	}
-	if (belongs_to(v->checkpoint.origin, trust->pinned.name))
-		return find_by_statement(h, trust, v);
+	if (belongs_to(v->checkpoint.origin, trust->pinned.name)) {
+		err = identities_read(ids, h, &trust->pinned, trust->successions,
+				      trust->n_successions, why, sizeof why);
+		return err ? fail(v, RECEIPT_KEY, err, "%s", why)
+			   : find_by_statement(h, trust, ids, v);
+	}
 	return fail(v, RECEIPT_KEY, STELE_EVERIFY,
 		    "the trusted key is the one of %.*s; the checkpoint is of %.*s, another server "
 		    "or log",
@@ -205,17 +276,16 @@ carries_signature(const struct note *note, const struct note_vkey *key)
  */
 static bool
 is_of_lost_history(struct sha256 *h, struct slice text, const struct receipt_trust *trust,
-		   const struct receipt_verdict *v, uint64_t *epoch)
+		   const struct identities *ids, const struct receipt_verdict *v, uint64_t *epoch)
 {
-	struct keystatement k;
+	struct statement s;
 	struct note note;
 
 	for (size_t i = 0; v->by_statement && i < trust->n_statements; i++) {
-		if (read_statement(h, trust->statements[i], &trust->pinned, v->checkpoint.origin,
-				   &k) != 0 ||
-		    sign_verify_note(&k.key, 1, text, &note, NULL) != 0)
+		if (read_statement(h, trust->statements[i], ids, v->checkpoint.origin, &s) != 0 ||
+		    sign_verify_note(&s.k.key, 1, text, &note, NULL) != 0)
 			continue;
-		*epoch = k.epoch;
+		*epoch = s.k.epoch;
 		return true;
 	}
 	return false;
@@ -225,6 +295,7 @@ static int
 check_note(struct sha256 *h, struct slice text, const struct receipt_trust *trust,
 	   struct receipt_verdict *v)
 {
+	struct identities ids;
 	struct note note;
 	uint64_t epoch;
 	int err = note_parse(&note, text);
@@ -237,10 +308,10 @@ check_note(struct sha256 *h, struct slice text, const struct receipt_trust *trus
 	if (err)
 		return fail(v, RECEIPT_CHECKPOINT, err,
 			    "the signed note's text is not a checkpoint (origin, size, root)");
-	err = find_key(h, trust, v);
+	err = find_key(h, trust, &ids, v);
 	if (err || !sign_verify_note(&v->key, 1, text, &note, NULL))
 		return err;
-	if (is_of_lost_history(h, text, trust, v, &epoch))
+	if (is_of_lost_history(h, text, trust, &ids, v, &epoch))
 		return fail(v, RECEIPT_SIGNATURE, STELE_EVERIFY,
 			    "the key of epoch %" PRIu64 " of %.*s signed it, and for %" PRIu64
 			    " entries a later key speaks: it is of a history that the log lost, as "

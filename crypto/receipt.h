@@ -27,21 +27,25 @@ enum {
 };
 
 enum receipt_step {
-	RECEIPT_ENTRY,      /* the entry follows its grammar, byte for byte */
-	RECEIPT_CLAIMS,     /* what stands beside the entry says the same as the entry */
-	RECEIPT_CHECKPOINT, /* the checkpoint is a signed note with a checkpoint's text */
-	RECEIPT_KEY,        /* the pinned key, directly or by a key statement, speaks for the log */
-	RECEIPT_SIGNATURE,  /* that key signed the checkpoint */
-	RECEIPT_ORIGIN,     /* entry and checkpoint are of one log */
-	RECEIPT_INCLUSION,  /* the proof leads from the entry to the signed root */
-	RECEIPT_PAYLOAD,    /* salt and payload match the entry's commitment and size */
+	RECEIPT_ENTRY,       /* the entry follows its grammar, byte for byte */
+	RECEIPT_CLAIMS,      /* what stands beside the entry says the same as the entry */
+	RECEIPT_CHECKPOINT,  /* the checkpoint is a signed note with a checkpoint's text */
+	RECEIPT_KEY,         /* the pinned key, directly or by a key statement, its own or that of
+				an identity it leads to, speaks for the log */
+	RECEIPT_SIGNATURE,   /* that key signed the checkpoint */
+	RECEIPT_ORIGIN,      /* entry and checkpoint are of one log */
+	RECEIPT_INCLUSION,   /* the proof leads from the entry to the signed root */
+	RECEIPT_PAYLOAD,     /* salt and payload match the entry's commitment and size */
 	RECEIPT_CONSISTENCY, /* the signed tree begins with an older signed tree */
 	RECEIPT_STEPS,
 };
 
 /* What is trusted: one key, and what it says about others. */
 struct receipt_trust {
-	struct note_vkey pinned; /* a log's key, or the server's identity; its name tells */
+	struct note_vkey pinned; /* a log's key, or an identity of the server; its name tells */
+	size_t n_successions;
+	struct slice successions[LIMIT_SUCCESSIONS]; /* signed notes, of whatever servers: all of
+							the pinned one's must hold */
 	size_t n_statements;
 	struct slice statements[RECEIPT_STATEMENTS_MAX]; /* signed notes; each proves itself or
 							    counts for nothing */
@@ -71,6 +75,7 @@ struct receipt_verdict {
 	char why[RECEIPT_WHY_BYTES]; /* one sentence when err */
 	bool payload_checked;
 	bool by_statement; /* the key was found through a key statement */
+	int identity;      /* by the pinned identity: 0; by one before it: -1; after it: 1 */
 	struct entry
 		entry; /* meaningful after RECEIPT_ENTRY; points into scratch and the receipt */
 	struct checkpoint checkpoint; /* meaningful after RECEIPT_CHECKPOINT */

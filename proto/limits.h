@@ -110,17 +110,20 @@
 #define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
 #define LIMIT_LOGS 100000u              /* logs on one server */
 #define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
-#define LIMIT_AUDIT_QUEUE_BYTES (16u << 20)       /* events that wait for _system, for _access */
-#define LIMIT_AUDIT_JOB_BYTES (1u << 20)          /* of them in one append */
-#define LIMIT_AUDIT_DENIALS 256u                  /* rows of who was denied what, in a minute */
-#define LIMIT_AUDIT_READERS 64u                   /* tokens and logs whose reads are gathered */
-#define LIMIT_AUDIT_RANGES 1024u                  /* ranges of indexes in one record of reads */
-#define LIMIT_GRANTS 16u                          /* of a principal */
-#define LIMIT_GRANT_PATTERNS 32u                  /* of log names in one grant */
-#define LIMIT_PRINCIPAL_NAMES 8u                  /* in its certificates */
-#define LIMIT_APPROVALS 1000u                     /* that wait, at once */
-#define LIMIT_PRINCIPALS 10000u                   /* and who they stand for */
-#define LIMIT_PLANS 100u                          /* purge plans that may be approved */
+#define LIMIT_AUDIT_QUEUE_BYTES (16u << 20) /* events that wait for _system, for _access */
+#define LIMIT_AUDIT_JOB_BYTES (1u << 20)    /* of them in one append */
+#define LIMIT_AUDIT_DENIALS 256u            /* rows of who was denied what, in a minute */
+#define LIMIT_AUDIT_READERS 64u             /* tokens and logs whose reads are gathered */
+#define LIMIT_AUDIT_RANGES 1024u            /* ranges of indexes in one record of reads */
+#define LIMIT_GRANTS 16u                    /* of a principal */
+#define LIMIT_GRANT_PATTERNS 32u            /* of log names in one grant */
+#define LIMIT_PRINCIPAL_NAMES 8u            /* in its certificates */
+#define LIMIT_APPROVALS 1000u               /* that wait, at once */
+#define LIMIT_APPROVAL_DAYS 7u              /* one waits: a week, as people do */
+#define LIMIT_SETTLED_HOURS 72u             /* grants stand before they approve: seen by then */
+#define LIMIT_DECIDED_DAYS 30u              /* approvals are shown after they are over */
+#define LIMIT_PRINCIPALS 10000u             /* and who they stand for */
+#define LIMIT_PLANS 100u                    /* purge plans that may be approved */
 #define LIMIT_PLAN_LIFE_NS (86400ll * 1000000000) /* and for how long */
 #define LIMIT_PLAN_RANGES 16384u                  /* in one: its act is a record of 400 KB */
 #define LIMIT_HOLDS 20000u                        /* that are not released, at once: 2 KiB each */
@@ -182,6 +185,7 @@
 #define LIMIT_ARGON2_MAX_BYTES (1u << 30) /* some seconds at worst */
 #define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
 #define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
+#define LIMIT_SUCCESSIONS 64u             /* of a server's identity: one a year, for a life */
 #define LIMIT_PATH_BYTES 4096u            /* PATH_MAX of Linux */
 
 #endif

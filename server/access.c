@@ -471,6 +471,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	buf_put_u8(out, ']');
 	access_encode_approvals(a, out);
 	access_encode_holds(a, out);
+	access_encode_identity(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -549,8 +550,8 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 		err = decode_tokens(a, tokens);
 	if (err == 0)
 		err = access_decode_approvals(a, root);
-	if (err == 0)
-		err = access_decode_holds(a, root);
+	err = err ? err : access_decode_holds(a, root);
+	err = err ? err : access_decode_identity(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

@@ -200,6 +200,9 @@ bool access_needs_second(struct access *a, const struct json_t *act);
 int access_apply(struct access *a, const struct json_t *act, int64_t time_ns, bool dry,
 		 struct buf *why);
 
+/* How often the server's identity was replaced, as far as acts were folded in. */
+uint64_t access_successions(const struct access *a);
+
 /* Whether there is any principal; and all of them, and their tokens, away. */
 bool access_has_principals(struct access *a);
 void access_forget(struct access *a);

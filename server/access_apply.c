@@ -475,6 +475,7 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"token.rotate", token_rotate},
 		{"access.reset", access_reset},
 		{"dual_control.set", fold_dual_control},
+		{"identity.rotate", fold_identity},
 		{"approval.request", fold_approval_request},
 		{"approval.grant", fold_approval_grant},
 		{"approval.refuse", fold_approval_refuse},

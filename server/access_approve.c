@@ -13,9 +13,8 @@
 #include "server/access_json.h"
 #include "server/access_state.h"
 
-#define HOUR_NS INT64_C(3600000000000)
-#define SETTLED_NS (72 * HOUR_NS)             /* how long a principal's grants must have stood */
-#define REMEMBERED_NS (30 * TIMESTAMP_DAY_NS) /* after it was decided, or has expired */
+#define SETTLED_NS (LIMIT_SETTLED_HOURS * (TIMESTAMP_DAY_NS / 24))
+#define REMEMBERED_NS (LIMIT_DECIDED_DAYS * TIMESTAMP_DAY_NS)
 
 /* What can be put under dual control, and the scope that whoever asks for it must have. */
 static const struct {

@@ -19,7 +19,8 @@ struct access {
 	size_t n_approvals;
 	_Atomic uint64_t generation;
 	struct holds holds;
-	json_t *dual; /* types of acts that need a second principal; NULL: none */
+	uint64_t successions; /* of the server's identity, that are recorded */
+	json_t *dual;         /* types of acts that need a second principal; NULL: none */
 };
 
 /* An act that waits for a second principal, or did. */
@@ -63,6 +64,11 @@ int fold_dual_control(const struct fold *f, const json_t *act);
 int fold_approval_request(const struct fold *f, const json_t *act);
 int fold_approval_grant(const struct fold *f, const json_t *act);
 int fold_approval_refuse(const struct fold *f, const json_t *act);
+
+/* access_identity.c */
+int fold_identity(const struct fold *f, const json_t *act);
+void access_encode_identity(const struct access *a, struct buf *out);
+int access_decode_identity(struct access *a, const json_t *root);
 
 /* How many principals but this one could approve: for ever, and not disabled. */
 size_t access_approvers(const struct access *a, const char *but);

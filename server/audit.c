@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "crypto/identity.h"
 #include "crypto/keyfile.h"
 #include "proto/check.h"
 #include "proto/err.h"
@@ -215,6 +216,23 @@ replay(struct audit *a, struct buf *why)
 		}
 	}
 	return err;
+}
+
+/* No start with the key of an identity that was replaced: two would sign. */
+static int
+check_identity(struct audit *a, struct buf *why)
+{
+	struct identity *id = store_identity(a->s->store);
+	size_t n = identity_row(id)->n - 1;
+
+	identity_unref(id);
+	if (n >= access_successions(a->access))
+		return 0;
+	buf_printf(why,
+		   "%s/keys/identity is of before the server's identity was replaced: "
+		   "_system has succession %llu. Give the one of after.",
+		   store_dir(a->s->store), (unsigned long long)access_successions(a->access));
+	return STELE_EKEY;
 }
 
 /* What the last thing recorded says of the end before this start. */
@@ -444,6 +462,8 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 		err = ended_by(a, &after);
 	if (err == 0)
 		err = replay(a, why);
+	if (err == 0)
+		err = check_identity(a, why);
 	if (err == 0 && (a->fresh || !access_has_principals(a->access)))
 		err = let_one_in(a, why);
 	if (err != 0) {

@@ -43,7 +43,8 @@ struct audit *audit_new(void);
  * Finds or creates `_system` and its state, records the start, begins recording. s has its store
  * and its writer. At a first start, and when keys/access is lost, there is one principal with
  * every scope everywhere and one token, which goes to DIR/admin.token (0600).
- * STELE_EKEY, STELE_EDAMAGED, STELE_EIO, STELE_ENOSPACE, STELE_ENOMEM; why says what to do.
+ * STELE_EKEY, also when `_system` says that the store's identity was replaced; STELE_EDAMAGED,
+ * STELE_EIO, STELE_ENOSPACE, STELE_ENOMEM; why says what to do.
  */
 int audit_open(struct audit *a, struct server *s, struct buf *why);
 
@@ -89,6 +90,11 @@ int audit_create_log(struct audit *a, struct slice name, const struct policy *po
 /* audit_deeds.c: replaces a log's signing key as writer_rotate_key does, and records it. */
 int audit_rotate_key(struct audit *a, struct log *log, const struct token *by, struct kit *kit,
 		     bool *destroyed);
+
+/* audit_deeds.c: replaces the server's identity as writer_replace_identity does; the record of it
+ * is what does it. */
+int audit_rotate_identity(struct audit *a, const struct token *by, struct kit *kit,
+			  bool *destroyed);
 
 /* Queues an event, one JSON object with a type. Any thread, at any time. */
 void audit_event(struct audit *a, struct slice json);

@@ -15,7 +15,7 @@
 #include "storage/clocks.h"
 #include "storage/writer.h"
 
-#define APPROVAL_LIFE_NS (7 * TIMESTAMP_DAY_NS)
+#define APPROVAL_LIFE_NS (LIMIT_APPROVAL_DAYS * TIMESTAMP_DAY_NS)
 
 static void
 name_actor(json_t *act, const struct token *by)

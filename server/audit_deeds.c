@@ -1,13 +1,17 @@
 /* What is done to a log in the same commit as its record in `_system`. */
 #include <jansson.h>
 
+#include "crypto/identity.h"
 #include "proto/err.h"
 #include "server/audit.h"
+#include "server/audit_state.h"
 #include "server/deeds.h"
 #include "server/hold_logs.h"
 #include "server/holds.h"
 #include "server/kit.h"
+#include "server/server.h"
 #include "storage/log.h"
+#include "storage/store.h"
 #include "storage/writer.h"
 
 /* --- a new log ------------------------------------------------------------------------- */
@@ -149,6 +153,61 @@ audit_rotate_key(struct audit *a, struct log *log, const struct token *by, struc
 {
 	struct rotation r = {log, destroyed};
 	const struct audit_deed deed = {fill_rotation, rotate, &r};
+
+	return audit_together(a, &deed, by, kit);
+}
+
+/* --- a new identity --------------------------------------------------------------------- */
+
+struct taking_over {
+	struct audit *a;
+	bool *destroyed;
+};
+
+/* What the note says of it, the store adds. */
+static int
+fill_succession(json_t *act, void *ctx)
+{
+	(void)ctx;
+	return json_object_set_new(act, "type", json_string("identity.rotate")) ? STELE_ENOMEM : 0;
+}
+
+/* The state knows how many there were, so that a start notices a key file of before. */
+static int
+note_succession(struct audit *a)
+{
+	struct identity *id = store_identity(a->s->store);
+	json_t *act = json_pack("{s:s, s:I}", "type", "identity.rotate", "number",
+				(json_int_t)identity_row(id)->n - 1);
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = act ? access_apply(a->access, act, 0, false, &why) : STELE_ENOMEM;
+	a->changed = true;
+	json_decref(act);
+	buf_fini(&why);
+	identity_unref(id);
+	return err;
+}
+
+static int
+succeed(struct writer *w, const struct token *by, struct kit *kit, struct append_job *record,
+	void *ctx)
+{
+	const struct taking_over *s = ctx;
+	int err = writer_replace_identity(w, record, s->destroyed);
+
+	(void)by;
+	(void)kit;
+	return err ? err : note_succession(s->a);
+}
+
+int
+audit_rotate_identity(struct audit *a, const struct token *by, struct kit *kit, bool *destroyed)
+{
+	struct taking_over s = {a, destroyed};
+	const struct audit_deed deed = {fill_succession, succeed, &s};
 
 	return audit_together(a, &deed, by, kit);
 }

@@ -103,6 +103,8 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_SEGMENT_REFUSED] = {422, 0, "segment-refused",
 				     "This is not what the store had there"},
 	[PROBLEM_BACKUP_REFUSED] = {422, 0, "backup-refused", "The backup cannot be made as asked"},
+	[PROBLEM_TOO_MANY_SUCCESSIONS] = {409, 0, "too-many-successions",
+					  "The identity was replaced too often"},
 	[PROBLEM_BACKUP_RUNNING] = {409, 0, "backup-running", "A backup is under way"},
 	[PROBLEM_NO_CLOCK_STEP] = {409, 0, "no-clock-step", "No such step waits to be confirmed"},
 	[PROBLEM_INVALID_CLOCK_REQUEST] = {422, 0, "invalid-clock-request",

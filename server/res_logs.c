@@ -1,6 +1,7 @@
 /* Logs: list those one may see, create with a policy, describe, seal. */
 #include <string.h>
 
+#include "crypto/identity.h"
 #include "proto/base64.h"
 #include "proto/dec.h"
 #include "proto/entry.h"
@@ -49,12 +50,12 @@ put_summary(struct request *r, struct buf *b, struct log *log, const struct head
 
 /* Whom one talks to: the name, and the key that auditors pin. */
 static void
-put_server(struct request *r, struct buf *b)
+put_server(struct request *r, struct buf *b, const struct identity *id)
 {
 	buf_put_str(b, ",\"server\":");
 	buf_put_json_str(b, slice_str(store_server_name(r->server->store)));
 	buf_put_str(b, ",\"server_vkey\":");
-	buf_put_json_str(b, slice_str(store_identity_vkey(r->server->store)));
+	buf_put_json_str(b, slice_str(identity_vkey(id)));
 }
 
 static void
@@ -97,6 +98,7 @@ put_keys(struct buf *b, const struct logkeys *keys)
 static void
 put_description(struct request *r, struct buf *b, struct log *log)
 {
+	struct identity *id = store_identity(r->server->store);
 	struct logkeys *keys = log_keys(log);
 	struct head *head = log_head(log);
 
@@ -108,8 +110,11 @@ put_description(struct request *r, struct buf *b, struct log *log)
 	put_storage(b, log);
 	buf_put_str(b, ",\"used\":");
 	retention_put_used(b, log);
-	put_server(r, b);
+	put_server(r, b, id);
 	put_keys(b, keys);
+	buf_put_u8(b, ',');
+	res_identity_put_successions(b, id);
+	identity_unref(id);
 	buf_put_str(b, ",\"checkpoint\":");
 	buf_put_json_str(b, slice_of(head->note, head->note_len));
 	if (r->server->demo)
@@ -173,10 +178,12 @@ res_logs_list(struct request *r)
 {
 	struct slice after = slice_of("", 0);
 	uint64_t limit = DEFAULT_ROWS;
+	struct identity *id;
 	struct buf *b;
 
 	if (!request_page(r, &after, &limit))
 		return;
+	id = store_identity(r->server->store);
 	reply_begin(r, 200, "application/json");
 	b = reply_body(r);
 	buf_put_str(b, "{\"logs\":[");
@@ -186,7 +193,8 @@ res_logs_list(struct request *r)
 		buf_put_str(b, ",\"next\":");
 		buf_put_json_str(b, after);
 	}
-	put_server(r, b);
+	put_server(r, b, id);
+	identity_unref(id);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
+struct identity;
 struct json_t;
 struct object;
 struct request;
@@ -38,6 +40,12 @@ void res_event_post(struct request *r);
 
 /* res_why.c */
 void res_why_get(struct request *r);
+
+/* res_identity.c */
+void res_identity_get(struct request *r);
+void res_identity_rotate(struct request *r);
+/* Appends the member "successions": all notes up to this identity, in order. */
+void res_identity_put_successions(struct buf *b, const struct identity *id);
 
 /* res_keys.c */
 void res_keys_rotate(struct request *r);

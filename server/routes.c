@@ -58,6 +58,8 @@ const struct route router_table[] = {
 	{METHOD_GET, PLANS "/{id}", SCOPE_PURGE, .handle = res_purge_show},
 	{METHOD_POST, PLANS "/{id}/approve", SCOPE_PURGE, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_purge_approve},
+	{METHOD_GET, "/api/v1/identity", .handle = res_identity_get},
+	{METHOD_POST, "/api/v1/identity/rotate", SCOPE_OPERATE, .handle = res_identity_rotate},
 	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
 	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
 	 .handle = res_upload_body, .admit = res_upload_admit},

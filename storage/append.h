@@ -78,9 +78,9 @@ struct append_job {
 	bool tied; /* in the same commit as next, or neither in one: both small, both of keys that
 		      are new */
 	/*
-	 * Of a `key` or `purge` entry (storage/rotate.h, purge.h), else NULL: makes items and keys
-	 * for the index that the entry will have, or says whether it may be. The writer's thread;
-	 * an error is the job's.
+	 * Of a `key` or `purge` entry (storage/rotate.h, purge.h) or the record of a new identity
+	 * (storage/succeed.h), else NULL: makes items and keys for the index that it will have, or
+	 * says whether it may be. The writer's thread; an error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys;           /* in force from its commit on; the caller's */
@@ -88,8 +88,8 @@ struct append_job {
 					   the policy's default */
 	struct control *control; /* what an entry that locks or lets go says (proto/control.h); the
 				    job's until it is committed */
-	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the log's;
-	   as long as err is not 0 the caller's */
+	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the
+	   log's; as long as err is not 0 the caller's */
 	struct purging *purging;
 
 	/* by append_prepare */

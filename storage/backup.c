@@ -99,24 +99,27 @@ look_at(struct backup_files *f)
 	return STELE_EINVAL;
 }
 
-/* The folder must be this server's: what says so is signed, or was begun by it. */
+/* The folder must be this server's: what says so is signed, by whoever it was, or was begun by it.
+ */
 static int
 check_owner(struct store *st, struct backup_files *f)
 {
+	struct identity *id = store_identity(st);
 	char path[PATH_MAX + 32];
 	struct buf bytes;
 	struct note note;
+	size_t by;
 	int err;
 
 	snprintf(path, sizeof path, "%s/BACKUP", f->dir);
 	buf_init(&bytes);
 	err = file_read_all(path, &bytes, LIMIT_NOTE_BYTES);
-	if (err == 0 &&
-	    sign_verify_note(signer_vkey(st->identity), 1, buf_slice(&bytes), &note, NULL) != 0) {
+	if (err == 0 && identities_note(identity_row(id), buf_slice(&bytes), &note, &by) != 0) {
 		buf_printf(&f->why, "%s is not this server's: give another folder", path);
 		err = STELE_EINVAL;
 	}
 	buf_fini(&bytes);
+	identity_unref(id);
 	return err == STELE_ENOTFOUND ? 0 : err;
 }
 
@@ -164,7 +167,8 @@ pin(struct store *st, bool pinned)
 static int
 publish(struct store *st, struct backup *b, uint64_t sequence)
 {
-	const struct signer *signer = st->identity;
+	struct identity *id = store_identity(st);
+	const struct signer *signer = identity_signer(id);
 	struct backup_files *f = &b->files;
 	struct backup_note n = {.server = slice_str(st->place.server_name),
 				.begun_ns = b->state.begun_ns,
@@ -187,6 +191,7 @@ publish(struct store *st, struct backup *b, uint64_t sequence)
 		err = note.err ? STELE_ENOMEM : file_replace(path, note.p, note.n, 0600);
 	buf_fini(&text);
 	buf_fini(&note);
+	identity_unref(id);
 	return err;
 }
 

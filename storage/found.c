@@ -24,10 +24,11 @@ policy_from_entry0(struct log *log, struct slice payload, struct sha256 *h, stru
 	if (policy && policy_read(&log->founding, slice_str(policy), why) == 0)
 		err = log_statement_holds(log, 1, payload, h) ? 0 : STELE_EKEY;
 	if (err == STELE_EKEY)
-		buf_printf(why,
-			   "log %s: the key statement in its record 0 is not by this server's "
-			   "identity for the log's key in keys/keyring. ",
-			   log->name);
+		buf_printf(
+			why,
+			"log %s: the key statement in its record 0 is not by an identity of this "
+			"server for the log's key in keys/keyring. ",
+			log->name);
 	free(policy);
 	json_decref(root);
 	return err;
@@ -52,8 +53,10 @@ founding_text(struct log *log, struct buf *out)
 
 /* Keys for the next log id, on disk before anything is written under them. */
 static int
-make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
+make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id,
+	  struct toolbox *tools)
 {
+	size_t n;
 	int err;
 
 	pthread_rwlock_rdlock(&st->lock);
@@ -62,14 +65,13 @@ make_keys(struct store *st, struct slice name, uint64_t *id, uint64_t *key_id)
 	keyring_drop_log(st->keyring, *id);
 	err = keyring_add_log(st->keyring, *id, name, key_id);
 	if (err == 0)
+		err = logkeys_state(st, keyring_find_seeds(st->keyring, *id, &n), tools->sha);
+	if (err == 0)
 		err = keyring_commit(st->keyring);
 	if (err != 0)
 		keyring_drop_log(st->keyring, *id);
-	if (err == STELE_EIO && !atomic_exchange(&st->read_only, true))
-		store_say(st, STORE_ERROR,
-			  "writing %s/keys/keyring failed: the store is read-only until restart; "
-			  "check the disk, then restart",
-			  st->dir);
+	if (err == STELE_EIO)
+		store_key_failed(st, "keyring");
 	return err;
 }
 
@@ -96,7 +98,7 @@ store_log_conceive(struct store *st, struct slice name, const struct policy *pol
 		return STELE_ENOMEM;
 	append_job_init(job);
 	buf_init(&text);
-	err = make_keys(st, name, &id, &key_id);
+	err = make_keys(st, name, &id, &key_id, tools);
 	if (err == 0)
 		log = log_new(st, id, name);
 	if (err == 0 && !log)

@@ -442,6 +442,23 @@ ignore_line(void *ctx, enum store_level level, const char *line)
 	(void)line; /* fsck reports findings itself */
 }
 
+/* Whether the key is one of this server's identities: its file's notes lead to each other. */
+static bool
+is_own(const struct store *st, struct slice vkey)
+{
+	const struct identity *next = st->next_identity.identity;
+	const struct identities *row = identity_row(next ? next : st->identity);
+	struct note_vkey key;
+
+	if (sign_vkey_parse(st->upkeep->sha, &key, vkey) != 0)
+		return false;
+	for (size_t i = 0; i < row->n; i++)
+		if (slice_eq(key.name, row->of[i].key.name) &&
+		    memcmp(key.public_key, row->of[i].key.public_key, sizeof key.public_key) == 0)
+			return true;
+	return false;
+}
+
 static int
 rebuild(const struct fsck_options *opts, struct store_options *so, struct buf *why)
 {
@@ -468,8 +485,9 @@ fsck_run(const struct fsck_options *opts, struct fsck_result *result, struct buf
 	pthread_mutex_init(&f.mu, NULL);
 	pthread_mutex_init(&f.looking, NULL);
 	f.objects = (struct fsck_objects){.finding = find_object, .ctx = &f};
-	if (opts->identity_vkey && strcmp(opts->identity_vkey, f.st->identity_vkey) != 0)
-		fsck_find(&f, "is not the identity this directory belongs to", "the key given");
+	if (opts->identity_vkey && !is_own(f.st, slice_str(opts->identity_vkey)))
+		fsck_find(&f, "is not the identity this directory belongs to, nor one before it",
+			  "the key given");
 	f.looker = toolbox_new();
 	err = f.looker ? fsck_segments(&f) : STELE_ENOMEM;
 	if (err == 0)

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "crypto/identity.h"
 #include "crypto/keyring.h"
 #include "crypto/merkle.h"
 #include "crypto/merkle_batch.h"
@@ -66,9 +67,10 @@ struct logkeys {
 	uint32_t epoch;          /* of the signer: epochs count from 0 */
 	struct note_vkey *vkeys; /* epoch + 1 of them; names point to the log's origin */
 	uint64_t *first_sizes;   /* of the trees from which on each speaks */
-	char *vkey;              /* the last one as text */
+	uint8_t (*statements)[KEYRING_STATEMENT_BYTES]; /* as they were made */
+	struct slice server;                            /* its name: the store's */
+	char *vkey;                                     /* the last one as text */
 	struct signer *signer;
-	const struct signer *identity; /* the store's */
 };
 
 struct log {
@@ -138,8 +140,6 @@ struct store {
 	char dir[3072];
 	struct place place;
 	struct keyfile_seal *seal;
-	struct signer *identity;
-	char *identity_vkey;
 
 	struct wal *wal;
 	struct catalog *catalog;
@@ -176,8 +176,11 @@ struct store {
 	uint64_t saves_begun; /* snapshots taken for the catalogue */
 	struct digest_keys digests;
 
-	pthread_mutex_t creating; /* keyring, next_log_id */
+	struct identity *identity; /* changes under creating, too */
+
+	pthread_mutex_t creating; /* keyring, next_identity, next_log_id */
 	struct keyring *keyring;
+	struct identity_next next_identity; /* prepared: storage/succeed.h */
 	uint64_t next_log_id;
 
 	/* upkeep's */
@@ -207,6 +210,8 @@ void store_record(struct store *st, const char *fmt, ...) __attribute__((format(
 /* Evidence time, once the clocks are open: what the store does by age, it does by this one. */
 int64_t store_now_ns(struct store *st);
 int64_t store_wall_ns(struct store *st); /* what clocks.c is to judge */
+/* A key file, keys/FILE, could not be written: the store becomes read-only, and says why. */
+void store_key_failed(struct store *st, const char *file);
 /* store.c: place, keys and WAL for checking: nothing is changed, nothing is replayed. */
 int store_open_bare(struct store **out, const struct store_options *opts, struct buf *why);
 
@@ -221,6 +226,12 @@ void log_free(struct log *log);
  */
 int log_take_keys(struct log *log, struct sha256 *h);
 struct logkeys *logkeys_ref(struct logkeys *k);
+/*
+ * Makes the key statement of an epoch, unless there is one, by the identity that is in force: in
+ * the keyring's memory, to be committed with the epoch's key, since a start takes a log's keys
+ * before it knows which identity is in force. STELE_ENOMEM.
+ */
+int logkeys_state(struct store *st, const struct keyring_seed *seed, struct sha256 *h);
 /* What now is, and the epoch after it, begun with a seed that is prepared. STELE_ENOMEM. */
 int logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *now,
 		 const struct keyring_seed *seed, struct sha256 *h);
@@ -230,9 +241,10 @@ int logkeys_next(struct logkeys **out, const struct log *log, const struct logke
  */
 const struct note_vkey *logkeys_for(const struct logkeys *k, uint64_t size, size_t *n);
 /*
- * Whether the JSON payload of a control entry has a "key_statement" that holds: by this
- * server's identity, for the log's key that speaks from the tree of first_size entries on. A
- * key that is prepared in the keyring counts: nobody else may change that meanwhile.
+ * Whether the JSON payload of a control entry has a "key_statement" that holds: by one of this
+ * server's identities, for the log's key that speaks from the tree of first_size entries on. A
+ * key that is prepared in the keyring counts, and a prepared identity: nobody else may change
+ * those meanwhile.
  */
 bool log_statement_holds(const struct log *log, uint64_t first_size, struct slice payload,
 			 struct sha256 *h);

@@ -6,6 +6,7 @@
  * key is never good for a size that came after it: that would be a history that was lost.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ logkeys_unref(struct logkeys *k)
 	free(k->vkey);
 	free(k->vkeys);
 	free(k->first_sizes);
+	free(k->statements);
 	signer_free(k->signer);
 	free(k);
 }
@@ -65,12 +67,24 @@ logkeys_first_size(const struct logkeys *k, uint32_t epoch)
 	return k->first_sizes[epoch];
 }
 
+/* As the identity that was in force then has signed it. */
 int
 logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out)
 {
+	struct keystatement s;
+	const uint8_t *by;
+	int err;
+
 	if (epoch > k->epoch)
 		return STELE_ENOTFOUND;
-	return sign_key_statement(out, k->identity, &k->vkeys[epoch], epoch, k->first_sizes[epoch]);
+	s = (struct keystatement){k->vkeys[epoch], epoch, k->first_sizes[epoch]};
+	by = k->statements[epoch];
+	err = keystatement_put(out, &s);
+	if (err != 0)
+		return err;
+	buf_put_u8(out, '\n');
+	err = note_put_signature(out, k->server, by, slice_of(by + 4, SIGN_BYTES));
+	return err ? err : out->err;
 }
 
 const struct note_vkey *
@@ -86,6 +100,61 @@ logkeys_for(const struct logkeys *k, uint64_t size, size_t *n)
 
 /* --- making -------------------------------------------------------------------------- */
 
+/* The key of an epoch, ended or not. */
+static int
+vkey_of(struct note_vkey *key, struct slice origin, const struct keyring_seed *seed,
+	struct sha256 *h)
+{
+	struct signer *signer;
+	int err;
+
+	if (seed->ended) {
+		*key = (struct note_vkey){.name = origin, .type = NOTE_ED25519};
+		memcpy(key->public_key, seed->public_key, sizeof key->public_key);
+		sign_keyid(h, key->key_id, key->name, key->type, key->public_key);
+		return 0;
+	}
+	err = signer_new(&signer, h, origin, seed->seed);
+	if (err != 0)
+		return err;
+	*key = *signer_vkey(signer);
+	key->name = origin; /* it outlives the signer */
+	signer_free(signer);
+	return 0;
+}
+
+int
+logkeys_state(struct store *st, const struct keyring_seed *seed, struct sha256 *h)
+{
+	uint8_t by[KEYRING_STATEMENT_BYTES];
+	char origin[LIMIT_ORIGIN_BYTES + 1];
+	struct note_vkey key;
+	struct note parsed;
+	struct buf note;
+	size_t n;
+	int err;
+
+	if (seed->stated)
+		return 0;
+	snprintf(origin, sizeof origin, "%s/%s", st->place.server_name, seed->name);
+	err = vkey_of(&key, slice_str(origin), seed, h);
+	if (err != 0)
+		return err;
+	buf_init(&note);
+	err = sign_key_statement(&note, identity_signer(st->identity), &key, seed->epoch,
+				 seed->first_size);
+	if (err == 0)
+		err = note_parse(&parsed, buf_slice(&note));
+	if (err == 0)
+		err = note_signature_blob(by + 4, SIGN_BYTES, &n, &parsed.signatures[0]);
+	if (err == 0) {
+		memcpy(by, parsed.signatures[0].key_id, 4);
+		err = keyring_state(st->keyring, seed->log_id, seed->epoch, by);
+	}
+	buf_fini(&note);
+	return err;
+}
+
 /* Room for n epochs, the last of which signs with the seed. */
 static int
 begin(struct logkeys **out, const struct log *log, const struct keyring_seed *seed, size_t n,
@@ -99,17 +168,15 @@ begin(struct logkeys **out, const struct log *log, const struct keyring_seed *se
 		return STELE_ENOMEM;
 	atomic_init(&k->refs, 1);
 	k->epoch = (uint32_t)(n - 1);
-	k->identity = log->store->identity;
+	k->server = slice_str(log->store->place.server_name);
 	k->vkeys = calloc(n, sizeof *k->vkeys);
 	k->first_sizes = calloc(n, sizeof *k->first_sizes);
-	err = k->vkeys && k->first_sizes
+	k->statements = calloc(n, sizeof *k->statements);
+	err = k->vkeys && k->first_sizes && k->statements
 		      ? signer_new(&k->signer, h, slice_str(log->origin), seed->seed)
 		      : STELE_ENOMEM;
 	buf_init(&text);
 	if (err == 0) {
-		k->vkeys[n - 1] = *signer_vkey(k->signer);
-		k->vkeys[n - 1].name = slice_str(log->origin); /* it outlives the signer */
-		k->first_sizes[n - 1] = seed->first_size;
 		err = note_put_vkey(&text, signer_vkey(k->signer));
 		buf_put_u8(&text, 0);
 		k->vkey = (char *)text.p;
@@ -123,15 +190,24 @@ begin(struct logkeys **out, const struct log *log, const struct keyring_seed *se
 	return err;
 }
 
-/* The key of an epoch that is over, from what is left of it. */
-static void
-ended_vkey(struct note_vkey *key, const struct log *log, const struct keyring_seed *seed,
+/* An epoch's key, and what was stated of it. */
+static int
+take_epoch(struct logkeys *k, size_t epoch, const struct log *log, const struct keyring_seed *seed,
 	   struct sha256 *h)
 {
-	key->name = slice_str(log->origin);
-	key->type = NOTE_ED25519;
-	memcpy(key->public_key, seed->public_key, sizeof key->public_key);
-	sign_keyid(h, key->key_id, key->name, key->type, key->public_key);
+	int err = 0;
+
+	if (epoch == k->epoch) {
+		k->vkeys[epoch] = *signer_vkey(k->signer);
+		k->vkeys[epoch].name = slice_str(log->origin); /* it outlives the signer */
+	} else {
+		err = vkey_of(&k->vkeys[epoch], slice_str(log->origin), seed, h);
+	}
+	if (err == 0)
+		err = logkeys_state(log->store, seed, h);
+	k->first_sizes[epoch] = seed->first_size;
+	memcpy(k->statements[epoch], seed->statement, sizeof k->statements[epoch]);
+	return err;
 }
 
 int
@@ -151,9 +227,11 @@ log_take_keys(struct log *log, struct sha256 *h)
 		err = begin(&k, log, &seeds[n - 1], n, h);
 	if (err != 0)
 		return err;
-	for (size_t i = 0; i + 1 < n; i++) {
-		k->first_sizes[i] = seeds[i].first_size;
-		ended_vkey(&k->vkeys[i], log, &seeds[i], h);
+	for (size_t i = 0; err == 0 && i < n; i++)
+		err = take_epoch(k, i, log, &seeds[i], h);
+	if (err != 0) {
+		logkeys_unref(k);
+		return err;
 	}
 	logkeys_unref(log->keys);
 	log->keys = k;
@@ -165,13 +243,20 @@ logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *
 	     const struct keyring_seed *seed, struct sha256 *h)
 {
 	size_t n = (size_t)now->epoch + 1;
-	int err = begin(out, log, seed, n + 1, h);
+	struct logkeys *k;
+	int err = begin(&k, log, seed, n + 1, h);
 
 	if (err != 0)
 		return err;
-	memcpy((*out)->vkeys, now->vkeys, n * sizeof *now->vkeys);
-	memcpy((*out)->first_sizes, now->first_sizes, n * sizeof *now->first_sizes);
-	return 0;
+	memcpy(k->vkeys, now->vkeys, n * sizeof *now->vkeys);
+	memcpy(k->first_sizes, now->first_sizes, n * sizeof *now->first_sizes);
+	memcpy(k->statements, now->statements, n * sizeof *now->statements);
+	err = take_epoch(k, n, log, seed, h);
+	if (err == 0)
+		*out = k;
+	else
+		logkeys_unref(k);
+	return err;
 }
 
 /* --- statements ---------------------------------------------------------------------- */
@@ -203,8 +288,18 @@ names_prepared_key(const struct log *log, const struct keystatement *s, struct s
 	return names;
 }
 
+/* All that may have stated a key: the prepared identity has, if it is in force by now. */
+static const struct identities *
+row_of(const struct store *st)
+{
+	const struct identity *next = st->next_identity.identity;
+
+	return identity_row(next ? next : st->identity);
+}
+
 const char log_statement_wrong[] =
-	"the key statement in it is not by this server's identity for the log's key from there on";
+	"the key statement in it is not by an identity of this server for the log's key from there "
+	"on";
 
 bool
 log_statement_holds(const struct log *log, uint64_t first_size, struct slice payload,
@@ -213,9 +308,9 @@ log_statement_holds(const struct log *log, uint64_t first_size, struct slice pay
 	json_t *root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, NULL);
 	const char *text = json_string_value(json_object_get(root, "key_statement"));
 	struct keystatement s;
+	size_t by;
 	bool holds = text &&
-		     sign_verify_key_statement(h, signer_vkey(log->store->identity),
-					       slice_str(text), &s) == 0 &&
+		     identities_statement(h, row_of(log->store), slice_str(text), &s, &by) == 0 &&
 		     s.first_size == first_size &&
 		     (names_key(log->keys, &s) || names_prepared_key(log, &s, h));
 

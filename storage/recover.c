@@ -4,10 +4,10 @@
  *   2. the WAL between the last run of keys and the catalogue's position: only keys
  *   3. the WAL from the catalogue's position on, read past the page cache: everything
  *   4. what `released` says was acknowledged must be there
- *   5. keys are held against the logs
+ *   5. identity and keys are held against the logs
  *   6. the last frame is written again and flushed before it is believed: a killed
- *      process may have left it in the page cache alone; then a key rotation that was cut
- *      off ends
+ *      process may have left it in the page cache alone; then a rotation of a key, or of the
+ *      identity, that was cut off ends
  *   7. heads are signed; the catalogue is saved
  */
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #include "storage/read.h"
 #include "storage/rebuild.h"
 #include "storage/save.h"
+#include "storage/succeed.h"
 
 struct recovery {
 	struct store *st;
@@ -233,6 +234,48 @@ was_begun(struct recovery *r, struct log *log, bool *begun)
 	return err;
 }
 
+/* Whether the record that puts the prepared identity in force is where it was to be. */
+static int
+was_succeeded(struct recovery *r, bool *is)
+{
+	const struct identity_next *next = &r->st->next_identity;
+	struct log *log = log_by_id(r->st, next->log_id);
+	struct arena arena;
+	struct record record;
+	int err;
+
+	*is = false;
+	if (!log || log->frontier.size <= next->index)
+		return 0;
+	arena_init(&arena);
+	err = read_early(r, log, next->index, &arena, &record);
+	if (err == 0)
+		*is = succeed_is_record(next, record.payload);
+	else
+		buf_printf(r->why,
+			   "log %s: its record %llu, which may name the server's identity, cannot "
+			   "be read: %s",
+			   log->name, (unsigned long long)next->index, stele_strerror(err));
+	arena_fini(&arena);
+	return err;
+}
+
+/* The identity: the newest that is recorded. *changed: the file is to be written again. */
+static int
+check_identity(struct recovery *r, bool *changed)
+{
+	bool is;
+	int err;
+
+	*changed = r->st->next_identity.identity != NULL;
+	if (!*changed)
+		return 0;
+	err = was_succeeded(r, &is);
+	if (err == 0)
+		succeed_take(r->st, is);
+	return err;
+}
+
 /* The log's key: the newest that its entries name, and none that is newer than them. */
 static int
 check_epoch(struct recovery *r, struct log *log, bool *begun)
@@ -279,23 +322,29 @@ check_epochs(struct recovery *r, bool *any)
 
 /*
  * Ends the rotations that a crash cut off, now that the entries are known to be on the disk.
- * Without room for it the keyring keeps keys that have ended a little longer.
+ * Without room for it a key file keeps keys that have ended a little longer.
  */
 static int
-end_rotations(struct recovery *r)
+end_rotation(struct recovery *r, int (*write)(struct store *st), const char *file)
 {
 	struct store *st = r->st;
-	int err = keyring_commit(st->keyring);
+	int err = write(st);
 
 	if (err == STELE_ENOSPACE) {
 		store_say(st, STORE_WARN,
-			  "keys/keyring: not enough free space to remove keys that have ended");
+			  "keys/%s: not enough free space to remove keys that have ended", file);
 		err = 0;
 	}
 	if (err != 0)
-		buf_printf(r->why, "%s/keys/keyring cannot be written: %s", st->dir,
+		buf_printf(r->why, "%s/keys/%s cannot be written: %s", st->dir, file,
 			   stele_strerror(err));
 	return err;
+}
+
+static int
+write_keyring(struct store *st)
+{
+	return keyring_commit(st->keyring);
 }
 
 /* Step 7. */
@@ -454,7 +503,7 @@ recover(struct recovery *r, bool rebuild)
 {
 	struct store *st = r->st;
 	struct catalog_state state = {.sequence = 0};
-	bool begun = false;
+	bool begun = false, succeeded = false;
 	int err = rebuild ? STELE_ENOTFOUND : load_catalog(r, &state);
 
 	if (err == STELE_EKEY || err == STELE_ENOMEM || err == STELE_EIO)
@@ -484,11 +533,15 @@ recover(struct recovery *r, bool rebuild)
 	if (err == 0)
 		err = check_released(r);
 	if (err == 0)
+		err = check_identity(r, &succeeded);
+	if (err == 0)
 		err = check_epochs(r, &begun);
 	if (err == 0)
 		err = settle(r);
 	if (err == 0 && begun)
-		err = end_rotations(r);
+		err = end_rotation(r, write_keyring, "keyring");
+	if (err == 0 && succeeded)
+		err = end_rotation(r, succeed_settle, "identity");
 	if (err == 0)
 		err = sign_all(st);
 	return err == 0 ? save_rest(st) : err;

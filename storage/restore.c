@@ -55,9 +55,11 @@ fail(struct restoring *r, const char *path, int err)
 static int
 verify_note(struct restoring *r, const char *path, const char *identity_path)
 {
-	struct signer *identity = NULL;
+	struct identity *identity = NULL, *last;
+	struct identity_next next = {.identity = NULL};
 	struct note note;
-	int err = identity_open(&identity, identity_path, r->seal, r->files.sha);
+	size_t by;
+	int err = identity_open(&identity, &next, identity_path, r->seal, r->files.sha);
 
 	if (err == STELE_EKEY)
 		buf_printf(r->why,
@@ -65,14 +67,20 @@ verify_note(struct restoring *r, const char *path, const char *identity_path)
 			   identity_path);
 	if (err != 0)
 		return fail(r, identity_path, err);
-	err = sign_verify_note(signer_vkey(identity), 1, buf_slice(&r->signed_note), &note, NULL);
+	/* a prepared one may be in force, when its file could not be written again */
+	last = next.identity ? next.identity : identity;
+	err = identities_note(identity_row(last), buf_slice(&r->signed_note), &note, &by);
 	if (err == 0)
 		err = backup_note_parse(&r->note, note.text);
-	if (err == 0 && !slice_eq(r->note.server, signer_vkey(identity)->name))
+	if (err == 0 && !slice_eq(r->note.server, signer_vkey(identity_signer(identity))->name))
 		err = STELE_EVERIFY;
 	if (err != 0 && err != STELE_EVERSION)
-		buf_printf(r->why, "%s is not signed by the identity in %s", path, identity_path);
-	signer_free(identity);
+		buf_printf(r->why,
+			   "%s is not signed by the identity in %s, nor by one before it: if the "
+			   "server's identity was replaced, give the keyring of then or later",
+			   path, identity_path);
+	identity_unref(identity);
+	identity_unref(next.identity);
 	return fail(r, path, err);
 }
 

@@ -183,6 +183,8 @@ make_epochs(struct restorer *r)
 		const struct log *log = st->by_name[i];
 		err = keyring_prepare_epoch(st->keyring, log->id, log->frontier.size + 1);
 		if (err == 0)
+			err = logkeys_state(st, keyring_prepared(st->keyring, log->id), r->t->sha);
+		if (err == 0)
 			err = keyring_begin_epoch(st->keyring, log->id);
 	}
 	if (err == 0)

@@ -35,16 +35,6 @@ fill(struct append_job *job, const struct logkeys *keys, struct toolbox *tools)
 	return err;
 }
 
-static void
-write_failed(struct store *st)
-{
-	if (!atomic_exchange(&st->read_only, true))
-		store_say(st, STORE_ERROR,
-			  "writing %s/keys/keyring failed: the store is read-only until restart; "
-			  "check the disk, then restart",
-			  st->dir);
-}
-
 /* Step 2, on the writer's thread; the keyring is the waiting caller's. */
 static int
 place(struct append_job *job, uint64_t index, struct toolbox *tools)
@@ -54,9 +44,11 @@ place(struct append_job *job, uint64_t index, struct toolbox *tools)
 	int err = keyring_prepare_epoch(st->keyring, log->id, index + 1);
 
 	if (err == 0)
+		err = logkeys_state(st, keyring_prepared(st->keyring, log->id), tools->sha);
+	if (err == 0)
 		err = keyring_commit(st->keyring);
 	if (err == STELE_EIO) {
-		write_failed(st);
+		store_key_failed(st, "keyring");
 		err = STELE_EREADONLY;
 	}
 	if (err == 0)
@@ -98,7 +90,7 @@ rotate_end(struct append_job *job, bool *destroyed)
 		err = keyring_commit(st->keyring);
 	*destroyed = err == 0;
 	if (err == STELE_EIO)
-		write_failed(st);
+		store_key_failed(st, "keyring");
 	else if (err != 0)
 		store_say(st, STORE_WARN,
 			  "log %s has a new key; the old one leaves %s/keys/keyring with its next "

@@ -80,6 +80,16 @@ store_wall_ns(struct store *st)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+void
+store_key_failed(struct store *st, const char *file)
+{
+	if (!atomic_exchange(&st->read_only, true))
+		store_say(st, STORE_ERROR,
+			  "writing %s/keys/%s failed: the store is read-only until restart; "
+			  "check the disk, then restart",
+			  st->dir, file);
+}
+
 static int
 path_in(char *out, size_t cap, const struct store *st, const char *name)
 {
@@ -112,7 +122,6 @@ open_keys(struct store *st, bool fresh, struct buf *why)
 {
 	char identity[4096], ring[4096], keys[4096];
 	struct sha256 *h = st->upkeep->sha;
-	struct buf vkey;
 	int err;
 
 	path_in(keys, sizeof keys, st, "keys");
@@ -126,21 +135,17 @@ open_keys(struct store *st, bool fresh, struct buf *why)
 	if (err == 0)
 		err = fresh ? identity_create(&st->identity, identity,
 					      slice_str(st->place.server_name), st->seal, h)
-			    : identity_open(&st->identity, identity, st->seal, h);
+			    : identity_open(&st->identity, &st->next_identity, identity, st->seal,
+					    h);
 	if (err != 0)
 		return key_trouble(st, identity, err, why);
-	if (!slice_eq_str(signer_vkey(st->identity)->name, st->place.server_name)) {
+	if (!slice_eq_str(signer_vkey(identity_signer(st->identity))->name,
+			  st->place.server_name)) {
 		buf_printf(why, "%s belongs to another server", identity);
 		return STELE_EKEY;
 	}
 	err = keyring_open(&st->keyring, ring, st->seal, fresh);
-	if (err != 0)
-		return key_trouble(st, ring, err, why);
-	buf_init(&vkey);
-	err = note_put_vkey(&vkey, signer_vkey(st->identity));
-	buf_put_u8(&vkey, 0);
-	st->identity_vkey = (char *)vkey.p;
-	return err ? err : vkey.err;
+	return err ? key_trouble(st, ring, err, why) : 0;
 }
 
 /* Identity of the place, keys and WAL: made by a first start, read by every other. */
@@ -365,8 +370,8 @@ store_close(struct store *st)
 		keyindex_fini(&st->keys);
 	wal_close(st->wal);
 	keyring_free(st->keyring);
-	signer_free(st->identity);
-	free(st->identity_vkey);
+	identity_unref(st->identity);
+	identity_unref(st->next_identity.identity);
 	keyfile_seal_free(st->seal);
 	tilecache_free(st->tiles);
 	segcache_free(st->segments);
@@ -389,10 +394,15 @@ store_server_name(const struct store *st)
 	return st->place.server_name;
 }
 
-const char *
-store_identity_vkey(const struct store *st)
+struct identity *
+store_identity(struct store *st)
 {
-	return st->identity_vkey;
+	struct identity *id;
+
+	pthread_rwlock_rdlock(&st->lock);
+	id = identity_ref(st->identity);
+	pthread_rwlock_unlock(&st->lock);
+	return id;
 }
 
 bool

@@ -15,6 +15,7 @@
 #include "storage/append.h"
 #include "storage/log.h"
 
+struct identity;
 struct store;
 
 enum store_level { STORE_INFO, STORE_WARN, STORE_ERROR };
@@ -98,10 +99,11 @@ void store_close(struct store *st);
 
 /* Fixed facts, NUL-terminated, the store's: readable from any thread. */
 const char *store_server_name(const struct store *st);
-const char *store_identity_vkey(const struct store *st);
 /* True when the server's name was made up at first start; answers say so. */
 bool store_is_demo(const struct store *st);
 const char *store_dir(const struct store *st);
+/* Who the server is now (crypto/identity.h), counted for the caller. Any thread. */
+struct identity *store_identity(struct store *st);
 void store_stats_get(struct store *st, struct store_stats *out);
 
 /* The log of that name: 0 and *out, or STELE_ENOTFOUND. Any thread. */

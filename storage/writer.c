@@ -20,6 +20,7 @@
 #include "storage/commit.h"
 #include "storage/helpers.h"
 #include "storage/internal.h"
+#include "storage/succeed.h"
 #include "storage/scrub.h"
 
 enum {
@@ -519,5 +520,20 @@ writer_append(struct writer *w, struct append_job *jobs)
 	jobs->owner = NULL;
 	pthread_cond_destroy(&wait.all);
 	pthread_mutex_destroy(&wait.mu);
+	return err;
+}
+
+int
+writer_replace_identity(struct writer *w, struct append_job *record, bool *destroyed)
+{
+	int err;
+
+	pthread_mutex_lock(&w->st->creating);
+	err = succeed_begin(record);
+	if (err == 0) {
+		(void)writer_append(w, record); /* its err tells */
+		err = succeed_end(record, destroyed);
+	}
+	pthread_mutex_unlock(&w->st->creating);
 	return err;
 }

@@ -75,4 +75,11 @@ int writer_bear_log(struct writer *w, struct slice name, const struct policy *po
 int writer_rotate_key(struct writer *w, struct log *log, struct slice by, struct append_job *record,
 		      struct toolbox *tools, bool *destroyed);
 
+/*
+ * Replaces the server's identity (storage/succeed.h) and waits until the new one is in force.
+ * record is a prepared job with the record of it. 0, and *destroyed as succeed_end; errors as
+ * above, and STELE_ELIMIT. Blocks: a worker thread.
+ */
+int writer_replace_identity(struct writer *w, struct append_job *record, bool *destroyed);
+
 #endif

@@ -18,7 +18,7 @@ static const char about[] =
 	"Each finding is one line: where, and what is wrong there.\n"
 	"\n"
 	"Without --key it is checked that the directory agrees with itself; with the identity's\n"
-	"key, got elsewhere, that it is the server's you know.\n"
+	"key, of today or of before it was replaced, got elsewhere, that it is the server's you know.\n"
 	"\n"
 	"--rebuild afterwards makes the catalogue anew from the logs, when they are sound: the\n"
 	"logs are the database, the catalogue is for speed.\n"
@@ -134,7 +134,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	struct fsck_options o = {0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE",
-		 "the server identity's key, got elsewhere"},
+		 "a key of the server's identity, got elsewhere"},
 		CLI_PASSPHRASE(source),
 		{"threads", 0, CLI_NUMBER, &threads, "N",
 		 "check segments on N threads (one a core)"},

@@ -1,4 +1,4 @@
-/* stele key: verifier keys, the statements that tie them together, and a new key for a log. */
+/* stele key: verifier keys, the notes that tie them together, and new keys. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,8 @@ static const char about[] =
 	"it once, by a way you trust, and keep it apart from the server.\n"
 	"With LOG: prints that log's own verifier key, which signs its checkpoints.\n"
 	"With LOG and --statement: prints the signed notes in which the identity names the log's\n"
-	"keys, one for each epoch, the current one last; 'stele verify --keys' takes them.\n"
+	"keys, one for each epoch, the current one last; 'stele verify --keys' takes them. When the\n"
+	"identity was replaced, the notes that say so come first; without LOG, they come alone.\n"
 	"\n"
 	"  stele key show > identity.vkey\n"
 	"  stele key show payments --statement > payments.keys\n"
@@ -28,13 +29,22 @@ print_json(const char *text)
 	json_decref(doc);
 }
 
-/* The notes as they are, or {"statement":…,"earlier":[…]}. */
+static void
+print_notes(const json_t *list)
+{
+	const json_t *note;
+	size_t i;
+
+	json_array_foreach(list, i, note) fputs(json_string_value(note), stdout);
+}
+
+/* The notes as they are, or {"statement":…,"earlier":[…],"identities":[…]}. */
 static int
 print_statements(struct cli *cli, const char *log)
 {
-	json_t *list, *note, *doc;
-	int rc = statements_get(cli, log, &list);
-	size_t i, last;
+	json_t *list, *successions, *note, *doc;
+	int rc = statements_get(cli, log, &list, &successions);
+	size_t last;
 
 	if (rc != CLI_GO)
 		return rc;
@@ -42,15 +52,44 @@ print_statements(struct cli *cli, const char *log)
 	if (cli->json) {
 		note = json_incref(json_array_get(list, last));
 		json_array_remove(list, last);
-		doc = json_pack("{s:o, s:O}", "statement", note, "earlier", list);
+		doc = json_pack("{s:o, s:O, s:O}", "statement", note, "earlier", list, "identities",
+				successions);
 		json_dumpf(doc, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(doc);
 	} else {
-		json_array_foreach(list, i, note) fputs(json_string_value(note), stdout);
+		print_notes(successions);
+		print_notes(list);
 	}
 	json_decref(list);
+	json_decref(successions);
 	return CLI_DONE;
+}
+
+/* The succession notes as they are, or {"identities":[…]}. */
+static int
+print_successions(struct cli *cli)
+{
+	struct http_call c;
+	json_t *doc = NULL, *list, *out;
+	int rc = api_get(cli, &c, "/api/v1/identity", "application/json", "show the successions");
+
+	if (rc == CLI_GO && !(doc = api_json(&c, "show the successions")))
+		rc = CLI_REFUSED;
+	list = json_object_get(doc, "successions");
+	if (rc == CLI_GO && cli->json) {
+		out = json_pack("{s:O}", "identities", list);
+		json_dumpf(out, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(out);
+	} else if (rc == CLI_GO) {
+		if (json_array_size(list) == 0)
+			cli_say("the identity is the server's first one: there is no note");
+		print_notes(list);
+	}
+	json_decref(doc);
+	http_call_fini(&c);
+	return rc == CLI_GO ? CLI_DONE : rc;
 }
 
 /* Prints a verifier key, a member of the document at target. */
@@ -84,17 +123,17 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	bool statement = false;
 	const struct cli_option options[] = {
-		{"statement", 0, CLI_FLAG, &statement, NULL, "the signed key statements of LOG"},
+		{"statement", 0, CLI_FLAG, &statement, NULL,
+		 "the signed key statements of LOG; of the identity, its successions"},
 		{NULL},
 	};
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 1, &n);
 
-	if (rc == CLI_GO && statement && n == 0)
-		rc = cli_usage(self,
-			       "--statement needs a log: the identity states nothing about itself");
 	if (rc != CLI_GO)
 		return rc;
+	if (n == 0 && statement)
+		return print_successions(cli);
 	if (n == 0)
 		return print_vkey(cli, "/api/v1/logs?limit=1", "server_vkey");
 	if (statement)
@@ -108,7 +147,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_key_show = {
 	.name = "key show",
-	.operands = "[LOG [--statement]]",
+	.operands = "[LOG] [--statement]",
 	.summary = "print the key to trust",
 	.about = about,
 	.run = run,
@@ -139,15 +178,60 @@ print_rotated(struct cli *cli, const struct http_call *c)
 }
 
 static int
+print_succeeded(struct cli *cli, const struct http_call *c)
+{
+	json_t *doc = api_json(c, "rotate the identity");
+
+	if (!doc)
+		return CLI_REFUSED;
+	if (!json_is_true(json_object_get(doc, "old_key_destroyed")))
+		cli_say("the new identity signs; the old key could not be removed from its file yet: "
+			"the server's log says why");
+	if (cli->json)
+		cli_write_json(buf_slice(&c->answer));
+	else
+		printf("the identity of %s, replaced %lld times so far, is\n%s\n",
+		       api_text(doc, "server"),
+		       (long long)json_integer_value(json_object_get(doc, "number")),
+		       api_text(doc, "vkey"));
+	json_decref(doc);
+	return CLI_DONE;
+}
+
+static int
+rotate_identity(struct cli *cli)
+{
+	struct http_call c;
+	int rc;
+
+	http_call_init(&c);
+	c.method = "POST";
+	c.target = "/api/v1/identity/rotate";
+	rc = api_call(cli, &c, "rotate the identity");
+	if (rc == CLI_GO)
+		rc = print_succeeded(cli, &c);
+	http_call_fini(&c);
+	return rc;
+}
+
+static int
 run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const struct cli_option options[] = {{NULL}};
+	bool identity = false;
+	const struct cli_option options[] = {
+		{"identity", 0, CLI_FLAG, &identity, NULL, "the server's identity, no log's key"},
+		{NULL},
+	};
 	struct http_call c;
 	struct buf target;
-	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 1, &n);
 
+	if (rc == CLI_GO && identity == (n == 1))
+		rc = cli_usage(self, "it is either LOG or --identity");
 	if (rc != CLI_GO)
 		return rc;
+	if (identity)
+		return rotate_identity(cli);
 	http_call_init(&c);
 	buf_init(&target);
 	api_log_target(&target, argv[0], "%s", "/key/rotate");
@@ -163,14 +247,21 @@ run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **arg
 
 const struct cli_command cmd_key_rotate = {
 	.name = "key rotate",
-	.operands = "LOG",
-	.summary = "give a log a new signing key",
+	.operands = "LOG|--identity",
+	.summary = "give a log, or the server, a new signing key",
 	.about =
 		"A new key signs the log's checkpoints from now on; an entry of the log names it, in a\n"
 		"statement that the server's identity signs, and the old private key is destroyed.\n"
 		"Whoever pins the identity need do nothing: what was signed before keeps verifying.\n"
 		"Whoever pins the log's key finds both signatures under the first checkpoint of the\n"
-		"new one. Make a backup with the keyring afterwards. Not while a backup is being\n"
-		"made. Needs the scope operate.",
+		"new one.\n"
+		"\n"
+		"--identity replaces the key that auditors pin. A note that both the old one and the new\n"
+		"one sign is recorded in _system and goes along with every proof from now on, so that\n"
+		"evidence of before and after holds with either pinned. Tell auditors the new key all\n"
+		"the same, by the way that they got the old one: 'stele key letter' prints it.\n"
+		"\n"
+		"Make a backup with the keyring afterwards. Not while a backup is being made. Needs the\n"
+		"scope operate.",
 	.run = run_rotate,
 };

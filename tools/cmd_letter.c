@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "crypto/sign.h"
+#include "crypto/identities.h"
 #include "proto/err.h"
 #include "tools/api.h"
 #include "tools/commands.h"
@@ -75,18 +75,41 @@ add_key(struct letter *l, struct sha256 *h, const char *title, const char *vkey,
 	return qr_init(&k->qr, vkey);
 }
 
-/* A log's key, which the identity's statement must name. */
+/* The identities that the server's answer leads to from the one on the page. */
+static int
+read_identities(const struct letter *l, struct sha256 *h, const json_t *doc, struct identities *ids)
+{
+	struct slice notes[LIMIT_SUCCESSIONS];
+	struct note_vkey pinned;
+	const json_t *list = json_object_get(doc, "successions"), *note;
+	char why[256];
+	size_t i, n = 0;
+
+	json_array_foreach(list, i, note)
+	{
+		if (!json_is_string(note) || n == LIMIT_SUCCESSIONS)
+			return STELE_EVERIFY;
+		notes[n++] = slice_of(json_string_value(note), json_string_length(note));
+	}
+	if (sign_vkey_parse(h, &pinned, slice_str(l->keys[0].vkey)) != 0)
+		return STELE_EVERIFY;
+	return identities_read(ids, h, &pinned, notes, n, why, sizeof why);
+}
+
+/* A log's key, which the statement of the identity, or of one before it, must name. */
 static int
 add_log_key(struct letter *l, struct sha256 *h, const json_t *doc)
 {
 	const char *text = json_string_value(json_object_get(doc, "key_statement"));
 	const char *vkey = json_string_value(json_object_get(doc, "vkey"));
-	struct note_vkey identity, own;
+	struct identities ids;
+	struct note_vkey own;
 	struct keystatement s;
+	size_t by;
 
-	if (!text || !vkey || sign_vkey_parse(h, &identity, slice_str(l->keys[0].vkey)) != 0 ||
+	if (!text || !vkey || read_identities(l, h, doc, &ids) != 0 ||
 	    sign_vkey_parse(h, &own, slice_str(vkey)) != 0 ||
-	    sign_verify_key_statement(h, &identity, slice_str(text), &s) != 0 ||
+	    identities_statement(h, &ids, slice_str(text), &s, &by) != 0 ||
 	    !slice_eq(s.key.name, own.name) ||
 	    memcmp(s.key.public_key, own.public_key, sizeof own.public_key) != 0)
 		return STELE_EVERIFY;

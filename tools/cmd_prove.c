@@ -11,7 +11,8 @@
 
 static const char about[] =
 	"Fetches a record's proof: its entry, its salt, the path to the newest signed\n"
-	"checkpoint, and the statement by which the server identity names the log's key.\n"
+	"checkpoint, and the statement by which the server identity names the log's key; when that\n"
+	"identity was replaced, the notes that say so.\n"
 	"The file verifies for ever, whatever happens to the server or to the record.\n"
 	"\n"
 	"As JSON it holds the payload too; --no-payload leaves it out. With --text, or when\n"

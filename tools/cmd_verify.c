@@ -30,7 +30,10 @@ static const char about[] =
 	"key show'), or a single log's ('stele key show LOG'). A key that comes with the\n"
 	"evidence is never trusted by itself: with the identity's key, a log's key counts when\n"
 	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
-	"the statement along; --keys takes it from a file.\n"
+	"the statement along; --keys takes it from a file. An identity that was replaced, or that\n"
+	"replaced another one, does as well: the succession notes tie them together, and come the\n"
+	"same ways. When an identity was replaced because others may know its key, --no-successions\n"
+	"has the pinned one speak for itself alone.\n"
 	"\n"
 	"A receipt commits to its payload; to have that checked, the payload must be there: in\n"
 	"the receipt, or as --payload FILE. When it is in both, both must be what was committed\n"
@@ -52,6 +55,7 @@ struct verify {
 	struct receipt_trust trust;
 	struct report report;
 	struct payloads payloads;
+	bool alone; /* no succession counts */
 	bool has_payload;
 	const char *payload_path;
 	size_t whole_used; /* receipts that took the payload file as a whole */
@@ -90,29 +94,65 @@ read_vkey(struct verify *v, const char *text)
 	return CLI_USAGE;
 }
 
-/* Splits a file of key statements, one note after the other, at their first lines. */
+/* What the first line of a note begins with that --keys takes. */
+static const char statement_head[] = "stele key v", succession_head[] = "stele identity v";
+
+static bool
+begins(const char *p, const char *head)
+{
+	return strncmp(p, head, strlen(head)) == 0;
+}
+
+static const char *
+next_head(const char *p, const char *end)
+{
+	while ((p = memchr(p, '\n', (size_t)(end - p)))) {
+		p++;
+		if (begins(p, statement_head) || begins(p, succession_head))
+			return p;
+	}
+	return end;
+}
+
+/* Takes one note: false when there are too many of its kind. */
+static bool
+take_note(struct receipt_trust *t, struct slice note)
+{
+	if (begins((const char *)note.p, statement_head)) {
+		if (t->n_statements == RECEIPT_STATEMENTS_MAX)
+			return false;
+		t->statements[t->n_statements++] = note;
+	} else {
+		if (t->n_successions == LIMIT_SUCCESSIONS)
+			return false;
+		t->successions[t->n_successions++] = note;
+	}
+	return true;
+}
+
+/*
+ * Splits a file of key statements and succession notes, one after the other, at their first
+ * lines.
+ */
 static int
 split_statements(struct verify *v)
 {
-	static const char head[] = "stele key v";
 	const char *p = api_cstr(&v->keys), *end = p + v->keys.n;
 
-	if (strlen(p) != v->keys.n || strncmp(p, head, strlen(head)) != 0) {
-		cli_say("--keys: this is no key statement; 'stele key show LOG --statement' prints "
+	if (strlen(p) != v->keys.n || (!begins(p, statement_head) && !begins(p, succession_head))) {
+		cli_say("--keys: this is no key statement or succession note; 'stele key show LOG --statement' prints "
 			"one");
 		return CLI_USAGE;
 	}
 	while (p < end) {
-		const char *next = strstr(p, "\nstele key v");
+		const char *next = next_head(p, end);
 
-		next = next ? next + 1 : end;
-		if (v->trust.n_statements == RECEIPT_STATEMENTS_MAX) {
-			cli_say("--keys: there are more than %d key statements; give only those of "
-				"the logs in question",
-				RECEIPT_STATEMENTS_MAX);
+		if (!take_note(&v->trust, slice_of(p, (size_t)(next - p)))) {
+			cli_say("--keys: there are more than %d key statements or %u succession "
+				"notes; give only those of the logs in question",
+				RECEIPT_STATEMENTS_MAX, LIMIT_SUCCESSIONS);
 			return CLI_USAGE;
 		}
-		v->trust.statements[v->trust.n_statements++] = slice_of(p, (size_t)(next - p));
 		p = next;
 	}
 	return CLI_GO;
@@ -218,6 +258,9 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 	}
 	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
 		trust.statements[trust.n_statements++] = d.keys[i];
+	for (size_t i = 0;
+	     i < d.n_identities && !v->alone && trust.n_successions < LIMIT_SUCCESSIONS; i++)
+		trust.successions[trust.n_successions++] = d.identities[i];
 	item->is_checkpoint = !d.is_record;
 	if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
 		report_unreadable(&v->report, item,
@@ -384,17 +427,19 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const char *key = NULL, *payload = NULL, *since = NULL;
+	struct verify v = {.cli = cli};
 	struct cli_texts keys = {.n = 0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE", "the key you trust (required)"},
-		{"keys", 0, CLI_TEXTS, &keys, "FILE", "key statements of logs"},
+		{"keys", 0, CLI_TEXTS, &keys, "FILE", "key statements of logs, succession notes"},
+		{"no-successions", 0, CLI_FLAG, &v.alone, NULL,
+		 "believe VKEY alone, no identity before or after it"},
 		{"payload", 0, CLI_TEXT, &payload, "FILE",
 		 "the payload, or the NDJSON that was sent"},
 		{"since", 0, CLI_TEXT, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
 		{NULL},
 	};
-	struct verify v = {.cli = cli};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
 
 	if (rc == CLI_GO && !key)
@@ -410,6 +455,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	rc = read_vkey(&v, key);
 	if (rc == CLI_GO)
 		rc = read_keys(&v, &keys);
+	if (v.alone)
+		v.trust.n_successions = 0;
 	if (rc == CLI_GO)
 		rc = open_payload(&v, payload);
 	if (rc == CLI_GO && since)

@@ -120,21 +120,24 @@ payload_member(struct receipt_json *d, struct buf *why)
 	return 0;
 }
 
+_Static_assert(RECEIPT_STATEMENTS_MAX == 64 && LIMIT_SUCCESSIONS == 64, "what is said below");
+
+/* A list of signed notes. */
 static int
-keys_member(struct receipt_json *d, struct buf *why)
+notes_member(struct slice out[64], size_t *n, const json_t *doc, const char *name, struct buf *why)
 {
-	const json_t *keys = json_object_get(d->doc, "keys");
+	const json_t *list = json_object_get(doc, name), *note;
+	size_t i;
 
-	if (!keys)
+	if (!list)
 		return 0;
-	if (!json_is_array(keys) || json_array_size(keys) > RECEIPT_STATEMENTS_MAX)
-		return bad(why, "keys", "a list of at most 64 key statements");
-	for (size_t i = 0; i < json_array_size(keys); i++) {
-		const json_t *key = json_array_get(keys, i);
-
-		if (!json_is_string(key))
-			return bad(why, "keys", "a list of key statements");
-		d->keys[d->n_keys++] = slice_of(json_string_value(key), json_string_length(key));
+	if (!json_is_array(list) || json_array_size(list) > 64)
+		return bad(why, name, "a list of at most 64 notes");
+	json_array_foreach(list, i, note)
+	{
+		if (!json_is_string(note))
+			return bad(why, name, "a list of signed notes");
+		out[(*n)++] = slice_of(json_string_value(note), json_string_length(note));
 	}
 	return 0;
 }
@@ -200,7 +203,9 @@ read_members(struct receipt_json *d, struct buf *why)
 	if (!err)
 		err = integer_member(&d->line, &d->has_line, d->doc, "line", why);
 	if (!err)
-		err = keys_member(d, why);
+		err = notes_member(d->keys, &d->n_keys, d->doc, "keys", why);
+	if (!err)
+		err = notes_member(d->identities, &d->n_identities, d->doc, "identities", why);
 	return err ? err : consistency_member(d, why);
 }
 

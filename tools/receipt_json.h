@@ -5,7 +5,7 @@
  *
  *   {"log","index","time","origin","entry","salt","proof":["…"],"checkpoint",
  *    "payload" or "payload_b64", "line", "keys":["…"],
- *    "consistency":{"from","to","proof":["…"]}}
+ *    "identities":["…"], "consistency":{"from","to","proof":["…"]}}
  *
  * With none of entry, salt, payload, index and proof it is a checkpoint, perhaps
  * with what led to it; a record's receipt that lost its entry never passes as
@@ -31,6 +31,8 @@ struct receipt_json {
 	uint64_t line;
 	size_t n_keys; /* key statements that came along */
 	struct slice keys[RECEIPT_STATEMENTS_MAX];
+	size_t n_identities; /* succession notes that came along */
+	struct slice identities[LIMIT_SUCCESSIONS];
 	bool has_consistency;
 	uint64_t from, to;
 	size_t n_consistency;

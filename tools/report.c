@@ -72,8 +72,12 @@ say_step(struct buf *out, enum receipt_step step, const struct report_item *item
 		return;
 	case RECEIPT_KEY:
 		buf_printf(out,
-			   v->by_statement ? "the trusted identity names the key of %.*s"
-					   : "the trusted key is the one of %.*s",
+			   !v->by_statement ? "the trusted key is the one of %.*s"
+			   : v->identity < 0
+				   ? "an identity that led to the trusted one names the key of %.*s"
+			   : v->identity > 0
+				   ? "an identity that the trusted one led to names the key of %.*s"
+				   : "the trusted identity names the key of %.*s",
 			   TEXT(v->key.name));
 		return;
 	case RECEIPT_SIGNATURE:

@@ -4,14 +4,14 @@
 #include "tools/api.h"
 
 int
-statements_get(struct cli *cli, const char *log, json_t **list)
+statements_get(struct cli *cli, const char *log, json_t **keys, json_t **successions)
 {
 	struct http_call c;
 	struct buf target;
 	json_t *doc = NULL;
 	int rc;
 
-	*list = NULL;
+	*keys = *successions = NULL;
 	buf_init(&target);
 	api_log_target(&target, log, "%s", "");
 	rc = api_get(cli, &c, api_cstr(&target), "application/json", "get the log's key statement");
@@ -22,9 +22,11 @@ statements_get(struct cli *cli, const char *log, json_t **list)
 		rc = CLI_REFUSED;
 	}
 	if (rc == CLI_GO) {
-		*list = json_array();
-		json_array_extend(*list, json_object_get(doc, "earlier_key_statements"));
-		json_array_append(*list, json_object_get(doc, "key_statement"));
+		*keys = json_array();
+		json_array_extend(*keys, json_object_get(doc, "earlier_key_statements"));
+		json_array_append(*keys, json_object_get(doc, "key_statement"));
+		*successions = json_array();
+		json_array_extend(*successions, json_object_get(doc, "successions"));
 	}
 	json_decref(doc);
 	buf_fini(&target);
@@ -35,10 +37,14 @@ statements_get(struct cli *cli, const char *log, json_t **list)
 int
 statements_add(struct cli *cli, const char *log, json_t *doc)
 {
-	json_t *list;
-	int rc = statements_get(cli, log, &list);
+	json_t *keys, *successions;
+	int rc = statements_get(cli, log, &keys, &successions);
 
-	if (rc == CLI_GO)
-		json_object_set_new(doc, "keys", list);
+	if (rc != CLI_GO)
+		return rc;
+	json_object_set_new(doc, "keys", keys);
+	if (json_array_size(successions))
+		json_object_set(doc, "identities", successions);
+	json_decref(successions);
 	return rc;
 }

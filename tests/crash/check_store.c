@@ -7,6 +7,7 @@
  *                                PAYLOAD is what its payload repeats
  *   head LOG SIZE ROOT           this checkpoint was released (hex)
  *   key LOG EPOCH HASH           this key statement was released: its SHA-256 (hex)
+ *   identity LOG NUMBER HASH     this succession note was released, in that log: its SHA-256
  *
  * Other marks are other judges' business. Every record that names an object has it, and
  * nothing else is in objects/.
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/identity.h"
 #include "crypto/init.h"
 #include "crypto/merkle.h"
 #include "crypto/sha256.h"
@@ -33,9 +35,9 @@
 enum { MAX_MARKS = 100000, MAX_LOGS = 16 };
 
 struct mark {
-	bool is_head, is_key;
+	bool is_head, is_key, is_identity;
 	char log[LIMIT_LOG_NAME_BYTES + 1];
-	uint64_t number; /* ack: index; head: size; key: epoch */
+	uint64_t number; /* ack: index; head: size; key: epoch; identity: from 1 */
 	uint8_t hash[SHA256_BYTES];
 	uint8_t *payload; /* of an ack; owned */
 	size_t payload_len;
@@ -90,6 +92,7 @@ read_mark(struct mark *m, char *line)
 		exit(3);
 	m->is_head = strcmp(kind, "head") == 0;
 	m->is_key = strcmp(kind, "key") == 0;
+	m->is_identity = strcmp(kind, "identity") == 0;
 	strcpy(m->log, log);
 	m->number = strtoull(number, NULL, 10);
 	if (unhex(m->hash, sizeof m->hash, hash) != sizeof m->hash)
@@ -112,7 +115,7 @@ read_marks(struct judge *j, const char *path)
 		exit(3);
 	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS) {
 		if (strncmp(line, "ack ", 4) == 0 || strncmp(line, "head ", 5) == 0 ||
-		    strncmp(line, "key ", 4) == 0)
+		    strncmp(line, "key ", 4) == 0 || strncmp(line, "identity ", 9) == 0)
 			read_mark(&j->marks[j->n_marks++], line);
 	}
 	free(line);
@@ -175,6 +178,21 @@ check_key(struct judge *j, const struct mark *m, struct log *log)
 			 (unsigned long long)m->number);
 	buf_fini(&statement);
 	logkeys_unref(keys);
+}
+
+/* So it is with identities. */
+static void
+check_identity(struct judge *j, const struct mark *m)
+{
+	struct identity *id = store_identity(j->st);
+	uint8_t hash[SHA256_BYTES];
+
+	if (m->number >= identity_row(id)->n)
+		violated("identity %llu was released, and is gone", (unsigned long long)m->number);
+	sha256_hash(j->h, hash, identity_succession(id, m->number - 1));
+	if (memcmp(hash, m->hash, sizeof hash) != 0)
+		violated("there is another identity %llu", (unsigned long long)m->number);
+	identity_unref(id);
 }
 
 /* The payload of an object: m->payload over and over. */
@@ -277,6 +295,8 @@ check_marks(struct judge *j)
 			check_head(j, m, log, now);
 		else if (m->is_key)
 			check_key(j, m, log);
+		else if (m->is_identity)
+			check_identity(j, m);
 		else
 			check_record(j, m, log, now);
 		head_unref(now);

@@ -2,10 +2,10 @@
  * Every write, flush and rename of a store's life fails once.
  *
  * A scripted life (first start, logs, appends over several WAL files, keys that
- * spill, a dictionary, saves, seals, key rotations, a segment that replaces another, WAL files that
- * leave, a restart) is run once to count its operations,
- * and then again and again with the n-th one failing: with EIO, with ENOSPC, or
- * after half a write. Each time it must hold that
+ * spill, a dictionary, saves, seals, rotations of keys and identity, a segment that replaces
+ * another, WAL files that leave, a restart) is run once to count its operations, and then again and
+ * again with the n-th one failing: with EIO, with ENOSPC, or after half a write. Each time it must
+ * hold that
  *
  *   - what fails with EIO while the store runs makes it read-only, and says so;
  *     later appends get STELE_EREADONLY, and nothing else
@@ -13,7 +13,8 @@
  *     unless what failed was written in place
  *   - everything acknowledged before is read while the store is still open
  *   - after a restart on a whole disk all of it is there, every head that was
- *     released is a prefix of the head now and its key its epoch's, and appends go on
+ *     released is a prefix of the head now and its key its epoch's, every identity that was
+ *     in force leads to the one that is, and appends go on
  *
  * The last must hold too when the process is killed at the n-th operation.
  */
@@ -33,6 +34,7 @@
 #include "storage/internal.h"
 #include "storage/read.h"
 #include "storage/rotate.h"
+#include "storage/succeed.h"
 #include "tests/unit/faulty_disk.h"
 
 enum { LOGS = 2, MAX_ACKS = 256, BIG = 300000 };
@@ -45,6 +47,8 @@ struct ack {
 	uint8_t root[32];
 	uint32_t epoch; /* of the key that signed it */
 	uint8_t key[32];
+	size_t identities; /* up to the one in force */
+	uint8_t identity[32];
 };
 
 static struct {
@@ -137,6 +141,15 @@ after_failure(int err)
 	must(read_only || err == STELE_ENOSPACE, "not read-only, but %s", stele_strerror(err));
 }
 
+static void
+note_identity(struct ack *a)
+{
+	const struct identities *row = identity_row(g.st->identity);
+
+	a->identities = row->n;
+	memcpy(a->identity, row->of[row->n - 1].key.public_key, 32);
+}
+
 static int
 append(int log)
 {
@@ -163,6 +176,7 @@ append(int log)
 		memcpy(a->root, job.head->root, 32);
 		a->epoch = g.logs[log]->keys->epoch;
 		memcpy(a->key, g.logs[log]->keys->vkeys[a->epoch].public_key, 32);
+		note_identity(a);
 		told->n_acks++;
 	}
 	append_job_fini(&job);
@@ -198,6 +212,27 @@ find_logs(void)
 	}
 }
 
+/* Every statement holds under one of the identities, and no later one under an earlier one. */
+static void
+check_statements(int log)
+{
+	const struct logkeys *keys = g.logs[log]->keys;
+	struct keystatement k;
+	size_t by, last = 0;
+	struct buf note;
+
+	buf_init(&note);
+	for (uint32_t i = 0; i <= keys->epoch; i++, last = by) {
+		buf_reset(&note);
+		must(logkeys_put_statement(keys, i, &note) == 0 &&
+			     identities_statement(g.h, identity_row(g.st->identity),
+						  buf_slice(&note), &k, &by) == 0,
+		     "epoch %u is stated by none", i);
+		must(by >= last, "epoch %u is stated by an identity that was replaced", i);
+	}
+	buf_fini(&note);
+}
+
 static void
 check_ack(const struct ack *a)
 {
@@ -225,6 +260,12 @@ check_ack(const struct ack *a)
 	must(a->epoch <= g.logs[a->log]->keys->epoch, "the key of epoch %u is gone", a->epoch);
 	must(memcmp(a->key, g.logs[a->log]->keys->vkeys[a->epoch].public_key, 32) == 0,
 	     "there is another key of epoch %u", a->epoch);
+	must(a->identities <= identity_row(g.st->identity)->n, "identity %zu is gone",
+	     a->identities);
+	must(memcmp(a->identity, identity_row(g.st->identity)->of[a->identities - 1].key.public_key,
+		    32) == 0,
+	     "there is another identity %zu", a->identities);
+	check_statements(a->log);
 	head_unref(now);
 }
 
@@ -319,6 +360,28 @@ rotate(int arg)
 	return err;
 }
 
+static int
+succeed(int arg)
+{
+	static const char text[] = "{\"type\":\"identity.rotate\"}";
+	struct append_job job;
+	bool destroyed;
+	int err;
+
+	append_job_init(&job);
+	CHECK(append_control(&job, g.logs[arg], ENTRY_RECORD, slice_str("p"), slice_str(text),
+			     g.tools) == 0);
+	err = succeed_begin(&job);
+	if (err == 0) {
+		(void)store_append_batch(g.st, &job);
+		err = succeed_end(&job, &destroyed);
+		if (err == 0 && !destroyed)
+			err = STELE_ENOSPACE; /* said, and done again */
+	}
+	append_job_fini(&job);
+	return err;
+}
+
 /* What is due: pressure by WAL files, and the end of what was replaced. */
 static int
 tend(int arg)
@@ -343,6 +406,7 @@ first_half(void)
 	for (int i = 0; alive && i < 9; i++)
 		alive = act(append, i % 3 == 0);
 	alive = alive && act(rotate, 0) && act(append, 0);
+	alive = alive && act(succeed, 1) && act(append, 0) && act(rotate, 1);
 	alive = alive && act(spill, 0) && act(append, 1) && act(maintain, 0);
 	alive = alive && act(seal, 0) && act(append, 0) && act(seal, 0) && act(maintain, 0);
 	return alive && act(tend, 0) && act(append, 1) && act(maintain, 0);
@@ -356,7 +420,7 @@ second_half(void)
 	for (int i = 0; alive && i < 4; i++)
 		alive = act(append, i % LOGS);
 	alive = alive && act(rotate, 1) && act(append, 1) && act(maintain, 0) && act(rotate, 0);
-	alive = alive && act(append, 0) && act(seal, 1);
+	alive = alive && act(append, 0) && act(succeed, 0) && act(append, 1) && act(seal, 1);
 	return alive && act(maintain, 0) && act(tend, 0) && act(append, 0);
 }
 
@@ -413,6 +477,7 @@ check_restart(void)
 	find_logs();
 	must(append(0) == 0 && append(1) == 0, "no append");
 	must(rotate(0) == 0 && append(0) == 0, "no new key");
+	must(succeed(0) == 0 && rotate(1) == 0 && append(1) == 0, "no new identity");
 	must(store_maintain(g.st) == 0, "no save");
 	store_close(g.st);
 	must(opens(), "does not start again");
@@ -470,7 +535,7 @@ count(unsigned kinds)
 	disk_fail_at(kinds, 0, 0, 0, false);
 	live();
 	must(!disk_repair(&n), "nothing was to fail");
-	must(told->n_acks == 29, "%u acknowledged", told->n_acks);
+	must(told->n_acks == 31, "%u acknowledged", told->n_acks);
 	return n;
 }
 

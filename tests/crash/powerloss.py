@@ -59,6 +59,24 @@ class Rotator(threading.Thread):
             self.client.close()
 
 
+class Successor(Rotator):
+    """Gives the server new identities meanwhile, and marks the notes."""
+
+    def run(self):
+        try:
+            for _ in range(self.rotations):
+                answer = self.client.post("/api/v1/identity/rotate", b"")
+                if answer.status != 200:
+                    raise AssertionError(f"{answer.status}: {answer.text()}")
+                body = answer.json()
+                hashed = hashlib.sha256(body["successions"][-1].encode()).hexdigest()
+                mark(self.trace, f"identity {self.log} {body['number']} {hashed}")
+        except Exception as e:
+            self.error = e
+        finally:
+            self.client.close()
+
+
 class Client(threading.Thread):
     """Appends to a log, and marks in the recording what it was answered."""
 
@@ -151,6 +169,7 @@ class PowerLoss(unittest.TestCase):
         # A commit this large is written while the next one is being taken.
         clients.append(Client(server, trace, LOGS[0], requests // 4, 30, 5000))
         clients += [Rotator(server, trace, log, 1 + requests // 4) for log in LOGS]
+        clients.append(Successor(server, trace, "_system", 1 + requests // 4))
         for c in clients:
             c.start()
         for c in clients:

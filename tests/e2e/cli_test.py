@@ -81,7 +81,7 @@ class Help(CliTest):
             ["verify", "x"],
             ["verify", "x", "--key", "not a key"],
             ["token", "create", "--scope", "read"],
-            ["key", "show", "--statement"],
+            ["key", "rotate"],
             ["--server", "ftp://x", "log", "list"],
             ["--nonsense", "log", "list"],
         ):
@@ -162,7 +162,7 @@ class Help(CliTest):
         self.assertEqual(document["name"], f"ledger.example.com/{log}")
         document = json.loads(self.run_stele("--json", "key", "show", log, "--statement").stdout)
         text = self.run_stele("key", "show", log, "--statement").stdout
-        self.assertEqual(document, {"statement": text, "earlier": []})
+        self.assertEqual(document, {"statement": text, "earlier": [], "identities": []})
 
 
 class Logs(CliTest):

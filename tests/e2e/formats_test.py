@@ -36,6 +36,15 @@ class Formats(unittest.TestCase):
             self.assertEqual(proof.Vkey.parse(lines[1]).name, self.key.name)
             self.assertEqual(lines[2:], ["1", str(first_size)])
 
+    def test_one_identity_takes_over_from_another(self):
+        lines = vector("succession").splitlines()
+        self.assertEqual(lines[0], "stele identity v1")
+        self.assertEqual(lines[1], vector("identity vkey").strip())
+        self.assertEqual(lines[3:5], ["1", "2026-11-23T16:48:00.000000000Z"])
+        for key in map(proof.Vkey.parse, lines[1:3]):
+            self.assertEqual(key.name, self.identity.name)
+            self.assertEqual(proof.open_note(vector("succession"), key).splitlines(), lines[:5])
+
     def test_entries_chain_and_hash_to_the_root(self):
         rows = [line.split() for line in vector("entry hashes").splitlines()]
         self.assertEqual([bytes.fromhex(row[1]) for row in rows], self.leaves)

@@ -201,6 +201,10 @@ class Live(unittest.TestCase):
         self.call("sealLog", 404, {"log": "none"})
         self.call("rotateKey", 200, log)
         self.call("rotateKey", 404, {"log": "none"})
+        self.call("getIdentity", 200)
+        self.call("rotateIdentity", 200)
+        self.call("getIdentity", 200)
+        self.call("getLog", 200, log)
         self.call("listLogs", 200)
         self.call("listLogs", 200, query="?limit=1&after=a")
 

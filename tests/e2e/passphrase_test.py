@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -145,6 +146,23 @@ class Passphrase(unittest.TestCase):
             run.type(keys)
             self.assertEqual(run.end(), 3)
             self.assertIn(word, run.shown)
+
+    def test_a_signal_ends_it_and_the_terminal_shows_again(self):
+        self.sealed_store()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            run = Typed(STELE, "fsck", self.data, "--passphrase-prompt")
+            self.assertTrue(run.until("files: "))
+            tty = os.open(os.readlink(f"/proc/{run.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)
+            self.assertFalse(termios.tcgetattr(tty)[3] & termios.ECHO)
+            run.type("half of it")
+            os.kill(run.pid, number)
+            status = os.waitstatus_to_exitcode(os.waitpid(run.pid, 0)[1])
+            self.assertEqual(status, -number)
+            for flag in (termios.ECHO, termios.ICANON, termios.ISIG):
+                self.assertTrue(termios.tcgetattr(tty)[3] & flag)
+            os.close(tty)
+            os.close(run.fd)
+            self.assertNotIn(b"half", run.shown)
 
     def test_a_first_start_asks_twice(self):
         command = [STELED, "--data", self.data, "--listen", "127.0.0.1:0", "--unprotected",

@@ -5,6 +5,7 @@
 #include "proto/checkpoint.h"
 #include "proto/keystatement.h"
 #include "proto/note.h"
+#include "proto/succession.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -30,6 +31,7 @@ check_text(struct buf *b, struct slice text)
 {
 	struct checkpoint c;
 	struct keystatement k;
+	struct succession n;
 
 	buf_reset(b);
 	if (checkpoint_parse(&c, text) == 0) {
@@ -40,6 +42,11 @@ check_text(struct buf *b, struct slice text)
 	buf_reset(b);
 	if (keystatement_parse(&k, text) == 0) {
 		CHECK(keystatement_put(b, &k) == 0);
+		CHECK(slice_eq(buf_slice(b), text));
+	}
+	buf_reset(b);
+	if (succession_parse(&n, text) == 0) {
+		CHECK(succession_put(b, &n) == 0);
 		CHECK(slice_eq(buf_slice(b), text));
 	}
 }

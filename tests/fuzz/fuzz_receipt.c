@@ -42,6 +42,8 @@ try_json(struct sha256 *h, struct slice text, const struct receipt_trust *pinned
 	if (receipt_json_read(&d, text, &why) == 0) {
 		for (size_t i = 0; i < d.n_keys; i++)
 			trust.statements[trust.n_statements++] = d.keys[i];
+		for (size_t i = 0; i < d.n_identities; i++)
+			trust.successions[trust.n_successions++] = d.identities[i];
 		if (d.is_record)
 			receipt_check(h, &d.receipt, &trust, &v);
 		else

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/identities.h"
 #include "crypto/init.h"
 #include "crypto/merkle.h"
 #include "crypto/receipt.h"
@@ -154,6 +155,51 @@ teardown(void)
 	buf_fini(&f.vkey);
 	buf_fini(&f.identity_vkey);
 	sha256_free(f.h);
+}
+
+/* --- identities that follow each other -------------------------------------------- */
+
+static struct signer *row[3];
+static struct buf passage[2];
+
+/* The identity and two that follow it, one hour and two after the last record. */
+static void
+make_row(void)
+{
+	row[0] = f.identity;
+	for (uint8_t i = 1; i < 3; i++) {
+		struct succession s = {.number = i,
+				       .time_ns = INT64_C(1795448880123456789) + LEAVES +
+						  i * INT64_C(3600000000000)};
+		row[i] = make_signer("ledger.example.com", (uint8_t)(20 + i));
+		buf_init(&passage[i - 1]);
+		ck_assert_int_eq(identities_sign(&passage[i - 1], &s, row[i - 1], row[i]), 0);
+	}
+}
+
+static void
+free_row(void)
+{
+	for (size_t i = 1; i < 3; i++) {
+		signer_free(row[i]);
+		buf_fini(&passage[i - 1]);
+	}
+}
+
+/* Trusts one of the row, with the first n successions. */
+static void
+pin(const struct signer *s, size_t n)
+{
+	static struct buf vkey;
+	struct slice statement = f.trust.statements[0];
+
+	buf_fini(&vkey);
+	buf_init(&vkey);
+	ck_assert_int_eq(note_put_vkey(&vkey, signer_vkey(s)), 0);
+	ck_assert_int_eq(receipt_trust_init(&f.trust, f.h, buf_slice(&vkey)), 0);
+	f.trust.statements[f.trust.n_statements++] = statement;
+	for (size_t i = 0; i < n; i++)
+		f.trust.successions[f.trust.n_successions++] = buf_slice(&passage[i]);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/identities.h"
 #include "crypto/init.h"
 #include "crypto/merkle.h"
 #include "crypto/receipt.h"
@@ -250,6 +251,25 @@ START_TEST(keys_are_as_documented)
 }
 END_TEST
 
+START_TEST(a_succession_is_as_documented)
+{
+	struct succession s = {.number = 1, .time_ns = BORN_NS + INT64_C(3600000000000)};
+	struct signer *next = make_signer(SERVER, 4);
+	struct identities ids;
+	struct buf b = {0};
+	struct slice one;
+	char why[256];
+
+	ck_assert_int_eq(identities_sign(&b, &s, identity, next), 0);
+	one = buf_slice(&b);
+	expect("succession", one);
+	ck_assert_int_eq(identities_read(&ids, h, signer_vkey(next), &one, 1, why, sizeof why), 0);
+	ck_assert_uint_eq(ids.n, 2);
+	buf_fini(&b);
+	signer_free(next);
+}
+END_TEST
+
 START_TEST(entries_are_as_documented)
 {
 	struct buf b = {0};
@@ -452,6 +472,7 @@ main(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, keys_are_as_documented);
+	tcase_add_test(t, a_succession_is_as_documented);
 	tcase_add_test(t, entries_are_as_documented);
 	tcase_add_test(t, a_restore_entry_is_as_documented);
 	tcase_add_test(t, a_key_entry_is_as_documented);

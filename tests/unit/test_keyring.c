@@ -393,6 +393,53 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 }
 END_TEST
 
+/* What the identity of its time signed of an epoch stays, and nothing takes its place. */
+START_TEST(a_statement_stays_with_its_epoch)
+{
+	struct keyring *kr = open_ring(sealed, true);
+	uint8_t a[KEYRING_STATEMENT_BYTES], b[KEYRING_STATEMENT_BYTES];
+
+	memset(a, 'a', sizeof a);
+	memset(b, 'b', sizeof b);
+	add(kr, 7, "payments");
+	add(kr, 8, "other");
+	ck_assert_int_eq(keyring_state(kr, 7, 0, a), 0);
+	ck_assert_int_eq(keyring_state(kr, 7, 0, b), STELE_EEXIST);
+	ck_assert_int_eq(keyring_state(kr, 7, 1, b), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyring_state(kr, 9, 0, b), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), 0);
+	ck_assert_int_eq(keyring_state(kr, 7, 1, a), 0);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6), 0); /* another key, not stated yet */
+	ck_assert(!keyring_prepared(kr, 7)->stated);
+	ck_assert_int_eq(keyring_state(kr, 7, 1, b), 0);
+	ck_assert_int_eq(keyring_begin_epoch(kr, 7), 0);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	ck_assert(seed_of(kr, 7, 0)->stated && seed_of(kr, 7, 1)->stated);
+	ck_assert(!seed_of(kr, 8, 0)->stated);
+	ck_assert_mem_eq(seed_of(kr, 7, 0)->statement, a, sizeof a);
+	ck_assert_mem_eq(seed_of(kr, 7, 1)->statement, b, sizeof b);
+	ck_assert(seed_of(kr, 7, 0)->ended && !seed_of(kr, 7, 1)->ended);
+	keyring_free(kr);
+}
+END_TEST
+
+START_TEST(a_keyring_of_version_2_is_read)
+{
+	struct buf body;
+
+	body_of_two(&body);
+	ck_assert_uint_eq(body.p[0], 3);
+	body.p[0] = 2;
+	ck_assert_int_eq(reopen_with(buf_slice(&body)), 0);
+	body.p[0] = 4;
+	ck_assert_int_eq(reopen_with(buf_slice(&body)), STELE_EVERSION);
+	keyfile_wipe(&body);
+}
+END_TEST
+
 static TCase *
 cases(void)
 {
@@ -407,7 +454,8 @@ cases(void)
 	tcase_add_test(t, logs_may_come_in_any_order);
 	tcase_add_test(t, an_epoch_that_ends_leaves_its_public_key);
 	tcase_add_test(t, a_prepared_epoch_changes_nothing_until_it_begins);
-	tcase_add_test(t, a_prepared_epoch_changes_nothing_until_it_begins);
+	tcase_add_test(t, a_statement_stays_with_its_epoch);
+	tcase_add_test(t, a_keyring_of_version_2_is_read);
 	tcase_add_test(t, ten_thousand_logs_are_written_and_found_quickly);
 	tcase_add_test(t, a_missing_keyring_is_made_only_when_asked);
 	tcase_add_test(t, a_body_that_is_not_in_order_is_refused);

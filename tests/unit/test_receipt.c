@@ -341,6 +341,104 @@ START_TEST(an_identity_does_not_speak_for_names_that_only_begin_alike)
 }
 END_TEST
 
+/* --- through identities that follow each other ------------------------------------ */
+
+START_TEST(trust_follows_successions_both_ways)
+{
+	make_row();
+	for (int by = 0; by < 3; by++) {
+		state(row[by], f.key, 1, 1);
+		if (by) { /* an epoch that began after the records: their checkpoint is its own */
+			state(row[by], f.key, 1, LEAVES);
+		}
+		for (int pinned = 0; pinned < 3; pinned++) {
+			pin(row[pinned], 2);
+			holds();
+			ck_assert(f.v.by_statement);
+			ck_assert_int_eq(f.v.identity, (by > pinned) - (by < pinned));
+			pin(row[pinned], 0);
+			if (by == pinned) {
+				holds();
+			} else {
+				refused(RECEIPT_KEY);
+				ck_assert_ptr_nonnull(strstr(f.v.why, "--statement"));
+			}
+		}
+	}
+	pin(row[0], 1); /* the second one is missing */
+	refused(RECEIPT_KEY);
+	ck_assert_ptr_nonnull(strstr(f.v.why, "successions lead to"));
+	free_row();
+}
+END_TEST
+
+START_TEST(a_succession_that_does_not_hold_is_not_passed_over)
+{
+	make_row();
+	state(row[1], f.key, 1, 1);
+	pin(row[0], 1);
+	holds();
+	passage[0].p[passage[0].n - 10] ^= 1;
+	refused(RECEIPT_KEY);
+	ck_assert_ptr_nonnull(strstr(f.v.why, "succession 1 is not signed by"));
+	passage[0].p[passage[0].n - 10] ^= 1;
+	state(row[0], f.key, 1, 1);
+	pin(row[0], 2);
+	passage[1].p[passage[1].n - 10] ^= 1; /* which would not be needed */
+	refused(RECEIPT_KEY);
+	free_row();
+}
+END_TEST
+
+/* A key that was replaced goes on signing: what can be told of it. */
+START_TEST(a_replaced_identity_states_nothing_new)
+{
+	struct succession s = {.number = 1, .time_ns = INT64_C(1795448880123456789) + AT - 1};
+	struct buf later;
+
+	make_row();
+	buf_reset(&passage[0]);
+	ck_assert_int_eq(identities_sign(&passage[0], &s, row[0], row[1]), 0);
+	for (uint64_t first = 1; first <= LEAVES; first++) {
+		state(row[0], f.key, 1, first);
+		pin(row[1], 1);
+		if (first >
+		    AT) { /* the record was written after it was replaced, and before this */
+			refused(RECEIPT_KEY);
+			ck_assert_ptr_nonnull(strstr(f.v.why, "used afterwards"));
+			ck_assert_int_eq(
+				receipt_check_checkpoint(f.h, buf_slice(&f.note), &f.trust, &f.v),
+				0); /* which has no time */
+		} else {
+			holds();
+		}
+	}
+	/* a later identity states an earlier epoch: whichever is in question */
+	buf_init(&later);
+	ck_assert_int_eq(sign_key_statement(&later, row[1], signer_vkey(f.stranger), 1, 1), 0);
+	state(row[0], f.key, 2, 2);
+	pin(row[1], 1);
+	f.trust.statements[f.trust.n_statements++] = buf_slice(&later);
+	refused(RECEIPT_KEY);
+	ck_assert_ptr_nonnull(strstr(f.v.why, "used afterwards"));
+	f.trust.statements[1] = f.trust.statements[0];
+	f.trust.statements[0] = buf_slice(&later);
+	refused(RECEIPT_KEY);
+	buf_fini(&later);
+	free_row();
+}
+END_TEST
+
+START_TEST(a_logs_own_key_needs_no_identity)
+{
+	make_row();
+	f.trust.successions[f.trust.n_successions++] = buf_slice(&passage[0]);
+	passage[0].p[passage[0].n - 10] ^= 1;
+	holds();
+	free_row();
+}
+END_TEST
+
 START_TEST(a_mistyped_key_is_refused)
 {
 	for (size_t i = 0; i < f.vkey.n; i++) {
@@ -481,6 +579,10 @@ main(void)
 	tcase_add_test(t, a_statement_for_a_later_size_does_not_reach_back);
 	tcase_add_test(t, the_latest_epoch_signs);
 	tcase_add_test(t, an_identity_does_not_speak_for_names_that_only_begin_alike);
+	tcase_add_test(t, trust_follows_successions_both_ways);
+	tcase_add_test(t, a_succession_that_does_not_hold_is_not_passed_over);
+	tcase_add_test(t, a_replaced_identity_states_nothing_new);
+	tcase_add_test(t, a_logs_own_key_needs_no_identity);
 	tcase_add_test(t, a_mistyped_key_is_refused);
 	tcase_add_test(t, a_witness_key_signs_no_checkpoints);
 	tcase_add_test(t, a_log_that_grew_is_told_from_one_that_forked);

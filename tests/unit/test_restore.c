@@ -39,7 +39,7 @@ flip(struct case_ *c, const char *name, off_t at)
 static void
 resign(struct case_ *c, int more_commits, int more_bytes)
 {
-	const struct signer *identity = c->s.st->identity;
+	const struct signer *identity = identity_signer(c->s.st->identity);
 	struct buf list, text, note;
 	struct backup_note n = {.server = slice_str("test.example.com"), .files = 1};
 	char path[300];
