@@ -149,8 +149,17 @@ def term(r, *how):
     return left(r, *how) + blank(r) + op + blank(r) + right
 
 
+def texts_in_one_place(r, how):
+    """A list of texts for one place, other terms among them."""
+    place, field = left(r, *how), r.choice(["actor", "any", "outcome"])
+    items = [f"{r.choice([place, field])} = {literal(r)}" for _ in range(r.randrange(4, 14))]
+    return "(" + " OR ".join(items) + ")"
+
+
 def filter_text(r, how, depth=0):
     kind = r.random()
+    if kind < 0.06:
+        return texts_in_one_place(r, how)
     if depth > 3 or kind < 0.45:
         return term(r, *how)
     if kind < 0.6:
