@@ -18,13 +18,9 @@ check_round(struct arena *a, const struct schema *s)
 	buf_init(&second);
 	buf_init(&why);
 	schema_write(&text, s);
-	/* escapes may make it longer than a document may be */
-	if (schema_read(&again, a, buf_slice(&text), &why) == 0) {
-		schema_write(&second, &again);
-		CHECK(slice_eq(buf_slice(&text), buf_slice(&second)));
-	} else {
-		CHECK(text.n > n);
-	}
+	CHECK(schema_read(&again, a, buf_slice(&text), &why) == 0);
+	schema_write(&second, &again);
+	CHECK(slice_eq(buf_slice(&text), buf_slice(&second)));
 	buf_fini(&text);
 	buf_fini(&second);
 	buf_fini(&why);

@@ -112,6 +112,14 @@ START_TEST(schemas_are_bounded)
 		buf_put_u8(&json, ' ');
 	buf_put_u8(&json, 0);
 	ck_assert_int_eq(read_schema(&s, (const char *)json.p, &why), STELE_ELIMIT);
+
+	buf_reset(&json); /* quotes get a backslash, which in JSON are four bytes for two */
+	buf_put_str(&json, "{\"name\":\"x\",\"when\":\"a='");
+	for (size_t i = 0; i < 20000; i++)
+		buf_put_str(&json, "\\\"");
+	buf_put_str(&json, "'\",\"fields\":{}}");
+	buf_put_u8(&json, 0);
+	ck_assert_int_eq(read_schema(&s, (const char *)json.p, &why), STELE_ELIMIT);
 	buf_fini(&json);
 	buf_fini(&why);
 	arena_fini(&arena);
