@@ -24,10 +24,10 @@ read_exponent(int64_t *exponent, struct slice s)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		v = v * 10 + (s.p[i] - '0');
-		if (v > EXPONENT_MAX / 2)
+		if (v > EXPONENT_MAX / 2) {
 			v = EXPONENT_MAX / 2;
-		if (v == EXPONENT_MAX / 2)
 			break;
+		}
 	}
 	*exponent = negative ? -v : v;
 	return true;

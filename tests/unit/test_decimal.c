@@ -1,4 +1,5 @@
 /* Numbers of any length, by their digits. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/decimal.h"
@@ -59,6 +60,26 @@ START_TEST(numbers_are_in_order)
 		for (int j = 0; j < N; j++)
 			ck_assert_msg(compare(ascending[i], ascending[j]) == (i > j) - (i < j),
 				      "%s %s", ascending[i], ascending[j]);
+	}
+}
+END_TEST
+
+START_TEST(exponents_beyond_64_bits_are_far_away)
+{
+	static const char *const far[] = {
+		"4611686018427387904",  "9223372036854775808",
+		"18446744073709551616", "18446744073709551617",
+		"99999999999999999999", "340282366920938463463374607431768211456"};
+	char text[64];
+
+	for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+		snprintf(text, sizeof text, "1e%s", far[i]);
+		ck_assert_int_eq(compare(text, "1e1000000"), 1);
+		snprintf(text, sizeof text, "1e-%s", far[i]);
+		ck_assert_int_eq(compare(text, "1e-1000000"), -1);
+		ck_assert_int_eq(compare(text, "0"), 1);
+		snprintf(text, sizeof text, "0.000e%s", far[i]);
+		ck_assert_int_eq(compare(text, "0"), 0);
 	}
 }
 END_TEST
@@ -125,6 +146,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		numbers_are_in_order,
+		exponents_beyond_64_bits_are_far_away,
 		one_number_has_many_spellings_and_one_canonical,
 		what_is_no_json_number_is_none,
 		a_megabyte_of_digits_is_a_number,

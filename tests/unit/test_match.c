@@ -198,18 +198,18 @@ many_values(size_t n)
 
 START_TEST(many_terms_on_many_values_take_bounded_time)
 {
-	struct buf payload = many_values(100000), text;
+	struct buf payload = many_values(300000), text;
 	clock_t start = clock();
 
 	query_case_init(&q);
 	buf_init(&text);
 	for (int i = 0; i < 999; i++)
 		buf_printf(&text, "v = \"no such %d\" OR ", i);
-	buf_put_str(&text, "v = \"x99999\"");
+	buf_put_str(&text, "v = \"x299999\"");
 	buf_put_u8(&text, 0);
 	ck_assert_int_eq(query_case_run(&q, (const char *)text.p, buf_slice(&payload)).verdict,
 			 MATCH_YES);
-	ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 0.2);
+	ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 1.5);
 	buf_fini(&text);
 	buf_fini(&payload);
 	query_case_fini(&q);
