@@ -103,6 +103,15 @@ schema_fit_read(struct schema_fit *fit, struct slice payload)
 	return code == STELE_ESYNTAX ? 0 : code;
 }
 
+void
+schema_fit_shrink(struct schema_fit *fit, struct slice payload)
+{
+	if (payload.n <= LIMIT_RECORD_BYTES)
+		return;
+	pathscan_shrink(&fit->scan);
+	buf_fini(&fit->unescaped);
+}
+
 static bool
 means_nothing(const struct schema *schema, struct slice text)
 {

@@ -176,6 +176,8 @@ START_TEST(filters_are_bounded)
 	assert_parses(STELE_ELIMIT, repeated("a=1 OR ", LIMIT_FILTER_TERMS, "b=2", ""));
 	assert_parses(STELE_ELIMIT,
 		      repeated("a=1 OR ", 9000, "b=2", "")); /* 10,000 terms are 70 KB */
+	assert_parses(0,
+		      repeated("(a=1) OR NOT b=2 OR -(c=3) OR ", 100, "d=4", "")); /* none deep */
 	assert_parses(0, repeated("(", LIMIT_FILTER_DEPTH, "b=2", ")"));
 	assert_parses(STELE_ELIMIT, repeated("(", LIMIT_FILTER_DEPTH + 1, "b=2", ")"));
 	assert_parses(STELE_ELIMIT, repeated("(", 60000, "b=2", ""));

@@ -1,4 +1,5 @@
 /* Verdicts: the three truths, fields and their fallbacks, flags, and bounds. */
+#include <malloc.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -196,6 +197,34 @@ many_values(size_t n)
 	return out;
 }
 
+START_TEST(memory_of_a_large_record_is_given_back)
+{
+	struct buf payload = many_values(1000000);
+	struct match_record r = {.payload = buf_slice(&payload)};
+	struct match_result result;
+	struct filter f;
+	struct matcher *m;
+	size_t before;
+
+	query_case_init(&q);
+	f = query_case_filter(&q, "v = \"x7\"");
+	m = matcher_new(&f, &q.set, -1);
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	ck_assert_uint_gt(payload.n, LIMIT_RECORD_BYTES);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(matcher_run(m, &r, &result), 0);
+		ck_assert_int_eq(result.verdict, MATCH_YES);
+		ck_assert_uint_le(mallinfo2().uordblks + mallinfo2().hblkhd, before + (1u << 20));
+	}
+	r.payload = slice_str(FITS);
+	ck_assert_int_eq(matcher_run(m, &r, &result), 0);
+	ck_assert_int_eq(result.verdict, MATCH_NO);
+	matcher_free(m);
+	buf_fini(&payload);
+	query_case_fini(&q);
+}
+END_TEST
+
 START_TEST(many_terms_on_many_values_take_bounded_time)
 {
 	struct buf payload = many_values(300000), text;
@@ -284,6 +313,7 @@ main(void)
 		a_chosen_schema_is_not_asked_whether_it_fits,
 		flags_say_what_was_seen,
 		depth_and_size_are_bounded,
+		memory_of_a_large_record_is_given_back,
 		many_terms_on_many_values_take_bounded_time,
 		a_list_of_texts_is_as_its_terms_are,
 		a_matcher_is_used_again,
