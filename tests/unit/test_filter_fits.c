@@ -40,6 +40,8 @@ START_TEST(numbers_compare_exactly)
 	ASSERT_VERDICT(&q, 'n', "v > 5", "{\"v\":\"abc\"}");
 	ASSERT_VERDICT(&q, 'n', "v > abc", "{\"v\":5}");
 	ASSERT_VERDICT(&q, 'n', "v <= 5", "{\"v\":null}");
+	ASSERT_VERDICT(&q, 'y', "v <= 5 AND v >= 5", "{\"v\":5.0}");
+	ASSERT_VERDICT(&q, 'n', "v < 5 OR v > 5", "{\"v\":5.0}");
 	ASSERT_VERDICT(&q, 'n', "v = NaN", "{\"v\":0}");
 	ASSERT_VERDICT(&q, 'y', "v = 0", "{\"v\":-0.0}");
 	query_case_fini(&q);
@@ -69,6 +71,7 @@ START_TEST(words_and_what_is_there)
 	ASSERT_VERDICT(&q, 'y', "v = \"true\"", "{\"v\":true}");
 	ASSERT_VERDICT(&q, 'y', "v = true", "{\"v\":\"true\"}");
 	ASSERT_VERDICT(&q, 'n', "v = true", "{\"v\":false}");
+	ASSERT_VERDICT(&q, 'n', "v <= \"true\"", "{\"v\":true}");
 	ASSERT_VERDICT(&q, 'y', "v = null", "{\"v\":null}");
 	ASSERT_VERDICT(&q, 'n', "v = null", "{\"v\":\"null\"}");
 	ASSERT_VERDICT(&q, 'n', "v = null", "{}");

@@ -120,7 +120,7 @@ START_TEST(units_are_told_by_size_unless_said)
 	ck_assert_int_eq(read_ns("99999999999"), -1); /* seconds: the year 5138 */
 	ck_assert_int_eq(read_ns("9214646399"), INT64_C(9214646399000000000));
 	ck_assert_int_eq(read_ns("100000000000"), INT64_C(100000000000000000)); /* ms */
-	ck_assert_int_eq(read_ns("99999999999999"), -1); /* ms: 5138 again */
+	ck_assert_int_eq(read_ns("99999999999999"), -1);                        /* ms: 5138 again */
 	ck_assert_int_eq(read_ns("99999999999999999"), -1);
 	ck_assert_int_eq(read_ns("100000000000000"), INT64_C(100000000000000000));
 	ck_assert_int_eq(read_ns("100000000000000000"), INT64_C(100000000000000000));

@@ -270,6 +270,12 @@ START_TEST(a_list_of_texts_is_as_its_terms_are)
 	ASSERT_VERDICT(&q, 'n', list, "{\"v\":0,\"user\":\"c\"}");
 	ASSERT_VERDICT(&q, 'y', list, "{\"v\":0,\"x\":\"b\"}");
 	ASSERT_VERDICT(&q, 'u', "actor = a OR actor = b OR actor = c OR actor = d", NO_SCHEMA);
+	ASSERT_VERDICT(&q, 'n', "actor = a OR event_id = b OR actor = c OR event_id = d",
+		       "{\"v\":0,\"user\":\"b\",\"id\":\"c\"}");
+	ASSERT_VERDICT(&q, 'y',
+		       "source_ip = 10.0.0.1 OR source_ip = 10.0.0.2 OR source_ip = 10.0.0.3 "
+		       "OR source_ip = 10.1.0.0/16",
+		       "{\"v\":0,\"ip\":\"::ffff:10.1.2.3\"}");
 	query_case_fini(&q);
 }
 END_TEST

@@ -54,6 +54,7 @@ START_TEST(needles_are_what_every_match_has)
 	assert_needle("source_ip = 10.0.0.1", "");
 	assert_needle("any = 10.0.0.1", "");
 	assert_needle("source_ip = \"AWS Internal\"", "AWS Internal");
+	assert_needle("source_ip = 10.0.0.1*", "10.0.0.1");
 	assert_needle("outcome = success", "");
 	assert_needle("outcome = succ*", "");
 	assert_needle("any = failure", "");
