@@ -22,7 +22,7 @@
 	"\"actor\":[[\"user\",\"as\"],\"uid\"],\"action\":[\"do\"],"                               \
 	"\"outcome\":[{\"path\":\"code\",\"map\":{\"2*\":\"success\",\"404\":\"missing\",\"*\":"   \
 	"\"failure\"}},{\"value\":\"unsaid\"}],"                                                   \
-	"\"source_ip\":[\"ip\"],\"event_id\":[\"id\"]}}"
+	"\"severity\":[{\"path\":\"level\",\"map\":{\"1\":\"low\"}},\"grade\"],\"source_ip\":[\"ip\"],\"event_id\":[\"id\"]}}"
 
 struct query_case {
 	struct arena arena;

@@ -31,7 +31,7 @@ START_TEST(numbers_compare_exactly)
 	ASSERT_VERDICT(&q, 'n', "v = 9007199254740993", "{\"v\":9007199254740992}");
 	ASSERT_VERDICT(&q, 'y', "v > 9007199254740992", "{\"v\":9007199254740993}");
 	ASSERT_VERDICT(&q, 'y', "v = 100", "{\"v\":1e2}");
-	ASSERT_VERDICT(&q, 'y', "v = \"100\"", "{\"v\":1e2}");
+	ASSERT_VERDICT(&q, 'y', "v = \"100\"", "{\"v\":1E+2}");
 	ASSERT_VERDICT(&q, 'y', "v = 100", "{\"v\":\"1e2\"}");
 	ASSERT_VERDICT(&q, 'n', "v = \"100\"", "{\"v\":\"1e2\"}");
 	ASSERT_VERDICT(&q, 'n', "v = 42", "{\"v\":\"042\"}");

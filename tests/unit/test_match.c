@@ -97,6 +97,9 @@ START_TEST(maps_and_constants_say_values)
 	ASSERT_VERDICT(&q, 'y', "outcome = failure", "{\"v\":1,\"code\":500}");
 	ASSERT_VERDICT(&q, 'n', "outcome = 500", "{\"v\":1,\"code\":500}");
 	ASSERT_VERDICT(&q, 'y', "outcome = unsaid", "{\"v\":1}");
+	ASSERT_VERDICT(&q, 'y', "severity = low", "{\"v\":1,\"level\":1,\"grade\":\"g\"}");
+	ASSERT_VERDICT(&q, 'y', "severity = g", "{\"v\":1,\"level\":12,\"grade\":\"g\"}");
+	ASSERT_VERDICT(&q, 'n', "severity:*", "{\"v\":1,\"level\":2}");
 	ASSERT_VERDICT(&q, 'y', "any = un*", "{\"v\":1}");
 	query_case_fini(&q);
 }

@@ -170,6 +170,18 @@ START_TEST(cloudevents_ecs_and_syslog)
 }
 END_TEST
 
+START_TEST(the_first_that_fits_is_the_records)
+{
+	set_up();
+	assert_reads(
+		"cloudtrail",
+		"{\"eventVersion\":\"1\",\"eventSource\":\"x\",\"eventName\":\"y\",\"message\":\"m\","
+		"\"host\":\"h\",\"program\":\"p\",\"@timestamp\":\"2026-01-02\",\"ecs\":{\"version\":\"8\"}}",
+		FILTERS("action = y"));
+	query_case_fini(&q);
+}
+END_TEST
+
 START_TEST(what_is_no_event_has_no_schema)
 {
 	static const char *const none[] = {"{}",
@@ -241,6 +253,7 @@ main(void)
 		ocsf,
 		windows_events,
 		cloudevents_ecs_and_syslog,
+		the_first_that_fits_is_the_records,
 		what_is_no_event_has_no_schema,
 		real_events_have_their_fields,
 	};
