@@ -23,11 +23,11 @@ read_exponent(int64_t *exponent, struct slice s)
 	if (s.n == 0 || dec_span(s) != s.n)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		v = v * 10 + (s.p[i] - '0');
-		if (v > EXPONENT_MAX / 2)
+		if (v >= EXPONENT_MAX / 20) {
 			v = EXPONENT_MAX / 2;
-		if (v == EXPONENT_MAX / 2)
 			break;
+		}
+		v = v * 10 + (s.p[i] - '0');
 	}
 	*exponent = negative ? -v : v;
 	return true;

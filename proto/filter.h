@@ -52,6 +52,10 @@ struct filter_literal {
 	struct decimal number; /* when is_number */
 	int64_t instant_ns;    /* when is_instant */
 	struct ipaddr ip;      /* when is_ip */
+
+	/* Of terms that filter_ready makes out of many: the texts of all, sorted. */
+	const struct slice *texts;
+	size_t n_texts; /* 0: text alone */
 };
 
 struct filter_term {

@@ -1,5 +1,11 @@
-/* The filter's tree once more, each path replaced by its node in the path tree. */
+/*
+ * The filter's tree once more, each path replaced by its node in the path tree, and
+ * each list of texts for one place (a hold's custodians: hundreds) by one term, so
+ * that a value is looked up instead of being compared with each.
+ */
 #include "proto/filter_eval.h"
+
+#include <stdlib.h>
 
 #include "proto/err.h"
 #include "proto/filter_fits.h"
@@ -11,6 +17,78 @@ struct filter_step {
 	struct filter_step **children;
 	size_t n;
 };
+
+enum { FEWEST_TEXTS = 4 }; /* fewer are as fast one by one */
+
+/* True for PLACE = TEXT where the text is nothing but that. */
+static bool
+is_plain_equality(const struct filter_step *step)
+{
+	const struct filter_literal *l = &step->term->literal;
+
+	return step->kind == FILTER_TERM && step->term->op == FILTER_EQ && l->quoted &&
+	       !l->prefix && !l->is_number && !l->is_instant && !l->is_ip && l->n_texts == 0;
+}
+
+static bool
+same_place(const struct filter_step *a, const struct filter_step *b)
+{
+	return a->term->field == b->term->field && a->node == b->node;
+}
+
+static int
+order_slices(const void *a, const void *b)
+{
+	return filter_order_texts(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* One step out of child i and those behind it that ask for texts in the same place. */
+static int
+join_texts(struct filter_step *step, size_t i, struct arena *a)
+{
+	struct filter_step *first = step->children[i];
+	struct filter_term *joined = arena_alloc(a, sizeof *joined);
+	struct slice *texts = arena_alloc(a, step->n * sizeof *texts);
+	size_t n = 0, kept = i + 1;
+
+	if (!joined || !texts)
+		return STELE_ENOMEM;
+	texts[n++] = first->term->literal.text;
+	for (size_t j = i + 1; j < step->n; j++) {
+		struct filter_step *child = step->children[j];
+		if (is_plain_equality(child) && same_place(first, child))
+			texts[n++] = child->term->literal.text;
+		else
+			step->children[kept++] = child;
+	}
+	qsort(texts, n, sizeof *texts, order_slices);
+	*joined = *first->term;
+	joined->literal.texts = texts;
+	joined->literal.n_texts = n;
+	first->term = joined;
+	step->n = kept;
+	return 0;
+}
+
+/* Joins the texts of an OR, place by place. */
+static int
+join_all_texts(struct filter_step *step, struct arena *a)
+{
+	for (size_t i = 0; i < step->n; i++) {
+		size_t alike = 0;
+		int code = 0;
+		if (!is_plain_equality(step->children[i]))
+			continue;
+		for (size_t j = i; j < step->n; j++)
+			alike += is_plain_equality(step->children[j]) &&
+				 same_place(step->children[i], step->children[j]);
+		if (alike >= FEWEST_TEXTS)
+			code = join_texts(step, i, a);
+		if (code)
+			return code;
+	}
+	return 0;
+}
 
 static int
 make_ready(struct filter_step **out, struct arena *a, struct pathtrie *trie,
@@ -29,6 +107,8 @@ make_ready(struct filter_step **out, struct arena *a, struct pathtrie *trie,
 		code = pathtrie_add(trie, &step->node, &node->term.path);
 	for (; code == 0 && step->n < node->n; step->n++)
 		code = make_ready(&step->children[step->n], a, trie, node->children[step->n]);
+	if (code == 0 && node->kind == FILTER_OR)
+		code = join_all_texts(step, a);
 	*out = step;
 	return code;
 }

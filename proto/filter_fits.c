@@ -27,14 +27,34 @@ is_equality(enum filter_op op)
 	return op == FILTER_EQ || op == FILTER_NE || op == FILTER_HAS;
 }
 
-/* Byte order, which for UTF-8 is that of the characters' numbers. */
-static int
-order_texts(struct slice a, struct slice b)
+/* For UTF-8 this is the order of the characters' numbers. */
+int
+filter_order_texts(struct slice a, struct slice b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
 	int order = n ? memcmp(a.p, b.p, n) : 0;
 
 	return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+bool
+filter_is_text(const struct filter_literal *l, struct slice text)
+{
+	size_t from = 0, to = l->n_texts;
+
+	if (to == 0)
+		return slice_eq(text, l->text);
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		int order = filter_order_texts(l->texts[middle], text);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return false;
 }
 
 bool
@@ -82,8 +102,8 @@ fits_text(const struct filter_term *term, struct slice text, bool address)
 	if (l->is_instant)
 		return instant_read_text(&ns, text, 0) == 0 && filter_fits_instant(term, ns);
 	if (is_equality(term->op))
-		return slice_eq(text, l->text);
-	return fits_order(term->op, order_texts(text, l->text));
+		return filter_is_text(l, text);
+	return fits_order(term->op, filter_order_texts(text, l->text));
 }
 
 bool
@@ -101,7 +121,7 @@ filter_fits_value(const struct filter_term *term, const struct jsonvalue *v, boo
 		return filter_fits_name(l, v->text);
 	switch (v->kind) {
 	case JSONVALUE_BOOL:
-		return is_equality(term->op) && slice_eq(v->text, l->text);
+		return is_equality(term->op) && filter_is_text(l, v->text);
 	case JSONVALUE_NUMBER:
 		return fits_number(term, v->text);
 	default:

@@ -24,6 +24,12 @@ bool filter_fits_instant(const struct filter_term *term, int64_t ns);
 /* True for ":*". */
 bool filter_asks_presence(const struct filter_term *term);
 
+/* True when the text is the literal's, or one of its texts. */
+bool filter_is_text(const struct filter_literal *l, struct slice text);
+
+/* The order of two texts, as that of < : byte by byte. For sorting a literal's texts. */
+int filter_order_texts(struct slice a, struct slice b);
+
 /* True when the name is the literal, or begins with it when it is a prefix. */
 bool filter_fits_name(const struct filter_literal *l, struct slice name);
 

@@ -16,8 +16,11 @@ struct json_member;
 
 /* Working memory, used again; all zeros at first. */
 struct json_duplicates {
-	struct json_member *members;
-	size_t cap;
+	struct json_member *members; /* room for slots / 2 */
+	size_t n;
+	uint32_t *table;  /* open addressing; positions in members, from 1 */
+	size_t slots;     /* allocated */
+	size_t mask;      /* those in use, less one */
 	struct buf names; /* those with escapes, unescaped */
 };
 

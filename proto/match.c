@@ -7,6 +7,7 @@
 #include "proto/filter_eval.h"
 #include "proto/filter_fits.h"
 #include "proto/json_duplicates.h"
+#include "proto/limits.h"
 #include "proto/match_skip.h"
 #include "proto/schema_fit.h"
 
@@ -170,33 +171,45 @@ set_flags(struct matcher *m, struct match_result *out)
 	return code;
 }
 
-int
-matcher_run(struct matcher *m, const struct match_record *r, struct match_result *out)
+/* Looks into the record. */
+static int
+decide(struct matcher *m, const struct match_record *r, struct match_result *out)
 {
 	static const enum match_verdict verdicts[] = {MATCH_NO, MATCH_UNPARSED, MATCH_YES};
 	struct filter_subject subject = {.scan = &m->fit.scan,
 					 .unescaped = &m->fit.unescaped,
 					 .field = decide_field,
 					 .arg = m};
-	struct match_result result = {MATCH_NO, 0, -1};
 	int code;
 
-	if (r->parsed && match_skip_sure(&m->skip, r->payload)) {
-		result.flags = MATCH_SKIPPED;
-		*out = result;
-		return 0;
-	}
 	m->record = r;
 	m->err = 0;
 	code = schema_fit_read(&m->fit, r->payload);
 	if (code)
 		return code;
 	subject.json = m->fit.json;
-	result.schema = m->fit.schema;
-	result.verdict = verdicts[filter_eval(m->filter, &subject)];
+	out->schema = m->fit.schema;
+	out->verdict = verdicts[filter_eval(m->filter, &subject)];
 	code = subject.err ? subject.err : m->err;
 	if (code == 0)
-		code = set_flags(m, &result);
+		code = set_flags(m, out);
+	return code;
+}
+
+int
+matcher_run(struct matcher *m, const struct match_record *r, struct match_result *out)
+{
+	struct match_result result = {MATCH_NO, 0, -1};
+	int code = 0;
+
+	if (r->parsed && match_skip_sure(&m->skip, r->payload)) {
+		result.flags = MATCH_SKIPPED;
+	} else {
+		code = decide(m, r, &result);
+		schema_fit_shrink(&m->fit, r->payload);
+		if (r->payload.n > LIMIT_RECORD_BYTES)
+			json_duplicates_fini(&m->duplicates);
+	}
 	if (code == 0)
 		*out = result;
 	return code;

@@ -68,8 +68,9 @@ struct matcher *matcher_new(const struct filter *f, const struct schema_set *set
 void matcher_free(struct matcher *m);
 
 /*
- * Decides about one record. 0 and *out; STELE_ENOMEM. Time and memory are linear
- * in the payload, and time in its values times the terms that look at them.
+ * Decides about one record. 0 and *out; STELE_ENOMEM. Memory is linear in the
+ * payload and given back after one of more than LIMIT_RECORD_BYTES; time is
+ * linear in it, too, and for what the filter's terms look at times those terms.
  */
 int matcher_run(struct matcher *m, const struct match_record *r, struct match_result *out);
 

@@ -18,11 +18,10 @@ int
 pathscan_init(struct pathscan *s, const struct pathtrie *trie)
 {
 	*s = (struct pathscan){.trie = trie};
-	s->js = json_scanner_new();
 	s->first = calloc(trie->n, sizeof *s->first);
 	s->last = calloc(trie->n, sizeof *s->last);
 	buf_init(&s->name);
-	if (!s->js || !s->first || !s->last) {
+	if (!s->first || !s->last) {
 		pathscan_fini(s);
 		return STELE_ENOMEM;
 	}
@@ -38,6 +37,17 @@ pathscan_fini(struct pathscan *s)
 	free(s->last);
 	buf_fini(&s->name);
 	*s = (struct pathscan){0};
+}
+
+void
+pathscan_shrink(struct pathscan *s)
+{
+	json_scanner_free(s->js);
+	free(s->hits);
+	buf_fini(&s->name);
+	s->js = NULL;
+	s->hits = NULL;
+	s->n = s->cap = 0;
 }
 
 static void
@@ -146,9 +156,14 @@ scan_value(struct pathscan *s, const uint32_t *at, uint32_t node, int *err)
 int
 pathscan_run(struct pathscan *s, struct slice doc)
 {
-	int code = json_index_make(&s->x, s->js, doc.p, doc.n);
+	int code;
 
 	forget(s);
+	if (!s->js)
+		s->js = json_scanner_new();
+	if (!s->js)
+		return STELE_ENOMEM;
+	code = json_index_make(&s->x, s->js, doc.p, doc.n);
 	if (code == 0 &&
 	    (json_walk_value(&s->x, s->x.at, 0) != s->x.end || !json_walk_escapes(doc)))
 		code = STELE_ESYNTAX;

@@ -26,8 +26,8 @@ struct pathhit {
 
 struct pathscan {
 	const struct pathtrie *trie;
-	struct json_scanner *js;
-	struct json_index x; /* of the document scanned last, which must outlive its use */
+	struct json_scanner *js; /* NULL until it is used */
+	struct json_index x;     /* of the document scanned last, which must outlive its use */
 	struct pathhit *hits;
 	size_t n, cap;
 	uint32_t *first, *last; /* hits of each node, or PATHSCAN_NONE */
@@ -40,6 +40,9 @@ struct pathscan {
  */
 int pathscan_init(struct pathscan *s, const struct pathtrie *trie);
 
+/* Gives back working memory that a large document took; the hits are gone. */
+void pathscan_shrink(struct pathscan *s);
+
 /* Frees everything; a scan that is all zeros is fine. */
 void pathscan_fini(struct pathscan *s);
 
@@ -50,7 +53,10 @@ void pathscan_fini(struct pathscan *s);
  */
 int pathscan_run(struct pathscan *s, struct slice doc);
 
-/* True when the object whose token is at has a member whose name the function likes. */
+/*
+ * *found: the object whose token is at has a member whose name the function likes. 0 or
+ * STELE_ENOMEM.
+ */
 int pathscan_member(struct pathscan *s, const uint32_t *at, bool (*likes)(void *, struct slice),
 		    void *arg, bool *found);
 

@@ -324,6 +324,22 @@ read_schema(struct reader *r, struct schema *s, json_t *root)
 	}
 }
 
+/* The bound holds for the canonical JSON, too: it must read again. */
+static void
+check_written(struct reader *r, const struct schema *s)
+{
+	struct buf written;
+
+	buf_init(&written);
+	schema_write(&written, s);
+	if (written.err)
+		r->code = written.err;
+	else if (written.n > LIMIT_SCHEMA_BYTES)
+		fail(r, STELE_ELIMIT, "A schema has %u bytes at most, in its canonical form too.",
+		     LIMIT_SCHEMA_BYTES);
+	buf_fini(&written);
+}
+
 int
 schema_read(struct schema *s, struct arena *a, struct slice json, struct buf *why)
 {
@@ -340,6 +356,8 @@ schema_read(struct schema *s, struct arena *a, struct slice json, struct buf *wh
 	if (root)
 		read_schema(&r, &read, root);
 	json_decref(root);
+	if (r.code == 0)
+		check_written(&r, &read);
 	if (r.code == 0)
 		*s = read;
 	return r.code;

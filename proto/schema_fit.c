@@ -103,6 +103,15 @@ schema_fit_read(struct schema_fit *fit, struct slice payload)
 	return code == STELE_ESYNTAX ? 0 : code;
 }
 
+void
+schema_fit_shrink(struct schema_fit *fit, struct slice payload)
+{
+	if (payload.n <= LIMIT_RECORD_BYTES)
+		return;
+	pathscan_shrink(&fit->scan);
+	buf_fini(&fit->unescaped);
+}
+
 static bool
 means_nothing(const struct schema *schema, struct slice text)
 {
@@ -128,14 +137,6 @@ map_value(const struct schema_place *place, struct jsonvalue *v)
 		return true;
 	}
 	return place->n_map == 0;
-}
-
-static bool
-read_instant(const struct schema_place *place, struct schema_value *value)
-{
-	if (value->v.kind == JSONVALUE_BOOL)
-		return false;
-	return instant_read(&value->ns, value->v.text, place->unit) == 0;
 }
 
 /* One field's values, being taken. */
@@ -173,7 +174,8 @@ take_hit(struct taking *t, const struct schema_place *place, const uint32_t *at)
 		return;
 	if (kind == JSONVALUE_TEXT && means_nothing(schema, value.v.text))
 		return;
-	if (t->field == FIELD_TIME ? read_instant(place, &value) : map_value(place, &value.v))
+	if (t->field == FIELD_TIME ? instant_read(&value.ns, value.v.text, place->unit) == 0
+				   : map_value(place, &value.v))
 		take_value(t, &value);
 }
 

@@ -51,6 +51,10 @@ void schema_fit_fini(struct schema_fit *fit);
  */
 int schema_fit_read(struct schema_fit *fit, struct slice payload);
 
+/* Gives back working memory, if the record read last was large; nothing of it can be asked any
+ * more. */
+void schema_fit_shrink(struct schema_fit *fit, struct slice payload);
+
 /* A field's value. */
 struct schema_value {
 	struct jsonvalue v; /* bool, number or text; valid until the next value is read */

@@ -200,6 +200,13 @@ term_lister_run(struct term_lister *l, const struct match_record *r, struct aren
 	l->n = 0;
 	l->err = 0;
 	code = list(l, r);
+	schema_fit_shrink(&l->fit, r->payload);
+	if (r->payload.n > LIMIT_RECORD_BYTES) {
+		json_duplicates_fini(&l->duplicates);
+		free(l->found);
+		l->found = NULL;
+		l->cap = 0;
+	}
 	if (code == 0)
 		*out = terms;
 	return code;

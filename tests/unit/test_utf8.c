@@ -34,7 +34,7 @@ START_TEST(every_code_point_reads_back_and_surrogates_do_not)
 	for (uint32_t c = 0; c < 0x110000; c++) {
 		bool surrogate = c >= 0xd800 && c <= 0xdfff;
 		uint32_t got = 0x7fffffff;
-		uint8_t text[4];
+		uint8_t text[4], written[4];
 		size_t n = encode(text, c);
 
 		if (utf8_decode(&got, slice_of(text, n)) != (surrogate ? 0 : n) ||
@@ -42,6 +42,8 @@ START_TEST(every_code_point_reads_back_and_surrogates_do_not)
 			ck_abort_msg("U+%04X", (unsigned)c);
 		if (utf8_decode(&got, slice_of(text, n - 1)) != 0)
 			ck_abort_msg("U+%04X cut short", (unsigned)c);
+		if (utf8_encode(written, c) != n || memcmp(written, text, n) != 0)
+			ck_abort_msg("U+%04X is written otherwise", (unsigned)c);
 	}
 }
 END_TEST
