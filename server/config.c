@@ -286,6 +286,12 @@ is_loopback(const struct sockaddr_storage *a)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
+bool
+config_is_exposed(const struct config *c)
+{
+	return !is_loopback(&c->address) && !c->tls_cert;
+}
+
 static int
 read_listen(struct config *c, struct buf *why)
 {
@@ -317,7 +323,7 @@ read_listen(struct config *c, struct buf *why)
 	memcpy(&c->address, found->ai_addr, found->ai_addrlen);
 	c->address_len = found->ai_addrlen;
 	freeaddrinfo(found);
-	if (is_loopback(&c->address) || c->tls_cert || c->insecure)
+	if (!config_is_exposed(c) || c->insecure)
 		return 0;
 	buf_printf(why,
 		   "%s can be reached from other machines: tokens and payloads would cross the "

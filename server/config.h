@@ -50,6 +50,9 @@ struct config {
  */
 int config_read(struct config *c, int argc, char **argv, struct buf *why);
 
+/* Whether it listens beyond this machine without TLS. */
+bool config_is_exposed(const struct config *c);
+
 /* Wipes the passphrase: for when all that it seals is open. */
 void config_forget_passphrase(struct config *c);
 

@@ -368,6 +368,7 @@ open_and_serve(struct config *c, struct buf *why)
 		err = store_open(&s->store, &options, why);
 	if (!err) {
 		s->config = c;
+		s->keys_sealed = c->passphrase != NULL; /* or the store had not opened them */
 		s->bodies.max_bytes = c->body_bytes;
 		s->answers.max_bytes = c->answer_bytes;
 		s->demo = store_is_demo(s->store);

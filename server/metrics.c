@@ -5,6 +5,7 @@
 
 #include "proto/buf.h"
 #include "proto/check.h"
+#include "server/config.h"
 #include "server/loop.h"
 #include "server/purger.h"
 #include "server/reply.h"
@@ -366,6 +367,11 @@ work(struct request *r, struct kit *kit)
 		   r->server->demo ? "true" : "false");
 	put(b, "start_time_seconds", "gauge", "When the server started.",
 	    (uint64_t)(r->server->started_ns / 1000000000));
+	put(b, "keys_sealed", "gauge", "1 when the key files are sealed with a passphrase.",
+	    r->server->keys_sealed);
+	put(b, "insecure", "gauge",
+	    "1 while it listens beyond this machine in clear. Alert above 0.",
+	    config_is_exposed(r->server->config));
 	put_http(b, r->server);
 	put_tls(b, r->server);
 	put_store(b, r->server);
