@@ -40,6 +40,7 @@ access_forget(struct access *a)
 		principal_unref(a->principals[--a->n_principals]);
 	access_forget_approvals(a);
 	access_forget_holds(a);
+	access_forget_erasures(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -471,6 +472,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	buf_put_u8(out, ']');
 	access_encode_approvals(a, out);
 	access_encode_holds(a, out);
+	access_encode_erasures(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -551,6 +553,8 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 		err = access_decode_approvals(a, root);
 	if (err == 0)
 		err = access_decode_holds(a, root);
+	if (err == 0)
+		err = access_decode_erasures(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }
