@@ -50,6 +50,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_purge_plan,
 	&cmd_purge_approve,
 	&cmd_purge_run,
+	&cmd_erasure_request,
+	&cmd_erasure_list,
+	&cmd_erasure_show,
 	&cmd_segment_restore,
 	&cmd_backup,
 	&cmd_restore,
@@ -139,8 +142,8 @@ static bool
 is_planned(const char *word)
 {
 	static const char *const words[] = {
-		"query",  "tail",    "why",     "hold",      "retain",  "purge",
-		"export", "approve", "erasure", "principal", "release",
+		"query", "tail",   "why",     "hold",      "retain",
+		"purge", "export", "approve", "principal", "release",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
