@@ -139,6 +139,10 @@
 #define LIMIT_HOLD_HEADER_IDS 16u          /* holds that one append may name */
 #define LIMIT_HOLD_STEP_RECORDS 65536u     /* examined before an entry says so: a second or two */
 #define LIMIT_HOLD_AFTER_S 300u            /* default: examined so long after they came */
+#define LIMIT_ERASURES 10000u              /* that are open, at once */
+#define LIMIT_ERASURES_KEPT 10000u         /* ended ones that are still shown: 300 bytes each */
+#define LIMIT_ERASURE_RANGES 4096u         /* of records in one: a record of 150 KB at most */
+#define LIMIT_ERASURE_ALL_RANGES 1000000u  /* of all that are open: 16 MB in memory */
 #define LIMIT_DICT_BYTES (16u << 10)       /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
 #define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */

@@ -40,6 +40,7 @@ access_forget(struct access *a)
 		principal_unref(a->principals[--a->n_principals]);
 	access_forget_approvals(a);
 	access_forget_holds(a);
+	access_forget_erasures(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -472,6 +473,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	access_encode_approvals(a, out);
 	access_encode_holds(a, out);
 	access_encode_identity(a, out);
+	access_encode_erasures(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -552,6 +554,7 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 		err = access_decode_approvals(a, root);
 	err = err ? err : access_decode_holds(a, root);
 	err = err ? err : access_decode_identity(a, root);
+	err = err ? err : access_decode_erasures(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

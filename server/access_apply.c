@@ -481,6 +481,8 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"approval.refuse", fold_approval_refuse},
 		{"hold.place", fold_hold_place},
 		{"hold.release", fold_hold_release},
+		{"erasure.request", fold_erasure_request},
+		{"erasure.end", fold_erasure_end},
 	};
 	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};

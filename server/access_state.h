@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "server/access.h"
+#include "server/erasures.h"
 #include "server/holds.h"
 
 struct access {
@@ -19,6 +20,7 @@ struct access {
 	size_t n_approvals;
 	_Atomic uint64_t generation;
 	struct holds holds;
+	struct erasures erasures;
 	uint64_t successions; /* of the server's identity, that are recorded */
 	json_t *dual;         /* types of acts that need a second principal; NULL: none */
 };

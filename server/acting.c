@@ -190,7 +190,7 @@ refuse(struct request *r, const struct acting *a)
 {
 	const char *type = json_string_value(json_object_get(a->act, "type"));
 	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0,
-	     hold = strncmp(type, "hold.", 5) == 0;
+	     hold = strncmp(type, "hold.", 5) == 0, erasure = strncmp(type, "erasure.", 8) == 0;
 	const struct buf *why = &a->outcome.why;
 	enum problem p = a->syntax;
 
@@ -222,9 +222,10 @@ refuse(struct request *r, const struct acting *a)
 			     : PROBLEM_PRINCIPAL_CONFLICT;
 		break;
 	case STELE_ELIMIT:
-		p = token  ? PROBLEM_TOO_MANY_TOKENS
-		    : hold ? PROBLEM_TOO_MANY_HOLDS
-			   : PROBLEM_TOO_MANY_PRINCIPALS;
+		p = token     ? PROBLEM_TOO_MANY_TOKENS
+		    : hold    ? PROBLEM_TOO_MANY_HOLDS
+		    : erasure ? PROBLEM_TOO_MANY_ERASURES
+			      : PROBLEM_TOO_MANY_PRINCIPALS;
 		break;
 	default:
 		reply_err(r, a->err);

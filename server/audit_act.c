@@ -9,7 +9,9 @@
 #include "server/audit.h"
 #include "server/audit_state.h"
 #include "server/deeds.h"
+#include "server/erasures.h"
 #include "server/kit.h"
+#include "server/purger.h"
 #include "server/server.h"
 #include "storage/append.h"
 #include "storage/clocks.h"
@@ -100,6 +102,17 @@ commit_act(struct audit *a, const json_t *act, const struct token *by, const str
 	return err;
 }
 
+/* What people do to logs may free what is to be erased. */
+static void
+wake_purger(struct audit *a, const json_t *happens, const struct token *by)
+{
+	const char *type = json_string_value(json_object_get(happens, "type"));
+
+	if (by && access_open_erasures(a->access) > 0 && type &&
+	    (deed_of(happens) || strcmp(type, "erasure.request") == 0))
+		purger_wake(a->s->purger);
+}
+
 int
 audit_record_act(struct audit *a, json_t *act, const struct token *by, struct kit *kit,
 		 struct deed_outcome *outcome)
@@ -119,6 +132,7 @@ audit_record_act(struct audit *a, json_t *act, const struct token *by, struct ki
 	if (err == 0) {
 		a->changed = true;
 		err = access_apply(a->access, act, time_ns, false, &outcome->why);
+		wake_purger(a, happens, by);
 	}
 	json_decref(happens);
 	return err;

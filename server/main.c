@@ -306,7 +306,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		err = examiner_new(&s->examiner, s, c->hold_after_ms / 1000);
 	if (!err)
 		err = start_loops(s, c, fds, why);
-	if (!err && c->purge_every_ms) {
+	if (!err) {
 		s->purger = purger_start(s, c->purge_every_ms);
 		err = s->purger ? 0 : STELE_ENOMEM;
 	}

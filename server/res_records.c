@@ -7,7 +7,9 @@
 #include "proto/dec.h"
 #include "proto/err.h"
 #include "proto/utf8.h"
+#include "server/access.h"
 #include "server/audit.h"
+#include "server/erasures.h"
 #include "server/kit.h"
 #include "server/loop.h"
 #include "server/range.h"
@@ -27,7 +29,20 @@ struct reading {
 	struct object *object; /* open, when the payload is one and is wanted */
 	struct head *head;     /* counted; with json only */
 	struct proof proof;
+	char erasure[CONTROL_HOLD_ID_CHARS +
+		     1]; /* that it waits for, so that it is not shown; or "" */
 };
+
+/* Whether its payload, which is there, is to be erased, and this reader may not see it till then.
+ */
+static bool
+is_restricted(struct request *r, struct reading *g)
+{
+	return !g->record.gone && g->record.entry.kind == ENTRY_RECORD &&
+	       access_restricts(audit_access(r->server->audit), log_name(r->log), g->index,
+				g->erasure) &&
+	       !(r->token && token_may(r->token, SCOPE_HOLD, r->param[0]));
+}
 
 static void
 work(struct request *r, struct kit *kit)
@@ -38,6 +53,8 @@ work(struct request *r, struct kit *kit)
 	if (g->json)
 		g->head = log_head(r->log);
 	g->err = read_entry(st, r->log, g->index, kit->tools, &r->arena, &g->record);
+	if (!g->err && is_restricted(r, g))
+		g->err = STELE_EPERM;
 	if (!g->err && !g->json && g->record.object)
 		g->err = object_open(&g->object, st, r->log, g->index, g->record.payload);
 	if (g->err == STELE_EGONE) /* between the two: then it says by which entry */
@@ -197,6 +214,20 @@ answer_gone(struct request *r, const struct reading *g)
 	reply_problem_end(r);
 }
 
+/* Somebody may ask that it be erased, and something locks it yet. */
+static void
+answer_restricted(struct request *r, const struct reading *g)
+{
+	struct buf *b = reply_problem_begin(
+		r, PROBLEM_RESTRICTED,
+		"The payload is to be erased and waits for its last lock to end: until then only who "
+		"may hold the log reads it. Its proof and its entry are there as before.");
+
+	buf_printf(b, ",\"index\":%llu,\"erasure\":\"%s\"", (unsigned long long)g->index,
+		   g->erasure);
+	reply_problem_end(r);
+}
+
 static void
 then(struct request *r)
 {
@@ -204,6 +235,8 @@ then(struct request *r)
 
 	if (g->err == STELE_ENOTFOUND)
 		reply_problem(r, PROBLEM_UNKNOWN_RECORD, "The log has no record of that index.");
+	else if (g->err == STELE_EPERM)
+		answer_restricted(r, g);
 	else if (g->err)
 		reply_err(r, g->err);
 	else if (g->json)

@@ -123,6 +123,11 @@ void res_holds_post(struct request *r);
 void res_holds_get(struct request *r);
 void res_holds_release(struct request *r);
 
+/* res_erasures.c */
+void res_erasures_list(struct request *r);
+void res_erasures_post(struct request *r);
+void res_erasures_get(struct request *r);
+
 /* res_principals.c */
 void res_principals_list(struct request *r);
 void res_principals_get(struct request *r);

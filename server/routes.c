@@ -10,6 +10,7 @@
 #define PROOF LOGS "/{log}/proof"
 #define APPROVALS "/api/v1/approvals"
 #define CLOCK "/api/v1/clock"
+#define ERASURES LOGS "/{log}/erasures"
 #define HOLDS "/api/v1/holds"
 #define PRINCIPALS "/api/v1/principals"
 #define PLANS LOGS "/{log}/purge-plans"
@@ -60,6 +61,11 @@ const struct route router_table[] = {
 	 .handle = res_purge_approve},
 	{METHOD_GET, "/api/v1/identity", .handle = res_identity_get},
 	{METHOD_POST, "/api/v1/identity/rotate", SCOPE_OPERATE, .handle = res_identity_rotate},
+	{METHOD_GET, ERASURES, SCOPE_PURGE, .query = "state after limit ",
+	 .handle = res_erasures_list},
+	{METHOD_POST, ERASURES, SCOPE_PURGE, .max_body = LIMIT_HOLD_BODY_BYTES,
+	 .handle = res_erasures_post},
+	{METHOD_GET, ERASURES "/{id}", SCOPE_PURGE, .handle = res_erasures_get},
 	{METHOD_GET, UPLOAD, SCOPE_APPEND, .handle = res_upload_get},
 	{METHOD_PATCH, UPLOAD, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES,
 	 .handle = res_upload_body, .admit = res_upload_admit},

@@ -38,7 +38,7 @@ struct server {
 	struct http_budget bodies;    /* memory of bodies too large for their request's buffer */
 	struct upload_table uploads;  /* resumable ones */
 	struct plans plans;           /* of purges */
-	struct purger *purger;        /* NULL: nothing goes by itself */
+	struct purger *purger;        /* what goes by itself; NULL before it runs */
 	struct http_budget answers;   /* memory of answers that their peers have yet to take */
 	atomic_uint connections;      /* open now */
 	atomic_bool draining;         /* no new connections, every answer closes */

@@ -367,6 +367,20 @@ locks_each_hold(struct locks *l, uint64_t index, int (*fn)(void *ctx, const stru
 	return done;
 }
 
+int
+locks_each_hold_on(struct locks *l, const struct ranges *where,
+		   int (*fn)(void *ctx, const struct lock_hold *h), void *ctx)
+{
+	int done = 0;
+
+	pthread_rwlock_rdlock(&l->lock);
+	for (size_t i = 0; done == 0 && i < l->n_holds; i++)
+		if (ranges_meet(&l->holds[i]->covers, where))
+			done = fn(ctx, &l->holds[i]->said);
+	pthread_rwlock_unlock(&l->lock);
+	return done;
+}
+
 bool
 locks_hold(struct locks *l, struct slice id, struct lock_hold *out)
 {

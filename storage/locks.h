@@ -81,6 +81,11 @@ struct lock_hold {
 int locks_each_hold(struct locks *l, uint64_t index,
 		    int (*fn)(void *ctx, const struct lock_hold *h), void *ctx);
 
+/* Calls fn for every hold that is not released and covers an index of them, likewise. */
+struct ranges;
+int locks_each_hold_on(struct locks *l, const struct ranges *where,
+		       int (*fn)(void *ctx, const struct lock_hold *h), void *ctx);
+
 /* The hold of that id: false when there is none. */
 bool locks_hold(struct locks *l, struct slice id, struct lock_hold *out);
 

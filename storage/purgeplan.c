@@ -21,7 +21,8 @@ purgeplan_fini(struct purgeplan *plan)
 
 /* One that stays: by what, and until when. */
 static void
-count_stay(struct purgeplan *plan, uint64_t index, const struct lock_state *s, uint64_t size)
+count_stay(struct purgeplan *plan, uint64_t index, const struct lock_state *s, uint64_t size,
+	   int64_t now_ns)
 {
 	if (plan->stay[s->by] == 0)
 		plan->first[s->by] = index;
@@ -29,6 +30,8 @@ count_stay(struct purgeplan *plan, uint64_t index, const struct lock_state *s, u
 	plan->stay_bytes += size;
 	if (s->by == LOCK_BY_RETENTION && (!plan->next_ns || s->until_ns < plan->next_ns))
 		plan->next_ns = s->until_ns;
+	if (s->until_ns > now_ns && s->until_ns > plan->last_ns)
+		plan->last_ns = s->until_ns;
 }
 
 /* Takes a record into the plan: 1 when there are as many ranges as there may be. */
@@ -50,7 +53,7 @@ take(struct making *m, uint64_t index, const struct segment_record *r)
 		return 0;
 	}
 	if (s.by != LOCK_BY_NOTHING || (!m->wish->unlocked && s.until_ns == 0)) {
-		count_stay(plan, index, &s, r->size);
+		count_stay(plan, index, &s, r->size, m->wish->now_ns);
 		return 0;
 	}
 	if (plan->go.n == m->wish->max_ranges && plan->go.r[plan->go.n - 1].last + 1 != index)

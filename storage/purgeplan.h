@@ -39,6 +39,7 @@ struct purgeplan {
 	uint64_t gone;   /* whose payloads went before */
 	int64_t next_ns; /* the first end of a retention that is not over, where nothing else locks;
 			    0: there is none */
+	int64_t last_ns; /* and the last end of one that is not over, of all that stay */
 };
 
 /*

@@ -105,6 +105,22 @@ ranges_count(const struct ranges *set)
 	return n;
 }
 
+bool
+ranges_meet(const struct ranges *a, const struct ranges *b)
+{
+	size_t i = 0, k = 0;
+
+	while (i < a->n && k < b->n) {
+		if (a->r[i].last < b->r[k].first)
+			i++;
+		else if (b->r[k].last < a->r[i].first)
+			k++;
+		else
+			return true;
+	}
+	return false;
+}
+
 uint64_t
 ranges_below(const struct ranges *set, uint64_t end)
 {

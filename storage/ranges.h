@@ -34,6 +34,9 @@ int ranges_less(struct ranges *out, const struct ranges *a, const struct ranges 
 /* Whether the index is in it. */
 bool ranges_has(const struct ranges *set, uint64_t index);
 
+/* Whether some index is in both. */
+bool ranges_meet(const struct ranges *a, const struct ranges *b);
+
 /* How many of its indexes are below `end`. */
 uint64_t ranges_below(const struct ranges *set, uint64_t end);
 

@@ -64,6 +64,10 @@ extern const struct cli_command cmd_principal_disable;
 extern const struct cli_command cmd_purge_plan;
 extern const struct cli_command cmd_purge_approve;
 extern const struct cli_command cmd_purge_run;
+/* cmd_erasure.c */
+extern const struct cli_command cmd_erasure_request;
+extern const struct cli_command cmd_erasure_list;
+extern const struct cli_command cmd_erasure_show;
 /* cmd_hold.c */
 extern const struct cli_command cmd_hold_place;
 extern const struct cli_command cmd_hold_list;

@@ -59,6 +59,9 @@ static const struct cli_command *const commands[] = {
 	&cmd_purge_plan,
 	&cmd_purge_approve,
 	&cmd_purge_run,
+	&cmd_erasure_request,
+	&cmd_erasure_list,
+	&cmd_erasure_show,
 	&cmd_segment_restore,
 	&cmd_backup,
 	&cmd_restore,
@@ -148,8 +151,9 @@ static bool
 is_planned(const char *word)
 {
 	static const char *const words[] = {
-		"query",   "tail",    "hold",      "purge",   "export",
-		"approve", "erasure", "principal", "release",
+		"query",
+		"tail",
+		"export",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
