@@ -55,7 +55,7 @@ struct purge_request {
 	size_t n_ranges;
 	/*
 	 * What only the caller knows, one JSON object: "policy", "allowed_by", "clock", "plan",
-	 * "approvers", …; its members follow those that are added here (docs/formats.md section 9).
+	 * "approvers", …; its members follow those that are added here (docs/formats.md section 1).
 	 * None of them is "type", "ranges", "count" or "root".
 	 */
 	struct slice members;

@@ -1,5 +1,5 @@
 /*
- * The payload of a `purge` entry (docs/formats.md section 9): which records went, and the root
+ * The payload of a `purge` entry (docs/formats.md section 1): which records went, and the root
  * over their entry hashes. Pure: JSON in, ranges out.
  */
 #ifndef STELE_STORAGE_PURGEENTRY_H

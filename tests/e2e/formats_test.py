@@ -55,6 +55,12 @@ class Formats(unittest.TestCase):
             self.assertEqual(base64.b64decode(json.loads(line)["prev"]), previous)
             previous = leaf
 
+    def test_a_purge_entry_names_what_went_and_its_root(self):
+        entry = json.loads(vector("purge payload"))
+        gone = [self.leaves[i] for first, last in entry["ranges"] for i in range(first, last + 1)]
+        self.assertEqual(len(gone), entry["count"])
+        self.assertEqual(proof.tree_root(gone), base64.b64decode(entry["root"]))
+
     def test_the_proof_and_the_payload_hold(self):
         head, note = vector("tlog-proof").split("\n\n", 1)
         magic, extra, index, *hashes = head.split("\n")

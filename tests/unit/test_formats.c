@@ -18,6 +18,7 @@
 #include "proto/policy.h"
 #include "proto/proof.h"
 #include "storage/manifest.h"
+#include "storage/purgeentry.h"
 #include "storage/restorelogs.h"
 #include "storage/rotate.h"
 
@@ -368,6 +369,30 @@ START_TEST(a_changed_policy_is_as_documented)
 }
 END_TEST
 
+START_TEST(a_purge_entry_is_as_documented)
+{
+	struct control_range ranges[] = {{1, 1}, {3, 4}};
+	struct purge_set set = {ranges, 2, 3, {0}}, got;
+	struct merkle_frontier tree;
+	struct buf b = {0};
+
+	merkle_frontier_init(&tree);
+	for (int i = 1; i < 5; i++) {
+		if (i != 2)
+			merkle_frontier_append(h, &tree, leaf[i]);
+	}
+	merkle_frontier_root(h, &tree, set.root);
+	ck_assert_int_eq(purge_entry_put(&b, &set,
+					 slice_str("{\"policy\":0,\"allowed_by\":[0],\"clock\":{"
+						   "\"state\":\"ok\"},\"plan\":\"pl-8c2k\","
+						   "\"approvers\":[\"p-4x8w2c\"]}")),
+			 0);
+	ck_assert_int_eq(purge_entry_read(&got, buf_slice(&b)), 0);
+	purge_set_fini(&got);
+	expect_line("purge payload", &b);
+}
+END_TEST
+
 START_TEST(a_commitment_is_as_documented)
 {
 	uint8_t salt[16], commitment[SHA256_BYTES];
@@ -478,6 +503,7 @@ main(void)
 	tcase_add_test(t, a_key_entry_is_as_documented);
 	tcase_add_test(t, entries_that_lock_are_as_documented);
 	tcase_add_test(t, a_changed_policy_is_as_documented);
+	tcase_add_test(t, a_purge_entry_is_as_documented);
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);
