@@ -12,9 +12,10 @@
 #include "storage/save.h"
 #include "storage/writer.h"
 
-#define AGAIN_NS (INT64_C(30) * 1000000000) /* what kept a purge from ending may be over by then   \
-					     */
-#define SOON_NS (INT64_C(2) * 1000000000)   /* who began a purge goes on with it before that */
+#define AGAIN_NS                                                                                   \
+	(INT64_C(30) * 1000000000)        /* what kept a purge from ending may be over by then     \
+					   */
+#define SOON_NS (INT64_C(2) * 1000000000) /* who began a purge goes on with it before that */
 
 struct run {
 	struct store *st;

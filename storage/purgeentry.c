@@ -89,7 +89,7 @@ take_range(struct purge_set *s, json_t *pair)
 	    (uint64_t)json_integer_value(last) > LIMIT_TREE_SIZE)
 		return false;
 	r = (struct control_range){(uint64_t)json_integer_value(first),
-				 (uint64_t)json_integer_value(last)};
+				   (uint64_t)json_integer_value(last)};
 	if (s->n && r.first <= s->ranges[s->n - 1].last)
 		return false;
 	s->ranges[s->n++] = r;
@@ -128,9 +128,9 @@ purge_entry_read(struct purge_set *s, struct slice payload)
 			  ? take_ranges(&got, json_object_get(o, "ranges"))
 			  : STELE_ESYNTAX;
 
-	if (err == 0 && (json_integer_value(count) < 0 ||
-			 (uint64_t)json_integer_value(count) != got.records ||
-			 base64_decode_exact(got.root, 32, slice_str(root)) != 0))
+	if (err == 0 &&
+	    (json_integer_value(count) < 0 || (uint64_t)json_integer_value(count) != got.records ||
+	     base64_decode_exact(got.root, 32, slice_str(root)) != 0))
 		err = STELE_ESYNTAX;
 	json_decref(o);
 	if (err == 0)
