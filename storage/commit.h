@@ -29,6 +29,7 @@ struct touched {
 	int64_t time_ns;
 	struct policy policy;    /* in force for what is taken next */
 	struct policy_lock lock; /* its default, now */
+	int lock_err;            /* STELE_ELIMIT: it cannot be represented */
 	uint32_t n_controls;     /* taken, for the log's locks */
 	struct merkle_batch batch;
 	uint64_t data_key_id; /* of the tail's key that seals it */

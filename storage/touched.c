@@ -404,7 +404,7 @@ take_control(const struct commit *c, struct touched *t, struct append_job *job)
 	t->n_controls++;
 	t->log->controls_taken++;
 	if (job->control->kind != ENTRY_POLICY)
-		return 0;
+		return;
 	t->policy = job->control->policy;
 	t->lock_err = policy_lock(&t->policy, NULL, lock_from(c, t->time_ns), &t->lock, NULL);
 }
