@@ -135,8 +135,11 @@ class Erasure(unittest.TestCase):
             self.assertEqual(proof.status, 200)
         for i in (2, 4, 6, 9):
             self.assertEqual(reader.get(f"{RECORDS}/{i}").status, 200)
-        only_here = server.connect(token_of(server, ["hold"], ["other"]))
-        self.assertEqual(only_here.get(f"{RECORDS}/3").status, 403)
+        grants = [{"scopes": ["read"], "logs": ["*"]}, {"scopes": ["hold"], "logs": ["other"]}]
+        body = json.dumps({"kind": "job", "grants": grants, "token": {}})
+        elsewhere = server.post("/api/v1/principals", body, JSON).json()["token"]
+        answer = server.connect(elsewhere).get(f"{RECORDS}/3")
+        self.assertEqual(problem(answer), (403, "restricted"))
 
     def test_a_large_payload_is_restricted_too(self):
         with Server() as server:

@@ -173,6 +173,22 @@ class Live(unittest.TestCase):
         own = described.get(str(answer.status), {}).get("x-stele-problems", [])
         self.assertIn(name, general["any"] + general["authorised"] + own)
 
+    def test_erasures(self):
+        log = {"log": "erasures"}
+        policy = json.dumps({"retain": {"default": "1y"}})
+        self.call("createLog", 201, log, body=policy, headers=JSON)
+        self.server.post("/api/v1/logs/erasures/records", "1\n2", NDJSON)
+        body = json.dumps({"case": "c", "records": [1]})
+        made = self.call("requestErasure", 201, log, body=body, headers=JSON).json()
+        self.call("getErasure", 200, {**log, "id": made["id"]})
+        self.call("getErasure", 404, {**log, "id": "none"})
+        self.call("listErasures", 200, log)
+        self.call("listErasures", 400, log, query="?state=x")
+        self.call("listErasures", 404, {"log": "none"})
+        self.call("requestErasure", 422, log, body="{}", headers=JSON)
+        self.call("requestErasure", 404, {"log": "none"}, body="{}", headers=JSON)
+        self.call("requestErasure", 403, {"log": "_system"}, body=body, headers=JSON)
+
     def test_health(self):
         self.call("livez", 200)
         self.call("readyz", 200)
