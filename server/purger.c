@@ -212,8 +212,12 @@ erase(struct purger *j, const struct erasure *e)
 	struct log *log;
 	int err = store_log_find(j->s->store, slice_str(e->log), &log);
 
-	if (err != 0 || !clock_now(j, &wish.now_ns))
+	if (err != 0)
 		return;
+	if (!clock_now(j, &wish.now_ns)) {
+		look_again_in(j, FIRST_MS);
+		return;
+	}
 	do {
 		from = wish.from;
 		err = erase_part(j, log, e, &wish, &gone);

@@ -5,7 +5,7 @@ import time
 import unittest
 
 from http_case import problem
-from lib import JSON, NDJSON, Server, stele
+from lib import JSON, NDJSON, Clock, Server, stele
 
 ERASURES = "/api/v1/logs/pay/erasures"
 RECORDS = "/api/v1/logs/pay/records"
@@ -251,15 +251,70 @@ class Erasure(unittest.TestCase):
                 self.assertEqual(problem(other.get(ERASURES)), (403, "insufficient-scope"))
 
     def test_where_two_must_look_it_is_left_to_people(self):
-        with Server() as server:
+        clock = Clock()
+        with Server(env=clock.env) as server:
+            body = json.dumps({"kind": "person", "token": {}, "grants": [
+                {"scopes": ["approve", "purge", "access"], "logs": ["*"]}]})
+            others = [server.connect(server.post("/api/v1/principals", body, JSON).json()["token"])
+                      for _ in range(2)]
+            clock.forward(73)
             put_log(server, dual_control=["purge"])
             append(server, [{"i": i} for i in range(1, 4)])
             made = erase(server, records=[2])
             self.assertEqual((made["waits_for"], made["free"]), ("second-principal", 1))
-            put_log(server, "free")
             time.sleep(0.5)
             self.assertEqual(show(server, made)["purged"], 0)
             self.assertEqual(server.get(f"{RECORDS}/2").status, 200)
+            plan = server.post("/api/v1/logs/pay/purge-plans",
+                               json.dumps({"range": [2, 2], "unlocked": True}), JSON).json()
+            answer = server.post(f"/api/v1/logs/pay/purge-plans/{plan['id']}/approve",
+                                 json.dumps({"digest": plan["digest"]}), JSON)
+            self.approve(others[0], answer)
+            done = wait_for(server, made, done=True)
+            self.assertEqual((done["done"], done["purged"]), (True, 1), done)
+            body = json.dumps({"acts": ["erasure.request"]})
+            self.assertEqual(server.request("PUT", "/api/v1/dual-control", body, JSON).status, 200)
+            put_log(server, "free")
+            append(server, [{"i": 1}], "free")
+            answer = server.post("/api/v1/logs/free/erasures",
+                                 json.dumps({"case": "c", "records": [1]}), JSON)
+            self.assertEqual(server.get("/api/v1/logs/free/erasures").json()["erasures"], [])
+            self.approve(others[1], answer)
+            end = time.monotonic() + 15
+            while (server.get("/api/v1/logs/free/records/1").status != 410
+                   and time.monotonic() < end):
+                time.sleep(0.05)
+            (made,) = server.get("/api/v1/logs/free/erasures?state=all").json()["erasures"]
+            self.assertEqual(made["purged"], 1, made)
+            for client in others:
+                client.close()
+        clock.remove()
+
+    def approve(self, client, answer):
+        self.assertEqual(problem(answer), (403, "dual-control-required"))
+        path = f"/api/v1/approvals/{answer.json()['approval']}"
+        digest = client.get(path).json()["digest"]
+        answer = client.post(path + "/approve", json.dumps({"digest": digest}), JSON)
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def test_with_frozen_clocks_it_waits(self):
+        clock = Clock()
+        with Server(env=clock.env) as server:
+            put_log(server)
+            append(server, [{"i": i} for i in range(1, 4)])
+            held = hold(server, records=[[2, 2]])
+            made = erase(server, records=[2])
+            clock.step(10 * 365 * 86400)
+            now = wait_for(server, made, waits_for="clock")
+            self.assertEqual(now.get("waits_for"), "clock")
+            release(server, held)
+            time.sleep(0.5)
+            now = show(server, made)
+            self.assertEqual((now["purged"], now["free"], now["done"]), (0, 1, False))
+            self.assertEqual(server.get(f"{RECORDS}/2").status, 200)
+            reader = server.connect(token_of(server, ["read"]))
+            self.assertEqual(problem(reader.get(f"{RECORDS}/2")), (403, "restricted"))
+        clock.remove()
 
     def test_the_command_line(self):
         with Server() as server:
