@@ -165,6 +165,9 @@ int access_put_approval(struct access *a, struct slice id, int64_t now_ns, struc
 /* Appends the types of acts that need a second principal, as a JSON array. */
 void access_put_dual_control(struct access *a, struct buf *out);
 
+/* Whether dual control lists acts of that type. */
+bool access_lists_dual(struct access *a, const char *type);
+
 /* --- acting: one thread at a time calls these -------------------------------------------- */
 
 /* A new id that nobody has: "p-…", "s-…" or "j-…", with its NUL. */

@@ -117,6 +117,17 @@ access_needs_second(struct access *a, const json_t *act)
 	       hands_out_power(a, act);
 }
 
+bool
+access_lists_dual(struct access *a, const char *type)
+{
+	bool is;
+
+	pthread_rwlock_rdlock(&a->lock);
+	is = listed(a->dual, type);
+	pthread_rwlock_unlock(&a->lock);
+	return is;
+}
+
 /* --- who may ------------------------------------------------------------------------------ */
 
 size_t

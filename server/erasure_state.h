@@ -13,7 +13,8 @@ struct log;
 struct server;
 struct toolbox;
 
-/* Whether the server purges of that log by itself what may go: nobody asked that two look at it. */
+/* Whether the server purges of that log by itself what may go: nobody asked that two look at it.
+ * Any thread. */
 bool erasure_goes_alone(struct access *a, struct log *log);
 
 /*
