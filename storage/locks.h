@@ -18,6 +18,7 @@
 #include "proto/entry.h"
 
 struct locks;
+struct ranges;
 
 /* Nothing was said of anything. NULL without memory. */
 struct locks *locks_new(void);
@@ -82,7 +83,6 @@ int locks_each_hold(struct locks *l, uint64_t index,
 		    int (*fn)(void *ctx, const struct lock_hold *h), void *ctx);
 
 /* Calls fn for every hold that is not released and covers an index of them, likewise. */
-struct ranges;
 int locks_each_hold_on(struct locks *l, const struct ranges *where,
 		       int (*fn)(void *ctx, const struct lock_hold *h), void *ctx);
 

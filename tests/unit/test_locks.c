@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "storage/ranges.h"
 #include "tests/unit/suite.h"
 
 #define T(ns) "1970-01-01T00:00:00.0000000" #ns "Z"
@@ -277,6 +278,22 @@ START_TEST(entries_are_kept_and_listed_once)
 }
 END_TEST
 
+START_TEST(the_holds_on_some_records_are_those_that_cover_one_of_them)
+{
+	struct control_range some[] = {{0, 0}, {6, 7}, {20, 30}};
+	const struct ranges where = {some, 3, 3};
+	struct locks *l = locks_new();
+	char ids[64] = "";
+
+	fold(l, 40, ENTRY_HOLD, HOLD("bbbbbbbbbb", "[[1,5],[8,19]]"));
+	fold(l, 41, ENTRY_HOLD, HOLD("aaaaaaaaaa", "[[3,6]]"));
+	fold(l, 42, ENTRY_HOLD, HOLD("cccccccccc", "[[30,31]]"));
+	ck_assert_int_eq(locks_each_hold_on(l, &where, list_hold, ids), 0);
+	ck_assert_str_eq(ids, "h-aaaaaaaaaah-cccccccccc");
+	locks_free(l);
+}
+END_TEST
+
 START_TEST(the_last_policy_is_in_force)
 {
 	struct locks *l = locks_new();
@@ -324,6 +341,7 @@ main(void)
 		control_entries_are_never_free,
 		a_purge_is_remembered_by_its_entry,
 		entries_are_kept_and_listed_once,
+		the_holds_on_some_records_are_those_that_cover_one_of_them,
 		the_last_policy_is_in_force,
 		ten_thousand_holds,
 	};

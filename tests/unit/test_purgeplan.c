@@ -76,12 +76,14 @@ START_TEST(what_retention_locks_goes_when_it_is_over)
 	ck_assert_uint_eq(p.stay[LOCK_BY_RETENTION], 64);
 	ck_assert_uint_eq(p.stay[LOCK_BY_KIND], 1);
 	ck_assert_int_eq(p.next_ns, end_ns);
+	ck_assert_int_eq(p.last_ns, end_ns);
 	purgeplan_fini(&p);
 	plan(&s, log, end_ns, &p);
 	ck_assert_uint_eq(p.records, 64);
 	ck_assert_uint_eq(p.go.n, 1);
 	assert_range(&p, 0, 1, 64);
 	ck_assert_int_eq(p.next_ns, 0);
+	ck_assert_int_eq(p.last_ns, 0);
 	purgeplan_fini(&p);
 	scratch_end(&s);
 }

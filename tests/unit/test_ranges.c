@@ -55,6 +55,8 @@ START_TEST(union_and_difference_are_those_of_bits)
 		ck_assert_uint_eq(bits(&both), x | y);
 		ck_assert_uint_eq(bits(&less), x & ~y);
 		ck_assert_uint_eq(ranges_count(&both), (uint64_t)__builtin_popcountll(x | y));
+		ck_assert_int_eq(ranges_meet(&a, &b), (x & y) != 0);
+		ck_assert(!ranges_meet(&less, &b) && !ranges_meet(&b, &less));
 		ranges_fini(&a);
 		ranges_fini(&b);
 		ranges_fini(&both);
@@ -82,6 +84,9 @@ START_TEST(a_range_may_have_no_end)
 	ck_assert_uint_eq(ranges_count(&open), UINT64_MAX);
 	ck_assert(ranges_has(&open, UINT64_MAX - 1));
 	ck_assert(!ranges_has(&open, 9));
+	ck_assert(ranges_meet(&open, &some) && ranges_meet(&some, &open));
+	ck_assert(!ranges_meet(&open, &gone));
+	ck_assert(!ranges_meet(&open, &(struct ranges){0}));
 	ck_assert_uint_eq(ranges_below(&open, 10), 0);
 	ck_assert_uint_eq(ranges_below(&open, 12), 2);
 	ck_assert_uint_eq(ranges_below(&open, UINT64_MAX), UINT64_MAX - 10);
