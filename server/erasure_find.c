@@ -5,7 +5,6 @@
 
 #include "proto/err.h"
 #include "server/hold_match.h"
-#include "storage/locks.h"
 #include "storage/log.h"
 #include "storage/read.h"
 
@@ -45,10 +44,6 @@ look_at(struct erasure_find *f, struct store *st, struct log *log, struct toolbo
 	struct record r;
 	int err;
 
-	if (locks_purged(log_locks(log), f->at)) {
-		f->gone++;
-		return 0;
-	}
 	err = read_record(st, log, f->at, t, arena, &r);
 	if (err == STELE_EGONE) {
 		f->gone++;
