@@ -19,9 +19,9 @@
  *   6. the newest checkpoints are verified, each under its log's keys
  *   7. the keyring is committed with the new epochs, then the `restore` entries are
  *   8. the store is closed, and RESTORE.partial removed
- * The clocks of what was opened at 5 are frozen at the last commit's (storage/clock.h): a backup has none.
- * A crash before 8 leaves a directory that only the same restore takes: it begins again at
- * 1, keeping the files that are there and right. No checkpoint of a new key leaves before 8.
+ * The clocks of what was opened at 5 are frozen at the last commit's (storage/clock.h): a backup
+ * has none. A crash before 8 leaves a directory that only the same restore takes: it begins again
+ * at 1, keeping the files that are there and right. No checkpoint of a new key leaves before 8.
  */
 #ifndef STELE_STORAGE_RESTORE_H
 #define STELE_STORAGE_RESTORE_H

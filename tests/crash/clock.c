@@ -100,4 +100,3 @@ open(const char *path, int flags, ...)
 	va_end(ap);
 	return open_any(path, flags, mode);
 }
-
