@@ -6,7 +6,6 @@
 
 #include <jansson.h>
 
-#include "proto/duration.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "server/acting.h"

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/identity.h"
 #include "crypto/init.h"
@@ -28,6 +29,7 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 #include "storage/append.h"
+#include "storage/clocks.h"
 #include "storage/object.h"
 #include "storage/read.h"
 #include "storage/store.h"
@@ -138,6 +140,19 @@ open_store(struct judge *j)
 		violated("the store does not open: %s: %.*s", stele_strerror(err), (int)why.n,
 			 why.p ? (const char *)why.p : "");
 	buf_fini(&why);
+}
+
+/* Nothing that a power loss leaves contradicts itself; a backup has no clocks. */
+static void
+check_clocks(struct judge *j)
+{
+	struct clock_reading now;
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/BACKUP", j->dir);
+	store_clock_get(j->st, &now);
+	if (now.state == CLOCK_FROZEN && access(path, F_OK) != 0)
+		violated("the clocks are frozen");
 }
 
 static void
@@ -353,6 +368,7 @@ main(int argc, char **argv)
 	j.h = sha256_new();
 	arena_init(&j.arena);
 	open_store(&j);
+	check_clocks(&j);
 	check_marks(&j);
 	n = store_log_list(j.st, slice_str(""), logs, MAX_LOGS);
 	for (size_t i = 0; i < n && j.n_marks < MAX_MARKS; i++) {
@@ -361,6 +377,7 @@ main(int argc, char **argv)
 	}
 	store_close(j.st);
 	open_store(&j);
+	check_clocks(&j);
 	check_marks(&j);
 	store_close(j.st);
 	for (size_t i = 0; i < j.n_marks; i++)
