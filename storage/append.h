@@ -76,7 +76,8 @@ struct append_job {
 		      are new */
 	/*
 	 * Of a `key` entry (storage/rotate.h) or the record of a new identity (storage/succeed.h),
-	 * else NULL: makes items and keys for the index that it will have. The writer's thread; an error is the job's.
+	 * else NULL: makes items and keys for the index that it will have. The writer's thread; an
+	 * error is the job's.
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys; /* in force from its commit on; the caller's */
