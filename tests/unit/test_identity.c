@@ -211,6 +211,7 @@ main(void)
 	    keyfile_seal_new(&sealed, "correct horse") != 0)
 		return 1;
 	suite_add_tcase(s, t);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, successions_and_a_prepared_one_lie_in_the_file);
 	tcase_add_test(t, no_byte_of_a_body_with_successions_may_change);
 	tcase_add_test(t, an_identity_opens_to_the_same_name_and_key);
