@@ -81,8 +81,7 @@ digest_tend(struct store *st)
 	int err = 0;
 
 	digest_keys_get(st, &keys);
-	/* an epoch that begins in the future began under a clock that was wrong */
-	if (now_ns - keys.begun_ns >= EPOCH_NS || keys.begun_ns > now_ns + HOUR_NS) {
+	if (now_ns - keys.begun_ns >= EPOCH_NS) {
 		pthread_mutex_lock(&st->creating);
 		err = begin(st, now_ns, &keys);
 		publish(st, &keys);

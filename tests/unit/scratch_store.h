@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "proto/err.h"
+#include "storage/clocks.h"
 #include "storage/read.h"
 #include "storage/store.h"
 
@@ -22,6 +23,7 @@ struct scratch {
 	struct toolbox *tools;
 	int64_t now_ns;  /* of both clocks of the machine, */
 	int64_t step_ns; /* and how far the wall clock is ahead */
+	int64_t tick_ns; /* they move on by that with each look */
 	uint8_t boot_id[16];
 	unsigned errors, warnings; /* lines said at these levels */
 	struct store_options opts;
@@ -33,7 +35,7 @@ scratch_now(void *clock)
 	struct scratch *s = clock;
 
 	/* several threads of a store ask */
-	return __atomic_add_fetch(&s->now_ns, 1000, __ATOMIC_RELAXED) + s->step_ns;
+	return __atomic_add_fetch(&s->now_ns, s->tick_ns, __ATOMIC_RELAXED) + s->step_ns;
 }
 
 static inline int64_t
@@ -41,7 +43,7 @@ scratch_boot(void *clock)
 {
 	struct scratch *s = clock;
 
-	return __atomic_add_fetch(&s->now_ns, 1000, __ATOMIC_RELAXED);
+	return __atomic_add_fetch(&s->now_ns, s->tick_ns, __ATOMIC_RELAXED);
 }
 
 static inline void
@@ -97,6 +99,7 @@ scratch_begin(struct scratch *s)
 	snprintf(s->dir, sizeof s->dir, "%s/stele-test-XXXXXX", tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(s->dir));
 	s->now_ns = 1795000000000000000;
+	s->tick_ns = 1000;
 	memset(s->boot_id, 1, sizeof s->boot_id);
 	s->tools = toolbox_new();
 	s->opts = (struct store_options){
@@ -112,6 +115,21 @@ scratch_begin(struct scratch *s)
 		.say_ctx = s,
 	};
 	ck_assert_int_eq(scratch_open(s), 0);
+}
+
+/* Stops the machine's clocks where the later of the store's two says ns. */
+static inline void
+scratch_stop_at(struct scratch *s, int64_t ns)
+{
+	struct clock_reading r;
+
+	s->tick_ns = 0;
+	for (unsigned i = 0; i < 10; i++) { /* evidence time may still be slewed */
+		store_clock_get(s->st, &r);
+		s->now_ns += ns - clock_later(&r);
+	}
+	store_clock_get(s->st, &r);
+	ck_assert_int_eq(clock_later(&r), ns);
 }
 
 static inline void

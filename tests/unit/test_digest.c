@@ -92,30 +92,12 @@ START_TEST(the_same_key_in_another_log_is_another_digest)
 }
 END_TEST
 
-START_TEST(a_clock_that_was_ahead_does_not_stretch_an_epoch)
-{
-	int64_t now;
-
-	scratch_begin(&s);
-	s.now_ns += 400 * DAY_NS;
-	ck_assert_int_eq(store_maintain(s.st), 0);
-	ck_assert_uint_eq(keys_in_ring(), 2);
-	s.now_ns -= 390 * DAY_NS;
-	now = s.now_ns;
-	ck_assert_int_eq(store_maintain(s.st), 0);
-	ck_assert_uint_eq(keys_in_ring(), 2);
-	ck_assert_int_le(digest_means_until_ns(s.st), now + 15 * DAY_NS);
-	scratch_end(&s);
-}
-END_TEST
-
 int
 main(void)
 {
 	const TTest *const tests[] = {
 		a_repeat_is_known_in_the_next_epoch_and_its_digest_means_nothing_in_the_one_after,
 		the_same_key_in_another_log_is_another_digest,
-		a_clock_that_was_ahead_does_not_stretch_an_epoch,
 	};
 
 	if (crypto_init() != 0)

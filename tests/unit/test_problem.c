@@ -33,7 +33,8 @@ START_TEST(what_waiting_cures_says_how_long)
 
 	for (p = PROBLEM_NONE + 1; p < PROBLEM_COUNT; p++) {
 		bool wait = problem_status(p) == 503 || problem_status(p) == 507 ||
-			    problem_status(p) == 429 || p == PROBLEM_UPLOAD_BUSY;
+			    problem_status(p) == 429 || p == PROBLEM_UPLOAD_BUSY ||
+			    p == PROBLEM_PURGE_RUNNING;
 
 		ck_assert_int_eq(problem_retry_after_s(p) > 0, wait);
 	}

@@ -186,7 +186,7 @@ retried(struct policy_wish stored, struct policy_wish asked)
 	log = scratch_log(&s, "l", "{\"retain\":{\"default\":\"1d\"},\"event_based\":true}");
 	scratch_job(&s, &first, log, "\"one\"", "key-1");
 	first.wish = &stored;
-	s.now_ns = DAY_2027_NS - 1000;
+	scratch_stop_at(&s, DAY_2027_NS);
 	ck_assert_int_eq(store_append_batch(s.st, &first), 0);
 	ck_assert_int_eq(first.err, 0);
 	scratch_job(&s, &again, log, "\"one\"", "key-1");
