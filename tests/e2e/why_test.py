@@ -55,6 +55,7 @@ class Events(Case):
         other = self.stored(Retain_Event="other")["index"]
         self.assertEqual([self.why(i)["by"] for i in (self.index, later, other)],
                          ["retention", "event", "event"])
+        self.assertEqual(self.why(later)["event"], {"name": "closed"})
         self.event("closed")
         self.assertEqual([self.why(i)["by"] for i in (self.index, later, other)],
                          ["retention", "retention", "event"])
