@@ -2,6 +2,7 @@
 """Events that locks wait for, why a record is locked, that all of it outlives the server, and the
 commands."""
 import json
+import os
 import unittest
 
 from lib import JSON, stele
@@ -183,7 +184,7 @@ class Kept(Case):
         self.server.start()
         self.assertEqual(self.state(), state)
         self.server.stop()
-        run = stele("fsck", self.server.data, "--rebuild")
+        run = stele("fsck", self.server.data, "--rebuild", env={**os.environ, **self.clock.env})
         self.assertEqual(run.returncode, 0, run.stderr)
         self.server.start()
         self.assertEqual(self.state(), state)
