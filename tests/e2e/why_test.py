@@ -286,6 +286,10 @@ class Commands(Case):
         shown = self.run_as(self.other, "--json", "approval", "show", name).stdout
         self.run_as(self.other, "approve", name, "--digest", json.loads(shown)["digest"])
         self.assertIn("shortened by entry", self.run_as(self.mine, "why", "l", index).stdout)
+        self.run_as(self.mine, "append", "l", input='{"user":"alice"}')
+        run = self.run_as(self.mine, "retain", "extend", "l", "--filter", 'user = "alice"',
+                          "--for", "9d", "--reason", "audit")
+        self.assertIn("1 records matched; of 1 it could not be told", run.stdout)
         waiting = str(self.stored(Retain_Event="e/1")["index"])
         self.assertIn("has not come", self.run_as(self.mine, "why", "l", waiting).stdout)
         self.run_as(self.mine, "retain", "event", "l", "e/1", status=1)
@@ -295,6 +299,8 @@ class Commands(Case):
         said = json.loads(self.run_as(self.mine, "--json", "why", "l", waiting).stdout)
         self.assertEqual(said["rule"], "event")
         for arguments in (["extend", "l", "--for", "1d", "--reason", "r"],
+                          ["extend", "l", "--records", "1", "--filter", "a = 1", "--for", "1d",
+                           "--reason", "r"],
                           ["extend", "l", "--records", "1", "--for", "1d"],
                           ["extend", "l", "--records", "x", "--for", "1d", "--reason", "r"],
                           ["extend", "l", "--range", "5", "--for", "1d", "--reason", "r"],
