@@ -169,6 +169,10 @@ check_policy(const struct deed_turn *turn, const struct looking *l)
 	if (l->shorten && l->policy.mode == ENTRY_MODE_COMPLIANCE)
 		return deed_refuse(turn, STELE_EPERM, PROBLEM_COMPLIANCE_MODE,
 				   "The log is in compliance mode: nobody makes a lock shorter.");
+	if (l->shorten && turn->clock.state == CLOCK_FROZEN)
+		return deed_refuse(turn, STELE_ECONFLICT, PROBLEM_CLOCK_FROZEN,
+				   "The clocks are frozen: no lock is made shorter until two "
+				   "principals thaw them (stele clock).");
 	if (l->until_ns <= l->now_ns)
 		return deed_refuse(turn, STELE_EPERM, PROBLEM_INVALID_RETENTION,
 				   "It would be over already.");

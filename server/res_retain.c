@@ -12,6 +12,8 @@
 #include "proto/policy.h"
 #include "proto/timestamp.h"
 #include "server/acting.h"
+#include "server/erasure_find.h"
+#include "server/loop.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -24,8 +26,8 @@
 /* --- which records ------------------------------------------------------------------------- */
 
 static const char bad_records[] =
-	"Say which records: records, a list of indexes, or range, [first, last]; at most 262144 of "
-	"them.";
+	"Say which records: records, a list of indexes, or range, [first, last], or filter, alone or "
+	"within a range; at most 262144 of them.";
 
 static bool
 read_index(const json_t *v, uint64_t *out)
@@ -64,42 +66,49 @@ read_records(struct request *r, const json_t *list, struct ranges *out)
 }
 
 static bool
+read_pair(const json_t *pair, uint64_t *first, uint64_t *last)
+{
+	return json_array_size(pair) == 2 && read_index(json_array_get(pair, 0), first) &&
+	       read_index(json_array_get(pair, 1), last) && *first <= *last;
+}
+
+static bool
 read_range(const json_t *pair, struct ranges *out)
 {
 	uint64_t first, last;
 
-	return json_array_size(pair) == 2 && read_index(json_array_get(pair, 0), &first) &&
-	       read_index(json_array_get(pair, 1), &last) && first <= last &&
-	       last - first < LIMIT_EXTEND_RECORDS && ranges_add(out, first, last) == 0;
-}
-
-/* The ranges that a body names, as JSON; NULL: it does not. */
-static json_t *
-take_ranges(struct request *r, const json_t *body)
-{
-	const json_t *records = json_object_get(body, "records"),
-		     *range = json_object_get(body, "range");
-	struct ranges set = {0};
-	json_t *doc = NULL;
-	struct buf text;
-
-	buf_init(&text);
-	if (!records != !range &&
-	    (records ? read_records(r, records, &set) : read_range(range, &set))) {
-		control_put_ranges(&text, set.r, set.n);
-		doc = text.err ? NULL : json_loadb((const char *)text.p, text.n, 0, NULL);
-	}
-	buf_fini(&text);
-	ranges_fini(&set);
-	return doc;
+	return read_pair(pair, &first, &last) && last - first < LIMIT_EXTEND_RECORDS &&
+	       ranges_add(out, first, last) == 0;
 }
 
 /* --- extensions ------------------------------------------------------------------------------ */
 
+/* One that is asked for, while its records are found. */
+struct extending {
+	struct erasure_find find; /* with a filter; else what is named is what is found */
+	json_t *act;              /* its members */
+	bool shorten;
+	struct buf why; /* of what is wrong with the filter */
+	int err;
+};
+
+/* What an answer tells of a filter. */
+struct found {
+	uint64_t records, unread;
+};
+
+static void
+drop(struct extending *x)
+{
+	erasure_find_fini(&x->find);
+	json_decref(x->act);
+	buf_fini(&x->why);
+}
+
 static const char *
 check_members(const json_t *body)
 {
-	static const char known[] = " records range until for reason shorten ";
+	static const char known[] = " records range filter until for reason shorten ";
 	const json_t *reason = json_object_get(body, "reason"),
 		     *shorten = json_object_get(body, "shorten");
 	const char *name;
@@ -110,8 +119,8 @@ check_members(const json_t *body)
 		const char *at = strstr(known, name);
 		size_t n = strlen(name);
 		if (n == 0 || !at || at[-1] != ' ' || at[n] != ' ')
-			return "The members are records or range, until or for, reason, and "
-			       "shorten.";
+			return "The members are records, range and filter, until or for, reason, "
+			       "and shorten.";
 	}
 	if (shorten && !json_is_boolean(shorten))
 		return "shorten is true or false.";
@@ -120,52 +129,194 @@ check_members(const json_t *body)
 	return NULL;
 }
 
+/* The records of a filter, within a range or the whole log: they are looked for in steps. */
+static const char *
+take_filter(struct request *r, struct extending *x, const json_t *filter, const json_t *range)
+{
+	uint64_t first = 0, last = LIMIT_INTEGER;
+
+	if (range && !read_pair(range, &first, &last))
+		return bad_records;
+	if (json_string_length(filter) < 1 || json_string_length(filter) > LIMIT_HOLD_FILTER_BYTES)
+		return "filter is a filter of audit queries, in a string.";
+	if (erasure_find_filter(&x->find, r->server->mapping, json_string_value(filter), &x->why)) {
+		buf_put_u8(&x->why, 0);
+		return x->why.n > 1 && !x->why.err ? (const char *)x->why.p : "No such filter.";
+	}
+	return ranges_add(&x->find.named, first, last) == 0 ? NULL : bad_records;
+}
+
+/* NULL, or what is wrong. */
+static const char *
+take_which(struct request *r, struct extending *x, const json_t *body)
+{
+	const json_t *records = json_object_get(body, "records"),
+		     *range = json_object_get(body, "range"),
+		     *filter = json_object_get(body, "filter");
+
+	if ((records != NULL) == (range || filter))
+		return bad_records;
+	if (filter)
+		return take_filter(r, x, filter, range);
+	return (records ? read_records(r, records, &x->find.found)
+			: read_range(range, &x->find.found))
+		       ? NULL
+		       : bad_records;
+}
+
+static const char *
+take_end(struct request *r, struct extending *x, const json_t *body)
+{
+	int64_t until_ns;
+	const char *wrong =
+		retention_read_end(body, retention_later_ns(r->server, r->log), &until_ns);
+
+	if (wrong)
+		return wrong;
+	x->act = json_object();
+	json_object_set_new(x->act, "until", retention_time(until_ns));
+	json_object_set(x->act, "reason", json_object_get(body, "reason"));
+	x->shorten = json_is_true(json_object_get(body, "shorten"));
+	return NULL;
+}
+
 static void
 answer_extended(struct request *r)
 {
 	const struct acting *a = r->state;
+	const struct found *found = a->state;
 	struct buf *b;
 
 	reply_begin(r, 201, "application/json");
 	b = reply_body(r);
 	buf_printf(b, "{\"log\":\"%s\"", log_name(r->log));
+	if (found)
+		buf_printf(b, ",\"records\":%llu,\"unread\":%llu",
+			   (unsigned long long)found->records, (unsigned long long)found->unread);
 	acting_put_told(b, a);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
 
+/* What a filter found, for the answer; NULL: there was none, or no memory to tell. */
+static struct found *
+note_found(struct request *r, const struct extending *x)
+{
+	struct found *found = x->find.matcher ? arena_alloc(&r->arena, sizeof *found) : NULL;
+
+	if (found)
+		*found = (struct found){ranges_count(&x->find.found), x->find.unread};
+	return found;
+}
+
+/* The records are known: the act names them, and nothing of the filter. x is dropped. */
+static void
+act(struct request *r, struct extending *x)
+{
+	struct acting *a = acting_begin(r, x->shorten ? "retain.shorten" : "retain.extend",
+					PROBLEM_INVALID_RETENTION);
+	struct buf text;
+
+	if (a) {
+		buf_init(&text);
+		control_put_ranges(&text, x->find.found.r, x->find.found.n);
+		json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+		json_object_set_new(a->act, "ranges",
+				    json_loadb((const char *)text.p, text.n, 0, NULL));
+		json_object_update(a->act, x->act);
+		buf_fini(&text);
+		a->answer = answer_extended;
+		a->state = note_found(r, x);
+	}
+	drop(x);
+	if (a)
+		acting_run(r);
+}
+
+static void
+find_work(struct request *r, struct kit *kit)
+{
+	struct extending *x = r->state;
+
+	x->err = erasure_find_step(&x->find, r->server->store, r->log, kit->tools);
+}
+
+/* What was not found. */
+static void
+refuse_found(struct request *r, const struct extending *x)
+{
+	if (x->err == 0 && !x->find.found.n)
+		reply_problem(r, PROBLEM_INVALID_RETENTION, "No record matches the filter.");
+	else if (x->err == 0 || x->err == STELE_ELIMIT)
+		reply_problem(r, PROBLEM_INVALID_RETENTION,
+			      "Too many records match: ask for a range at a time.");
+	else if (x->err == STELE_ENOTFOUND)
+		reply_problem(r, PROBLEM_UNKNOWN_RECORD, "The range ends beyond the log.");
+	else
+		reply_err(r, x->err);
+}
+
+/* With an answer on its way the request's arena is another's: x is the caller's copy there. */
+static void
+find_then(struct request *r)
+{
+	struct extending x = *(struct extending *)r->state;
+
+	if (x.err == 1 && !atomic_load(&r->server->draining)) {
+		loop_work(r);
+		return;
+	}
+	if (x.err == 1)
+		x.err = STELE_ECLOSED;
+	if (x.err == 0 && x.find.found.n && ranges_count(&x.find.found) <= LIMIT_EXTEND_RECORDS) {
+		act(r, &x);
+		return;
+	}
+	refuse_found(r, &x);
+	drop(&x);
+}
+
+static void
+find(struct request *r, const struct extending *x)
+{
+	struct extending *kept = arena_dup(&r->arena, x, sizeof *x);
+	struct extending mine = *x;
+
+	if (!kept) {
+		drop(&mine);
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	r->state = kept;
+	r->work = find_work;
+	r->then = find_then;
+	loop_work(r);
+}
+
 void
 res_extensions_post(struct request *r)
 {
-	json_t *body = acting_body(r, PROBLEM_INVALID_RETENTION, false), *ranges = NULL;
-	struct acting *a = NULL;
+	json_t *body = acting_body(r, PROBLEM_INVALID_RETENTION, false);
+	struct extending x = {.shorten = false};
 	const char *wrong;
-	int64_t until_ns;
 
 	if (!body)
 		return;
+	buf_init(&x.why);
 	wrong = check_members(body);
-	if (!wrong && !(ranges = take_ranges(r, body)))
-		wrong = bad_records;
 	if (!wrong)
-		wrong = retention_read_end(body, retention_later_ns(r->server, r->log), &until_ns);
-	if (wrong)
-		reply_problem(r, PROBLEM_INVALID_RETENTION, "%s", wrong);
-	else
-		a = acting_begin(r,
-				 json_is_true(json_object_get(body, "shorten")) ? "retain.shorten"
-										: "retain.extend",
-				 PROBLEM_INVALID_RETENTION);
-	if (a) {
-		json_object_set_new(a->act, "log", json_string(log_name(r->log)));
-		json_object_set(a->act, "ranges", ranges);
-		json_object_set_new(a->act, "until", retention_time(until_ns));
-		json_object_set(a->act, "reason", json_object_get(body, "reason"));
-		a->answer = answer_extended;
-		acting_run(r);
-	}
-	json_decref(ranges);
+		wrong = take_which(r, &x, body);
+	if (!wrong)
+		wrong = take_end(r, &x, body);
 	json_decref(body);
+	if (wrong) {
+		reply_problem(r, PROBLEM_INVALID_RETENTION, "%s", wrong);
+		drop(&x);
+	} else if (x.find.matcher) {
+		find(r, &x);
+	} else {
+		act(r, &x);
+	}
 }
 
 /* --- events ------------------------------------------------------------------------------------

@@ -12,13 +12,15 @@
 
 struct which {
 	struct cli_texts records;
-	const char *range;
+	const char *range, *filter;
 };
 
 /* clang-format off */
 #define WHICH_OPTIONS(which) \
 	{"records", 0, CLI_TEXTS, &(which).records, "N[,N]", "these records"}, \
-	{"range", 0, CLI_TEXT, &(which).range, "FIRST-LAST", "all records from FIRST to LAST"}
+	{"range", 0, CLI_TEXT, &(which).range, "FIRST-LAST", "all records from FIRST to LAST"}, \
+	{"filter", 0, CLI_TEXT, &(which).filter, "F", \
+	 "those that match now, of the range or of all"}
 /* clang-format on */
 
 static bool
@@ -41,26 +43,38 @@ put_range(json_t *list, const char *text)
 }
 
 static int
-put_which(const struct cli_command *self, const struct which *w, json_t *doc)
+put_records(const struct cli_command *self, const struct which *w, json_t *doc)
 {
-	json_t *list = json_array(), *words, *word;
+	json_t *list = json_array(), *words = api_words(&w->records), *word;
 	bool good = true;
 	size_t i;
 
-	if ((w->records.n != 0) == (w->range != NULL)) {
-		json_decref(list);
-		return cli_usage(self, "say which records: --records 4,7,9 or --range 10-20");
-	}
-	json_object_set_new(doc, w->range ? "range" : "records", list);
-	if (w->range)
-		return put_range(list, w->range)
-			       ? CLI_GO
-			       : cli_usage(self, "--range takes two record indexes: 10-20");
-	words = api_words(&w->records);
+	json_object_set_new(doc, "records", list);
 	json_array_foreach(words, i, word) good =
 		good && put_index(list, slice_str(json_string_value(word)));
 	json_decref(words);
 	return good ? CLI_GO : cli_usage(self, "--records takes record indexes: 4,7,9");
+}
+
+static int
+put_which(const struct cli_command *self, const struct which *w, json_t *doc)
+{
+	json_t *list;
+
+	if ((w->records.n != 0) == (w->range || w->filter))
+		return cli_usage(self, "say which records: --records 4,7,9, or --range 10-20, "
+				       "--filter F or both");
+	if (w->records.n)
+		return put_records(self, w, doc);
+	if (w->filter)
+		json_object_set_new(doc, "filter", json_string(w->filter));
+	if (!w->range)
+		return CLI_GO;
+	list = json_array();
+	json_object_set_new(doc, "range", list);
+	return put_range(list, w->range)
+		       ? CLI_GO
+		       : cli_usage(self, "--range takes two record indexes: 10-20");
 }
 
 /* --- extend, shorten ------------------------------------------------------------------------- */
@@ -77,6 +91,10 @@ report(struct cli *cli, const struct http_call *c, const char *what)
 		return CLI_REFUSED;
 	printf("locked until %s; entry %lld says so\n", api_text(doc, "until"),
 	       (long long)json_integer_value(json_object_get(doc, "index")));
+	if (json_object_get(doc, "records"))
+		printf("%lld records matched; of %lld it could not be told\n",
+		       (long long)json_integer_value(json_object_get(doc, "records")),
+		       (long long)json_integer_value(json_object_get(doc, "unread")));
 	json_decref(doc);
 	return CLI_DONE;
 }
@@ -102,7 +120,7 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv, bool shorten)
 {
 	const char *until = NULL, *period = NULL, *reason = NULL;
-	struct which which = {.range = NULL};
+	struct which which = {.range = NULL, .filter = NULL};
 	const struct cli_option options[] = {
 		WHICH_OPTIONS(which),
 		{"until", 0, CLI_TEXT, &until, "TIME",
@@ -137,7 +155,8 @@ run_extend(struct cli *cli, const struct cli_command *self, int argc, char **arg
 
 const struct cli_command cmd_retain_extend = {
 	.name = "retain extend",
-	.operands = "LOG --records N[,N]|--range FIRST-LAST --until TIME|--for D --reason TEXT",
+	.operands =
+		"LOG --records N[,N]|--range FIRST-LAST|--filter F --until TIME|--for D --reason TEXT",
 	.summary = "lock records for longer",
 	.about =
 		"Locks records until a later time than now: all of them or none. One that is locked\n"
@@ -158,7 +177,8 @@ run_shorten(struct cli *cli, const struct cli_command *self, int argc, char **ar
 
 const struct cli_command cmd_retain_shorten = {
 	.name = "retain shorten",
-	.operands = "LOG --records N[,N]|--range FIRST-LAST --until TIME|--for D --reason TEXT",
+	.operands =
+		"LOG --records N[,N]|--range FIRST-LAST|--filter F --until TIME|--for D --reason TEXT",
 	.summary = "lock records for less, with a second principal",
 	.about =
 		"Asks for earlier ends of locks, which a second principal must approve: 'stele\n"

@@ -50,6 +50,11 @@ class Case(approvals_test.Case):
         """An append's entry."""
         return json.loads(self.append(client, log=log, **headers).json()["entry"])
 
+    def assert_lasts(self, entry, ns):
+        """For that long, counted from the later clock, which is some time ahead of the entry's."""
+        ahead = ns_of(entry["retain_until"]) - ns_of(entry["time"]) - ns
+        self.assertTrue(0 <= ahead < 10**9, (entry, ahead))
+
     def until(self, ns, log="l"):
         """A record that is locked until then: its index."""
         return self.stored(log=log, Retain_Until=instant(ns))["index"]

@@ -2,6 +2,7 @@
 """Events that locks wait for, why a record is locked, that all of it outlives the server, and the
 commands."""
 import json
+import os
 import unittest
 
 from lib import JSON, stele
@@ -55,6 +56,7 @@ class Events(Case):
         other = self.stored(Retain_Event="other")["index"]
         self.assertEqual([self.why(i)["by"] for i in (self.index, later, other)],
                          ["retention", "event", "event"])
+        self.assertEqual(self.why(later)["event"], {"name": "closed"})
         self.event("closed")
         self.assertEqual([self.why(i)["by"] for i in (self.index, later, other)],
                          ["retention", "retention", "event"])
@@ -182,7 +184,7 @@ class Kept(Case):
         self.server.start()
         self.assertEqual(self.state(), state)
         self.server.stop()
-        run = stele("fsck", self.server.data, "--rebuild")
+        run = stele("fsck", self.server.data, "--rebuild", env={**os.environ, **self.clock.env})
         self.assertEqual(run.returncode, 0, run.stderr)
         self.server.start()
         self.assertEqual(self.state(), state)
@@ -284,6 +286,10 @@ class Commands(Case):
         shown = self.run_as(self.other, "--json", "approval", "show", name).stdout
         self.run_as(self.other, "approve", name, "--digest", json.loads(shown)["digest"])
         self.assertIn("shortened by entry", self.run_as(self.mine, "why", "l", index).stdout)
+        self.run_as(self.mine, "append", "l", input='{"user":"alice"}')
+        run = self.run_as(self.mine, "retain", "extend", "l", "--filter", 'user = "alice"',
+                          "--for", "9d", "--reason", "audit")
+        self.assertIn("1 records matched; of 1 it could not be told", run.stdout)
         waiting = str(self.stored(Retain_Event="e/1")["index"])
         self.assertIn("has not come", self.run_as(self.mine, "why", "l", waiting).stdout)
         self.run_as(self.mine, "retain", "event", "l", "e/1", status=1)
@@ -293,6 +299,8 @@ class Commands(Case):
         said = json.loads(self.run_as(self.mine, "--json", "why", "l", waiting).stdout)
         self.assertEqual(said["rule"], "event")
         for arguments in (["extend", "l", "--for", "1d", "--reason", "r"],
+                          ["extend", "l", "--records", "1", "--filter", "a = 1", "--for", "1d",
+                           "--reason", "r"],
                           ["extend", "l", "--records", "1", "--for", "1d"],
                           ["extend", "l", "--records", "x", "--for", "1d", "--reason", "r"],
                           ["extend", "l", "--range", "5", "--for", "1d", "--reason", "r"],

@@ -27,8 +27,6 @@ check_record(struct scratch *s, struct log *log, uint64_t index, const char *pay
 	head_unref(head);
 }
 
-#define DAY_2027_NS INT64_C(1798761600000000000)
-
 START_TEST(what_was_appended_is_read_back_with_its_proof)
 {
 	struct scratch s;
@@ -174,7 +172,7 @@ END_TEST
 
 /* What a retry with this wish is answered; the record is stored with the first one. */
 static int
-retried(struct policy_wish stored, struct policy_wish asked)
+retried(struct policy_wish stored, struct policy_wish asked, int64_t *time_ns)
 {
 	struct append_job first, again;
 	struct scratch s;
@@ -186,9 +184,9 @@ retried(struct policy_wish stored, struct policy_wish asked)
 	log = scratch_log(&s, "l", "{\"retain\":{\"default\":\"1d\"},\"event_based\":true}");
 	scratch_job(&s, &first, log, "\"one\"", "key-1");
 	first.wish = &stored;
-	scratch_stop_at(&s, DAY_2027_NS);
 	ck_assert_int_eq(store_append_batch(s.st, &first), 0);
 	ck_assert_int_eq(first.err, 0);
+	*time_ns = first.time_ns; /* the same each time: the test's clock is asked as often */
 	scratch_job(&s, &again, log, "\"one\"", "key-1");
 	again.wish = &asked;
 	ck_assert_int_eq(store_append_batch(s.st, &again), 0);
@@ -202,29 +200,32 @@ retried(struct policy_wish stored, struct policy_wish asked)
 
 START_TEST(a_retry_that_asks_for_a_longer_lock_is_a_conflict)
 {
-	const int64_t day = 86400000000000, end = DAY_2027_NS + 5 * day;
-	const struct policy_wish until = {.kind = POLICY_WISH_UNTIL, .until_ns = end},
-				 longer = {.kind = POLICY_WISH_UNTIL, .until_ns = end + 1},
-				 sooner = {.kind = POLICY_WISH_UNTIL, .until_ns = end - 1},
-				 period = {.kind = POLICY_WISH_FOR,
+	const int64_t day = 86400000000000;
+	const struct policy_wish period = {.kind = POLICY_WISH_FOR,
 					   .period = {.ns = 5 * (uint64_t)day}},
 				 more = {.kind = POLICY_WISH_FOR,
 					 .period = {.ns = 5 * (uint64_t)day + 1}},
 				 event = {.kind = POLICY_WISH_EVENT, .event = slice_str("e")},
 				 other = {.kind = POLICY_WISH_EVENT, .event = slice_str("f")},
 				 none = {.kind = POLICY_WISH_DEFAULT};
+	struct policy_wish until = {.kind = POLICY_WISH_UNTIL}, longer, sooner;
+	int64_t time_ns;
 
-	ck_assert_int_eq(retried(until, until), 1);
-	ck_assert_int_eq(retried(until, none), 1);
-	ck_assert_int_eq(retried(until, sooner), 1);
-	ck_assert_int_eq(retried(until, longer), STELE_ECONFLICT);
-	ck_assert_int_eq(retried(period, period), 1); /* counted from when it was stored */
-	ck_assert_int_eq(retried(until, period), 1);
-	ck_assert_int_eq(retried(until, more), STELE_ECONFLICT);
-	ck_assert_int_eq(retried(event, event), 1);
-	ck_assert_int_eq(retried(event, other), STELE_ECONFLICT);
-	ck_assert_int_eq(retried(event, until), STELE_ECONFLICT);
-	ck_assert_int_eq(retried(until, event), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(period, period, &time_ns), 1); /* from when it was stored */
+	until.until_ns = time_ns + 5 * day;
+	longer = sooner = until;
+	longer.until_ns++;
+	sooner.until_ns--;
+	ck_assert_int_eq(retried(until, until, &time_ns), 1);
+	ck_assert_int_eq(retried(until, none, &time_ns), 1);
+	ck_assert_int_eq(retried(until, sooner, &time_ns), 1);
+	ck_assert_int_eq(retried(until, longer, &time_ns), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(until, period, &time_ns), 1);
+	ck_assert_int_eq(retried(until, more, &time_ns), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(event, event, &time_ns), 1);
+	ck_assert_int_eq(retried(event, other, &time_ns), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(event, until, &time_ns), STELE_ECONFLICT);
+	ck_assert_int_eq(retried(until, event, &time_ns), STELE_ECONFLICT);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include "crypto/init.h"
 #include "crypto/merkle.h"
 #include "faulty_disk.h"
+#include "proto/timestamp.h"
 #include "storage/commit.h"
 #include "suite.h"
 
@@ -209,37 +210,54 @@ START_TEST(a_dictionary_goes_into_one_commit_only)
 }
 END_TEST
 
-/* 2027-01-01 */
-#define BEGIN_NS INT64_C(1798761600000000000)
 #define PERIODS "\"retain\":{\"default\":\"2d\",\"max\":\"9d\"},\"quota\":{\"records\":99}"
-#define AHEAD                                                                                      \
-	"{\"mode\":\"governance\"," PERIODS                                                        \
-	",\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}"
+#define AHEAD "{\"mode\":\"governance\"," PERIODS ",\"compliance_from\":\"@\"}"
+#define FAR_NS INT64_C(4102444800000000000)
 
-/* What becomes of a control entry written at that time, with a record tied to it. */
+/* The text with an instant in the place of its @. */
+static const char *
+at_instant(char out[512], const char *text, int64_t ns)
+{
+	const char *at = strchr(text, '@');
+	char instant[TIMESTAMP_BYTES];
+
+	timestamp_format(instant, ns);
+	if (at)
+		snprintf(out, 512, "%.*s%.*s%s", (int)(at - text), text, TIMESTAMP_BYTES, instant,
+			 at + 1);
+	return at ? out : text;
+}
+
+/*
+ * What becomes of a control entry of a log whose compliance begins then, with a record tied to it.
+ * Its time, in *time_ns, is the same each time: the clock of the test is asked as often.
+ */
 static int
-control_at(int64_t now_ns, enum entry_kind kind, const char *json)
+control_of(int64_t begin_ns, enum entry_kind kind, const char *json, int64_t *time_ns)
 {
 	struct append_job job, record;
+	char policy[512], said[512];
 	struct scratch s;
 	struct log *log, *other;
 	int err;
 
 	scratch_begin(&s);
-	log = scratch_log(&s, "l", AHEAD);
+	log = scratch_log(&s, "l", at_instant(policy, AHEAD, begin_ns));
 	other = scratch_log(&s, "other", "{}");
 	scratch_append(&s, log, "{}");
 	append_job_init(&job);
-	ck_assert_int_eq(
-		append_control(&job, log, kind, slice_str("p-test"), slice_str(json), s.tools), 0);
+	ck_assert_int_eq(append_control(&job, log, kind, slice_str("p-test"),
+					slice_str(at_instant(said, json, begin_ns)), s.tools),
+			 0);
 	scratch_job(&s, &record, other, "{}", NULL);
 	job.next = &record;
 	job.tied = true;
-	scratch_stop_at(&s, now_ns);
 	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
 	err = job.err;
 	ck_assert_int_eq(record.err, err); /* both, or none */
 	ck_assert_uint_eq(size_of(other), err ? 1 : 2);
+	if (err == 0)
+		*time_ns = job.time_ns;
 	append_job_fini(&job);
 	append_job_fini(&record);
 	scratch_end(&s);
@@ -268,41 +286,59 @@ START_TEST(in_compliance_nothing_becomes_weaker_from_its_nanosecond_on)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		ck_assert_int_eq(control_at(BEGIN_NS - 1, rows[i].kind, rows[i].json), 0);
-		ck_assert_int_eq(control_at(BEGIN_NS, rows[i].kind, rows[i].json), rows[i].after);
-		ck_assert_int_eq(control_at(BEGIN_NS + 1, rows[i].kind, rows[i].json),
+		int64_t time_ns, again_ns;
+		ck_assert_int_eq(control_of(FAR_NS, rows[i].kind, rows[i].json, &time_ns), 0);
+		ck_assert_int_eq(control_of(time_ns + 1, rows[i].kind, rows[i].json, &again_ns), 0);
+		ck_assert_int_eq(again_ns, time_ns);
+		ck_assert_int_eq(control_of(time_ns, rows[i].kind, rows[i].json, &again_ns),
+				 rows[i].after);
+		ck_assert_int_eq(control_of(time_ns - 1, rows[i].kind, rows[i].json, &again_ns),
 				 rows[i].after);
 	}
 }
 END_TEST
 
-/* A commit later in time has begun for the log: what counts is its time, not the clock's. */
-START_TEST(a_wish_counts_from_the_entrys_time_to_the_nanosecond)
+/* What becomes of a record with that wish, in a log that takes one day to two. */
+static int
+wished(struct policy_wish wish, int64_t *until_ns)
 {
-	static const char policy[] = "{\"retain\":{\"min\":\"1d\",\"max\":\"2d\"}}";
+	struct append_job job;
+	struct scratch s;
+	struct log *log;
+	int err;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "l", "{\"retain\":{\"min\":\"1d\",\"max\":\"2d\"}}");
+	scratch_job(&s, &job, log, "{}", NULL);
+	job.wish = &wish;
+	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
+	err = job.err;
+	if (err == 0)
+		*until_ns = job.lock.until_ns;
+	append_job_fini(&job);
+	scratch_end(&s);
+	return err;
+}
+
+START_TEST(a_wish_counts_from_when_it_is_taken_to_the_nanosecond)
+{
 	const int64_t day = 86400000000000;
+	struct policy_wish until = {.kind = POLICY_WISH_UNTIL};
 	const struct {
 		int64_t after;
 		int err;
 	} rows[] = {{day - 1, STELE_EPERM}, {day, 0}, {2 * day, 0}, {2 * day + 1, STELE_EPERM}};
+	int64_t from_ns, got_ns;
 
+	ck_assert_int_eq(wished((struct policy_wish){.kind = POLICY_WISH_FOR,
+						     .period = {.ns = (uint64_t)day}},
+				&from_ns),
+			 0);
+	from_ns -= day;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		struct policy_wish wish = {.kind = POLICY_WISH_UNTIL,
-					   .until_ns = BEGIN_NS + rows[i].after};
-		struct append_job job;
-		struct scratch s;
-		struct log *log;
-
-		scratch_begin(&s);
-		log = scratch_log(&s, "l", policy);
-		scratch_job(&s, &job, log, "{}", NULL);
-		job.wish = &wish;
-		scratch_stop_at(&s, BEGIN_NS);
-		ck_assert_int_eq(store_append_batch(s.st, &job), 0);
-		ck_assert_int_eq(job.err, rows[i].err);
-		ck_assert(job.err || job.lock.until_ns == wish.until_ns);
-		append_job_fini(&job);
-		scratch_end(&s);
+		until.until_ns = from_ns + rows[i].after;
+		ck_assert_int_eq(wished(until, &got_ns), rows[i].err);
+		ck_assert(rows[i].err || got_ns == until.until_ns);
 	}
 }
 END_TEST
@@ -317,7 +353,7 @@ main(void)
 		what_was_taken_upon_a_commit_that_failed_fails_with_it,
 		a_dictionary_goes_into_one_commit_only,
 		in_compliance_nothing_becomes_weaker_from_its_nanosecond_on,
-		a_wish_counts_from_the_entrys_time_to_the_nanosecond,
+		a_wish_counts_from_when_it_is_taken_to_the_nanosecond,
 	};
 
 	if (crypto_init() != 0)
