@@ -90,11 +90,12 @@
 #define LIMIT_SEGMENT_UPLOAD_BYTES                                                                 \
 	(96u << 20) /* a segment put back: two seals' worth, uncompressed */
 #define LIMIT_KEY_LIFE_NS (7ll * 86400 * 1000000000) /* idempotency keys are known that long */
-#define LIMIT_DIGEST_EPOCH_S (7ll * 86400) /* the key of their digests changes: no less than above */
-#define LIMIT_PURGE_RANGES 16384u /* of one purge: its entry fits a record */
-#define LIMIT_FREE_BYTES (512ull << 20)     /* default soft limit below which appends get 507 */
-#define LIMIT_LOGS 100000u                  /* logs on one server */
-#define LIMIT_TOKENS 10000u                 /* bearer tokens on one server */
+#define LIMIT_DIGEST_EPOCH_S                                                                       \
+	(7ll * 86400)                   /* the key of their digests changes: no less than above */
+#define LIMIT_PURGE_RANGES 16384u       /* of one purge: its entry fits a record */
+#define LIMIT_FREE_BYTES (512ull << 20) /* default soft limit below which appends get 507 */
+#define LIMIT_LOGS 100000u              /* logs on one server */
+#define LIMIT_TOKENS 10000u             /* bearer tokens on one server */
 #define LIMIT_AUDIT_QUEUE_BYTES (16u << 20) /* events that wait for _system, for _access */
 #define LIMIT_AUDIT_JOB_BYTES (1u << 20)    /* of them in one append */
 #define LIMIT_AUDIT_DENIALS 256u            /* rows of who was denied what, in a minute */

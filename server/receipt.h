@@ -1,6 +1,7 @@
 /*
  * The JSON form of a receipt (design.md section 6, formats.md section 4):
- *   {"log","index","time","entry","salt","proof":[...],"checkpoint"}, without "salt" where there is none
+ *   {"log","index","time","entry","salt","proof":[...],"checkpoint"}, without "salt" where there is
+ * none
  */
 #ifndef STELE_SERVER_RECEIPT_H
 #define STELE_SERVER_RECEIPT_H

@@ -192,9 +192,10 @@ reply_err(struct request *r, int err)
 		reply_problem(r, p, "Nothing was stored: send it again when the server is back.");
 		break;
 	case PROBLEM_PURGED:
-		reply_problem(r, p,
-			      "The payload was purged, and what repeats it is not stored again: its "
-			      "idempotency key is still known.");
+		reply_problem(
+			r, p,
+			"The payload was purged, and what repeats it is not stored again: its "
+			"idempotency key is still known.");
 		break;
 	case PROBLEM_DAMAGED:
 		reply_problem(r, p,

@@ -82,8 +82,8 @@ struct append_job {
 	 */
 	int (*place)(struct append_job *job, uint64_t index, struct toolbox *tools);
 	struct logkeys *keys; /* in force from its commit on; the caller's */
-	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the log's;
-	   as long as err is not 0 the caller's */
+	/* Of a `purge` entry (storage/purge.h): on the log's list with its commit, and then the
+	   log's; as long as err is not 0 the caller's */
 	struct purging *purging;
 
 	/* by append_prepare */

@@ -196,10 +196,11 @@ apply_section(struct store *st, const struct frame_section *s, struct wal_pos at
 	if (err == 0 && all)
 		return keep_dict(log, s, at);
 	if (err == 0 && !has_key(log, s)) {
-		buf_printf(why,
-			   "log %s: the data key of its records from %llu on is not in keys/keyring: "
-			   "restore that file. ",
-			   log->name, (unsigned long long)s->first);
+		buf_printf(
+			why,
+			"log %s: the data key of its records from %llu on is not in keys/keyring: "
+			"restore that file. ",
+			log->name, (unsigned long long)s->first);
 		err = STELE_EKEY;
 	}
 	if (err == 0)

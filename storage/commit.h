@@ -28,7 +28,7 @@ struct touched {
 	int64_t time_ns, retain_until_ns;
 	enum entry_mode mode;
 	struct merkle_batch batch;
-	uint64_t data_key_id;           /* of the tail's key that seals it */
+	uint64_t data_key_id; /* of the tail's key that seals it */
 	uint8_t data_key[32];
 	struct compress_dict *dict;     /* for packing */
 	struct compress_dict *new_dict; /* goes into the WAL with this commit */

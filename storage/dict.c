@@ -91,9 +91,9 @@ load(struct log *log, const struct dict_place *place, struct compress_dict **out
 			   : STELE_ENOMEM;
 	/* A dictionary's box is tied to the log and its number, not to an index. */
 	frame_box_ad(ad, log->id, 0, &blk);
-	if (err == 0 && (tailkey_find(log, place->data_key_id, key) != 0 ||
-			 aead_open(plain, key, slice_of(box, place->box_bytes),
-				   slice_of(ad, sizeof ad)) != 0))
+	if (err == 0 &&
+	    (tailkey_find(log, place->data_key_id, key) != 0 ||
+	     aead_open(plain, key, slice_of(box, place->box_bytes), slice_of(ad, sizeof ad)) != 0))
 		err = STELE_EDAMAGED;
 	explicit_bzero(key, sizeof key);
 	if (err == 0) {
@@ -287,7 +287,8 @@ dict_retire_before(struct log *log, uint32_t file)
 	pthread_rwlock_rdlock(&st->lock);
 	for (size_t i = 0; i < log->n_dicts; i++) {
 		const struct dict_place *p = &log->dicts[i];
-		if (i + 1 == log->n_dicts && p->at.file < file && !p->use.retired && !log->pending_dict)
+		if (i + 1 == log->n_dicts && p->at.file < file && !p->use.retired &&
+		    !log->pending_dict)
 			id = p->id;
 	}
 	pthread_rwlock_unlock(&st->lock);

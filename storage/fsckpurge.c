@@ -195,10 +195,11 @@ judge_entry(struct fsck *f, const struct said *said)
 		return 0;
 	}
 	if (said->gone != said->set.records && !f->blind)
-		fsck_find(f,
-			  "payloads that this purge entry names are still there: start steled, which "
-			  "goes on with it",
-			  "log %s, record %llu", name, index);
+		fsck_find(
+			f,
+			"payloads that this purge entry names are still there: start steled, which "
+			"goes on with it",
+			"log %s, record %llu", name, index);
 	err = root_of(f, said, root);
 	if (err == 0 && memcmp(root, said->set.root, 32) != 0)
 		fsck_find(f, "the root in this purge entry is not that of the records it names",

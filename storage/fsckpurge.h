@@ -19,7 +19,8 @@ struct toolbox;
 struct fsck_purges {
 	struct buf gone;    /* of runs of records that are gone */
 	struct buf entries; /* of purge entries */
-	struct buf waiting; /* of objects that are not as they should be: a purge may explain that */
+	struct buf
+		waiting; /* of objects that are not as they should be: a purge may explain that */
 };
 
 /* Frees all of it. */
@@ -37,8 +38,8 @@ void fsck_purges_object(struct fsck *f, struct log *log, uint64_t index, const c
 
 /*
  * All was read: finds records that are gone without an entry that covers them, entries whose
- * records are still there or whose root is another, and objects that nothing explains. STELE_ENOMEM,
- * STELE_EIO.
+ * records are still there or whose root is another, and objects that nothing explains.
+ * STELE_ENOMEM, STELE_EIO.
  */
 int fsck_purges_end(struct fsck *f);
 

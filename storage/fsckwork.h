@@ -22,7 +22,7 @@ struct fsck {
 	pthread_mutex_t mu; /* findings and result */
 	struct fsck_objects objects;
 	struct fsck_purges purges; /* under mu */
-	pthread_mutex_t looking; /* objects: one is read at a time */
+	pthread_mutex_t looking;   /* objects: one is read at a time */
 	bool blind; /* what could not be read may name objects; under mu while segments are checked
 		     */
 	int err;    /* an object could not be looked at: the run ends */

@@ -143,7 +143,7 @@ struct store {
 	struct backup *backup;
 	/* set under the sealer's lock and saving: nothing leaves the disk (storage/backup.h) */
 	atomic_bool pinned;
-	pthread_mutex_t saving; /* the catalogue's file: saves, and a copy of it */
+	pthread_mutex_t saving;  /* the catalogue's file: saves, and a copy of it */
 	pthread_mutex_t purging; /* one purge at a time */
 
 	/* writer's */
@@ -176,9 +176,9 @@ struct store {
 	struct unsaved *unsaved;      /* a snapshot that the catalogue did not take yet */
 	atomic_ullong saved_sequence; /* what the catalogue reflects */
 	atomic_ullong saves_done;     /* the last snapshot that it took */
-	bool walk_purges;             /* recovery's: the catalogue does not say which are under way */
-	uint64_t marked_sequence;     /* what wal/released was flushed for */
-	struct position keys_from;    /* the first commit whose keys are in no run follows it */
+	bool walk_purges;          /* recovery's: the catalogue does not say which are under way */
+	uint64_t marked_sequence;  /* what wal/released was flushed for */
+	struct position keys_from; /* the first commit whose keys are in no run follows it */
 
 	atomic_bool read_only, low_space;
 	atomic_uint open_commits; /* that have taken jobs and are not settled */
@@ -243,10 +243,10 @@ struct log_step {
 	const struct merkle_batch *batch; /* built from them upon the log's frontier */
 	uint64_t ctl, payload_bytes;
 	int64_t time_ns;
-	struct head *head;    /* NULL while replaying */
-	struct logkeys *keys; /* of the epoch that begins with it; NULL: none does */
+	struct head *head;       /* NULL while replaying */
+	struct logkeys *keys;    /* of the epoch that begins with it; NULL: none does */
 	struct purging *purging; /* whose entry is in it, the log's from here on; or NULL */
-	uint32_t dict_id;     /* 0: none came with it */
+	uint32_t dict_id;        /* 0: none came with it */
 	uint32_t dict_box_bytes;
 	struct wal_pos dict_at;
 	uint64_t data_key_id;       /* that the dictionary is sealed under */

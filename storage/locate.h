@@ -18,7 +18,7 @@ struct location {
 	bool sealed;
 	struct sealed segment; /* when sealed */
 	struct extent extent;  /* when not */
-	uint64_t purge;        /* the entry under which its payload goes; 0: none that is under way */
+	uint64_t purge; /* the entry under which its payload goes; 0: none that is under way */
 };
 
 /* Where the record at index lies now. Any thread. */

@@ -12,7 +12,9 @@
 #include "storage/save.h"
 #include "storage/writer.h"
 
-#define AGAIN_NS (INT64_C(30) * 1000000000) /* what kept a purge from ending may be over by then */
+#define AGAIN_NS                                                                                   \
+	(INT64_C(30) * 1000000000) /* what kept a purge from ending may be over by then            \
+				    */
 
 struct run {
 	struct store *st;

@@ -11,8 +11,8 @@
  *   5. the log's tail gets a new data key and no dictionary: nothing that comes is sealed under the
  *      old one, and what was trained on old payloads packs nothing that comes
  *   6. files of the objects that go are removed
- *   7. each segment concerned is made again, thinned, as its next generation under a key of its own:
- *      steps 1 to 4 of storage/seal.h. Dictionary and salts are those of what stays: a seed from
+ *   7. each segment concerned is made again, thinned, as its next generation under a key of its
+ * own: steps 1 to 4 of storage/seal.h. Dictionary and salts are those of what stays: a seed from
  *      which a salt of what went could be computed is not kept
  *   8. the tail is sealed as far as the old tail keys reach
  *   9. the catalogue is saved; files and data keys of what was replaced are destroyed, and the old
@@ -54,7 +54,8 @@ struct purge_range {
 };
 
 struct purge_request {
-	const struct purge_range *ranges; /* 1..LIMIT_PURGE_RANGES, in order, apart from each other */
+	const struct purge_range
+		*ranges; /* 1..LIMIT_PURGE_RANGES, in order, apart from each other */
 	size_t n_ranges;
 	/*
 	 * What only the caller knows, one JSON object: "policy", "allowed_by", "clock", "plan",
@@ -62,31 +63,32 @@ struct purge_request {
 	 * None of them is "type", "ranges", "count" or "root".
 	 */
 	struct slice members;
-	struct slice writer; /* principal id */
+	struct slice writer;       /* principal id */
 	struct append_job *record; /* prepared, of another log, in the same commit; or NULL */
 	/*
 	 * Asked on the writer's thread, when the entry's index is known and before it is
-	 * sequenced: 0, or an error that ends the purge with nothing done. It must not block. NULL: yes.
+	 * sequenced: 0, or an error that ends the purge with nothing done. It must not block. NULL:
+	 * yes.
 	 */
 	int (*still_allowed)(void *ctx);
 	void *ctx;
 	/*
-	 * Control entries and what is gone already are left out of the ranges, instead of being refused;
-	 * the entry says what went. With nothing left it is STELE_ENOTFOUND.
+	 * Control entries and what is gone already are left out of the ranges, instead of being
+	 * refused; the entry says what went. With nothing left it is STELE_ENOTFOUND.
 	 */
 	bool skip;
 };
 
 struct purge_result {
-	uint64_t entry;           /* index of the purge entry */
-	uint64_t records;         /* whose payloads went */
-	uint64_t payload_bytes;   /* of these, as they came */
-	uint64_t returned_bytes;  /* of files: what segments and objects are shorter by */
-	uint64_t segments;        /* made again */
-	uint64_t objects;         /* removed */
+	uint64_t entry;          /* index of the purge entry */
+	uint64_t records;        /* whose payloads went */
+	uint64_t payload_bytes;  /* of these, as they came */
+	uint64_t returned_bytes; /* of files: what segments and objects are shorter by */
+	uint64_t segments;       /* made again */
+	uint64_t objects;        /* removed */
 	/*
-	 * No key is left under which a payload, salt, descriptor or dictionary of what went could be
-	 * opened, in whatever copy of the files, and no file of it is left here. Otherwise the
+	 * No key is left under which a payload, salt, descriptor or dictionary of what went could
+	 * be opened, in whatever copy of the files, and no file of it is left here. Otherwise the
 	 * purge stays under way, purge_resume goes on with it, and the counts below say why.
 	 */
 	bool destroyed;

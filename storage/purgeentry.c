@@ -128,9 +128,9 @@ purge_entry_read(struct purge_set *s, struct slice payload)
 			  ? take_ranges(&got, json_object_get(o, "ranges"))
 			  : STELE_ESYNTAX;
 
-	if (err == 0 && (json_integer_value(count) < 0 ||
-			 (uint64_t)json_integer_value(count) != got.records ||
-			 base64_decode_exact(got.root, 32, slice_str(root)) != 0))
+	if (err == 0 &&
+	    (json_integer_value(count) < 0 || (uint64_t)json_integer_value(count) != got.records ||
+	     base64_decode_exact(got.root, 32, slice_str(root)) != 0))
 		err = STELE_ESYNTAX;
 	json_decref(o);
 	if (err == 0)

@@ -236,7 +236,8 @@ thin_all(struct work *w)
 			err = 0;
 			continue;
 		}
-		if (err == STELE_EDAMAGED) { /* and is quarantined: it goes on when it is whole again */
+		if (err ==
+		    STELE_EDAMAGED) { /* and is quarantined: it goes on when it is whole again */
 			w->out->quarantined++;
 			err = 0;
 		}

@@ -100,7 +100,8 @@ purging_read(struct log *log, struct purging *p, struct toolbox *t)
 	arena_init(&a);
 	err = read_record(log->store, log, p->entry, t, &a, &r);
 	if (err == 0)
-		err = r.entry.kind == ENTRY_PURGE ? purge_entry_read(&set, r.payload) : STELE_ESYNTAX;
+		err = r.entry.kind == ENTRY_PURGE ? purge_entry_read(&set, r.payload)
+						  : STELE_ESYNTAX;
 	arena_fini(&a);
 	if (err != 0)
 		return err;
@@ -113,10 +114,11 @@ purging_read(struct log *log, struct purging *p, struct toolbox *t)
 static void
 say_unreadable(struct log *log, uint64_t index, int err)
 {
-	store_say(log->store, STORE_ERROR,
-		  "log %s, record %llu, a control entry: it cannot be read (%s): a purge that it may "
-		  "have begun does not go on. Run stele fsck and restore what is damaged from a copy",
-		  log->name, (unsigned long long)index, stele_strerror(err));
+	store_say(
+		log->store, STORE_ERROR,
+		"log %s, record %llu, a control entry: it cannot be read (%s): a purge that it may "
+		"have begun does not go on. Run stele fsck and restore what is damaged from a copy",
+		log->name, (unsigned long long)index, stele_strerror(err));
 }
 
 /* All purge entries of a log, from its last control entry back. */

@@ -298,7 +298,8 @@ seal_let_leave(struct log *log, const uint64_t *ids, size_t n, bool *pinned, str
 	pthread_mutex_lock(&s->mu);
 	*pinned = atomic_load(&log->store->pinned);
 	err = sealleave_go(&s->leaving, log->store);
-	if (err == 0 && !*pinned) /* also when there is none: an earlier try may not have reached the disk */
+	if (err == 0 &&
+	    !*pinned) /* also when there is none: an earlier try may not have reached the disk */
 		err = seal_drop_keys(log->store, ids, n);
 	sealleave_count(&s->leaving, log, left);
 	pthread_mutex_unlock(&s->mu);

@@ -42,8 +42,8 @@ struct sealed;
 struct segment_facts;
 
 /*
- * Steps 1 to 3 for a segment of the list, again and as its own next generation, without the payloads
- * that go (storage/purge.h). *out is what is there now. STELE_EBUSY when it was replaced
+ * Steps 1 to 3 for a segment of the list, again and as its own next generation, without the
+ * payloads that go (storage/purge.h). *out is what is there now. STELE_EBUSY when it was replaced
  * meanwhile; STELE_ECLOSED; errors of segment_build, with why.
  */
 int seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
@@ -51,9 +51,10 @@ int seal_thin(struct log *log, const struct sealed *old, const struct purging *t
 
 /* What of a log's replaced segments has not left. */
 struct seal_left {
-	uint64_t keys;   /* data keys not destroyed */
-	uint64_t files;  /* segments whose files are there */
-	uint64_t linked; /* files of all logs that had other links when they left, since the start */
+	uint64_t keys;  /* data keys not destroyed */
+	uint64_t files; /* segments whose files are there */
+	uint64_t
+		linked; /* files of all logs that had other links when they left, since the start */
 };
 
 /*

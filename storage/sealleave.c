@@ -47,7 +47,8 @@ sealleave_note(struct sealleave *s, struct log *log, const struct sealed *old, b
 }
 
 static int
-remove_file(struct sealleave *l, const char *dir, const struct segment_name *name, const char *suffix)
+remove_file(struct sealleave *l, const char *dir, const struct segment_name *name,
+	    const char *suffix)
 {
 	char id[SEGMENT_NAME_BYTES], path[4096 + SEGMENT_NAME_BYTES + 16];
 	struct stat sb;

@@ -13,8 +13,8 @@
 struct sealplan {
 	uint64_t first, end; /* first is a multiple of TREE_TILE */
 	uint32_t generation;
-	size_t n_replaced; /* neighbours at the end of the list that it takes in */
-	char *replaces;    /* their names, a line each */
+	size_t n_replaced;          /* neighbours at the end of the list that it takes in */
+	char *replaces;             /* their names, a line each */
 	const struct purging *thin; /* what goes of it; NULL: nothing, as ever */
 };
 

@@ -108,7 +108,8 @@ static int
 end_block(struct build *b)
 {
 	uint32_t count = b->block.count;
-	uint64_t first = b->facts.first + b->n - b->tile.count + b->blocked; /* of the box's place */
+	uint64_t first =
+		b->facts.first + b->n - b->tile.count + b->blocked; /* of the box's place */
 	int err;
 
 	if (count == 0)

@@ -122,10 +122,10 @@ int segment_nodes(struct segment *s, uint64_t tile, uint8_t out[16][32]);
 /*
  * The record at index; slices and seed lie in the arena. The payload was held against the
  * commitment when that is stored; else the commitment was computed from it. Of
- * an object, and of a record that is gone, the stored commitment is given. Whether this is the record of the
- * tree only its entry's hash tells: segment_entry, entry_write, sha256_leaf,
- * against a leaf that was verified. STELE_EINVAL outside the segment;
- * STELE_EDAMAGED; STELE_ENOMEM. Any thread, with its own toolbox.
+ * an object, and of a record that is gone, the stored commitment is given. Whether this is the
+ * record of the tree only its entry's hash tells: segment_entry, entry_write, sha256_leaf, against
+ * a leaf that was verified. STELE_EINVAL outside the segment; STELE_EDAMAGED; STELE_ENOMEM. Any
+ * thread, with its own toolbox.
  */
 int segment_read(struct segment *s, uint64_t index, struct toolbox *t, struct arena *a,
 		 struct segment_record *out);

@@ -1,8 +1,8 @@
 /*
- * The data keys of a log's tail: what its sections of the WAL are sealed under. One at a time seals;
- * when a purge begins the next one, those before it stay until all that they sealed is in segments
- * and no start can need it, and are then destroyed: what is left in WAL files and their copies
- * opens no more. Inside storage/ only.
+ * The data keys of a log's tail: what its sections of the WAL are sealed under. One at a time
+ * seals; when a purge begins the next one, those before it stay until all that they sealed is in
+ * segments and no start can need it, and are then destroyed: what is left in WAL files and their
+ * copies opens no more. Inside storage/ only.
  */
 #ifndef STELE_STORAGE_TAILKEY_H
 #define STELE_STORAGE_TAILKEY_H
@@ -13,7 +13,8 @@
 
 struct log;
 
-/* Until when something retired may still be in use: by commits under way, then by what they wrote. */
+/* Until when something retired may still be in use: by commits under way, then by what they wrote.
+ */
 struct last_use {
 	bool retired, bounded;
 	uint64_t retired_at; /* sequence of the last commit released when it was retired */

@@ -1,8 +1,8 @@
 /*
  * Purges records of a stopped store: purge_store DIR LOG FIRST LAST…
  *
- * One purge of all ranges given, as steled does it, with no server around it. Prints what came of it
- * as JSON. Exit 0 when the payloads are destroyed; 1, and a line that says why not; 3 on misuse.
+ * One purge of all ranges given, as steled does it, with no server around it. Prints what came of
+ * it as JSON. Exit 0 when the payloads are destroyed; 1, and a line that says why not; 3 on misuse.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ purge(struct store *st, const char *name, const struct purge_range *ranges, size
 {
 	const struct purge_request rq = {.ranges = ranges,
 					 .n_ranges = n,
-					 .members = slice_str("{\"policy\":0,\"plan\":\"by hand\"}"),
+					 .members =
+						 slice_str("{\"policy\":0,\"plan\":\"by hand\"}"),
 					 .writer = slice_str("p-purger")};
 	struct purge_result out;
 	struct log *log;

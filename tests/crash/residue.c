@@ -46,7 +46,7 @@ struct scan {
 	struct compress_dict *dict[MAX_DICTS];
 	unsigned n_dicts;
 	struct buf descriptors; /* of objects that payloads turned out to be */
-	uint64_t dict_bytes; /* of segments' dictionaries, seen in all */
+	uint64_t dict_bytes;    /* of segments' dictionaries, seen in all */
 	struct hits hits;
 };
 
@@ -231,8 +231,8 @@ look_at_segment(struct scan *s, const char *dir, struct slice note)
 	struct buf why;
 
 	ck_assert_ptr_nonnull(end);
-	ck_assert_int_eq(
-		manifest_parse(&facts, NULL, slice_of(note.p, (size_t)(end + 1 - note.p))), 0);
+	ck_assert_int_eq(manifest_parse(&facts, NULL, slice_of(note.p, (size_t)(end + 1 - note.p))),
+			 0);
 	buf_init(&why);
 	for (unsigned k = 0; k < s->n_keys; k++) {
 		struct segment *seg;
@@ -395,8 +395,7 @@ fill(struct scratch *s, struct log *log, uint64_t size, const struct purge_range
 			char text[TEXT_BYTES];
 			bool is = marked && at + i >= marked->first && at + i <= marked->last;
 			size_t bytes = text_of(at + i, is, text);
-			job.items[i].payload =
-				slice_of(arena_dup(&job.arena, text, bytes), bytes);
+			job.items[i].payload = slice_of(arena_dup(&job.arena, text, bytes), bytes);
 			job.items[i].media_type = slice_str("application/json");
 		}
 		job.log = log;

@@ -25,9 +25,9 @@ claim(struct log *log, const char *json)
 	struct append_job job;
 
 	append_job_init(&job);
-	ck_assert_int_eq(append_control(&job, log, ENTRY_PURGE, slice_str("p-x"), slice_str(json),
-					s.tools),
-			 0);
+	ck_assert_int_eq(
+		append_control(&job, log, ENTRY_PURGE, slice_str("p-x"), slice_str(json), s.tools),
+		0);
 	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
 	ck_assert_int_eq(job.err, 0);
 	append_job_fini(&job);

@@ -16,8 +16,8 @@ START_TEST(what_is_written_is_read)
 
 	memset(set.root, 1, sizeof set.root);
 	buf_init(&out);
-	ck_assert_int_eq(purge_entry_put(&out, &set, slice_str(" {\"policy\":0, \"plan\":\"x\"} \n")),
-			 0);
+	ck_assert_int_eq(
+		purge_entry_put(&out, &set, slice_str(" {\"policy\":0, \"plan\":\"x\"} \n")), 0);
 	buf_put_u8(&out, 0);
 	ck_assert_str_eq((char *)out.p,
 			 "{\"type\":\"purge\",\"ranges\":[[1,1],[3,9],[10,12]],\"count\":11,"
@@ -45,8 +45,14 @@ END_TEST
 
 START_TEST(members_that_are_not_the_callers_are_refused)
 {
-	static const char *const bad[] = {"",      "[]", "{", "{}{}", "{\"type\":1}", "{\"root\":1}",
-					  "{\"ranges\":[]}", "{\"count\":0}",
+	static const char *const bad[] = {"",
+					  "[]",
+					  "{",
+					  "{}{}",
+					  "{\"type\":1}",
+					  "{\"root\":1}",
+					  "{\"ranges\":[]}",
+					  "{\"count\":0}",
 					  "{\"a\":1,\"a\":2}"};
 	struct purge_range range = {1, 1};
 	struct purge_set set = {&range, 1, 1, {0}};
