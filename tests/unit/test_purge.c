@@ -1,8 +1,11 @@
 /* Purges: what goes, what stays, and what is refused. */
 #include "purge_case.h"
 
+#include <pthread.h>
+
 #include "storage/file.h"
 #include "storage/mend.h"
+#include "storage/writer.h"
 
 static struct scratch s;
 
@@ -437,6 +440,94 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 }
 END_TEST
 
+/* Appends without end beside what the test does. */
+struct appender {
+	struct writer *w;
+	struct log *log;
+	pthread_t thread;
+	atomic_bool stop;
+	uint64_t n;
+};
+
+static void *
+append_main(void *arg)
+{
+	struct appender *a = arg;
+	struct toolbox *tools = toolbox_new();
+
+	while (!atomic_load(&a->stop)) {
+		struct append_job job;
+		struct append_item item = {.payload = slice_str("{\"beside\":1}"),
+					   .media_type = slice_str("application/json")};
+		append_job_init(&job);
+		job.log = a->log;
+		job.writer = slice_str("p-test");
+		job.items = &item;
+		job.n_items = 1;
+		ck_assert_int_eq(append_prepare(&job, tools), 0);
+		ck_assert_int_eq(writer_append(a->w, &job), 0);
+		append_job_fini(&job);
+		a->n++;
+	}
+	toolbox_free(tools);
+	return NULL;
+}
+
+static int
+count_asked(void *ctx)
+{
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+START_TEST(appends_go_on_while_purges_run_and_another_log_has_the_record_of_each)
+{
+	struct log *log = begin(400), *other = scratch_log(&s, "o", "{}");
+	struct appender a = {.log = log};
+	unsigned asked = 0;
+	uint64_t entry[3], before;
+
+	ck_assert_int_eq(writer_new(&a.w, s.st, 0), 0);
+	ck_assert_int_eq(pthread_create(&a.thread, NULL, append_main, &a), 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		const struct purge_range range = {10 + i * 100, 50 + i * 100};
+		struct append_job record;
+		struct purge_request rq = {.ranges = &range,
+					   .n_ranges = 1,
+					   .members = slice_str("{}"),
+					   .writer = slice_str("p-purger"),
+					   .record = &record,
+					   .still_allowed = count_asked,
+					   .ctx = &asked};
+		struct purge_result out;
+		struct buf why;
+		buf_init(&why);
+		scratch_job(&s, &record, other, "{\"purged\":1}", NULL);
+		ck_assert_int_eq(purge_run(s.st, a.w, log, &rq, &out, &why), 0);
+		ck_assert(out.destroyed);
+		ck_assert_int_eq(record.err, 0);
+		entry[i] = out.entry;
+		append_job_fini(&record);
+		buf_fini(&why);
+	}
+	before = a.n;
+	while (a.n < before + 20)
+		usleep(1000);
+	atomic_store(&a.stop, true);
+	pthread_join(a.thread, NULL);
+	writer_free(a.w);
+	ck_assert_uint_ge(asked, 3);
+	ck_assert_uint_eq(other->frontier.size, 4);
+	log = purge_reopen(&s);
+	for (uint64_t i = 0; i < 3; i++)
+		purge_gone(&s, log, 10 + i * 100, 50 + i * 100, entry[i]);
+	purge_reads(&s, log, 51, 109);
+	scratch_close(&s);
+	ck_assert_uint_eq(purge_fsck(&s), 0);
+	scratch_end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -453,6 +544,7 @@ main(void)
 		segments_are_merged_and_what_is_gone_stays_gone,
 		a_file_from_before_a_purge_is_not_put_back,
 		a_purge_is_done_again_in_an_older_copy,
+		appends_go_on_while_purges_run_and_another_log_has_the_record_of_each,
 	};
 
 	if (crypto_init() != 0)
