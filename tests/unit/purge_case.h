@@ -1,6 +1,6 @@
 /*
  * Purges of a scratch store, and what must hold afterwards: for tests of storage/purge.c.
- * Payloads are some 1 KB, incompressible, and committed 64 at a time, so that a seed salts them.
+ * Payloads are some 560 bytes, incompressible, and committed 64 at a time, so that a seed salts them.
  */
 #ifndef STELE_TESTS_UNIT_PURGE_CASE_H
 #define STELE_TESTS_UNIT_PURGE_CASE_H
@@ -17,7 +17,7 @@
 #include "storage/segcache.h"
 #include "suite.h"
 
-enum { PURGE_PAYLOAD = 1024 };
+enum { PURGE_PAYLOAD = 560 };
 
 /* The payload of the record at index i. */
 static inline struct slice

@@ -1,11 +1,11 @@
-/* Purges: what goes, what stays, and what a cut at every step leaves. */
+/* Purges: what goes, what stays, and what is refused. */
 #include "purge_case.h"
 
-#include <sys/wait.h>
+#include <pthread.h>
 
-#include "storage/backup.h"
 #include "storage/file.h"
 #include "storage/mend.h"
+#include "storage/writer.h"
 
 static struct scratch s;
 
@@ -96,43 +96,6 @@ START_TEST(whole_segments_go_and_give_their_space_back)
 }
 END_TEST
 
-START_TEST(an_object_goes_with_its_file)
-{
-	struct log *log = begin(10);
-	uint8_t *payload = scratch_payload(70000, 7);
-	struct object_descriptor d;
-	char path[OBJECT_PATH_BYTES];
-	struct purge_result out;
-	uint64_t index, other;
-	struct control_range range;
-	struct record r;
-	struct arena a;
-
-	index = scratch_object(&s, log, slice_of(payload, 70000));
-	other = scratch_object(&s, log, slice_of(payload, 69000));
-	arena_init(&a);
-	ck_assert_int_eq(read_record(s.st, log, index, s.tools, &a, &r), 0);
-	ck_assert_int_eq(object_descriptor_read(&d, r.payload), 0);
-	ck_assert_int_eq(object_path(path, sizeof path, s.st, log, d.id), 0);
-	ck_assert_int_eq(access(path, F_OK), 0);
-	range = (struct control_range){index, index};
-	ck_assert_int_eq(purge_of(&s, log, &range, 1, &out), 0);
-	ck_assert(out.destroyed && out.objects == 1);
-	ck_assert_uint_ge(out.returned_bytes, 70000);
-	ck_assert_int_ne(access(path, F_OK), 0);
-	purge_gone(&s, log, index, index, out.entry);
-	ck_assert_int_eq(read_record(s.st, log, other, s.tools, &a, &r), 0);
-	ck_assert(r.object);
-	ck_assert_int_eq(read_next_object(s.st, log, 0, s.tools, &a, &r), 0);
-	ck_assert_uint_eq(r.entry.index, other);
-	arena_fini(&a);
-	free(payload);
-	scratch_close(&s);
-	ck_assert_uint_eq(purge_fsck(&s), 0);
-	scratch_end(&s);
-}
-END_TEST
-
 static int
 refuse(void *ctx)
 {
@@ -144,8 +107,8 @@ START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 {
 	struct log *log = begin(300);
 	static const struct control_range controls[] = {{0, 5}}, backward[] = {{5, 6}, {4, 9}},
-					  beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
-					  gone[] = {{9, 12}}, fine[] = {{20, 30}};
+					beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
+					gone[] = {{9, 12}}, fine[] = {{20, 30}};
 	struct purge_request rq = {.ranges = fine,
 				   .n_ranges = 1,
 				   .members = slice_str("{\"count\":1}"),
@@ -443,95 +406,6 @@ START_TEST(a_file_from_before_a_purge_is_not_put_back)
 }
 END_TEST
 
-static struct log *damaged_log;
-
-/* The first segment is found damaged just now. */
-static int
-quarantine(void *ctx)
-{
-	location_quarantine(damaged_log, ctx, slice_str("by a test"));
-	return 0;
-}
-
-START_TEST(a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole)
-{
-	const struct control_range ranges[] = {{5, 6}, {4000, 4001}};
-	struct log *log = begin(3840);
-	struct purge_request rq = {.ranges = ranges,
-				   .n_ranges = 2,
-				   .members = slice_str("{}"),
-				   .writer = slice_str("p-purger"),
-				   .still_allowed = quarantine};
-	struct purge_result out;
-	struct sealed first;
-	struct buf why;
-
-	buf_init(&why);
-	sealed_log_seal(&s, log);
-	purge_fill(&s, log, 4200);
-	sealed_log_seal(&s, log);
-	ck_assert_uint_eq(log->sealed.n, 2);
-	damaged_log = log;
-	first = log->sealed.s[0];
-	rq.ctx = &first;
-	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), 0);
-	ck_assert(!out.destroyed && out.quarantined == 1 && out.segments == 1);
-	purge_gone(&s, log, 4000, 4001, out.entry);
-	log = purge_reopen(&s);
-	ck_assert_uint_eq(purge_pending(s.st), 1);
-	ck_assert_int_eq(purge_resume(s.st), 1);
-	ck_assert_uint_eq(purge_pending(s.st), 1);
-	location_release(log, &first);
-	purge_gone(&s, log, 5, 6, out.entry);
-	purge_reads(&s, log, 7, 50);
-	s.now_ns += INT64_C(31) * 1000000000;
-	ck_assert_int_eq(purge_resume(s.st), 1);
-	ck_assert_uint_eq(purge_pending(s.st), 0);
-	purge_gone(&s, log, 5, 6, out.entry);
-	buf_fini(&why);
-	scratch_close(&s);
-	ck_assert_uint_eq(purge_fsck(&s), 0);
-	scratch_end(&s);
-}
-END_TEST
-
-/* A backup begins while a purge runs: nothing leaves, and what was begun goes on later. */
-static int
-pin(void *ctx)
-{
-	atomic_store((atomic_bool *)ctx, true);
-	return 0;
-}
-
-START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
-{
-	const struct control_range range = {5, 6};
-	struct log *log = begin(256);
-	struct purge_request rq = {.ranges = &range,
-				   .n_ranges = 1,
-				   .members = slice_str("{}"),
-				   .writer = slice_str("p-purger"),
-				   .still_allowed = pin,
-				   .ctx = &s.st->pinned};
-	struct purge_result out;
-	struct buf why;
-
-	buf_init(&why);
-	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), 0);
-	ck_assert(!out.destroyed && out.backup);
-	ck_assert_uint_eq(purge_pending(s.st), 1);
-	purge_gone(&s, log, 5, 6, out.entry);
-	ck_assert_int_eq(purge_resume(s.st), 0);
-	atomic_store(&s.st->pinned, false);
-	ck_assert_int_eq(purge_resume(s.st), 0); /* not so soon again */
-	s.now_ns += INT64_C(31) * 1000000000;
-	ck_assert_int_eq(purge_resume(s.st), 1);
-	ck_assert_uint_eq(purge_pending(s.st), 0);
-	buf_fini(&why);
-	scratch_end(&s);
-}
-END_TEST
-
 START_TEST(a_purge_is_done_again_in_an_older_copy)
 {
 	struct log *log = begin(300);
@@ -566,93 +440,91 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 }
 END_TEST
 
-/* --- cut off ---------------------------------------------------------------------------- */
-
-enum { CUT_FIRST = 100, CUT_LAST = 310, CUT_SIZE = 400 };
-
-static struct log *
-before_the_cut(void)
-{
-	struct log *log = begin(200);
-	uint8_t *payload = scratch_payload(70000, 7);
-
-	scratch_object(&s, log, slice_of(payload, 70000));
-	free(payload);
-	purge_fill(&s, log, 256);
-	sealed_log_seal(&s, log);
-	purge_fill(&s, log, CUT_SIZE);
-	return log;
-}
-
-/* The purge in a process of its own, which dies at an operation; whether it did. */
-static bool
-dies_at(struct log *log, unsigned at)
-{
-	int status;
-	pid_t pid = fork();
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		const struct control_range range = {CUT_FIRST, CUT_LAST};
-		struct purge_result out;
-		disk_fail_at(DISK_WRITE | DISK_FLUSH | DISK_RENAME | DISK_REMOVE, at, 1, EIO,
-			     false);
-		disk.die = true;
-		_exit(purge_of(&s, log, &range, 1, &out) == 0 && out.destroyed ? 0 : 1);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-	return WIFSIGNALED(status);
-}
-
-/* Whatever was cut: with its entry all of it goes, without it nothing is missing. */
-static void
-after_the_cut(unsigned at, bool forget)
-{
+/* Appends without end beside what the test does. */
+struct appender {
+	struct writer *w;
 	struct log *log;
-	bool purged;
+	pthread_t thread;
+	atomic_bool stop;
+	uint64_t n;
+};
 
-	atomic_store(&s.st->read_only, true); /* this process's store writes nothing */
-	scratch_close(&s);
-	if (forget)
-		ck_assert_int_eq(unlink(sealed_log_path(&s, "..", "catalog.mdb")), 0);
-	ck_assert_int_eq(scratch_open(&s), 0);
-	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
-	purged = log->frontier.size > CUT_SIZE;
-	if (purged) /* before anything goes on: not readable for a moment */
-		purge_gone(&s, log, CUT_FIRST, CUT_LAST, CUT_SIZE);
-	while (purge_resume(s.st) > 0)
-		;
-	ck_assert_uint_eq(purge_pending(s.st), 0);
-	for (uint64_t i = 1; i < CUT_SIZE; i++) {
-		struct record r;
-		struct arena a;
-		bool went = purged && i >= CUT_FIRST && i <= CUT_LAST;
-		arena_init(&a);
-		ck_assert_msg(read_record(s.st, log, i, s.tools, &a, &r) ==
-				      (went ? STELE_EGONE : 0),
-			      "cut at %u: record %llu", at, (unsigned long long)i);
-		arena_fini(&a);
+static void *
+append_main(void *arg)
+{
+	struct appender *a = arg;
+	struct toolbox *tools = toolbox_new();
+
+	while (!atomic_load(&a->stop)) {
+		struct append_job job;
+		struct append_item item = {.payload = slice_str("{\"beside\":1}"),
+					   .media_type = slice_str("application/json")};
+		append_job_init(&job);
+		job.log = a->log;
+		job.writer = slice_str("p-test");
+		job.items = &item;
+		job.n_items = 1;
+		ck_assert_int_eq(append_prepare(&job, tools), 0);
+		ck_assert_int_eq(writer_append(a->w, &job), 0);
+		append_job_fini(&job);
+		a->n++;
 	}
-	scratch_append(&s, log, "{}");
+	toolbox_free(tools);
+	return NULL;
+}
+
+static int
+count_asked(void *ctx)
+{
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+START_TEST(appends_go_on_while_purges_run_and_another_log_has_the_record_of_each)
+{
+	struct log *log = begin(400), *other = scratch_log(&s, "o", "{}");
+	struct appender a = {.log = log};
+	unsigned asked = 0;
+	uint64_t entry[3], before;
+
+	ck_assert_int_eq(writer_new(&a.w, s.st, 0), 0);
+	ck_assert_int_eq(pthread_create(&a.thread, NULL, append_main, &a), 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		const struct control_range range = {10 + i * 100, 50 + i * 100};
+		struct append_job record;
+		struct purge_request rq = {.ranges = &range,
+					   .n_ranges = 1,
+					   .members = slice_str("{}"),
+					   .writer = slice_str("p-purger"),
+					   .record = &record,
+					   .still_allowed = count_asked,
+					   .ctx = &asked};
+		struct purge_result out;
+		struct buf why;
+		buf_init(&why);
+		scratch_job(&s, &record, other, "{\"purged\":1}", NULL);
+		ck_assert_int_eq(purge_run(s.st, a.w, log, &rq, &out, &why), 0);
+		ck_assert(out.destroyed);
+		ck_assert_int_eq(record.err, 0);
+		entry[i] = out.entry;
+		append_job_fini(&record);
+		buf_fini(&why);
+	}
+	before = a.n;
+	while (a.n < before + 20)
+		usleep(1000);
+	atomic_store(&a.stop, true);
+	pthread_join(a.thread, NULL);
+	writer_free(a.w);
+	ck_assert_uint_ge(asked, 3);
+	ck_assert_uint_eq(other->frontier.size, 4);
+	log = purge_reopen(&s);
+	for (uint64_t i = 0; i < 3; i++)
+		purge_gone(&s, log, 10 + i * 100, 50 + i * 100, entry[i]);
+	purge_reads(&s, log, 51, 109);
 	scratch_close(&s);
 	ck_assert_uint_eq(purge_fsck(&s), 0);
-}
-
-START_TEST(a_purge_that_is_cut_off_anywhere_ends_at_the_next_start_or_never_began)
-{
-	unsigned at = 1, step = getenv("STELE_EVERY_CUT") ? 1 : 3;
-	bool died = true;
-
-	while (died) {
-		struct log *log = before_the_cut();
-		died = dies_at(log, at);
-		after_the_cut(at, at % 2);
-		scratch_end(&s);
-		at += step;
-	}
-	ck_assert_uint_gt(at, 30);
-	printf("cut at %u places\n", at / step);
+	scratch_end(&s);
 }
 END_TEST
 
@@ -663,7 +535,6 @@ main(void)
 		a_range_of_a_sealed_segment_goes_and_the_rest_is_served,
 		what_is_in_the_wal_is_sealed_first_and_goes_too,
 		whole_segments_go_and_give_their_space_back,
-		an_object_goes_with_its_file,
 		what_may_not_go_is_refused_and_nothing_is_done,
 		with_skip_only_what_can_go_goes_and_the_entry_says_which,
 		no_seed_that_is_kept_gives_the_salt_of_what_went,
@@ -672,10 +543,8 @@ main(void)
 		a_repeat_of_what_stayed_is_known_and_one_of_what_went_is_refused,
 		segments_are_merged_and_what_is_gone_stays_gone,
 		a_file_from_before_a_purge_is_not_put_back,
-		a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole,
-		while_a_backup_is_made_nothing_leaves_but_nothing_is_read,
 		a_purge_is_done_again_in_an_older_copy,
-		a_purge_that_is_cut_off_anywhere_ends_at_the_next_start_or_never_began,
+		appends_go_on_while_purges_run_and_another_log_has_the_record_of_each,
 	};
 
 	if (crypto_init() != 0)
