@@ -213,6 +213,8 @@ class Survival(Case):
             answer = self.server.post("/api/v1/logs/payments/records", lines.encode(), NDJSON)
             self.assertEqual(answer.status, 201)
         hold = self.place(filter=BY_ALICE)
+        self.append(ALICE)  # held meanwhile, and not in the end: it came later
+        self.assertGreater(self.show(hold)["covers"][0]["pending"], 0)
         steps = []
         while not steps or steps[-1]["pending"]:
             before = self.show(hold)["covers"][0]
