@@ -415,6 +415,19 @@ writer_free(struct writer *w)
 	free(w);
 }
 
+/*
+ * Whether there is space for them. What is below the soft limit is half of it kept for what
+ * protects: a hold must not wait until somebody has tidied up.
+ */
+static bool
+has_space(const struct store *st, const struct append_job *jobs)
+{
+	bool protects = jobs->kind == ENTRY_HOLD || jobs->kind == ENTRY_RELEASE;
+
+	return !atomic_load(&st->low_space) ||
+	       (protects && atomic_load(&st->free_disk_bytes) >= st->opts.free_bytes / 2);
+}
+
 int
 writer_submit(struct writer *w, struct append_job *jobs)
 {
@@ -431,7 +444,7 @@ writer_submit(struct writer *w, struct append_job *jobs)
 		return 0;
 	if (atomic_load(&w->st->read_only))
 		return STELE_EREADONLY;
-	if (atomic_load(&w->st->low_space))
+	if (!has_space(w->st, jobs))
 		return STELE_ENOSPACE;
 	pthread_mutex_lock(&w->mu);
 	if (w->closing) {

@@ -23,7 +23,8 @@ void writer_free(struct writer *w);
 /*
  * Queues a list of prepared jobs (linked by next) in order; each is answered
  * by its done(). All are taken or none: STELE_EBUSY (queue full),
- * STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED.
+ * STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED. A list that begins with a hold or a release is
+ * taken down to half of the soft limit of free space.
  */
 int writer_submit(struct writer *w, struct append_job *jobs);
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from lib import JSON, Client, Server  # noqa: E402
-from system_log import SystemLog, controls_of, same, state_of  # noqa: E402
+from system_log import SystemLog, controls_of, listed, same, state_of  # noqa: E402
 
 ACTS = int(os.environ.get("STELE_ACTS", 6000))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
@@ -44,6 +44,7 @@ class Actor(threading.Thread):
         self.number, self.made = number, 0
         self.client, self.stopped = None, threading.Event()
         self.principals, self.tokens = [], {}  # of this actor; id -> text
+        self.holds = []  # of this actor, not released
         self.gone = {}  # tokens that were taken away: id -> text
         self.acknowledged = []  # (type, id)
         self.logs = {}  # of this actor: name -> when the lock of its record ends, in minutes
@@ -150,10 +151,26 @@ class Actor(threading.Thread):
         if name and self.call("retain.event", "POST", path, {}):
             self.acknowledged.append(("retain.event", name))
 
+    def place(self):
+        body = {"matter": "m", "name": "n", "reason": "r", "logs": [f"log-{self.number}*"],
+                "open_ended": True}
+        made = self.call("hold.place", "POST", "/api/v1/holds", body)
+        if made:
+            self.holds.append(made["id"])
+            self.acknowledged.append(("hold.place", made["id"]))
+
+    def release(self):
+        if not self.holds:
+            return
+        name = self.holds.pop(self.dice.randrange(len(self.holds)))
+        if self.call("hold.release", "POST", f"/api/v1/holds/{name}/release", {"reason": "r"}):
+            self.acknowledged.append(("hold.release", name))
+
     def run(self):
         create = [self.create] * (4 if len(self.principals) < PRINCIPALS else 0)
         acts = create + [self.change] * 3 + [self.token] * 4 + [self.revoke] * 3 + [
-            self.rotate] * 2 + [self.disable, self.log, self.policy, self.extend, self.event]
+            self.rotate] * 2 + [self.disable, self.log, self.policy, self.extend, self.event,
+                                self.place, self.release]
         try:
             while not self.stopped.is_set():
                 (self.dice.choice(acts) if self.principals else self.create)()
@@ -167,10 +184,22 @@ def named(act):
         return act["principal"]["id"]
     if act["type"] == "token.create":
         return act["token"]["id"]
+    if act["type"] == "hold.place":
+        return act["hold"]["id"]
     return act.get("log") or act.get("id")
 
 
 class Acts(unittest.TestCase):
+    def check_holds(self, server, log):
+        """Each is as its acts say, and in the logs that these name, no more and no less."""
+        shown = {h["id"]: h["state"] for h in listed(server, "/api/v1/holds?state=all", "holds")}
+        self.assertEqual(shown, {i: h["state"] for i, h in log.holds.items()})
+        for hold in random.sample(list(shown), min(5, len(shown))):
+            covers = server.get(f"/api/v1/holds/{hold}").json()["covers"]
+            held = {c["log"] for c in covers if "released" not in c}
+            said = log.holds[hold]
+            self.assertEqual(held, said["logs"] if said["state"] == "placed" else set())
+
     def check(self, server, log, actors, recorded):
         touched = set()
         for act in log.read(server):
@@ -183,6 +212,7 @@ class Acts(unittest.TestCase):
         self.assertEqual(same(principals), same(log.principals))
         self.assertEqual(same(tokens), same(log.tokens))
         self.assertEqual(logs, log.logs)
+        self.check_holds(server, log)
         for actor in actors:
             for kind, name in actor.acknowledged:
                 self.assertIn(name, recorded[kind], kind)
@@ -201,7 +231,8 @@ class Acts(unittest.TestCase):
         print(f"seed {SEED}")
         kinds = ("principal.create", "principal.change", "principal.disable", "token.create",
                  "token.revoke", "token.rotate", "log.create", "policy.change",
-                 "retain.extend", "retain.event", "heads", "server.start",
+                 "retain.extend", "retain.event", "hold.place", "hold.release", "heads",
+                 "server.start",
                  "server.stop", "scrub.end", "segment.seal", "access.refused", "access.denied")
         recorded, made, kills, log = {k: set() for k in kinds}, 0, 0, SystemLog()
         actors = [Actor(i) for i in range(ACTORS)]
@@ -237,6 +268,7 @@ def again(actor):
     other = Actor(actor.number)
     other.dice, other.principals = actor.dice, actor.principals
     other.tokens, other.gone, other.logs = actor.tokens, actor.gone, actor.logs
+    other.holds = actor.holds
     return other
 
 

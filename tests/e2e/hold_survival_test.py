@@ -213,6 +213,8 @@ class Survival(Case):
             answer = self.server.post("/api/v1/logs/payments/records", lines.encode(), NDJSON)
             self.assertEqual(answer.status, 201)
         hold = self.place(filter=BY_ALICE)
+        self.append(ALICE)  # held meanwhile, and not in the end: it came later
+        self.assertGreater(self.show(hold)["covers"][0]["pending"], 0)
         steps = []
         while not steps or steps[-1]["pending"]:
             before = self.show(hold)["covers"][0]
@@ -228,6 +230,27 @@ class Survival(Case):
         self.assertGreaterEqual(len(steps), 3)
         firsts = [act["first"] for act in SystemLogs(self.server).of_type("hold.cover")]
         self.assertEqual(firsts, sorted(set(firsts)), "something was examined twice")
+
+
+class FullDisk(Case):
+    def setUp(self):
+        folder = os.statvfs("/tmp")
+        free = folder.f_bavail * folder.f_frsize
+        self.options = ["--min-free", "0"]
+        super().setUp()
+        self.append(ALICE)
+        self.server.stop()
+        self.server.command += ["--min-free", str(free * 3 // 2)]
+        self.server.start()
+
+    def test_holds_are_placed_and_released_where_appends_find_no_room(self):
+        answer = self.server.post("/api/v1/logs/payments/records", b"{}", JSON)
+        self.refused(answer, 507, "low-space")
+        hold = self.place(open_ended=True)
+        self.assertEqual(self.log().held(hold), [1])
+        self.released(hold)
+        answer = self.server.request("PUT", "/api/v1/logs/new", b"{}", JSON)
+        self.refused(answer, 507, "low-space")
 
 
 if __name__ == "__main__":

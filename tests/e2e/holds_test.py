@@ -169,6 +169,12 @@ class Places(Case):
         self.refused(self.ask(client, logs=["p*"], open_ended=True), 403, "insufficient-scope")
         self.assertEqual(self.ask(client, logs=["pay*"], open_ended=True).status, 201)
         mine = self.place(logs=["secret"])
+        body = json.dumps({"principal": self.show(mine)["by"], "scopes": ["hold"],
+                           "logs": ["pay*"], "expires": "1d"})
+        token = self.server.post("/api/v1/tokens", body, JSON).json()["token"]
+        narrowed = self.server.connect(token)
+        self.refused(self.ask(narrowed, logs=["p*"], open_ended=True), 403, "insufficient-scope")
+        narrowed.close()
         self.refused(client.get(f"{HOLDS}/{mine}"), 404, "unknown-hold")
         self.refused(self.release(mine, client), 404, "unknown-hold")
         wide = self.place(logs=["*"])

@@ -277,6 +277,39 @@ class Live(unittest.TestCase):
             self.call("createLog", 201, {"log": "c"}, body=json.dumps(policy), headers=JSON)
             self.call("unlockPolicy", 403, {"log": "c"})
 
+    def test_holds(self):
+        log = {"log": "held"}
+        self.server.create_log("held")
+        self.call("append", 201, log, body="{}", headers=JSON)
+        said = {"matter": "m", "name": "n", "logs": ["held"], "reason": "r"}
+
+        def place(status, **members):
+            return self.call("placeHold", status, body=json.dumps({**said, **members}),
+                             headers=JSON)
+
+        hold = {"id": place(201, owner="o", review_by="1y", open_ended=True).json()["id"]}
+        place(201, range=[0, None])
+        place(201, records=[[0, 0], [2, 3]])
+        found = {"id": place(201, filter="a = 1", to="2027-01-01").json()["id"]}
+        while self.call("getHold", 200, found).json()["examining"]:
+            time.sleep(0.05)
+        place(404, logs=["none"])
+        place(422, reason="")
+        self.call("append", 201, log, body="{}", headers={**JSON, "Stele-Legal-Hold": hold["id"]})
+        self.call("append", 404, log, body="{}", headers={**JSON, "Stele-Legal-Hold": "h-" + "a" * 10})
+        self.call("listHolds", 200)
+        self.call("listHolds", 200, query="?matter=m&log=held&state=all&limit=1")
+        self.call("listHolds", 404, query="?log=none")
+        self.call("listHolds", 400, query="?state=x")
+        self.call("getHold", 200, hold)
+        self.call("getHold", 404, {"id": "none"})
+        body = json.dumps({"reason": "over"})
+        self.call("releaseHold", 422, hold, body="{}", headers=JSON)
+        self.call("releaseHold", 200, hold, body=body, headers=JSON)
+        self.call("releaseHold", 409, hold, body=body, headers=JSON)
+        self.call("releaseHold", 404, {"id": "none"}, body=body, headers=JSON)
+        self.call("append", 409, log, body="{}", headers={**JSON, "Stele-Legal-Hold": hold["id"]})
+
     def test_records(self):
         log = {"log": "records"}
         self.server.create_log("records")

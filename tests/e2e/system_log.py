@@ -131,7 +131,7 @@ def listed(server, path, member):
     """All elements of a listing."""
     rows, after = [], ""
     while True:
-        page = server.get(f"{path}?limit=1000{after}").json()
+        page = server.get(f"{path}{'&' if '?' in path else '?'}limit=1000{after}").json()
         rows += page[member]
         if "next" not in page:
             return rows

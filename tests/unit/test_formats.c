@@ -393,6 +393,30 @@ START_TEST(a_purge_entry_is_as_documented)
 }
 END_TEST
 
+START_TEST(hold_and_release_entries_are_as_documented)
+{
+	const struct control_range ranges[] = {{1, 3}, {5, 5}};
+	uint8_t mapping[32], filter[16];
+	const struct control_hold hold = {
+		.id = "h-bwwaim2apv",
+		.r = ranges,
+		.n = 2,
+		.open_from = 6,
+		.mapping = slice_of(mapping, sizeof mapping),
+		.filter = slice_of(filter, sizeof filter),
+		.more = slice_str(",\"by\":\"p-4x8w2c\""),
+	};
+	struct buf b = {0};
+
+	memset(mapping, 0x31, sizeof mapping);
+	memset(filter, 0x32, sizeof filter);
+	control_put_hold(&b, &hold);
+	expect_line("hold payload", &b);
+	control_put_release(&b, slice_str("h-bwwaim2apv"), hold.more);
+	expect_line("release payload", &b);
+}
+END_TEST
+
 START_TEST(a_commitment_is_as_documented)
 {
 	uint8_t salt[16], commitment[SHA256_BYTES];
@@ -504,6 +528,7 @@ main(void)
 	tcase_add_test(t, entries_that_lock_are_as_documented);
 	tcase_add_test(t, a_changed_policy_is_as_documented);
 	tcase_add_test(t, a_purge_entry_is_as_documented);
+	tcase_add_test(t, hold_and_release_entries_are_as_documented);
 	tcase_add_test(t, a_commitment_is_as_documented);
 	tcase_add_test(t, checkpoints_are_as_documented);
 	tcase_add_test(t, proofs_are_as_documented_and_hold);

@@ -44,8 +44,10 @@ write_all(struct scratch *s, struct hold_entries *all)
 	ck_assert_int_eq(deed_jobs_new(&jobs, all->e, all->n, slice_str("p-1"), NULL, kit, &first),
 			 0);
 	ck_assert_int_eq(store_append_batch(s->st, first), 0);
-	for (const struct append_job *j = first; j; j = j->next)
+	for (const struct append_job *j = first; j; j = j->next) {
 		ck_assert_int_eq(j->err, 0);
+		ck_assert(j->tied == (j->next != NULL)); /* all in one commit, or none */
+	}
 	deed_jobs_free(jobs);
 	index = all->e[0].index;
 	hold_entries_fini(all);
