@@ -177,6 +177,7 @@ look(struct cli *cli, const struct cli_command *self, struct run *run, const cha
 	json_decref(run->checks);
 	json_decref(run->logs);
 	comply_facts_fini(&facts);
+	run->facts = NULL;
 	return rc;
 }
 

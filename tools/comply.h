@@ -100,6 +100,10 @@ void comply_unseen(struct comply_finding *out, const struct comply_part *part);
  */
 bool comply_lasts(const char *period, const char *needed);
 
+/* How long a log locks a record that asks for nothing: the default, or else the shortest; or NULL.
+ */
+const char *comply_default_of(const json_t *log);
+
 /* --- profiles: comply_profiles.c ---------------------------------------------------------- */
 
 struct comply_row {

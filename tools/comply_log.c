@@ -82,6 +82,14 @@ period_of(const json_t *log, const char *name)
 	return json_string_value(json_object_get(retain, name));
 }
 
+const char *
+comply_default_of(const json_t *log)
+{
+	const char *period = period_of(log, "default");
+
+	return period ? period : period_of(log, "min");
+}
+
 /* --- mode ---------------------------------------------------------------------------------- */
 
 static const char *
@@ -118,11 +126,9 @@ comply_mode_locks(const struct comply_case *c, struct comply_finding *out)
 /* --- periods ------------------------------------------------------------------------------- */
 
 static void
-check_period(const struct comply_case *c, const char *name, const char *what,
+check_period(const struct comply_case *c, const char *period, const char *what,
 	     struct comply_finding *out)
 {
-	const char *period = period_of(c->log, name);
-
 	if (comply_lasts(period, c->arg))
 		comply_ok(out, "%s is %s", what, period);
 	else if (period)
@@ -134,13 +140,14 @@ check_period(const struct comply_case *c, const char *name, const char *what,
 void
 comply_default(const struct comply_case *c, struct comply_finding *out)
 {
-	check_period(c, "default", "the default period", out);
+	check_period(c, comply_default_of(c->log), "the default period", out);
 }
 
 void
 comply_shortest(const struct comply_case *c, struct comply_finding *out)
 {
-	check_period(c, "min", "the shortest period that a producer may ask for", out);
+	check_period(c, period_of(c->log, "min"), "the shortest period that a producer may ask for",
+		     out);
 }
 
 void

@@ -214,8 +214,7 @@ comply_trail(const struct comply_case *c, struct comply_finding *out)
 	for (size_t i = 0; i < 2; i++) {
 		const json_t *log = find_log(c->facts->logs.doc, names[i]);
 		const json_t *policy = json_object_get(log, "policy");
-		const char *period = json_string_value(
-			json_object_get(json_object_get(policy, "retain"), "default"));
+		const char *period = comply_default_of(log);
 
 		if (!log) {
 			comply_unseen(out, &none);

@@ -212,16 +212,23 @@ class Without(unittest.TestCase):
         for member, asks, option in (("default", "default period", "--retain"),
                                      ("min", "shortest period", "--min")):
             retain = self.log()["policy"]["retain"]
-            for short in ("2191d", "71mo", "5y", None):
+            for short in ("2191d", "71mo", "5y"):
                 retain[member] = short
-                if short is None:
-                    del retain[member]
-                expected = ["sec17a4", "hipaa"] if short else PROFILES
-                self.turns(asks, short or "not set", f"stele policy set trades {option} [16]y",
-                           expected)
+                self.turns(asks, short, f"stele policy set trades {option} 6y",
+                           ["sec17a4", "hipaa"])
             for long in ("72mo", "P6Y", "2192d", "7y", "30000y"):
                 retain[member] = long
                 self.turns("nothing", "", "", [])
+
+    def test_missing_periods(self):
+        retain = self.log()["policy"]["retain"]
+        shortest = retain.pop("min")
+        self.turns("shortest period", "not set", "--min")
+        del retain["default"]
+        for run in self.whole().values():
+            self.assertEqual(gaps(run), {"default period", "shortest period"})
+        retain["min"] = shortest  # is what a record gets that asks for nothing
+        self.turns("nothing", "", "", [])
 
     def test_a_year(self):
         retain = self.log()["policy"]["retain"]

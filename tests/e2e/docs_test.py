@@ -89,6 +89,33 @@ class Docs(unittest.TestCase):
             options |= set(re.findall(r"(?m)^  (?:-\w, |    )?--([a-z-]+)", text))
         self.assertEqual(manual_options("stele.1"), options - {"help", "output"} | {"help"})
 
+    def shown_commands(self):
+        """Lines of the guides that are commands, and the fixes that stele comply names."""
+        for name in ("docs/retention.md", "docs/compliance.md"):
+            blocks = "".join(re.findall(r"```\n(.*?)```", page(name), re.S)).replace("\\\n", " ")
+            yield from (line for line in blocks.splitlines() if line.startswith("stele "))
+            yield from re.findall(r"`(stele [^`]+)`", page(name).replace("\n", " "))
+        for text in re.findall(r'"(stele [^"]+)"', page("tools/comply_profiles.c")):
+            parts = re.split(r"[;,] (?:then )?| or ", text)
+            yield from (part for part in parts if part.startswith("stele "))
+
+    def test_commands_that_are_shown_have_these_options(self):
+        listed = stele("--help").stdout.split("commands:\n")[1].split("\n\n")[0]
+        names = {re.split(r"  +", line.strip())[0] for line in listed.splitlines()}
+        seen = set()
+        for line in self.shown_commands():
+            words = line.split(" # ")[0].split()[1:]
+            command = next((c for c in (" ".join(words[:2]), words[0]) if c in names), None)
+            if not command:
+                self.assertEqual(len(words), 1, line)
+                self.assertTrue(any(n.startswith(words[0] + " ") for n in names), line)
+                continue
+            text = stele(*command.split(), "--help").stdout
+            there = set(re.findall(r"(?m)^  (?:-\w, |    )?--([a-z-]+)", text)) | {"json"}
+            self.assertLessEqual(set(re.findall(r"(?<!\S)--([a-z-]+)", line)), there, line)
+            seen.add(command)
+        self.assertGreater(len(seen), 20)
+
     def server_with_tls(self, folder):
         """Which has all metrics; without TLS where no certificate can be made."""
         if not pki.OPENSSL:
