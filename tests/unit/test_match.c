@@ -273,6 +273,9 @@ START_TEST(a_list_of_texts_is_as_its_terms_are)
 	ASSERT_VERDICT(&q, 'n', list, "{\"v\":0,\"user\":\"c\"}");
 	ASSERT_VERDICT(&q, 'y', list, "{\"v\":0,\"x\":\"b\"}");
 	ASSERT_VERDICT(&q, 'u', "actor = a OR actor = b OR actor = c OR actor = d", NO_SCHEMA);
+	ASSERT_VERDICT(&q, 'y', "v != a OR v != b OR v != c OR v != d", "{\"v\":\"a\"}");
+	ASSERT_VERDICT(&q, 'y', "v:a OR v:b OR v:c OR v:d", "{\"v\":{\"c\":1}}");
+	ASSERT_VERDICT(&q, 'y', "v > a OR v > b OR v > c OR v = d", "{\"v\":\"aa\"}");
 	ASSERT_VERDICT(&q, 'n', "actor = a OR event_id = b OR actor = c OR event_id = d",
 		       "{\"v\":0,\"user\":\"b\",\"id\":\"c\"}");
 	ASSERT_VERDICT(&q, 'y',
