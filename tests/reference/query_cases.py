@@ -152,7 +152,8 @@ def term(r, *how):
 def texts_in_one_place(r, how):
     """A list of texts for one place, other terms among them."""
     place, field = left(r, *how), r.choice(["actor", "any", "outcome"])
-    items = [f"{r.choice([place, field])} = {literal(r)}" for _ in range(r.randrange(4, 14))]
+    ops = ["=", "=", "=", "=", "=", "!=", ":"]
+    items = [f"{r.choice([place, field])} {r.choice(ops)} {literal(r)}" for _ in range(r.randrange(4, 14))]
     return "(" + " OR ".join(items) + ")"
 
 

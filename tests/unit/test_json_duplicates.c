@@ -105,6 +105,23 @@ START_TEST(names_that_meet_in_the_table_are_told_apart)
 }
 END_TEST
 
+START_TEST(names_with_escapes_stay_where_they_are)
+{
+	struct buf doc;
+
+	buf_init(&doc);
+	buf_put_u8(&doc, '{');
+	for (int i = 0; i < 20000; i++)
+		buf_printf(&doc, "%s\"\\u006bey \\u0031%d\":0", i ? "," : "", i);
+	buf_put_u8(&doc, '}');
+	ck_assert(!twice(buf_slice(&doc)));
+	doc.n--;
+	buf_put_str(&doc, ",\"key 10\":0}");
+	ck_assert(twice(buf_slice(&doc)));
+	buf_fini(&doc);
+}
+END_TEST
+
 START_TEST(working_memory_is_used_again)
 {
 	static const char *const docs[] = {"{\"a\":1,\"\\u0062\":2}", "{\"b\":1}",
@@ -130,8 +147,12 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		duplicates_are_found_at_any_depth, one_among_very_many_is_found,
-		names_that_meet_in_the_table_are_told_apart, working_memory_is_used_again};
+		duplicates_are_found_at_any_depth,
+		one_among_very_many_is_found,
+		names_that_meet_in_the_table_are_told_apart,
+		names_with_escapes_stay_where_they_are,
+		working_memory_is_used_again,
+	};
 
 	return suite_run("json_duplicates", tests, sizeof tests / sizeof *tests, 60);
 }

@@ -200,9 +200,23 @@ many_values(size_t n)
 	return out;
 }
 
-START_TEST(memory_of_a_large_record_is_given_back)
+/* {"v":"x7","m0":0,"m1":0,...} with n members more; freed by the caller. */
+static struct buf
+many_members(size_t n)
 {
-	struct buf payload = many_values(1000000);
+	struct buf out;
+
+	buf_init(&out);
+	buf_put_str(&out, "{\"v\":\"x7\"");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&out, ",\"m%zu\":0", i);
+	buf_put_u8(&out, '}');
+	return out;
+}
+
+static void
+assert_memory_is_given_back(struct buf payload)
+{
 	struct match_record r = {.payload = buf_slice(&payload)};
 	struct match_result result;
 	struct filter f;
@@ -225,6 +239,12 @@ START_TEST(memory_of_a_large_record_is_given_back)
 	matcher_free(m);
 	buf_fini(&payload);
 	query_case_fini(&q);
+}
+
+START_TEST(memory_of_a_large_record_is_given_back)
+{
+	assert_memory_is_given_back(many_values(1000000));
+	assert_memory_is_given_back(many_members(1000000));
 }
 END_TEST
 
@@ -273,6 +293,9 @@ START_TEST(a_list_of_texts_is_as_its_terms_are)
 	ASSERT_VERDICT(&q, 'n', list, "{\"v\":0,\"user\":\"c\"}");
 	ASSERT_VERDICT(&q, 'y', list, "{\"v\":0,\"x\":\"b\"}");
 	ASSERT_VERDICT(&q, 'u', "actor = a OR actor = b OR actor = c OR actor = d", NO_SCHEMA);
+	ASSERT_VERDICT(&q, 'y', "v != a OR v != b OR v != c OR v != d", "{\"v\":\"a\"}");
+	ASSERT_VERDICT(&q, 'y', "v:a OR v:b OR v:c OR v:d", "{\"v\":{\"c\":1}}");
+	ASSERT_VERDICT(&q, 'y', "v > a OR v > b OR v > c OR v = d", "{\"v\":\"aa\"}");
 	ASSERT_VERDICT(&q, 'n', "actor = a OR event_id = b OR actor = c OR event_id = d",
 		       "{\"v\":0,\"user\":\"b\",\"id\":\"c\"}");
 	ASSERT_VERDICT(&q, 'y',

@@ -48,6 +48,7 @@ START_TEST(needles_are_what_every_match_has)
 	assert_needle("user:*", "user");
 	assert_needle("NOT actor = alice", "");
 	assert_needle("actor != alice", "");
+	assert_needle("user.name != alice", "");
 	assert_needle("actor = 4624", "");
 	assert_needle("actor = \"4624\"", "");
 	assert_needle("actor = 2020-01-01", "");
