@@ -107,8 +107,8 @@ START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 {
 	struct log *log = begin(300);
 	static const struct control_range controls[] = {{0, 5}}, backward[] = {{5, 6}, {4, 9}},
-					beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
-					gone[] = {{9, 12}}, fine[] = {{20, 30}};
+					  beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
+					  gone[] = {{9, 12}}, fine[] = {{20, 30}};
 	struct purge_request rq = {.ranges = fine,
 				   .n_ranges = 1,
 				   .members = slice_str("{\"count\":1}"),
