@@ -92,7 +92,7 @@ START_TEST(another_process_is_kept_out)
 			      ? 0
 			      : 1);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	s->now_ns += 10000000; /* the machine's clocks went on in it */
+	s.now_ns += 10000000; /* the machine's clocks went on in it */
 	ck_assert_int_eq(status, 0);
 	scratch_end(&s);
 }
@@ -116,7 +116,7 @@ START_TEST(a_lock_that_is_about_to_go_is_waited_for)
 	usleep(300000);
 	scratch_close(&s);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	s->now_ns += 10000000; /* the machine's clocks went on in it */
+	s.now_ns += 10000000; /* the machine's clocks went on in it */
 	ck_assert_int_eq(status, 0);
 	scratch_end(&s);
 }
