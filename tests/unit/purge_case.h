@@ -1,6 +1,7 @@
 /*
  * Purges of a scratch store, and what must hold afterwards: for tests of storage/purge.c.
- * Payloads are some 560 bytes, incompressible, and committed 64 at a time, so that a seed salts them.
+ * Payloads are some 560 bytes, incompressible, and committed 64 at a time, so that a seed
+ * salts them.
  */
 #ifndef STELE_TESTS_UNIT_PURGE_CASE_H
 #define STELE_TESTS_UNIT_PURGE_CASE_H
