@@ -16,7 +16,7 @@
 #include "storage/save.h"
 #include "storage/seal.h"
 
-enum { KEYS_AT_ONCE = 64, WAIT_MS = 2, WAITS = 15000 };
+enum { KEYS_AT_ONCE = 64, WAIT_MS = 2, WAITS = 15000, ROUNDS = 8 };
 
 struct work {
 	struct log *log;
@@ -292,17 +292,17 @@ destroy_some(struct work *w, struct seal_left *left)
 static int
 destroy(struct work *w)
 {
-	struct seal_left left = {.keys = UINT64_MAX};
-	uint64_t before, linked;
+	struct seal_left left;
+	uint64_t linked;
 	int err = seal_let_leave(w->log, NULL, 0, &w->out->backup, &left);
 
 	linked = left.linked;
-	left.keys = UINT64_MAX;
-	do {
-		before = left.keys;
-		if (err == 0)
-			err = destroy_some(w, &left);
-	} while (err == 0 && left.keys && left.keys < before);
+	/* again: seals beside this, too, leave what they replaced, and a round has its bounds */
+	for (int i = 0; err == 0 && i < ROUNDS; i++) {
+		err = destroy_some(w, &left);
+		if (w->out->backup || (left.keys == 0 && tailkey_only(w->log)))
+			break;
+	}
 	if (err != 0) {
 		if (w->why->n == 0)
 			buf_put_str(w->why, "data keys could not be destroyed");

@@ -119,18 +119,30 @@ tailkey_begin(struct log *log)
 	return 0;
 }
 
+/* What is known of a use, into *until. Lock held for writing. */
+static void
+consider(const struct log *log, struct last_use *u, uint64_t *until)
+{
+	bool over = last_use_over(log, u);
+
+	if (!u->bounded)
+		*until = UINT64_MAX;
+	else if (!over && u->used_until > *until)
+		*until = u->used_until;
+}
+
 uint64_t
 tailkey_needed_until(struct log *log)
 {
 	uint64_t until = 0;
 
 	pthread_rwlock_wrlock(&log->store->lock);
-	for (struct tail_key *k = log->tail_key->next; k; k = k->next) {
-		bool over = last_use_over(log, &k->use);
-		if (!k->use.bounded)
-			until = UINT64_MAX;
-		else if (!over && k->use.used_until > until)
-			until = k->use.used_until;
+	for (struct tail_key *k = log->tail_key->next; k; k = k->next)
+		consider(log, &k->use, &until);
+	/* a commit that was under way may have brought one that it sealed under the key before */
+	for (size_t i = 0; i < log->n_dicts; i++) {
+		if (log->dicts[i].data_key_id != log->tail_key->id)
+			consider(log, &log->dicts[i].use, &until);
 	}
 	pthread_rwlock_unlock(&log->store->lock);
 	return until;

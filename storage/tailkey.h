@@ -44,7 +44,8 @@ int tailkey_find(struct log *log, uint64_t id, uint8_t key[32]);
  */
 int tailkey_begin(struct log *log);
 
-/* Up to which index records must be in segments so that keys before the newest are needed no more;
+/* Up to which index records must be in segments so that keys before the newest, and dictionaries
+   that they sealed, are needed no more;
    UINT64_MAX as long as commits under way may use one; 0 when there is none. */
 uint64_t tailkey_needed_until(struct log *log);
 

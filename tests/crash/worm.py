@@ -153,7 +153,8 @@ class World:
 
     def shorten(self):
         now = self.now()
-        chosen = [i for i in self.alive() if (self.records[i].end() or 0) > now + 2 * HOUR_NS]
+        chosen = [i for i in self.alive() if not self.records[i].event and
+                  (self.records[i].end() or 0) > now + 2 * HOUR_NS]
         if not chosen or self.state == "frozen":
             return
         i = self.dice.choice(chosen)

@@ -149,8 +149,7 @@ purge_finding(void *ctx, const char *where, const char *what)
 	unsigned *n = ctx;
 
 	++*n;
-	if (getenv("STELE_TEST_VERBOSE"))
-		fprintf(stderr, "fsck: %s: %s\n", where, what);
+	fprintf(stderr, "fsck: %s: %s\n", where, what);
 }
 
 /* How much fsck finds in the closed store. */

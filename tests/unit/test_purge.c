@@ -446,7 +446,7 @@ struct appender {
 	struct log *log;
 	pthread_t thread;
 	atomic_bool stop;
-	uint64_t n;
+	atomic_ullong n;
 };
 
 static void *
