@@ -260,19 +260,19 @@ class Second(Purges):
     def test_a_log_that_asks_for_a_second_principal(self):
         self.assertEqual(self.set_policy({"retain": {"default": "1d"}, "dual_control": ["purge"]},
                                          ).status, 200)
-        self.fill(5)
+        all_five = self.fill(5)
         self.over()
         made = self.plan(client=self.purgers[0])
         asked = self.approve_plan(made, self.purgers[0])
         self.refused(asked, 403, "dual-control-required")
-        self.assertEqual(self.status(1), 200)
+        self.assertEqual(self.status(all_five[0]), 200)
         self.assertEqual(self.approve(self.purgers[0], asked.json()).status, 403)  # the same one
-        hold = self.hold(records=[[3, 3]])
+        hold = self.hold(records=[[all_five[2], all_five[2]]])
         answer = self.approve(self.purgers[1], asked.json())
         self.refused(answer, 403, "legal-hold-active")
         self.server.post(f"{HOLDS}/{hold}/release", '{"reason":"r"}', JSON)
         self.assertEqual(self.approve(self.purgers[1], asked.json()).status, 200)
-        self.assertEqual([self.status(i) for i in range(1, 6)], [410] * 5)
+        self.assertEqual([self.status(i) for i in all_five], [410] * 5)
 
     def test_scopes(self):
         self.fill(1)
