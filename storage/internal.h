@@ -201,6 +201,13 @@ struct store {
 		objects_stored;
 };
 
+/* Whether what is left below the soft limit still has half of it: the reserve. Any thread. */
+static inline bool
+store_has_reserve(const struct store *st)
+{
+	return atomic_load(&st->free_disk_bytes) >= st->opts.free_bytes / 2;
+}
+
 /* store.c: one line to the operator, printf-like. */
 void store_say(struct store *st, enum store_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -475,8 +475,8 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 	while (err == 1 && !is_sealed(log, size)) {
 		if (atomic_load(&st->read_only))
 			return STELE_EREADONLY;
-		if (atomic_load(&st->low_space))
-			return STELE_ENOSPACE;
+		if (atomic_load(&st->low_space) && !store_has_reserve(st))
+			return STELE_ENOSPACE; /* what is to be purged is sealed first */
 		pthread_mutex_lock(&s->mu);
 		err = seal_one(s, log, true, why);
 		pthread_mutex_unlock(&s->mu);

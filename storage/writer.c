@@ -416,16 +416,16 @@ writer_free(struct writer *w)
 }
 
 /*
- * Whether there is space for them. What is below the soft limit is half of it kept for what
- * protects: a hold must not wait until somebody has tidied up.
+ * Whether there is space for them. Of what is below the soft limit half is a reserve for what
+ * protects, gives space back or tells of it: a hold must not wait until somebody has tidied up, nor
+ * a purge.
  */
 static bool
 has_space(const struct store *st, const struct append_job *jobs)
 {
-	bool protects = jobs->kind == ENTRY_HOLD || jobs->kind == ENTRY_RELEASE;
+	bool kept_for = jobs->kind != ENTRY_RECORD || strcmp(log_name(jobs->log), "_system") == 0;
 
-	return !atomic_load(&st->low_space) ||
-	       (protects && atomic_load(&st->free_disk_bytes) >= st->opts.free_bytes / 2);
+	return !atomic_load(&st->low_space) || (kept_for && store_has_reserve(st));
 }
 
 int

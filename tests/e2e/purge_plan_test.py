@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Purge plans: what may go goes as it was shown, what is locked stays, and the log says what went."""
 import json
+import os
 import re
 import time
 import unittest
@@ -279,6 +280,39 @@ class Second(Purges):
         for scopes, status in ((["read"], 403), (["purge"], 201)):
             token = self.made([{"scopes": scopes, "logs": ["l"]}])[1]
             self.assertEqual(token.post(PLANS, "{}", JSON).status, status)
+
+
+class FullDisk(Purges):
+    def test_the_reserve_is_for_holds_purges_and_acts(self):
+        """Below --min-free, and above half of it."""
+        self.fill(3)
+        self.over()
+        self.server.kill()
+        disk = os.statvfs(self.server.data)
+        free = disk.f_bavail * disk.f_frsize
+        self.server.command += ["--min-free", str(free * 3 // 2)]
+        self.server.start()
+        self.refused(self.server.post(self.log + "/records", b"{}", JSON), 507,
+                     "low-space")
+        hold = self.hold(records=[[2, 2]])
+        made = self.plan()
+        self.assertEqual(made["go"]["ranges"], [[1, 1], [3, 3]])
+        self.assertEqual(self.approve_plan(made).status, 200)
+        self.assertEqual(self.server.post(f"{HOLDS}/{hold}/release", '{"reason":"r"}', JSON).status,
+                         200)
+        self.made(PURGER)
+        self.assertEqual([self.status(i) for i in (1, 2, 3)], [410, 200, 410])
+
+    def test_below_the_reserve_only_reads_go_on(self):
+        self.fill(3)
+        self.over()
+        self.server.kill()
+        self.server.command += ["--min-free", "1000T"]
+        self.server.start()
+        self.refused(self.server.post(PLANS, "{}", JSON), 507, "low-space")
+        body = json.dumps({"matter": "m", "name": "n", "logs": ["l"], "reason": "r"})
+        self.refused(self.server.post(HOLDS, body, JSON), 507, "low-space")
+        self.assertEqual(self.status(1), 200)
 
 
 class Job(Purges):
