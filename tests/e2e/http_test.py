@@ -283,7 +283,7 @@ class Records(Case):
         self.refused(self.server.post(RECORDS, b"{}", binary), 400, "invalid-event")
 
     def test_what_is_not_offered_is_refused(self):
-        for name in ("Stele-Retain-Forever", "Stele-Legal-Hold", "Stele-X"):
+        for name in ("Stele-Retain-Forever", "Stele-Legal-Holds", "Stele-X"):
             self.refused(self.server.post(RECORDS, b"1", {**JSON, name: "1y"}), 422,
                          "retention-unsupported")
         self.refused(self.server.post(RECORDS + "?prof=all", b"1", JSON), 400,

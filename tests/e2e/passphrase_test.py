@@ -23,6 +23,8 @@ class Typed:
         self.shown = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's background jobs ignore them
+                signal.signal(number, signal.SIG_DFL)
             os.execv(command[0], [str(c) for c in command])
 
     def until(self, text, seconds=30):
