@@ -150,13 +150,14 @@ def state_of(server):
 
 
 def controls_of(server, log):
-    """The control entries of a log as SystemLog has them: back from its head, as a verifier goes."""
+    """The control entries of a log as SystemLog has them: back from its head, as a verifier goes.
+    Those of holds are hold_model.py's."""
     path = f"/api/v1/logs/{log}/records"
     index, found = server.get(f"/api/v1/logs/{log}").json()["size"] - 1, []
     while index:
         answer = server.get(f"{path}/{index}", {"Accept": "application/json"}).json()
         entry = json.loads(answer["entry"])
-        if entry["kind"] != "record":
+        if entry["kind"] in ("policy", "extend", "event"):
             said = json.loads(answer["payload"])
             if entry["kind"] == "policy":
                 said = said["policy"]
