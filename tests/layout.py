@@ -70,6 +70,38 @@ class Source:
             yield line_of(self.text, m.start()), m.group(2), m.group(1) == '"'
 
 
+# Every file that unlinks, truncates, renames over something or destroys a key: what of it may
+# leave, and the test that guards it. Nothing else may.
+DESTROYS = {
+    "crypto/keyfile.c": ("an unfinished key file; a key file by its next state", "unit/test_keyfile.c"),
+    "crypto/keyring.c": ("keys, in memory: who calls it commits", "unit/test_keyring.c"),
+    "server/selftest.c": ("the scratch store of the self-test", "e2e/start_test.py"),
+    "storage/backup.c": ("in a backup: what is no more in the store", "unit/test_backup.c"),
+    "storage/backupcopy.c": ("in a backup: an unfinished copy", "crash/powerloss_backup.py"),
+    "storage/backupfile.c": ("in a backup: files that LIST does not name", "unit/test_backup.c"),
+    "storage/catalog.c": ("the catalogue, which is made anew; rows of it", "unit/test_catalog.c"),
+    "storage/deposit.c": ("an upload that became no record", "unit/test_deposit.c"),
+    "storage/deposit_sweep.c": ("after a crash: uploads without a record", "unit/test_deposit.c"),
+    "storage/digest.c": ("keys of idempotency digests that nothing needs", "unit/test_digest.c"),
+    "storage/file.c": ("a small file, by its next content", "crash/powerloss.py"),
+    "storage/found.c": ("keys of a log that was not born", "unit/test_store.c"),
+    "storage/keyrun.c": ("runs of digests that were merged or are 7 days old", "unit/test_keyrun.c"),
+    "storage/keysort.c": ("a scratch file, unlinked when it is made", "unit/test_keysort.c"),
+    "storage/place.c": ("what a first start left that did not end", "unit/test_place.c"),
+    "storage/protect.c": ("a scratch file that tries what the file system can", "unit/test_protect.c"),
+    "storage/purgework.c": ("objects of records that a purge entry names", "crash/residue.c"),
+    "storage/recover.c": ("a signing key whose epoch the log has ended", "crash/failing_disk.c"),
+    "storage/restore.c": ("the marker of a restore that has ended", "unit/test_restore.c"),
+    "storage/restorelogs.c": ("signing keys of epochs before a restore", "unit/test_restorelogs.c"),
+    "storage/rotate.c": ("the signing key that was replaced", "crash/failing_disk.c"),
+    "storage/seal.c": ("data keys of segments that others replaced", "unit/test_seal.c"),
+    "storage/segbuild.c": ("a segment whose building failed", "unit/test_segbuild.c"),
+    "storage/segfile.c": ("files of segments that others replaced", "unit/test_seal.c"),
+    "storage/tailkey.c": ("a tail's data key once all it sealed is sealed anew", "crash/residue.c"),
+    "storage/walfile.c": ("WAL files that nothing needs", "crash/powerloss.py"),
+}
+
+
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
 
@@ -284,7 +316,28 @@ def unit_tests_are_named_after_files(sources):
             yield f"{s.path}:1: there is no {m.group(1)}.c to test"
 
 
+DESTROYING = re.compile(
+    r"\b(unlink|unlinkat|rmdir|ftruncate|truncate|rename|renameat|remove|mdb_del|mdb_drop"
+    r"|keyring_drop_\w+|keyring_begin_epoch)\s*\(|\bO_TRUNC\b")
+
+
+def what_destroys_is_listed(sources):
+    """WORM is a matter of few places: each is known, with what guards it (tools/ runs elsewhere)."""
+    paths = {s.path for s in sources}
+    for s in sources:
+        if s.folder not in ("proto", "crypto", "storage", "server") or not s.path.endswith(".c"):
+            continue
+        m = DESTROYING.search(s.code)
+        if m and s.path not in DESTROYS:
+            yield f"{s.path}:{line_of(s.text, m.start())}: {m.group(0)} is not in DESTROYS"
+        if not m and s.path in DESTROYS:
+            yield f"{s.path}:1: it destroys nothing, and is in DESTROYS"
+        if m and s.path in DESTROYS and "tests/" + DESTROYS[s.path][1] not in paths:
+            yield f"{s.path}:1: its guard tests/{DESTROYS[s.path][1]} is not there"
+
+
 RULES = [
+    what_destroys_is_listed,
     includes_point_one_way,
     restricted_headers_stay_home,
     files_are_short,

@@ -166,6 +166,16 @@ class Layout(unittest.TestCase):
         found = layout.violations(self.root)
         self.assertRegex("\n".join(found), r"proto/a.h:1: does not compile alone: .*redefinition")
 
+    def test_what_destroys_is_listed(self):
+        self.write("storage/a.c", "int a;\n\nvoid\nf(void)\n{\n\tunlink(\"x\");\n}\n")
+        self.assert_finds("storage/a.c:6: unlink( is not in DESTROYS")
+        self.write("storage/a.c", "/* unlink(x) */\n")
+        self.assert_finds()
+        self.write("storage/keyrun.c", "void\nf(void)\n{\n\tunlink(\"x\");\n}\n")
+        self.assert_finds("storage/keyrun.c:1: its guard tests/unit/test_keyrun.c is not there")
+        self.write("storage/keyrun.c", "int a;\n")
+        self.assert_finds("storage/keyrun.c:1: it destroys nothing, and is in DESTROYS")
+
     def test_a_unit_test_of_no_file_is_seen(self):
         self.write("tests/unit/test_nothing.c", "int main(void);\n")
         self.assert_finds("tests/unit/test_nothing.c:1: there is no nothing.c to test")
