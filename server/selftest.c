@@ -10,6 +10,7 @@
 
 #include "proto/err.h"
 #include "proto/limits.h"
+#include "proto/timestamp.h"
 #include "server/audit.h"
 #include "server/config.h"
 #include "server/deeds.h"
@@ -22,6 +23,7 @@
 #include "storage/store.h"
 #include "storage/writer.h"
 
+#define HOUR_NS INT64_C(3600000000000)
 #define POLICY                                                                                          \
 	"{\"mode\":\"compliance\",\"retain\":{\"default\":\"1d\",\"max\":\"2d\"},\"quota\":{\"bytes\":" \
 	"1000000},\"public\":false}"
@@ -182,6 +184,21 @@ try_purges(struct scratch *x, uint64_t locked)
 		       PROBLEM_INVALID_PLAN, "a control entry can be purged");
 }
 
+/* An hour from now: sooner than the day that the record has. */
+static int
+try_shortening(struct scratch *x, uint64_t locked)
+{
+	char until[TIMESTAMP_BYTES];
+
+	timestamp_format(until, server_now_ns(&x->s) + HOUR_NS);
+	return refused(x,
+		       json_pack("{s:s, s:s, s:[[I, I]], s:s%, s:s}", "type", "retain.shorten",
+				 "log", "selftest", "ranges", (json_int_t)locked,
+				 (json_int_t)locked, "until", until, (size_t)TIMESTAMP_BYTES,
+				 "reason", "self-test"),
+		       PROBLEM_COMPLIANCE_MODE, "a lock in compliance mode can be shortened");
+}
+
 static int
 try_policies(struct scratch *x)
 {
@@ -256,6 +273,8 @@ selftest_run(const char *dir, struct buf *why)
 	}
 	if (err == 0)
 		err = try_purges(x, locked);
+	if (err == 0)
+		err = try_shortening(x, locked);
 	if (err == 0)
 		err = try_policies(x);
 	if (err == 0)
