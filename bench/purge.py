@@ -89,6 +89,7 @@ def main():
         answer = server.post("/api/v1/logs/big/seal", b"")
         assert answer.status == 200, answer.body
         clock.forward(2)
+        time.sleep(5)
         steady = Appender(server)
         steady.start()
         time.sleep(STEADY_S)

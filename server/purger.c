@@ -5,7 +5,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -23,6 +25,7 @@
 #include "storage/purgeplan.h"
 #include "storage/store.h"
 
+enum { PURGER_NICE = 10 };
 enum { FIRST_MS = 60000, ERASE_MS = 3600000, AGAIN_MS = 10000, LOGS_AT_ONCE = 64 };
 
 struct purger {
@@ -282,6 +285,7 @@ purger_main(void *arg)
 	bool woken = false;
 
 	pthread_setname_np(pthread_self(), "stele-purger");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), PURGER_NICE);
 	while (!atomic_load(&j->stop)) {
 		if (now_ms() >= pass_at) {
 			pass(j);

@@ -1,7 +1,10 @@
 /* Purge plans: what would go, what stays and why; and a plan that is carried out as it was shown.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
@@ -18,6 +21,8 @@
 #include "storage/purge.h"
 #include "storage/purgeplan.h"
 #include "storage/store.h"
+
+enum { FINISH_NICE = 10 };
 
 struct planning {
 	struct purgeplan_wish wish;
@@ -231,18 +236,42 @@ res_purge_show(struct request *r)
 
 /* --- carried out --------------------------------------------------------------------------- */
 
-/* The entry is in the log, and nothing of it can be read: now it is destroyed. */
+struct finishing {
+	struct store *store;
+	struct log *log;
+	uint64_t entry;
+	struct purge_result *result;
+	struct buf *why;
+};
+
+/* What keeps it from its end is said, in the result and to the operator; it goes on. */
+static void *
+finish_main(void *arg)
+{
+	const struct finishing *f = arg;
+
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FINISH_NICE);
+	purge_finish(f->store, f->log, f->entry, f->result, f->why);
+	return NULL;
+}
+
+/*
+ * The entry is in the log, and nothing of it can be read: now it is destroyed, in a thread of low
+ * priority: making segments again is work for seconds, and appends go on beside it.
+ */
 static int
 finish(struct request *r, struct kit *kit)
 {
 	struct acting *a = r->state;
 	const json_t *entry = json_object_get(a->outcome.told, "entry");
-	struct purge_result *result = a->state;
+	struct finishing f = {r->server->store, r->log, (uint64_t)json_integer_value(entry),
+			      a->state, &a->why};
+	pthread_t thread;
 
 	(void)kit;
-	/* what keeps it from its end is said, in the result and to the operator; it goes on */
-	purge_finish(r->server->store, r->log, (uint64_t)json_integer_value(entry), result,
-		     &a->why);
+	if (pthread_create(&thread, NULL, finish_main, &f) != 0)
+		return STELE_ENOMEM; /* the store goes on with it by itself */
+	pthread_join(thread, NULL);
 	return 0;
 }
 
@@ -281,7 +310,10 @@ done(struct request *r)
 {
 	const struct acting *a = r->state;
 
-	put_result(r, a);
+	if (a->err)
+		reply_err(r, a->err);
+	else
+		put_result(r, a);
 }
 
 static struct acting *
