@@ -56,7 +56,7 @@ static unsigned n_salts;
 static bool
 has(struct slice s, const char *text)
 {
-	return s.n && memmem(s.p, s.n, text, strlen(text)) != NULL;
+	return s.p && memmem(s.p, s.n, text, strlen(text)) != NULL;
 }
 
 static bool
