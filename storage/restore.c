@@ -297,7 +297,21 @@ copy_keys(struct restoring *r)
 	return err == 0 ? copy_key(r, r->opts->keyring, "keys/keyring") : err;
 }
 
-/* --- steps 5 to 8 ------------------------------------------------------------------- */
+/* --- steps 5 to 9 ------------------------------------------------------------------- */
+
+static int
+check_purges(struct store *st, const struct restore_options *o, struct buf *why)
+{
+	struct identity *id;
+	int err;
+
+	if (!o->check_purges)
+		return 0;
+	id = store_identity(st);
+	err = o->check_purges(o->ctx, identity_vkey(id), why);
+	identity_unref(id);
+	return err;
+}
 
 /* The lock is the store's while it is open. */
 static int
@@ -315,7 +329,11 @@ change_store(struct restoring *r, struct restore_result *result)
 
 	if (err != 0)
 		return err;
-	err = restore_logs(st, &r->note, o, r->files.tools, r->why);
+	err = check_purges(st, o, r->why);
+	if (err == 0)
+		err = restore_logs(st, &r->note, o, r->files.tools, r->why);
+	if (err == 0)
+		err = restore_purges(st, o, r->why);
 	result->logs = restore_count(st);
 	store_close(st);
 	return fail(r, o->dir, err);

@@ -18,10 +18,11 @@
  *      the keyring must hold every key that it needs
  *   6. the newest checkpoints are verified, each under its log's keys
  *   7. the keyring is committed with the new epochs, then the `restore` entries are
- *   8. the store is closed, and RESTORE.partial removed
+ *   8. purges that are known to be later than the backup are done again (storage/purge.h)
+ *   9. the store is closed, and RESTORE.partial removed
  * The clocks of what was opened at 5 are frozen at the last commit's (storage/clock.h): a backup
- * has none. A crash before 8 leaves a directory that only the same restore takes: it begins again
- * at 1, keeping the files that are there and right. No checkpoint of a new key leaves before 8.
+ * has none. A crash before 9 leaves a directory that only the same restore takes: it begins again
+ * at 1, keeping the files that are there and right. No checkpoint of a new key leaves before 9.
  */
 #ifndef STELE_STORAGE_RESTORE_H
 #define STELE_STORAGE_RESTORE_H
@@ -40,6 +41,13 @@ struct restore_log {
 	uint32_t epoch;  /* of the new key */
 };
 
+/* A purge that is known from elsewhere: its entry, verified by who gives it. */
+struct restore_purge {
+	char log[LIMIT_LOG_NAME_BYTES + 1];
+	uint64_t entry; /* index of the purge entry, in the log as it was */
+	struct slice payload;
+};
+
 struct restore_options {
 	const char *backup;  /* the folder of the backup */
 	const char *dir;     /* the data directory: new, empty, or an unfinished restore */
@@ -47,6 +55,16 @@ struct restore_options {
 	const char *passphrase;          /* seals both, and then those in DATA; NULL: not sealed */
 	const struct slice *checkpoints; /* signed notes, the newest known, one a log or more */
 	size_t n_checkpoints;
+	const struct restore_purge *purges; /* to be done again, where the backup is older */
+	size_t n_purges;
+	/*
+	 * Once the identity is known, before anything of the store is changed: whether the purges
+	 * are to be believed. An error ends the restore, with why. With purges it is given, and
+	 * so is `purged`.
+	 */
+	int (*check_purges)(void *ctx, const char *identity_vkey, struct buf *why);
+	/* A purge was done again, by the entry `again`; 0 records: nothing of it was there. */
+	void (*purged)(void *ctx, const struct restore_purge *p, uint64_t again, uint64_t records);
 	void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes); /* NULL: none */
 	void (*restored)(void *ctx, const struct restore_log *log);             /* at the end */
 	void (*say)(void *ctx, enum store_level level, const char *line);

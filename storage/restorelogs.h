@@ -19,6 +19,13 @@ struct toolbox;
 int restore_logs(struct store *st, const struct backup_note *note, const struct restore_options *o,
 		 struct toolbox *t, struct buf *why);
 
+/*
+ * restorepurges.c, step 8: does the purges again, each by an entry of its own. One of which the
+ * backup has nothing left is passed over. STELE_ENOTFOUND for a log that is not there; errors of
+ * purge_reapply, with why.
+ */
+int restore_purges(struct store *st, const struct restore_options *o, struct buf *why);
+
 /* How many logs there are. */
 uint64_t restore_count(struct store *st);
 

@@ -1,6 +1,7 @@
 /* stele restore: a data directory from a backup, with no server. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/err.h"
@@ -9,6 +10,7 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/purges.h"
 
 static const char about[] =
 	"Makes a data directory from what 'stele backup' wrote: every file is copied, and must\n"
@@ -18,7 +20,9 @@ static const char about[] =
 	"signing key (the next epoch) and an entry of the kind 'restore', which names the backup,\n"
 	"the newest checkpoint that is known and what is lost by it. Give those checkpoints, from\n"
 	"wherever they were kept, with --newest-checkpoint, once a log; one that contradicts the\n"
-	"backup ends it.\n"
+	"backup ends it. What was purged after the backup would come back with it: give the receipts\n"
+	"of those purge entries ('stele prove LOG INDEX -o FILE', kept apart) with --purge, and they\n"
+	"are purged again, before anything is served.\n"
 	"The keys are sealed with the same passphrase again: steled is to be given it. Tokens are\n"
 	"in no backup: the first start makes a new first one.\n"
 	"Killed or failed, the same command goes on; until it is done nothing else opens DIR.\n"
@@ -35,8 +39,9 @@ static const char about[] =
 
 struct restore {
 	struct cli *cli;
+	struct purges *purges; /* to be done again */
 	struct progress progress;
-	struct buf logs; /* JSON, with a comma behind each */
+	struct buf logs, again; /* JSON, with a comma behind each */
 };
 
 static void
@@ -89,6 +94,29 @@ restored(void *ctx, const struct restore_log *l)
 }
 
 static void
+purged(void *ctx, const struct restore_purge *p, uint64_t again, uint64_t records)
+{
+	struct restore *r = ctx;
+
+	progress_clear(&r->progress);
+	if (r->cli->json) {
+		buf_put_str(&r->again, "{\"log\":");
+		buf_put_json_str(&r->again, slice_str(p->log));
+		buf_printf(&r->again, ",\"entry\":%" PRIu64 ",\"records\":%" PRIu64 "},", p->entry,
+			   records);
+	} else if (records) {
+		printf("%s: %" PRIu64 " payloads that entry %" PRIu64
+		       " purged are gone again, by entry %" PRIu64 "\n",
+		       p->log, records, p->entry, again);
+	} else {
+		printf("%s: nothing was left of what entry %" PRIu64 " purged\n", p->log, p->entry);
+	}
+}
+
+/* For %.*s: without the last comma. */
+#define SHOWN(b) (b).n ? (int)((b).n - 1) : 0, (b).n ? (const char *)(b).p : ""
+
+static void
 print_result(struct restore *r, const struct restore_result *result)
 {
 	char begun[TIMESTAMP_BYTES];
@@ -101,27 +129,38 @@ print_result(struct restore *r, const struct restore_result *result)
 		       result->kept, result->bytes, result->commit);
 		return;
 	}
-	if (r->logs.n)
-		r->logs.n--; /* the last comma */
 	printf("{\"server\":\"%s\",\"begun\":\"%.*s\",\"files\":%" PRIu64 ",\"kept\":%" PRIu64
-	       ",\"bytes\":%" PRIu64 ",\"commit\":%" PRIu64 ",\"logs\":[%.*s]}\n",
+	       ",\"bytes\":%" PRIu64 ",\"commit\":%" PRIu64 ",\"logs\":[%.*s],\"purges\":[%.*s]}\n",
 	       result->server, TIMESTAMP_BYTES, begun, result->files, result->kept, result->bytes,
-	       result->commit, (int)r->logs.n, r->logs.n ? (const char *)r->logs.p : "");
+	       result->commit, SHOWN(r->logs), SHOWN(r->again));
 }
 
 static int
-restore(struct cli *cli, struct restore_options *o)
+check_purges(void *ctx, const char *identity_vkey, struct buf *why)
 {
-	struct restore r = {.cli = cli};
+	struct restore *r = ctx;
+
+	return purges_check(r->purges, identity_vkey, why);
+}
+
+static int
+restore(struct cli *cli, struct restore_options *o, struct purges *purges)
+{
+	struct restore r = {.cli = cli, .purges = purges};
 	struct restore_result result;
 	struct buf why;
 	int err;
 
 	progress_init(&r.progress);
 	buf_init(&r.logs);
+	buf_init(&r.again);
 	buf_init(&why);
 	o->progress = progress;
 	o->restored = restored;
+	o->purges = purges->purge;
+	o->n_purges = purges->n;
+	o->check_purges = check_purges;
+	o->purged = purged;
 	o->say = say;
 	o->ctx = &r;
 	err = store_restore(o, &result, &why);
@@ -131,6 +170,7 @@ restore(struct cli *cli, struct restore_options *o)
 	else
 		print_result(&r, &result);
 	buf_fini(&r.logs);
+	buf_fini(&r.again);
 	buf_fini(&why);
 	if (err == STELE_EVERIFY || err == STELE_EDAMAGED || err == STELE_EKEY)
 		return CLI_REFUSED;
@@ -157,7 +197,8 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	struct passphrase_source source = {.fd = PASSPHRASE_NO_FD};
-	struct cli_texts files = {.n = 0};
+	struct cli_texts files = {.n = 0}, purge_files = {.n = 0};
+	struct purges *purges;
 	struct slice checkpoints[CLI_TEXTS_MAX];
 	struct restore_options o = {.checkpoints = checkpoints};
 	const struct cli_option options[] = {
@@ -167,6 +208,9 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		CLI_PASSPHRASE(source),
 		{"newest-checkpoint", 0, CLI_TEXTS, &files, "FILE",
 		 "a log's newest checkpoint that is known; may be repeated"},
+		{"purge", 0, CLI_TEXTS, &purge_files, "FILE",
+		 "the receipt of a purge entry that may be later than the backup: it is done\n"
+		 "again; may be repeated"},
 		{NULL},
 	};
 	struct buf passphrase, notes;
@@ -176,19 +220,26 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		return rc;
 	if (!o.dir || !o.keyring)
 		return cli_usage(self, "--data and --keyring are needed");
+	purges = calloc(1, sizeof *purges);
+	if (!purges)
+		return CLI_USAGE;
 	buf_init(&passphrase);
 	buf_init(&notes);
-	rc = cli_read_passphrase(&passphrase, &source);
+	rc = purges_read(purges, &purge_files);
+	if (rc == CLI_GO)
+		rc = cli_read_passphrase(&passphrase, &source);
 	if (rc == CLI_GO)
 		rc = read_checkpoints(&files, &notes, checkpoints);
 	if (rc == CLI_GO) {
 		o.backup = argv[0];
 		o.passphrase = passphrase.n ? (const char *)passphrase.p : NULL;
 		o.n_checkpoints = files.n;
-		rc = restore(cli, &o);
+		rc = restore(cli, &o, purges);
 	}
 	buf_fini(&notes);
 	passphrase_wipe(&passphrase);
+	purges_fini(purges);
+	free(purges);
 	return rc;
 }
 

@@ -154,6 +154,60 @@ class Restore(unittest.TestCase):
             for index in (1, 600, 602, 900):
                 self.assertEqual(copy.get(f"/api/v1/logs/l/records/{index}").json()["i"], index)
 
+    def purged(self, first, last, receipt, server=None):
+        """Purges a range, whose purge entry's receipt goes to a file: the entry's index."""
+        server = server or self.server
+        run = self.do("--json", "purge", "plan", "l", "--range", f"{first}-{last}", "--unlocked",
+                      server=server)
+        run = self.do("--json", "purge", "approve", "l", json.loads(run.stdout)["id"],
+                      server=server)
+        entry = json.loads(run.stdout)["entry"]
+        self.do("prove", "l", entry, "-o", receipt, server=server)
+        return entry
+
+    def test_what_was_purged_since_the_backup_does_not_come_back(self):
+        old, new, plain = (self.folder / name for name in ("old.json", "new.json", "plain.json"))
+        self.append(self.server, 1, 600)
+        self.purged(1, 10, old)  # entry 601, which the backup has
+        payload = os.urandom(2 << 20)
+        self.server.post("/api/v1/logs/l/records", payload,
+                         {"Content-Type": "application/octet-stream"})  # 602
+        self.append(self.server, 603, 700)
+        self.back_up(self.server, self.backup, self.ring)
+        self.append(self.server, 701, 800)
+        entry = self.purged(590, 750, new)  # the backup has no record beyond 700
+        self.do("prove", "l", 20, "-o", plain, server=self.server)
+        self.server.kill()
+
+        forged = json.loads(new.read_text())
+        forged["payload"] = {**forged["payload"], "ranges": [[20, 750]]} \
+            if isinstance(forged["payload"], dict) else forged["payload"].replace("590", "20")
+        (self.folder / "forged.json").write_text(json.dumps(forged))
+        with Server(options=["--origin", "restore.example.com"]) as stranger:
+            stranger.create_log("l")
+            self.append(stranger, 1, 600)
+            self.purged(20, 30, self.folder / "strange.json", stranger)
+        for file, why in ((plain, "not the receipt of a purge entry"),
+                          (self.folder / "strange.json", "is not to be believed"),
+                          (self.folder / "forged.json", "is not to be believed")):
+            run = self.do(*self.arguments(), "--purge", file, status=1)
+            self.assertIn(why, run.stderr)
+        run = self.do(*self.arguments(), "--purge", new, "--purge", old)
+        self.assertIn(f"l: 110 payloads that entry {entry} purged are gone again, by entry 702",
+                      run.stdout)
+        self.assertIn("l: nothing was left of what entry 601 purged", run.stdout)
+        self.do("fsck", self.data, "--passphrase-file", self.passphrase)
+        self.assertEqual(list((self.data / "objects").rglob("*.obj")), [])
+        with self.restored() as copy:
+            status = {i: copy.get(f"/api/v1/logs/l/records/{i}").status for i in range(1, 701)}
+            gone = {*range(1, 11), *range(590, 601), *range(602, 701)}
+            self.assertEqual({i for i, s in status.items() if s == 410}, gone)
+            self.assertEqual({s for i, s in status.items() if i not in gone}, {200})
+            again = copy.get("/api/v1/logs/l/records/702").json()
+            self.assertEqual((again["type"], again["ranges"], again["restored"]),
+                             ("purge", [[590, 600], [602, 700]], {"entry": entry}))
+            self.append(copy, 703, 710)
+
     def test_killed_it_opens_for_nobody_and_the_same_command_goes_on(self):
         for _ in range(6):
             self.append(self.server, 1, 9000)

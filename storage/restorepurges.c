@@ -1,0 +1,47 @@
+/* What was purged after a backup must not come back with it. */
+#include "proto/err.h"
+#include "storage/internal.h"
+#include "storage/purge.h"
+#include "storage/restorelogs.h"
+
+static int
+again(struct store *st, const struct restore_options *o, const struct restore_purge *p,
+      struct buf *why)
+{
+	struct purge_request rq = {.writer = slice_str("restore")};
+	struct purge_result out = {.entry = 0};
+	struct buf members;
+	struct log *log;
+	int err = store_log_find(st, slice_str(p->log), &log);
+
+	if (err != 0) {
+		buf_printf(why, "a purge is of log %s, which is not in the backup", p->log);
+		return err;
+	}
+	buf_init(&members);
+	buf_printf(&members, "{\"restored\":{\"entry\":%llu}}", (unsigned long long)p->entry);
+	rq.members = buf_slice(&members);
+	err = members.err ? members.err : purge_reapply(st, NULL, log, p->payload, &rq, &out, why);
+	buf_fini(&members);
+	if (err == STELE_ENOTFOUND)
+		err = 0; /* the backup is later, or has none of these records */
+	if (err != 0)
+		return err;
+	if (out.records && !out.destroyed)
+		store_say(st, STORE_WARN,
+			  "log %s: what entry %llu purges is not read any more, but not all of it "
+			  "is destroyed: that goes on with the next start",
+			  p->log, (unsigned long long)out.entry);
+	o->purged(o->ctx, p, out.entry, out.records);
+	return 0;
+}
+
+int
+restore_purges(struct store *st, const struct restore_options *o, struct buf *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < o->n_purges; i++)
+		err = again(st, o, &o->purges[i], why);
+	return err;
+}

@@ -1,0 +1,98 @@
+/* Each receipt is a whole file; crypto/receipt.h decides. */
+#include "tools/purges.h"
+
+#include <string.h>
+
+#include "crypto/receipt.h"
+#include "crypto/sha256.h"
+#include "proto/err.h"
+
+enum { FILE_BYTES_MAX = 4 << 20 };
+
+static int
+read_one(struct purges *p, const char *file)
+{
+	struct buf text, why;
+	int rc;
+
+	buf_init(&text);
+	buf_init(&why);
+	rc = cli_read_file(&text, file, FILE_BYTES_MAX);
+	if (rc == CLI_GO && receipt_json_read(&p->receipts[p->n], buf_slice(&text), &why) != 0) {
+		cli_say("%s: %.*s", file, (int)why.n, why.n ? (const char *)why.p : "");
+		rc = CLI_USAGE;
+	} else if (rc == CLI_GO) {
+		p->file[p->n++] = file;
+	}
+	buf_fini(&text);
+	buf_fini(&why);
+	return rc;
+}
+
+int
+purges_read(struct purges *p, const struct cli_texts *files)
+{
+	int rc = CLI_GO;
+
+	p->n = 0;
+	for (size_t i = 0; rc == CLI_GO && i < files->n; i++)
+		rc = read_one(p, files->text[i]);
+	return rc;
+}
+
+void
+purges_fini(struct purges *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		receipt_json_fini(&p->receipts[i]);
+}
+
+/* The name of the entry's log is what follows the server's in its origin. */
+static void
+take(struct restore_purge *out, const struct receipt_json *d, const struct entry *e)
+{
+	size_t n = 0;
+
+	while (n < e->origin.n && n < LIMIT_LOG_NAME_BYTES &&
+	       e->origin.p[e->origin.n - n - 1] != '/')
+		n++;
+	memcpy(out->log, e->origin.p + e->origin.n - n, n);
+	out->log[n] = '\0';
+	out->entry = e->index;
+	out->payload = d->receipt.payload;
+}
+
+static int
+check_one(struct purges *p, size_t i, const char *identity, struct sha256 *h, struct buf *why)
+{
+	struct receipt_json *d = &p->receipts[i];
+	struct receipt_trust trust;
+	struct receipt_verdict v;
+	int err = receipt_trust_init(&trust, h, slice_str(identity));
+
+	for (size_t k = 0; k < d->n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; k++)
+		trust.statements[trust.n_statements++] = d->keys[k];
+	for (size_t k = 0; k < d->n_identities && trust.n_successions < LIMIT_SUCCESSIONS; k++)
+		trust.successions[trust.n_successions++] = d->identities[k];
+	if (err == 0)
+		err = receipt_check(h, &d->receipt, &trust, &v);
+	if (err == 0 && v.entry.kind == ENTRY_PURGE && v.payload_checked) {
+		take(&p->purge[i], d, &v.entry);
+		return 0;
+	}
+	buf_printf(why, "%s is not to be believed: %s", p->file[i],
+		   err ? v.why : "it is not the receipt of a purge entry, with its payload");
+	return STELE_EVERIFY;
+}
+
+int
+purges_check(struct purges *p, const char *identity_vkey, struct buf *why)
+{
+	struct sha256 *h = sha256_new();
+	int err = h ? 0 : STELE_ENOMEM;
+
+	for (size_t i = 0; err == 0 && i < p->n; i++)
+		err = check_one(p, i, identity_vkey, h, why);
+	sha256_free(h);
+	return err;
+}
