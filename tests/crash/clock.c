@@ -23,17 +23,21 @@ struct machine {
 
 static const char boot_id_path[] = "/proc/sys/kernel/random/boot_id";
 static const volatile struct machine *machine;
+/* The next in the row: the thread sanitizer's, when there is one, is to see every open. */
+static int (*open_next)(const char *path, int flags, ...);
 
 __attribute__((constructor)) static void
 begin(void)
 {
 	const char *path = getenv("STELE_CLOCK");
+	void *next = dlsym(RTLD_NEXT, "open64");
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	void *map = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *machine, PROT_READ, MAP_SHARED, fd, 0);
 
 	if (map == MAP_FAILED)
 		abort();
 	machine = map;
+	memcpy(&open_next, &next, sizeof next);
 	close(fd);
 }
 
@@ -85,6 +89,8 @@ open_any(const char *path, int flags, mode_t mode)
 		id[i] = machine->boot_id[i];
 	if (strcmp(path, boot_id_path) == 0 && memcmp(id, zeros, sizeof zeros) != 0)
 		return open_boot_id();
+	if (open_next)
+		return open_next(path, flags, mode);
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_LARGEFILE, mode);
 }
 
