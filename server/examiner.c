@@ -45,9 +45,9 @@ struct examiner {
 /* One hold that is looked at, as far as its entries need it. */
 struct exam {
 	struct examiner *e;
-	struct hold h;
 	struct hold_matcher *matcher; /* NULL until there is something to be read */
 	bool late;                    /* what came later is looked at, too */
+	struct hold h;                /* without its texts */
 };
 
 /* One step in one log. */
@@ -276,14 +276,13 @@ examine_hold(struct examiner *e, const struct exam *which)
 	return err;
 }
 
-/* --- a round
- * --------------------------------------------------------------------------------------- */
+/* --- a round ------------------------------------------------------------------------ */
 
 struct ids {
 	struct exam *x;
 	size_t n, cap;
-	struct exam like;
 	int err;
+	struct exam like;
 };
 
 static int

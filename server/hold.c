@@ -13,10 +13,10 @@
 
 /* What is being read: the strings gather in text, and are found there by their offsets. */
 struct reading {
-	struct hold h;
 	struct buf text;
 	size_t matter, name, logs, filter, said, by;
 	struct buf *why;
+	struct hold h;
 };
 
 static int

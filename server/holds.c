@@ -18,7 +18,7 @@ place_of(const struct holds *all, struct slice id, bool *found)
 		size_t mid = low + (high - low) / 2, n = id.n;
 		int d;
 		n = n < CONTROL_HOLD_ID_CHARS ? n : CONTROL_HOLD_ID_CHARS;
-		d = memcmp(all->h[mid]->id, id.p, n);
+		d = n ? memcmp(all->h[mid]->id, id.p, n) : 0;
 		if (d < 0 || (d == 0 && n < id.n))
 			low = mid + 1;
 		else

@@ -14,6 +14,7 @@ from pathlib import Path
 from lib import STELE, STELED, Server
 
 SECRET = "correct horse battery"
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Typed:
@@ -23,7 +24,7 @@ class Typed:
         self.shown = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            for number in (signal.SIGINT, signal.SIGQUIT):  # a shell's background jobs ignore them
+            for number in ENDING:  # what runs in the background may ignore some
                 signal.signal(number, signal.SIG_DFL)
             os.execv(command[0], [str(c) for c in command])
 
@@ -151,7 +152,7 @@ class Passphrase(unittest.TestCase):
 
     def test_a_signal_ends_it_and_the_terminal_shows_again(self):
         self.sealed_store()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        for number in ENDING:
             run = Typed(STELE, "fsck", self.data, "--passphrase-prompt")
             self.assertTrue(run.until("files: "))
             tty = os.open(os.readlink(f"/proc/{run.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)
