@@ -418,13 +418,15 @@ writer_free(struct writer *w)
 /*
  * Whether there is space for them. Of what is below the soft limit half is a reserve for what
  * protects, gives space back or tells of it: a hold must not wait until somebody has tidied up, nor
- * a purge.
+ * a purge. A new log can wait: its entry has no control, since that is the log's policy already.
  */
 static bool
 has_space(const struct store *st, const struct append_job *jobs)
 {
 	bool kept_for = jobs->kind != ENTRY_RECORD || strcmp(log_name(jobs->log), "_system") == 0;
 
+	for (const struct append_job *j = jobs; j; j = j->next)
+		kept_for = kept_for && !(j->kind == ENTRY_POLICY && !j->control);
 	return !atomic_load(&st->low_space) || (kept_for && store_has_reserve(st));
 }
 
