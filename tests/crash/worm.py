@@ -143,7 +143,9 @@ class World:
         if not chosen:
             return
         chosen = sorted(self.dice.sample(chosen, min(len(chosen), self.dice.randint(1, 4))))
-        latest = max([self.now()] + [self.records[i].end() or 0 for i in chosen])
+        # one that waits for its event ends at no known time, and keeps what an extension gave it
+        ends = [max(self.records[i].end() or 0, self.records[i].ends or 0) for i in chosen]
+        latest = max([self.now()] + ends)
         until = latest + self.dice.randint(1, 60) * HOUR_NS
         self.post(LOG + "/extensions",
                   {"records": chosen, "until": instant(until), "reason": "longer"}, 201)
