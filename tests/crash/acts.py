@@ -132,8 +132,11 @@ class Actor(threading.Thread):
 
     def policy(self):
         name = self.some_log()
-        policy = {"retain": {"default": f"{self.dice.randint(1, 999)}d"}, "event_based": True}
-        if name and self.call("policy.change", "PUT", f"/api/v1/logs/{name}/policy", policy):
+        if not name:
+            return
+        self.logs[name] += 1  # another than before: the same again is no act
+        policy = {"retain": {"default": f"{self.logs[name]}h"}, "event_based": True}
+        if self.call("policy.change", "PUT", f"/api/v1/logs/{name}/policy", policy):
             self.acknowledged.append(("policy.change", name))
 
     def extend(self):
