@@ -66,8 +66,9 @@ class FinalResponse(http.client.HTTPResponse):
 class Client:
     """One keep-alive connection to a server; not shared between threads."""
 
-    def __init__(self, port, token=None, timeout=30, context=None):
-        """context: an ssl.SSLContext; None: in clear."""
+    def __init__(self, port, token=None, timeout=120, context=None):
+        """timeout: of an answer, in seconds, long enough for a sanitizer's build.
+        context: an ssl.SSLContext; None: in clear."""
         make, more = http.client.HTTPConnection, {}
         if context:
             make, more = http.client.HTTPSConnection, {"context": context}
