@@ -33,6 +33,14 @@ api_log_target(struct buf *out, const char *log, const char *fmt, ...)
 	free(rest);
 }
 
+void
+api_put_target(struct buf *out, const char *path, const char *id, const char *rest)
+{
+	buf_printf(out, "%s/", path);
+	cli_put_path(out, id);
+	buf_put_str(out, rest);
+}
+
 /* What to do about it, where the server, who does not know stele, cannot say. */
 static const char *
 advice(const struct cli *cli, long status, const char *type)
@@ -129,7 +137,7 @@ api_refused(struct cli *cli, const struct http_call *c, const char *what)
 	cli_say("cannot %s: %s", what, api_cstr(&text));
 	buf_fini(&text);
 	if (cli->json && c->status)
-		cli_write_json(buf_slice(&c->answer));
+		(void)cli_write_json(buf_slice(&c->answer)); /* it says so; the refusal stands */
 	return c->status ? CLI_REFUSED : CLI_UNREACHABLE;
 }
 
@@ -175,6 +183,19 @@ api_text(const json_t *doc, const char *name)
 	return s ? s : "-";
 }
 
+long long
+api_number(const json_t *doc, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(doc, name));
+}
+
+void
+api_set_text(json_t *doc, const char *name, const char *text)
+{
+	if (text)
+		json_object_set_new(doc, name, json_string(text));
+}
+
 json_t *
 api_words(const struct cli_texts *texts)
 {
@@ -208,17 +229,61 @@ api_send(struct cli *cli, struct http_call *c, const char *method, const char *t
 	char *body = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 	int rc;
 
+	CHECK(!doc == !body);
 	http_call_init(c);
 	c->method = method;
 	c->target = target;
+	c->accept = "application/json";
 	if (doc) {
 		c->content_type = "application/json";
-		c->body = slice_str(body ? body : "{}");
+		c->body = slice_str(body);
 	}
 	rc = api_call(cli, c, what);
 	c->body = slice_of(NULL, 0);
 	json_decref(doc);
 	free(body);
+	return rc;
+}
+
+int
+api_ask(struct cli *cli, const char *method, const char *target, json_t *doc, json_t **answer,
+	const char *what)
+{
+	struct http_call c;
+	int rc = api_send(cli, &c, method, target, doc, what);
+
+	if (rc == CLI_GO && !(*answer = api_json(&c, what)))
+		rc = CLI_REFUSED;
+	http_call_fini(&c);
+	return rc;
+}
+
+int
+api_print(struct cli *cli, const json_t *answer, void (*print)(const json_t *answer))
+{
+	int rc = CLI_GO;
+
+	if (cli->json) {
+		char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
+		CHECK(text);
+		rc = cli_write_json(slice_str(text));
+		free(text);
+	} else {
+		print(answer);
+	}
+	return rc == CLI_GO ? CLI_DONE : rc;
+}
+
+int
+api_show(struct cli *cli, const char *method, const char *target, json_t *doc,
+	 void (*print)(const json_t *answer), const char *what)
+{
+	json_t *answer = NULL;
+	int rc = api_ask(cli, method, target, doc, &answer, what);
+
+	if (rc == CLI_GO)
+		rc = api_print(cli, answer, print);
+	json_decref(answer);
 	return rc;
 }
 
@@ -251,7 +316,7 @@ list_page(struct cli *cli, const char *path, const char *member, const char *hea
 		for (size_t i = 0; i < json_array_size(rows) && !cli->json; i++)
 			row(json_array_get(rows, i));
 		if (cli->json)
-			cli_write_json(buf_slice(&c.answer));
+			rc = cli_write_json(buf_slice(&c.answer));
 		next = json_object_get(doc, "next");
 		buf_put_str(after, json_is_string(next) ? json_string_value(next) : "");
 	}

@@ -10,15 +10,6 @@
 static const char path[] = "/api/v1/approvals";
 
 static void
-put_target(struct buf *target, const char *id, const char *rest)
-{
-	buf_init(target);
-	buf_printf(target, "%s/", path);
-	cli_put_path(target, id);
-	buf_put_str(target, rest);
-}
-
-static void
 print_approval(const json_t *doc)
 {
 	char *act = json_dumps(json_object_get(doc, "act"), JSON_INDENT(2));
@@ -35,44 +26,36 @@ print_approval(const json_t *doc)
 
 /* The approval, the caller's to decref; CLI_GO, or the exit code. */
 static int
-fetch(struct cli *cli, const char *id, json_t **doc, bool print_json)
+fetch(struct cli *cli, const char *id, json_t **doc)
 {
-	struct http_call c;
 	struct buf target;
 	int rc;
 
-	put_target(&target, id, "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the approval");
-	if (rc == CLI_GO && !(*doc = api_json(&c, "show the approval")))
-		rc = CLI_REFUSED;
-	if (rc == CLI_GO && print_json)
-		rc = cli_write_json(buf_slice(&c.answer));
+	buf_init(&target);
+	api_put_target(&target, path, id, "");
+	rc = api_ask(cli, "GET", api_cstr(&target), NULL, doc, "show the approval");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
+}
+
+static void
+print_decided(const json_t *doc)
+{
+	printf("%s is %s\n", api_text(doc, "id"), api_text(doc, "state"));
 }
 
 /* Sends a decision, and says what came of it. */
 static int
 decide(struct cli *cli, const char *id, const char *rest, json_t *body, const char *what)
 {
-	struct http_call c;
 	struct buf target;
-	json_t *doc = NULL;
 	int rc;
 
-	put_target(&target, id, rest);
-	rc = api_send(cli, &c, "POST", api_cstr(&target), body, what);
-	if (rc == CLI_GO && cli->json)
-		rc = cli_write_json(buf_slice(&c.answer));
-	else if (rc == CLI_GO && !(doc = api_json(&c, what)))
-		rc = CLI_REFUSED;
-	else if (rc == CLI_GO)
-		printf("%s is %s\n", id, api_text(doc, "state"));
-	json_decref(doc);
+	buf_init(&target);
+	api_put_target(&target, path, id, rest);
+	rc = api_show(cli, "POST", api_cstr(&target), body, print_decided, what);
 	buf_fini(&target);
-	http_call_fini(&c);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc;
 }
 
 /* --- approve ------------------------------------------------------------------- */
@@ -109,7 +92,7 @@ run_approve(struct cli *cli, const struct cli_command *self, int argc, char **ar
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc == CLI_GO && !digest) {
-		rc = fetch(cli, argv[0], &doc, false);
+		rc = fetch(cli, argv[0], &doc);
 		if (rc == CLI_GO)
 			rc = ask_person(self, doc);
 	}
@@ -182,11 +165,11 @@ run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc == CLI_GO)
-		rc = fetch(cli, argv[0], &doc, cli->json);
-	if (rc == CLI_GO && !cli->json)
-		print_approval(doc);
+		rc = fetch(cli, argv[0], &doc);
+	if (rc == CLI_GO)
+		rc = api_print(cli, doc, print_approval);
 	json_decref(doc);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc;
 }
 
 const struct cli_command cmd_approval_show = {
@@ -219,38 +202,27 @@ const struct cli_command cmd_approval_refuse = {
 
 /* --- dual-control show, set ----------------------------------------------------------- */
 
-static int
-print_acts(struct cli *cli, const struct http_call *c)
-{
-	json_t *doc = api_json(c, "read dual control");
-	const json_t *acts = json_object_get(doc, "acts");
+static const char dual_path[] = "/api/v1/dual-control";
 
-	if (!doc)
-		return CLI_REFUSED;
-	if (cli->json)
-		cli_write_json(buf_slice(&c->answer));
-	for (size_t i = 0; i < json_array_size(acts) && !cli->json; i++)
-		printf("%s\n", json_string_value(json_array_get(acts, i)));
-	if (!cli->json && json_array_size(acts) == 0)
+static void
+print_acts(const json_t *doc)
+{
+	const json_t *acts = json_object_get(doc, "acts"), *act;
+	size_t i;
+
+	json_array_foreach(acts, i, act) printf("%s\n", json_string_value(act));
+	if (json_array_size(acts) == 0)
 		printf("dual control is off\n");
-	json_decref(doc);
-	return CLI_DONE;
 }
 
 static int
 run_dual_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
-	if (rc != CLI_GO)
-		return rc;
-	rc = api_get(cli, &c, "/api/v1/dual-control", "application/json", "read dual control");
-	if (rc == CLI_GO)
-		rc = print_acts(cli, &c);
-	http_call_fini(&c);
-	return rc;
+	return rc == CLI_GO ? api_show(cli, "GET", dual_path, NULL, print_acts, "read dual control")
+			    : rc;
 }
 
 const struct cli_command cmd_dual_control_show = {
@@ -269,18 +241,13 @@ run_dual_set(struct cli *cli, const struct cli_command *self, int argc, char **a
 {
 	const struct cli_option options[] = {{NULL}};
 	struct cli_texts acts = {.n = 1};
-	struct http_call c;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
 	acts.text[0] = strcmp(argv[0], "none") == 0 ? "" : argv[0];
-	rc = api_send(cli, &c, "PUT", "/api/v1/dual-control",
-		      json_pack("{s:o}", "acts", api_words(&acts)), "set dual control");
-	if (rc == CLI_GO)
-		rc = print_acts(cli, &c);
-	http_call_fini(&c);
-	return rc;
+	return api_show(cli, "PUT", dual_path, json_pack("{s:o}", "acts", api_words(&acts)),
+			print_acts, "set dual control");
 }
 
 const struct cli_command cmd_dual_control_set = {

@@ -12,12 +12,6 @@
 
 enum { POLL_US = 300000 };
 
-static long long
-number_of(const json_t *doc, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(doc, name));
-}
-
 /* The path as the server sees it, which has another working directory. */
 static bool
 make_absolute(struct buf *out, const char *path)
@@ -52,24 +46,23 @@ ask(struct cli *cli, const char *method, struct slice body, json_t **doc)
 	return rc;
 }
 
+static void
+print_backup(const json_t *doc)
+{
+	printf("backup in %s: %lld files (%lld were there), %lld bytes, up to commit %lld\n",
+	       api_text(doc, "dir"), api_number(doc, "files"), api_number(doc, "kept"),
+	       api_number(doc, "bytes"), api_number(doc, "commit"));
+}
+
 static int
 say_end(struct cli *cli, const json_t *doc)
 {
 	const char *error = json_string_value(json_object_get(doc, "error"));
+	int rc = cli->json || !error ? api_print(cli, doc, print_backup) : CLI_DONE;
 
-	if (cli->json) {
-		char *text = json_dumps(doc, JSON_COMPACT);
-		cli_write_json(slice_str(text ? text : "{}"));
-		free(text);
-	} else if (!error) {
-		printf("backup in %s: %lld files (%lld were there), %lld bytes, up to commit "
-		       "%lld\n",
-		       json_string_value(json_object_get(doc, "dir")), number_of(doc, "files"),
-		       number_of(doc, "kept"), number_of(doc, "bytes"), number_of(doc, "commit"));
-	}
 	if (error)
 		cli_say("this is no backup: %s", error);
-	return error ? CLI_REFUSED : CLI_DONE;
+	return error ? CLI_REFUSED : rc;
 }
 
 /* Asks until it has ended. */
@@ -83,8 +76,8 @@ follow(struct cli *cli, json_t *doc)
 	while (rc == CLI_GO && json_is_true(json_object_get(doc, "running"))) {
 		char note[64];
 		snprintf(note, sizeof note, "of %.1f MB",
-			 (double)number_of(doc, "total_bytes") / 1e6);
-		progress_show(&p, 0, (uint64_t)number_of(doc, "bytes"), note);
+			 (double)api_number(doc, "total_bytes") / 1e6);
+		progress_show(&p, 0, (uint64_t)api_number(doc, "bytes"), note);
 		usleep(POLL_US);
 		json_decref(doc);
 		doc = NULL;

@@ -6,12 +6,6 @@
 
 static const char path[] = "/api/v1/clock";
 
-static long long
-number_of(const json_t *doc, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(doc, name));
-}
-
 static void
 print_clocks(const json_t *doc)
 {
@@ -24,46 +18,14 @@ print_clocks(const json_t *doc)
 	printf("lock      %s\n", api_text(doc, "lock"));
 	printf("wall      %s\n", api_text(doc, "wall"));
 	printf("off by    %lld s; warns beyond %lld s, freezes beyond %lld s\n",
-	       number_of(doc, "disagreement_seconds"), number_of(doc, "warn_seconds"),
-	       number_of(doc, "freeze_seconds"));
+	       api_number(doc, "disagreement_seconds"), api_number(doc, "warn_seconds"),
+	       api_number(doc, "freeze_seconds"));
 	if (step)
 		printf("step      of %lld s, not followed yet: it has stood for %lld of %lld s\n",
-		       number_of(step, "seconds"), number_of(step, "stood_seconds"),
-		       number_of(step, "wait_seconds"));
-	printf("credit    %lld s are left of %lld s a year\n", number_of(credit, "left_seconds"),
-	       number_of(credit, "year_seconds"));
-}
-
-/* The answer, as JSON or for people; and the exit code. */
-static int
-answer(struct cli *cli, struct http_call *c, const char *what, json_t **doc)
-{
-	json_t *got = api_json(c, what);
-
-	if (!got)
-		return CLI_REFUSED;
-	if (!doc && cli->json)
-		cli_write_json(buf_slice(&c->answer));
-	else if (!doc)
-		print_clocks(got);
-	if (doc)
-		*doc = got;
-	else
-		json_decref(got);
-	return CLI_GO;
-}
-
-/* What the server says of them: printed, or *doc, the caller's. */
-static int
-fetch(struct cli *cli, json_t **doc)
-{
-	struct http_call c;
-	int rc = api_get(cli, &c, path, "application/json", "show the clocks");
-
-	if (rc == CLI_GO)
-		rc = answer(cli, &c, "show the clocks", doc);
-	http_call_fini(&c);
-	return rc;
+		       api_number(step, "seconds"), api_number(step, "stood_seconds"),
+		       api_number(step, "wait_seconds"));
+	printf("credit    %lld s are left of %lld s a year\n", api_number(credit, "left_seconds"),
+	       api_number(credit, "year_seconds"));
 }
 
 /* --- show ------------------------------------------------------------------------ */
@@ -74,9 +36,8 @@ run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	const struct cli_option options[] = {{NULL}};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
-	if (rc == CLI_GO)
-		rc = fetch(cli, NULL);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc == CLI_GO ? api_show(cli, "GET", path, NULL, print_clocks, "show the clocks")
+			    : rc;
 }
 
 const struct cli_command cmd_clock_show = {
@@ -96,20 +57,10 @@ static int
 send_confirm(struct cli *cli, long long step, const char *reason)
 {
 	json_t *body = json_pack("{s:I}", "step_seconds", (json_int_t)step);
-	struct http_call c;
-	struct buf target;
-	int rc;
 
-	buf_init(&target);
-	buf_printf(&target, "%s/confirm", path);
-	if (reason)
-		json_object_set_new(body, "reason", json_string(reason));
-	rc = api_send(cli, &c, "POST", api_cstr(&target), body, "confirm the step");
-	if (rc == CLI_GO)
-		rc = answer(cli, &c, "confirm the step", NULL);
-	buf_fini(&target);
-	http_call_fini(&c);
-	return rc;
+	api_set_text(body, "reason", reason);
+	return api_show(cli, "POST", "/api/v1/clock/confirm", body, print_clocks,
+			"confirm the step");
 }
 
 static int
@@ -125,7 +76,7 @@ run_confirm(struct cli *cli, const struct cli_command *self, int argc, char **ar
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
 	if (rc == CLI_GO)
-		rc = fetch(cli, &doc);
+		rc = api_ask(cli, "GET", path, NULL, &doc, "show the clocks");
 	if (rc != CLI_GO)
 		return rc;
 	step = json_object_get(doc, "step");
@@ -133,10 +84,10 @@ run_confirm(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		cli_say("the wall clock has not stepped: there is nothing to confirm");
 		rc = CLI_REFUSED;
 	} else {
-		rc = send_confirm(cli, number_of(step, "seconds"), reason);
+		rc = send_confirm(cli, api_number(step, "seconds"), reason);
 	}
 	json_decref(doc);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc;
 }
 
 const struct cli_command cmd_clock_confirm = {
@@ -166,7 +117,6 @@ run_credit(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		{NULL},
 	};
 	struct http_call c;
-	struct buf target;
 	json_t *body;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
@@ -174,15 +124,11 @@ run_credit(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		return rc;
 	if (!until == (seconds == UINT64_MAX) || !reason)
 		return cli_usage(self, "give --until or --seconds, and --reason");
-	buf_init(&target);
-	buf_printf(&target, "%s/credit", path);
 	body = json_pack("{s:s}", "reason", reason);
-	if (until)
-		json_object_set_new(body, "until", json_string(until));
-	else
+	api_set_text(body, "until", until);
+	if (!until)
 		json_object_set_new(body, "seconds", json_integer((json_int_t)seconds));
-	rc = api_send(cli, &c, "POST", api_cstr(&target), body, "credit the lock clock");
-	buf_fini(&target);
+	rc = api_send(cli, &c, "POST", "/api/v1/clock/credit", body, "credit the lock clock");
 	http_call_fini(&c);
 	return rc == CLI_GO ? CLI_DONE : rc;
 }

@@ -1,16 +1,10 @@
 /* stele erasure request, list, show. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
-
-static long long
-number_of(const json_t *o, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(o, name));
-}
+#include "tools/range_args.h"
 
 /* --- what is shown: an answer to whoever asked ---------------------------------------------- */
 
@@ -22,19 +16,19 @@ print_locks(const json_t *doc)
 
 	buf_init(&holds);
 	api_put_joined(&holds, json_object_get(doc, "holds"));
-	if (number_of(locked, "retention"))
+	if (api_number(locked, "retention"))
 		printf("kept      %lld records by retention, of which the first ends at %s\n",
-		       number_of(locked, "retention"), api_text(doc, "next"));
-	if (number_of(locked, "hold"))
-		printf("kept      %lld records by legal hold: %s\n", number_of(locked, "hold"),
+		       api_number(locked, "retention"), api_text(doc, "next"));
+	if (api_number(locked, "hold"))
+		printf("kept      %lld records by legal hold: %s\n", api_number(locked, "hold"),
 		       api_cstr(&holds));
-	if (number_of(locked, "event"))
+	if (api_number(locked, "event"))
 		printf("kept      %lld records until an event that has not come\n",
-		       number_of(locked, "event"));
-	if (number_of(locked, "doubt"))
+		       api_number(locked, "event"));
+	if (api_number(locked, "doubt"))
 		printf("kept      %lld records because not all locks are in memory: restart the "
 		       "server\n",
-		       number_of(locked, "doubt"));
+		       api_number(locked, "doubt"));
 	if (json_object_get(doc, "until"))
 		printf("until     %s, when the last retention of them ends\n",
 		       api_text(doc, "until"));
@@ -68,11 +62,12 @@ print_erasure(const json_t *doc)
 	if (json_object_get(doc, "looked"))
 		printf("found     among %lld records; %lld could not be read by the filter and are not "
 		       "in it; %lld were gone before\n",
-		       number_of(doc, "looked"), number_of(doc, "unread"), number_of(doc, "gone"));
-	printf("about     %lld records%s\n", number_of(doc, "records"),
+		       api_number(doc, "looked"), api_number(doc, "unread"),
+		       api_number(doc, "gone"));
+	printf("about     %lld records%s\n", api_number(doc, "records"),
 	       done ? "" : ", of which only who may hold the log reads the payloads");
-	printf("purged    %lld records; %lld more may go now\n", number_of(doc, "purged"),
-	       number_of(doc, "free"));
+	printf("purged    %lld records; %lld more may go now\n", api_number(doc, "purged"),
+	       api_number(doc, "free"));
 	print_locks(doc);
 	print_wait(doc);
 	if (done)
@@ -80,65 +75,20 @@ print_erasure(const json_t *doc)
 		       api_text(doc, "ended"));
 }
 
-/* Prints what a call answered with. */
-static int
-finish(struct cli *cli, const struct http_call *c, const char *what)
-{
-	json_t *doc = api_json(c, what);
-
-	if (!doc)
-		return CLI_REFUSED;
-	if (cli->json)
-		cli_write_json(buf_slice(&c->answer));
-	else
-		print_erasure(doc);
-	json_decref(doc);
-	return CLI_DONE;
-}
-
 /* --- request -------------------------------------------------------------------------------- */
 
-/* "17" as 17, "17-20" as [17,20]; NULL when it is neither. */
-static json_t *
-range_of(const char *text)
-{
-	unsigned long long first, last;
-	int end = 0;
-
-	if (*text < '0' || *text > '9')
-		return NULL;
-	if (sscanf(text, "%llu-%llu%n", &first, &last, &end) == 2 && text[end] == '\0')
-		return json_pack("[I, I]", (json_int_t)first, (json_int_t)last);
-	if (sscanf(text, "%llu%n", &first, &end) == 1 && text[end] == '\0')
-		return json_integer((json_int_t)first);
-	return NULL;
-}
-
-/* "1,4-7" as a list; NULL when something of it is none. */
-static json_t *
-records_of(const char *text)
-{
-	const struct cli_texts texts = {.text = {text}, .n = 1};
-	json_t *words = api_words(&texts), *list = json_array();
-
-	for (size_t i = 0; list && i < json_array_size(words); i++) {
-		json_t *r = range_of(json_string_value(json_array_get(words, i)));
-		if (!r || json_array_append_new(list, r) != 0) {
-			json_decref(list);
-			list = NULL;
-		}
-	}
-	json_decref(words);
-	return list;
-}
-
-/* Puts a member in; false when it was given and is none. */
+/* What it is about; false when a text of it is none. */
 static bool
-set(json_t *doc, const char *name, const char *text, json_t *(*read)(const char *))
+put_records(json_t *doc, const char *range, const char *records)
 {
-	json_t *v = text ? read(text) : NULL;
+	json_t *pair = range ? range_args_pair(range, false) : NULL,
+	       *list = records ? range_args_list(records) : NULL;
 
-	return !text || (v && json_object_set_new(doc, name, v) == 0);
+	if (pair)
+		json_object_set_new(doc, "range", pair);
+	if (list)
+		json_object_set_new(doc, "records", list);
+	return !range == !pair && !records == !list;
 }
 
 static int
@@ -153,7 +103,6 @@ run_request(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		{"reason", 0, CLI_TEXT, &reason, "TEXT", "kept for ever: name nobody"},
 		{NULL},
 	};
-	struct http_call c;
 	struct buf target;
 	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
@@ -163,19 +112,17 @@ run_request(struct cli *cli, const struct cli_command *self, int argc, char **ar
 	if (!matter || (!filter && !range && !records))
 		return cli_usage(self, "say --case, and what: --filter, --range or --records");
 	doc = json_object();
-	if (!set(doc, "case", matter, json_string) || !set(doc, "filter", filter, json_string) ||
-	    !set(doc, "reason", reason, json_string) || !set(doc, "range", range, range_of) ||
-	    !set(doc, "records", records, records_of)) {
+	api_set_text(doc, "case", matter);
+	api_set_text(doc, "filter", filter);
+	api_set_text(doc, "reason", reason);
+	if (!put_records(doc, range, records)) {
 		json_decref(doc);
 		return cli_usage(self, "--range is FIRST-LAST, --records INDEX[-INDEX],…");
 	}
 	buf_init(&target);
 	api_log_target(&target, argv[0], "/erasures");
-	rc = api_send(cli, &c, "POST", api_cstr(&target), doc, "request the erasure");
-	if (rc == CLI_GO)
-		rc = finish(cli, &c, "request the erasure");
+	rc = api_show(cli, "POST", api_cstr(&target), doc, print_erasure, "request the erasure");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
@@ -205,8 +152,8 @@ print_row(const json_t *doc)
 	const json_t *locked = json_object_get(doc, "locked");
 
 	printf("%-13s %.10s %10lld %10lld %10lld  %-20.20s %s\n", api_text(doc, "id"),
-	       api_text(doc, "requested"), number_of(doc, "records"), number_of(doc, "purged"),
-	       number_of(locked, "hold"), api_text(doc, "until"), api_text(doc, "case"));
+	       api_text(doc, "requested"), api_number(doc, "records"), api_number(doc, "purged"),
+	       api_number(locked, "hold"), api_text(doc, "until"), api_text(doc, "case"));
 }
 
 static int
@@ -248,7 +195,6 @@ static int
 run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
 
@@ -257,11 +203,8 @@ run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	buf_init(&target);
 	api_log_target(&target, argv[0], "/erasures/");
 	cli_put_path(&target, argv[1]);
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the erasure");
-	if (rc == CLI_GO)
-		rc = finish(cli, &c, "show the erasure");
+	rc = api_show(cli, "GET", api_cstr(&target), NULL, print_erasure, "show the erasure");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

@@ -1,7 +1,6 @@
 /* stele fsck: every byte of a data directory verified again, with no server. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/err.h"
 #include "proto/note.h"

@@ -8,19 +8,11 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/progress.h"
+#include "tools/range_args.h"
 
 static const char path[] = "/api/v1/holds";
 
 enum { POLL_FIRST_MS = 50, POLL_MOST_MS = 2000 };
-
-static void
-put_target(struct buf *target, const char *id, const char *rest)
-{
-	buf_init(target);
-	buf_printf(target, "%s/", path);
-	cli_put_path(target, id);
-	buf_put_str(target, rest);
-}
 
 /* --- what a hold says ------------------------------------------------------------------------- */
 
@@ -46,17 +38,14 @@ put_value(const json_t *doc, const char *name)
 static void
 put_row(const json_t *row, bool filter)
 {
-	long long records = json_integer_value(json_object_get(row, "records")),
-		  examined = json_integer_value(json_object_get(row, "examined")),
-		  pending = json_integer_value(json_object_get(row, "pending")),
-		  purged = json_integer_value(json_object_get(row, "purged"));
+	long long records = api_number(row, "records"), purged = api_number(row, "purged");
 
 	if (json_object_get(row, "released"))
 		printf("%-24s released by entry %lld\n", api_text(row, "log"),
-		       (long long)json_integer_value(json_object_get(row, "released")));
+		       api_number(row, "released"));
 	else if (filter)
 		printf("%-24s %12lld %12lld %12lld %12lld\n", api_text(row, "log"), records, purged,
-		       examined, pending);
+		       api_number(row, "examined"), api_number(row, "pending"));
 	else
 		printf("%-24s %12lld %12lld\n", api_text(row, "log"), records, purged);
 }
@@ -73,9 +62,9 @@ put_covers(const json_t *doc)
 		       filter ? "     EXAMINED      PENDING" : "");
 	for (size_t i = 0; i < json_array_size(covers); i++)
 		put_row(json_array_get(covers, i), filter);
-	if (json_integer_value(json_object_get(sums, "purged")))
+	if (api_number(sums, "purged"))
 		printf("\n%lld of its records were purged before it: their payloads are gone.\n",
-		       (long long)json_integer_value(json_object_get(sums, "purged")));
+		       api_number(sums, "purged"));
 	if (json_is_true(json_object_get(doc, "examining")))
 		printf("\nIt is being examined: what is pending is held meanwhile, all of it.\n");
 	if (json_is_true(json_object_get(doc, "mapping_changed")))
@@ -134,8 +123,8 @@ show_progress(struct progress *p, const json_t *doc)
 
 	for (size_t i = 0; i < json_array_size(covers); i++) {
 		const json_t *row = json_array_get(covers, i);
-		examined += (uint64_t)json_integer_value(json_object_get(row, "examined"));
-		all += (uint64_t)json_integer_value(json_object_get(row, "placed"));
+		examined += (uint64_t)api_number(row, "examined");
+		all += (uint64_t)api_number(row, "placed");
 	}
 	snprintf(note, sizeof note, "examined of %" PRIu64 ", all held meanwhile", all);
 	progress_show(p, examined, 0, note);
@@ -146,53 +135,44 @@ static int
 wait_for_it(struct cli *cli, json_t **doc)
 {
 	unsigned ms = POLL_FIRST_MS;
+	struct buf target;
 	struct progress p;
 	int rc = CLI_GO;
 
 	progress_init(&p);
+	buf_init(&target);
+	api_put_target(&target, path, api_text(*doc, "id"), "");
 	while (rc == CLI_GO && !is_examined(*doc)) {
 		struct timespec nap = {ms / 1000, (long)(ms % 1000) * 1000000};
-		struct http_call c;
-		struct buf target;
+		json_t *now = NULL;
 		show_progress(&p, *doc);
 		nanosleep(&nap, NULL);
 		ms = ms * 2 > POLL_MOST_MS ? POLL_MOST_MS : ms * 2;
-		put_target(&target, api_text(*doc, "id"), "");
-		rc = api_get(cli, &c, api_cstr(&target), "application/json", "look at the hold");
+		rc = api_ask(cli, "GET", api_cstr(&target), NULL, &now, "look at the hold");
 		if (rc == CLI_GO) {
-			json_t *now = api_json(&c, "look at the hold");
-			if (now) {
-				json_decref(*doc);
-				*doc = now;
-			} else {
-				rc = CLI_REFUSED;
-			}
+			json_decref(*doc);
+			*doc = now;
 		}
-		buf_fini(&target);
-		http_call_fini(&c);
 	}
+	buf_fini(&target);
 	progress_clear(&p);
 	return rc;
 }
 
-/* Shows the hold that a call answered with; waits first, when it is to. */
+/* One request whose answer is a hold, which is shown; waits first, when it is to. */
 static int
-finish(struct cli *cli, const struct http_call *c, bool wait, const char *what)
+ask(struct cli *cli, const char *method, const char *target, json_t *body, bool wait,
+    const char *what)
 {
-	json_t *doc = api_json(c, what);
-	int rc = doc ? CLI_GO : CLI_REFUSED;
+	json_t *doc = NULL;
+	int rc = api_ask(cli, method, target, body, &doc, what);
 
 	if (rc == CLI_GO && wait)
 		rc = wait_for_it(cli, &doc);
-	if (rc == CLI_GO && cli->json) {
-		char *text = json_dumps(doc, JSON_COMPACT);
-		rc = cli_write_json(slice_str(text ? text : "null"));
-		free(text);
-	} else if (rc == CLI_GO) {
-		print_hold(doc);
-	}
+	if (rc == CLI_GO)
+		rc = api_print(cli, doc, print_hold);
 	json_decref(doc);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc;
 }
 
 /* --- place -------------------------------------------------------------------------------------
@@ -203,67 +183,25 @@ struct placing {
 	bool open_ended, no_wait;
 };
 
-/* "17", "17-20", "17-": [17,17], [17,20], [17,null]. NULL when it is none. */
-static json_t *
-range_of(const char *text, bool open)
-{
-	char *end;
-	unsigned long long first, last;
-
-	if (*text < '0' || *text > '9')
-		return NULL;
-	first = last = strtoull(text, &end, 10);
-	if (*end == '-' && end[1] == '\0' && open)
-		return json_pack("[I, n]", (json_int_t)first);
-	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
-		last = strtoull(end + 1, &end, 10);
-	return *end ? NULL : json_pack("[I, I]", (json_int_t)first, (json_int_t)last);
-}
-
-/* "1,4-7,9" as a list of ranges. NULL when one is none. */
-static json_t *
-ranges_of(const char *text)
-{
-	const struct cli_texts texts = {.text = {text}, .n = 1};
-	json_t *words = api_words(&texts), *list = json_array();
-
-	for (size_t i = 0; list && i < json_array_size(words); i++) {
-		json_t *r = range_of(json_string_value(json_array_get(words, i)), false);
-		if (!r || json_array_append_new(list, r) != 0) {
-			json_decref(list);
-			list = NULL;
-		}
-	}
-	json_decref(words);
-	return list;
-}
-
-static void
-set_text(json_t *doc, const char *name, const char *text)
-{
-	if (text)
-		json_object_set_new(doc, name, json_string(text));
-}
-
 /* The request; NULL after saying what is wrong. */
 static json_t *
 request_of(const struct cli_command *self, const struct placing *p, char **logs, int n)
 {
 	json_t *doc = json_object(), *names = json_array();
-	json_t *range = p->range ? range_of(p->range, true) : NULL,
-	       *records = p->records ? ranges_of(p->records) : NULL;
+	json_t *range = p->range ? range_args_pair(p->range, true) : NULL,
+	       *records = p->records ? range_args_list(p->records) : NULL;
 
 	for (int i = 0; i < n; i++)
 		json_array_append_new(names, json_string(logs[i]));
 	json_object_set_new(doc, "logs", names);
-	set_text(doc, "matter", p->matter);
-	set_text(doc, "name", p->name);
-	set_text(doc, "reason", p->reason);
-	set_text(doc, "filter", p->filter);
-	set_text(doc, "from", p->from);
-	set_text(doc, "to", p->to);
-	set_text(doc, "owner", p->owner);
-	set_text(doc, "review_by", p->review);
+	api_set_text(doc, "matter", p->matter);
+	api_set_text(doc, "name", p->name);
+	api_set_text(doc, "reason", p->reason);
+	api_set_text(doc, "filter", p->filter);
+	api_set_text(doc, "from", p->from);
+	api_set_text(doc, "to", p->to);
+	api_set_text(doc, "owner", p->owner);
+	api_set_text(doc, "review_by", p->review);
 	if (p->open_ended)
 		json_object_set_new(doc, "open_ended", json_true());
 	if (range)
@@ -299,7 +237,6 @@ run_place(struct cli *cli, const struct cli_command *self, int argc, char **argv
 		{"no-wait", 0, CLI_FLAG, &p.no_wait, NULL, "do not wait until it is examined"},
 		{NULL},
 	};
-	struct http_call c;
 	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 32, &n);
 
@@ -308,13 +245,7 @@ run_place(struct cli *cli, const struct cli_command *self, int argc, char **argv
 	if (!p.matter || !p.name || !p.reason)
 		return cli_usage(self, "say what it is: --matter, --name and --reason");
 	doc = request_of(self, &p, argv, n);
-	if (!doc)
-		return CLI_USAGE;
-	rc = api_send(cli, &c, "POST", path, doc, "place the hold");
-	if (rc == CLI_GO)
-		rc = finish(cli, &c, !p.no_wait, "place the hold");
-	http_call_fini(&c);
-	return rc;
+	return doc ? ask(cli, "POST", path, doc, !p.no_wait, "place the hold") : CLI_USAGE;
 }
 
 const struct cli_command cmd_hold_place = {
@@ -415,18 +346,15 @@ run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"wait", 0, CLI_FLAG, &wait, NULL, "until a hold by filter is examined"},
 		{NULL},
 	};
-	struct http_call c;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
-	put_target(&target, argv[0], "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the hold");
-	if (rc == CLI_GO)
-		rc = finish(cli, &c, wait, "show the hold");
+	buf_init(&target);
+	api_put_target(&target, path, argv[0], "");
+	rc = ask(cli, "GET", api_cstr(&target), NULL, wait, "show the hold");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
@@ -441,8 +369,7 @@ const struct cli_command cmd_hold_show = {
 	.run = run_show,
 };
 
-/* --- release
- * ---------------------------------------------------------------------------------------- */
+/* --- release --------------------------------------------------------------------------------- */
 
 static int
 run_release(struct cli *cli, const struct cli_command *self, int argc, char **argv)
@@ -452,7 +379,6 @@ run_release(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		{"reason", 0, CLI_TEXT, &reason, "TEXT", "why it is released"},
 		{NULL},
 	};
-	struct http_call c;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
@@ -460,13 +386,11 @@ run_release(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		return rc;
 	if (!reason)
 		return cli_usage(self, "say why: --reason");
-	put_target(&target, argv[0], "/release");
-	rc = api_send(cli, &c, "POST", api_cstr(&target), json_pack("{s:s}", "reason", reason),
-		      "release the hold");
-	if (rc == CLI_GO)
-		rc = finish(cli, &c, false, "release the hold");
+	buf_init(&target);
+	api_put_target(&target, path, argv[0], "/release");
+	rc = ask(cli, "POST", api_cstr(&target), json_pack("{s:s}", "reason", reason), false,
+		 "release the hold");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

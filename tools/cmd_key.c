@@ -70,12 +70,9 @@ print_statements(struct cli *cli, const char *log)
 static int
 print_successions(struct cli *cli)
 {
-	struct http_call c;
 	json_t *doc = NULL, *list, *out;
-	int rc = api_get(cli, &c, "/api/v1/identity", "application/json", "show the successions");
+	int rc = api_ask(cli, "GET", "/api/v1/identity", NULL, &doc, "show the successions");
 
-	if (rc == CLI_GO && !(doc = api_json(&c, "show the successions")))
-		rc = CLI_REFUSED;
 	list = json_object_get(doc, "successions");
 	if (rc == CLI_GO && cli->json) {
 		out = json_pack("{s:O}", "identities", list);
@@ -88,7 +85,6 @@ print_successions(struct cli *cli)
 		print_notes(list);
 	}
 	json_decref(doc);
-	http_call_fini(&c);
 	return rc == CLI_GO ? CLI_DONE : rc;
 }
 
@@ -96,13 +92,10 @@ print_successions(struct cli *cli)
 static int
 print_vkey(struct cli *cli, const char *target, const char *member)
 {
-	struct http_call c;
 	json_t *doc = NULL;
 	const char *text;
-	int rc = api_get(cli, &c, target, "application/json", "show the key");
+	int rc = api_ask(cli, "GET", target, NULL, &doc, "show the key");
 
-	if (rc == CLI_GO && !(doc = api_json(&c, "show the key")))
-		rc = CLI_REFUSED;
 	if (rc == CLI_GO) {
 		text = json_string_value(json_object_get(doc, member));
 		if (text && cli->json)
@@ -114,7 +107,6 @@ print_vkey(struct cli *cli, const char *target, const char *member)
 		rc = text ? CLI_GO : CLI_REFUSED;
 	}
 	json_decref(doc);
-	http_call_fini(&c);
 	return rc == CLI_GO ? CLI_DONE : rc;
 }
 
@@ -155,62 +147,32 @@ const struct cli_command cmd_key_show = {
 
 /* --- key rotate ------------------------------------------------------------------------ */
 
-static int
-print_rotated(struct cli *cli, const struct http_call *c)
+static void
+print_rotated(const json_t *doc)
 {
-	json_t *doc = api_json(c, "rotate the key");
+	printf("%s is in epoch %lld: from %lld records on, its key is\n%s\n", api_text(doc, "log"),
+	       api_number(doc, "epoch"), api_number(doc, "first_size"), api_text(doc, "vkey"));
+}
 
-	if (!doc)
-		return CLI_REFUSED;
-	if (!json_is_true(json_object_get(doc, "old_key_destroyed")))
-		cli_say("the new key signs; the old one could not be removed from the keyring yet: "
-			"the server's log says why");
-	if (cli->json)
-		cli_write_json(buf_slice(&c->answer));
-	else
-		printf("%s is in epoch %lld: from %lld records on, its key is\n%s\n",
-		       api_text(doc, "log"),
-		       (long long)json_integer_value(json_object_get(doc, "epoch")),
-		       (long long)json_integer_value(json_object_get(doc, "first_size")),
-		       api_text(doc, "vkey"));
-	json_decref(doc);
-	return CLI_DONE;
+static void
+print_succeeded(const json_t *doc)
+{
+	printf("the identity of %s, replaced %lld times so far, is\n%s\n", api_text(doc, "server"),
+	       api_number(doc, "number"), api_text(doc, "vkey"));
 }
 
 static int
-print_succeeded(struct cli *cli, const struct http_call *c)
+rotate(struct cli *cli, const char *target, void (*print)(const json_t *), const char *what)
 {
-	json_t *doc = api_json(c, "rotate the identity");
+	json_t *doc = NULL;
+	int rc = api_ask(cli, "POST", target, NULL, &doc, what);
 
-	if (!doc)
-		return CLI_REFUSED;
-	if (!json_is_true(json_object_get(doc, "old_key_destroyed")))
-		cli_say("the new identity signs; the old key could not be removed from its file yet: "
+	if (rc == CLI_GO && !json_is_true(json_object_get(doc, "old_key_destroyed")))
+		cli_say("the new key signs; the old one could not be removed from its file yet: "
 			"the server's log says why");
-	if (cli->json)
-		cli_write_json(buf_slice(&c->answer));
-	else
-		printf("the identity of %s, replaced %lld times so far, is\n%s\n",
-		       api_text(doc, "server"),
-		       (long long)json_integer_value(json_object_get(doc, "number")),
-		       api_text(doc, "vkey"));
-	json_decref(doc);
-	return CLI_DONE;
-}
-
-static int
-rotate_identity(struct cli *cli)
-{
-	struct http_call c;
-	int rc;
-
-	http_call_init(&c);
-	c.method = "POST";
-	c.target = "/api/v1/identity/rotate";
-	rc = api_call(cli, &c, "rotate the identity");
 	if (rc == CLI_GO)
-		rc = print_succeeded(cli, &c);
-	http_call_fini(&c);
+		rc = api_print(cli, doc, print);
+	json_decref(doc);
 	return rc;
 }
 
@@ -222,7 +184,6 @@ run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		{"identity", 0, CLI_FLAG, &identity, NULL, "the server's identity, no log's key"},
 		{NULL},
 	};
-	struct http_call c;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 1, &n);
 
@@ -231,17 +192,12 @@ run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	if (rc != CLI_GO)
 		return rc;
 	if (identity)
-		return rotate_identity(cli);
-	http_call_init(&c);
+		return rotate(cli, "/api/v1/identity/rotate", print_succeeded,
+			      "rotate the identity");
 	buf_init(&target);
 	api_log_target(&target, argv[0], "%s", "/key/rotate");
-	c.method = "POST";
-	c.target = api_cstr(&target);
-	rc = api_call(cli, &c, "rotate the key");
-	if (rc == CLI_GO)
-		rc = print_rotated(cli, &c);
+	rc = rotate(cli, api_cstr(&target), print_rotated, "rotate the key");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

@@ -279,7 +279,6 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{NULL},
 	};
 	struct letter l = {.n_keys = 0};
-	struct http_call c;
 	struct buf target;
 	json_t *doc = NULL;
 	int n, err, rc = cli_parse(cli, self, options, argc, argv, 0, 1, &n);
@@ -291,9 +290,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		api_log_target(&target, argv[0], "%s", "");
 	else
 		buf_put_str(&target, "/api/v1/logs?limit=1");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "make the letter");
-	if (rc == CLI_GO && !(doc = api_json(&c, "make the letter")))
-		rc = CLI_REFUSED;
+	rc = api_ask(cli, "GET", api_cstr(&target), NULL, &doc, "make the letter");
 	if (rc == CLI_GO) {
 		err = take(&l, doc, n == 1);
 		if (err != 0)
@@ -306,7 +303,6 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	fini(&l);
 	json_decref(doc);
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

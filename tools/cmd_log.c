@@ -1,24 +1,17 @@
 /* stele log create, log list, log show, log seal. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/policy_args.h"
 
-static long long
-number_of(const json_t *doc, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(doc, name));
-}
-
 static void
 print_compliance(const json_t *compliance)
 {
 	if (compliance)
 		printf("COMPLIANCE BEGINS at %s, in %.1f hours\n", api_text(compliance, "from"),
-		       (double)number_of(compliance, "seconds") / 3600);
+		       (double)api_number(compliance, "seconds") / 3600);
 }
 
 static void
@@ -27,11 +20,11 @@ print_used(const json_t *quota, const json_t *used)
 	static const char *const names[] = {"bytes", "records"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (number_of(quota, names[i]))
-			printf("quota    %lld of %lld %s (%.1f %%)\n", number_of(used, names[i]),
-			       number_of(quota, names[i]), names[i],
-			       100 * (double)number_of(used, names[i]) /
-				       (double)number_of(quota, names[i]));
+		if (api_number(quota, names[i]))
+			printf("quota    %lld of %lld %s (%.1f %%)\n", api_number(used, names[i]),
+			       api_number(quota, names[i]), names[i],
+			       100 * (double)api_number(used, names[i]) /
+				       (double)api_number(quota, names[i]));
 }
 
 static void
@@ -43,7 +36,7 @@ print_log(const json_t *doc)
 	const char *warning = json_string_value(json_object_get(doc, "warning"));
 
 	printf("log      %s\norigin   %s\nrecords  %lld, entry 0 included\n", api_text(doc, "log"),
-	       api_text(doc, "origin"), number_of(doc, "size"));
+	       api_text(doc, "origin"), api_number(doc, "size"));
 	print_compliance(json_object_get(doc, "compliance"));
 	print_used(json_object_get(policy, "quota"), json_object_get(doc, "used"));
 	printf("mode     %s\nretain   default %s, min %s, max %s\npublic   %s\n",
@@ -52,31 +45,15 @@ print_log(const json_t *doc)
 	       json_is_true(json_object_get(policy, "public")) ? "yes" : "no");
 	printf("created  %s\nkey      %s\n", api_text(doc, "created"), api_text(doc, "vkey"));
 	printf("sealed   %lld records in %lld segments, %lld bytes on disk for %lld of payload%s\n",
-	       number_of(storage, "sealed"), number_of(storage, "segments"),
-	       number_of(storage, "segment_bytes"), number_of(storage, "payload_bytes"),
-	       number_of(storage, "quarantined") ? "; SOME ARE DAMAGED" : "");
-	if (number_of(storage, "segments"))
+	       api_number(storage, "sealed"), api_number(storage, "segments"),
+	       api_number(storage, "segment_bytes"), api_number(storage, "payload_bytes"),
+	       api_number(storage, "quarantined") ? "; SOME ARE DAMAGED" : "");
+	if (api_number(storage, "segments"))
 		printf("files    mode 0444, %lld of %lld immutable, %lld with fs-verity\n",
-		       number_of(storage, "immutable"), number_of(storage, "segments"),
-		       number_of(storage, "verity"));
+		       api_number(storage, "immutable"), api_number(storage, "segments"),
+		       api_number(storage, "verity"));
 	if (warning)
 		printf("warning  %s\n", warning);
-}
-
-/* Prints a log's description, or hands it on as it came. */
-static int
-show(struct cli *cli, const struct http_call *c, const char *what)
-{
-	json_t *doc;
-
-	if (cli->json)
-		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	doc = api_json(c, what);
-	if (!doc)
-		return CLI_REFUSED;
-	print_log(doc);
-	json_decref(doc);
-	return CLI_DONE;
 }
 
 /* --- log create ------------------------------------------------------------ */
@@ -92,7 +69,7 @@ static int
 create(struct cli *cli, const struct cli_command *self, const char *log,
        const struct policy_args *p)
 {
-	json_t *policy = json_object();
+	json_t *policy = json_object(), *doc = NULL;
 	struct http_call c;
 	struct buf target;
 	int rc = policy_args_put(self, p, policy);
@@ -104,12 +81,15 @@ create(struct cli *cli, const struct cli_command *self, const char *log,
 	buf_init(&target);
 	api_log_target(&target, log, "%s", "");
 	rc = api_send(cli, &c, "PUT", api_cstr(&target), policy, "create the log");
+	if (rc == CLI_GO && !(doc = api_json(&c, "create the log")))
+		rc = CLI_REFUSED;
 	if (rc == CLI_GO && !cli->json)
 		printf("%s\n", c.status == 201 ? "created" : "it exists already, with this policy");
 	if (rc == CLI_GO)
-		rc = show(cli, &c, "create the log");
+		rc = api_print(cli, doc, print_log);
 	if (rc == CLI_DONE && !cli->json && !locks(p))
 		printf("note     its records are not locked: nothing is retained for a set time\n");
+	json_decref(doc);
 	buf_fini(&target);
 	http_call_fini(&c);
 	return rc;
@@ -154,7 +134,7 @@ print_row(const json_t *doc)
 {
 	const json_t *policy = json_object_get(doc, "policy");
 
-	printf("%-32s %12lld  %-10s  %s\n", api_text(doc, "log"), number_of(doc, "size"),
+	printf("%-32s %12lld  %-10s  %s\n", api_text(doc, "log"), api_number(doc, "size"),
 	       api_text(policy, "mode"), api_text(json_object_get(policy, "retain"), "default"));
 }
 
@@ -183,24 +163,28 @@ const struct cli_command cmd_log_list = {
 
 /* --- log show -------------------------------------------------------------- */
 
+/* A command about one log, whose answer is what the log is then. */
 static int
-run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+one_log(struct cli *cli, const struct cli_command *self, int argc, char **argv, const char *method,
+	const char *rest, const char *what)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
 	buf_init(&target);
-	api_log_target(&target, argv[0], "%s", "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the log");
-	if (rc == CLI_GO)
-		rc = show(cli, &c, "show the log");
+	api_log_target(&target, argv[0], "%s", rest);
+	rc = api_show(cli, method, api_cstr(&target), NULL, print_log, what);
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
+}
+
+static int
+run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+	return one_log(cli, self, argc, argv, "GET", "", "show the log");
 }
 
 const struct cli_command cmd_log_show = {
@@ -218,24 +202,7 @@ const struct cli_command cmd_log_show = {
 static int
 run_seal(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
-	struct buf target;
-	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
-
-	if (rc != CLI_GO)
-		return rc;
-	http_call_init(&c);
-	buf_init(&target);
-	api_log_target(&target, argv[0], "%s", "/seal");
-	c.method = "POST";
-	c.target = api_cstr(&target);
-	rc = api_call(cli, &c, "seal the log");
-	if (rc == CLI_GO)
-		rc = show(cli, &c, "seal the log");
-	buf_fini(&target);
-	http_call_fini(&c);
-	return rc;
+	return one_log(cli, self, argc, argv, "POST", "/seal", "seal the log");
 }
 
 const struct cli_command cmd_log_seal = {

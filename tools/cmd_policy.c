@@ -1,6 +1,5 @@
 /* stele policy show, set, lock, unlock. */
 #include <stdio.h>
-#include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
@@ -56,25 +55,8 @@ print_policy(const json_t *doc)
 		       (double)json_integer_value(json_object_get(compliance, "seconds")) / 3600,
 		       api_text(doc, "log"));
 	if (json_object_get(doc, "index"))
-		printf("entry         %lld says so\n",
-		       (long long)json_integer_value(json_object_get(doc, "index")));
+		printf("entry         %lld says so\n", api_number(doc, "index"));
 	buf_fini(&acts);
-}
-
-/* Prints what a finished call answered. */
-static int
-show(struct cli *cli, const struct http_call *c, const char *what)
-{
-	json_t *doc;
-
-	if (cli->json)
-		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	doc = api_json(c, what);
-	if (!doc)
-		return CLI_REFUSED;
-	print_policy(doc);
-	json_decref(doc);
-	return CLI_DONE;
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
@@ -84,50 +66,25 @@ static int
 send(struct cli *cli, const char *log, const char *method, const char *rest, json_t *body,
      const char *what)
 {
-	struct http_call c;
 	struct buf target;
 	int rc;
 
 	buf_init(&target);
 	api_log_target(&target, log, "/policy%s", rest);
-	rc = api_send(cli, &c, method, api_cstr(&target), body, what);
-	if (rc == CLI_GO)
-		rc = show(cli, &c, what);
+	rc = api_show(cli, method, api_cstr(&target), body, print_policy, what);
 	buf_fini(&target);
-	http_call_fini(&c);
-	return rc;
-}
-
-/* The policy as it is, the caller's to decref; CLI_GO, or the exit code. */
-static int
-fetch(struct cli *cli, const char *log, json_t **policy)
-{
-	struct http_call c;
-	struct buf target;
-	json_t *doc = NULL;
-	int rc;
-
-	buf_init(&target);
-	api_log_target(&target, log, "/policy");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "read the policy");
-	if (rc == CLI_GO && !(doc = api_json(&c, "read the policy")))
-		rc = CLI_REFUSED;
-	if (rc == CLI_GO)
-		*policy = json_incref(json_object_get(doc, "policy"));
-	json_decref(doc);
-	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
 /* A command that takes a log and nothing else. */
 static int
-one_log(struct cli *cli, const struct cli_command *self, int argc, char **argv)
+one_log(struct cli *cli, const struct cli_command *self, int argc, char **argv, const char *method,
+	const char *rest, const char *what)
 {
 	const struct cli_option options[] = {{NULL}};
-	int n;
+	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	return cli_parse(cli, self, options, argc, argv, 1, 1, &n);
+	return rc == CLI_GO ? send(cli, argv[0], method, rest, NULL, what) : rc;
 }
 
 /* --- show ------------------------------------------------------------------------------------ */
@@ -135,9 +92,7 @@ one_log(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 static int
 run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	int rc = one_log(cli, self, argc, argv);
-
-	return rc == CLI_GO ? send(cli, argv[0], "GET", "", NULL, "show the policy") : rc;
+	return one_log(cli, self, argc, argv, "GET", "", "show the policy");
 }
 
 const struct cli_command cmd_policy_show = {
@@ -168,7 +123,7 @@ run_set(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc == CLI_GO)
-		rc = fetch(cli, argv[0], &policy);
+		rc = policy_args_get(cli, argv[0], &policy);
 	if (rc == CLI_GO)
 		rc = policy_args_put(self, &a, policy);
 	if (rc != CLI_GO) {
@@ -203,9 +158,7 @@ const struct cli_command cmd_policy_set = {
 static int
 run_lock(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	int rc = one_log(cli, self, argc, argv);
-
-	return rc == CLI_GO ? send(cli, argv[0], "POST", "/lock", NULL, "lock the policy") : rc;
+	return one_log(cli, self, argc, argv, "POST", "/lock", "lock the policy");
 }
 
 const struct cli_command cmd_policy_lock = {
@@ -226,11 +179,7 @@ const struct cli_command cmd_policy_lock = {
 static int
 run_unlock(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	int rc = one_log(cli, self, argc, argv);
-
-	return rc == CLI_GO
-		       ? send(cli, argv[0], "DELETE", "/lock", NULL, "call compliance mode off")
-		       : rc;
+	return one_log(cli, self, argc, argv, "DELETE", "/lock", "call compliance mode off");
 }
 
 const struct cli_command cmd_policy_unlock = {

@@ -57,12 +57,9 @@ request_of(const struct cli_command *self, const struct principal_arguments *a)
 			json_array_append_new(names, json_string(a->names.text[i]));
 		json_object_set_new(doc, "names", names);
 	}
-	if (a->kind)
-		json_object_set_new(doc, "kind", json_string(a->kind));
-	if (a->id)
-		json_object_set_new(doc, "id", json_string(a->id));
-	if (a->matter)
-		json_object_set_new(doc, "matter", json_string(a->matter));
+	api_set_text(doc, "kind", a->kind);
+	api_set_text(doc, "id", a->id);
+	api_set_text(doc, "matter", a->matter);
 	if (a->ends)
 		json_object_set_new(doc, "ends",
 				    strcmp(a->ends, "never") == 0 ? json_null()
@@ -113,37 +110,32 @@ print_principal(const json_t *doc)
 	put_member(doc, "successor");
 }
 
-/* Sends doc and shows the principal that comes back; a token alone goes to stdout. */
-static int
-send(struct cli *cli, const char *method, const char *target, json_t *doc, const char *what)
+/* Shows the principal that came back; a token alone goes to stdout. */
+static void
+print_made(const json_t *doc)
 {
-	struct http_call c;
-	json_t *answer = NULL;
-	int rc = api_send(cli, &c, method, target, doc, what);
-
-	if (rc == CLI_GO && cli->json) {
-		rc = cli_write_json(buf_slice(&c.answer));
-	} else if (rc == CLI_GO && !(answer = api_json(&c, what))) {
-		rc = CLI_REFUSED;
-	} else if (rc == CLI_GO && json_object_get(answer, "token")) {
-		printf("%s\n", api_text(answer, "token"));
-		fflush(stdout);
-		cli_say("the token of %s; it is shown this once", api_text(answer, "id"));
-	} else if (rc == CLI_GO) {
-		print_principal(answer);
+	if (!json_object_get(doc, "token")) {
+		print_principal(doc);
+		return;
 	}
-	json_decref(answer);
-	http_call_fini(&c);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	printf("%s\n", api_text(doc, "token"));
+	fflush(stdout);
+	cli_say("the token of %s; it is shown this once", api_text(doc, "id"));
 }
 
-static void
-put_target(struct buf *target, const char *id, const char *rest)
+/* A request about one principal. */
+static int
+send(struct cli *cli, const char *method, const char *id, const char *rest, json_t *doc,
+     const char *what)
 {
-	buf_init(target);
-	buf_printf(target, "%s/", path);
-	cli_put_path(target, id);
-	buf_put_str(target, rest);
+	struct buf target;
+	int rc;
+
+	buf_init(&target);
+	api_put_target(&target, path, id, rest);
+	rc = api_show(cli, method, api_cstr(&target), doc, print_principal, what);
+	buf_fini(&target);
+	return rc;
 }
 
 /* --- principal create, invite ----------------------------------------------------- */
@@ -181,7 +173,7 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		return CLI_USAGE;
 	if (!a.grants.n)
 		json_object_set_new(doc, "grants", json_array());
-	return send(cli, "POST", path, doc, "make a principal");
+	return api_show(cli, "POST", path, doc, print_made, "make a principal");
 }
 
 const struct cli_command cmd_principal_create = {
@@ -260,25 +252,9 @@ static int
 run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
-	struct buf target;
-	json_t *doc = NULL;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	if (rc != CLI_GO)
-		return rc;
-	put_target(&target, argv[0], "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "show the principal");
-	if (rc == CLI_GO && cli->json)
-		rc = cli_write_json(buf_slice(&c.answer));
-	else if (rc == CLI_GO && !(doc = api_json(&c, "show the principal")))
-		rc = CLI_REFUSED;
-	else if (rc == CLI_GO)
-		print_principal(doc);
-	json_decref(doc);
-	buf_fini(&target);
-	http_call_fini(&c);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc == CLI_GO ? send(cli, "GET", argv[0], "", NULL, "show the principal") : rc;
 }
 
 const struct cli_command cmd_principal_show = {
@@ -305,7 +281,6 @@ run_change(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		{"matter", 0, CLI_TEXT, &a.matter, "TEXT", "what it is invited for"},
 		{NULL},
 	};
-	struct buf target;
 	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
@@ -314,12 +289,7 @@ run_change(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	if (rc != CLI_GO)
 		return rc;
 	doc = request_of(self, &a);
-	if (!doc)
-		return CLI_USAGE;
-	put_target(&target, argv[0], "");
-	rc = send(cli, "PATCH", api_cstr(&target), doc, "change the principal");
-	buf_fini(&target);
-	return rc;
+	return doc ? send(cli, "PATCH", argv[0], "", doc, "change the principal") : CLI_USAGE;
 }
 
 const struct cli_command cmd_principal_change = {
@@ -342,20 +312,14 @@ run_disable(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		{"successor", 0, CLI_TEXT, &successor, "ID", "who takes over"},
 		{NULL},
 	};
-	json_t *doc = json_object();
-	struct buf target;
+	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	if (rc != CLI_GO) {
-		json_decref(doc);
+	if (rc != CLI_GO)
 		return rc;
-	}
-	if (successor)
-		json_object_set_new(doc, "successor", json_string(successor));
-	put_target(&target, argv[0], "/disable");
-	rc = send(cli, "POST", api_cstr(&target), doc, "disable the principal");
-	buf_fini(&target);
-	return rc;
+	doc = json_object();
+	api_set_text(doc, "successor", successor);
+	return send(cli, "POST", argv[0], "/disable", doc, "disable the principal");
 }
 
 const struct cli_command cmd_principal_disable = {

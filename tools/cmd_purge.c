@@ -1,15 +1,9 @@
 /* stele purge plan, approve, run. */
 #include <stdio.h>
-#include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
-
-static long long
-number_of(const json_t *o, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(o, name));
-}
+#include "tools/range_args.h"
 
 /* --- what is shown ------------------------------------------------------------------------- */
 
@@ -20,13 +14,14 @@ print_plan(const json_t *plan)
 
 	printf("plan      %s of log %s, made %s, good until %s\n", api_text(plan, "id"),
 	       api_text(plan, "log"), api_text(plan, "made"), api_text(plan, "expires"));
-	printf("goes      %lld records, %lld bytes, in %zu ranges\n", number_of(go, "records"),
-	       number_of(go, "bytes"), json_array_size(json_object_get(go, "ranges")));
+	printf("goes      %lld records, %lld bytes, in %zu ranges\n", api_number(go, "records"),
+	       api_number(go, "bytes"), json_array_size(json_object_get(go, "ranges")));
 	printf("stays     %lld by retention, %lld by legal holds, %lld waiting for an event, %lld "
 	       "without any retention, %lld control entries; %lld bytes\n",
-	       number_of(stay, "retention"), number_of(stay, "hold"), number_of(stay, "event"),
-	       number_of(stay, "unlocked"), number_of(stay, "control"), number_of(stay, "bytes"));
-	printf("gone      %lld records already\n", number_of(plan, "gone"));
+	       api_number(stay, "retention"), api_number(stay, "hold"), api_number(stay, "event"),
+	       api_number(stay, "unlocked"), api_number(stay, "control"),
+	       api_number(stay, "bytes"));
+	printf("gone      %lld records already\n", api_number(plan, "gone"));
 	if (json_object_get(plan, "next"))
 		printf("next      a retention ends at %s\n", api_text(plan, "next"));
 	if (!json_is_true(json_object_get(plan, "complete")))
@@ -38,67 +33,33 @@ static void
 print_result(const json_t *done)
 {
 	printf("purged    %lld records, %lld bytes, by entry %lld of log %s\n",
-	       number_of(done, "records"), number_of(done, "bytes"), number_of(done, "entry"),
+	       api_number(done, "records"), api_number(done, "bytes"), api_number(done, "entry"),
 	       api_text(done, "log"));
 	printf("returned  %lld bytes; %lld segments made again, %lld objects removed\n",
-	       number_of(done, "returned_bytes"), number_of(done, "segments"),
-	       number_of(done, "objects"));
+	       api_number(done, "returned_bytes"), api_number(done, "segments"),
+	       api_number(done, "objects"));
 	if (json_is_true(json_object_get(done, "destroyed")))
 		printf("destroyed no key is left that opens what went\n");
 	else
 		printf("destroyed not yet (%s): it goes on by itself\n", api_text(done, "why"));
 }
 
-/* Sends it; prints the answer; the document is *out's, unless that is NULL. */
-static int
-call(struct cli *cli, const char *method, const char *target, json_t *body, const char *what,
-     void (*print)(const json_t *), json_t **out)
-{
-	struct http_call c;
-	json_t *doc = NULL;
-	int rc = api_send(cli, &c, method, target, body, what);
-
-	if (rc == CLI_GO && !(doc = api_json(&c, what)))
-		rc = CLI_REFUSED;
-	if (rc == CLI_GO && cli->json)
-		cli_write_json(buf_slice(&c.answer));
-	else if (rc == CLI_GO)
-		print(doc);
-	http_call_fini(&c);
-	if (out && rc == CLI_GO)
-		*out = doc;
-	else
-		json_decref(doc);
-	return rc;
-}
-
 /* --- purge plan ---------------------------------------------------------------------------- */
 
+/* Makes a plan and shows it: CLI_GO and *made, the caller's, or an exit code. */
 static int
-plan(struct cli *cli, const char *log, json_t *body, json_t **out)
+plan(struct cli *cli, const char *log, json_t *body, json_t **made)
 {
 	struct buf target;
 	int rc;
 
 	buf_init(&target);
 	api_log_target(&target, log, "/purge-plans");
-	rc = call(cli, "POST", api_cstr(&target), body, "plan a purge", print_plan, out);
+	rc = api_ask(cli, "POST", api_cstr(&target), body, made, "plan a purge");
 	buf_fini(&target);
-	return rc;
-}
-
-/* "FIRST-LAST" as a body; NULL after saying what is wrong. */
-static json_t *
-range_body(const struct cli_command *self, const char *text)
-{
-	unsigned long long first, last;
-	int end = 0;
-
-	if (sscanf(text, "%llu-%llu%n", &first, &last, &end) == 2 && text[end] == '\0' &&
-	    first <= last && last < 1ull << 53)
-		return json_pack("{s:[I, I]}", "range", (json_int_t)first, (json_int_t)last);
-	(void)cli_usage(self, "%s is not a range of records such as 0-999", text);
-	return NULL;
+	if (rc == CLI_GO)
+		rc = api_print(cli, *made, print_plan);
+	return rc == CLI_DONE ? CLI_GO : rc;
 }
 
 static int
@@ -112,17 +73,21 @@ run_plan(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "also what never had a retention, not only what is over"},
 		{NULL},
 	};
-	json_t *body;
+	json_t *body, *pair, *made = NULL;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
 	if (rc != CLI_GO)
 		return rc;
-	body = range ? range_body(self, range) : json_object();
-	if (!body)
-		return CLI_USAGE;
+	pair = range ? range_args_pair(range, false) : NULL;
+	if (range && !pair)
+		return cli_usage(self, "--range is FIRST-LAST, as in 0-999; not '%s'", range);
+	body = json_object();
+	if (pair)
+		json_object_set_new(body, "range", pair);
 	if (unlocked)
 		json_object_set_new(body, "unlocked", json_true());
-	rc = plan(cli, argv[0], body, NULL);
+	rc = plan(cli, argv[0], body, &made);
+	json_decref(made);
 	return rc == CLI_GO ? CLI_DONE : rc;
 }
 
@@ -145,26 +110,26 @@ const struct cli_command cmd_purge_plan = {
 
 /* --- purge approve ------------------------------------------------------------------------- */
 
+static void
+put_target(struct buf *target, const char *log, const char *id)
+{
+	buf_init(target);
+	api_log_target(target, log, "/purge-plans/");
+	cli_put_path(target, id);
+}
+
 static int
 carry_out(struct cli *cli, const char *log, const char *id, const char *digest)
 {
 	struct buf target;
 	int rc;
 
-	buf_init(&target);
-	api_log_target(&target, log, "/purge-plans/");
-	cli_put_path(&target, id);
+	put_target(&target, log, id);
 	buf_put_str(&target, "/approve");
-	rc = call(cli, "POST", api_cstr(&target), json_pack("{s:s}", "digest", digest), "purge",
-		  print_result, NULL);
+	rc = api_show(cli, "POST", api_cstr(&target), json_pack("{s:s}", "digest", digest),
+		      print_result, "purge");
 	buf_fini(&target);
 	return rc;
-}
-
-static void
-print_nothing(const json_t *doc)
-{
-	(void)doc;
 }
 
 static int
@@ -175,27 +140,22 @@ run_approve(struct cli *cli, const struct cli_command *self, int argc, char **ar
 		{"digest", 0, CLI_TEXT, &digest, "HEX", "what the plan said: nothing else is done"},
 		{NULL},
 	};
-	bool json = cli->json;
 	json_t *shown = NULL;
 	struct buf target;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
 
 	if (rc != CLI_GO)
 		return rc;
-	json = cli->json;
-	buf_init(&target);
-	api_log_target(&target, argv[0], "/purge-plans/");
-	cli_put_path(&target, argv[1]);
-	cli->json = false;
+	put_target(&target, argv[0], argv[1]);
 	if (!digest)
-		rc = call(cli, "GET", api_cstr(&target), NULL, "look at the plan",
-			  json ? print_nothing : print_plan, &shown);
-	cli->json = json;
+		rc = api_ask(cli, "GET", api_cstr(&target), NULL, &shown, "look at the plan");
 	buf_fini(&target);
+	if (shown && !cli->json)
+		print_plan(shown);
 	if (rc == CLI_GO)
 		rc = carry_out(cli, argv[0], argv[1], digest ? digest : api_text(shown, "digest"));
 	json_decref(shown);
-	return rc == CLI_GO ? CLI_DONE : rc;
+	return rc;
 }
 
 const struct cli_command cmd_purge_approve = {
@@ -223,7 +183,7 @@ run_run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (rc != CLI_GO)
 		return rc;
 	rc = plan(cli, argv[0], NULL, &made);
-	if (rc == CLI_GO && number_of(json_object_get(made, "go"), "records") > 0)
+	if (rc == CLI_GO && api_number(json_object_get(made, "go"), "records") > 0)
 		rc = carry_out(cli, argv[0], api_text(made, "id"), api_text(made, "digest"));
 	json_decref(made);
 	return rc == CLI_GO ? CLI_DONE : rc;

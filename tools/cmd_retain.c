@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "tools/api.h"
 #include "tools/commands.h"
+#include "tools/range_args.h"
 
 /* --- which records --------------------------------------------------------------------------- */
 
@@ -32,16 +33,6 @@ put_index(json_t *list, struct slice text)
 	       json_array_append_new(list, json_integer((json_int_t)index)) == 0;
 }
 
-/* "FIRST-LAST" */
-static bool
-put_range(json_t *list, const char *text)
-{
-	const char *dash = strchr(text, '-');
-
-	return dash && put_index(list, slice_of(text, (size_t)(dash - text))) &&
-	       put_index(list, slice_str(dash + 1));
-}
-
 static int
 put_records(const struct cli_command *self, const struct which *w, json_t *doc)
 {
@@ -59,60 +50,45 @@ put_records(const struct cli_command *self, const struct which *w, json_t *doc)
 static int
 put_which(const struct cli_command *self, const struct which *w, json_t *doc)
 {
-	json_t *list;
+	json_t *range;
 
 	if ((w->records.n != 0) == (w->range || w->filter))
 		return cli_usage(self, "say which records: --records 4,7,9, or --range 10-20, "
 				       "--filter F or both");
 	if (w->records.n)
 		return put_records(self, w, doc);
-	if (w->filter)
-		json_object_set_new(doc, "filter", json_string(w->filter));
+	api_set_text(doc, "filter", w->filter);
 	if (!w->range)
 		return CLI_GO;
-	list = json_array();
-	json_object_set_new(doc, "range", list);
-	return put_range(list, w->range)
-		       ? CLI_GO
-		       : cli_usage(self, "--range takes two record indexes: 10-20");
+	range = range_args_pair(w->range, false);
+	if (!range)
+		return cli_usage(self, "--range takes two record indexes: 10-20");
+	json_object_set_new(doc, "range", range);
+	return CLI_GO;
 }
 
 /* --- extend, shorten ------------------------------------------------------------------------- */
 
-static int
-report(struct cli *cli, const struct http_call *c, const char *what)
+static void
+print_end(const json_t *doc)
 {
-	json_t *doc;
-
-	if (cli->json)
-		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	doc = api_json(c, what);
-	if (!doc)
-		return CLI_REFUSED;
 	printf("locked until %s; entry %lld says so\n", api_text(doc, "until"),
-	       (long long)json_integer_value(json_object_get(doc, "index")));
+	       api_number(doc, "index"));
 	if (json_object_get(doc, "records"))
 		printf("%lld records matched; of %lld it could not be told\n",
-		       (long long)json_integer_value(json_object_get(doc, "records")),
-		       (long long)json_integer_value(json_object_get(doc, "unread")));
-	json_decref(doc);
-	return CLI_DONE;
+		       api_number(doc, "records"), api_number(doc, "unread"));
 }
 
 static int
 send(struct cli *cli, const char *log, json_t *doc, const char *what)
 {
-	struct http_call c;
 	struct buf target;
 	int rc;
 
 	buf_init(&target);
 	api_log_target(&target, log, "/extensions");
-	rc = api_send(cli, &c, "POST", api_cstr(&target), doc, what);
-	if (rc == CLI_GO)
-		rc = report(cli, &c, what);
+	rc = api_show(cli, "POST", api_cstr(&target), doc, print_end, what);
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
@@ -193,21 +169,12 @@ const struct cli_command cmd_retain_shorten = {
 /* --- event -------------------------------------------------------------------------------------
  */
 
-static int
-report_event(struct cli *cli, const struct http_call *c)
+static void
+print_event(const json_t *doc)
 {
-	json_t *doc;
-
-	if (cli->json)
-		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	doc = api_json(c, "read the event");
-	if (!doc)
-		return CLI_REFUSED;
 	printf("%s came at %s: what waited for it is locked until %s (entry %lld)\n",
 	       api_text(doc, "event"), api_text(doc, "at"), api_text(doc, "until"),
-	       (long long)json_integer_value(json_object_get(doc, "index")));
-	json_decref(doc);
-	return CLI_DONE;
+	       api_number(doc, "index"));
 }
 
 static int
@@ -218,7 +185,6 @@ run_event(struct cli *cli, const struct cli_command *self, int argc, char **argv
 		{"at", 0, CLI_TEXT, &at, "TIME|now", "record that it came then"},
 		{NULL},
 	};
-	struct http_call c;
 	struct buf target;
 	json_t *doc = NULL;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
@@ -230,12 +196,9 @@ run_event(struct cli *cli, const struct cli_command *self, int argc, char **argv
 	cli_put_path(&target, argv[1]);
 	if (at)
 		doc = strcmp(at, "now") == 0 ? json_object() : json_pack("{s:s}", "at", at);
-	rc = api_send(cli, &c, at ? "POST" : "GET", api_cstr(&target), doc,
+	rc = api_show(cli, at ? "POST" : "GET", api_cstr(&target), doc, print_event,
 		      at ? "record the event" : "read the event");
-	if (rc == CLI_GO)
-		rc = report_event(cli, &c);
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

@@ -7,12 +7,6 @@
 
 enum { POLL_US = 100000 };
 
-static long long
-number_of(const json_t *doc, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(doc, name));
-}
-
 static void
 print_pass(const char *what, const json_t *pass, long long total)
 {
@@ -24,25 +18,27 @@ print_pass(const char *what, const json_t *pass, long long total)
 		return;
 	}
 	printf("%s  begun %s%s%s, %lld segments, %lld bytes", what, begun ? begun : "-",
-	       ended ? ", ended " : "", ended ? ended : "", number_of(pass, "segments"),
-	       number_of(pass, "bytes"));
+	       ended ? ", ended " : "", ended ? ended : "", api_number(pass, "segments"),
+	       api_number(pass, "bytes"));
 	if (!ended && total)
 		printf(" of %lld", total);
-	printf(", %lld objects, %lld bytes", number_of(pass, "objects"),
-	       number_of(pass, "object_bytes"));
-	printf(": %lld damaged, %lld not to be checked\n", number_of(pass, "damaged"),
-	       number_of(pass, "unread"));
+	printf(", %lld objects, %lld bytes", api_number(pass, "objects"),
+	       api_number(pass, "object_bytes"));
+	printf(": %lld damaged, %lld not to be checked\n", api_number(pass, "damaged"),
+	       api_number(pass, "unread"));
 }
 
 static void
-print_state(const json_t *doc, bool running)
+print_state(const json_t *doc)
 {
 	const json_t *now = json_object_get(doc, "now");
 
-	if (running && now)
-		print_pass("now ", now, number_of(doc, "total_bytes"));
-	else if (running)
-		printf("now   a pass begins\n");
+	if (json_is_true(json_object_get(doc, "running"))) {
+		if (now)
+			print_pass("now ", now, api_number(doc, "total_bytes"));
+		else
+			printf("now   a pass begins\n");
+	}
 	print_pass("last", json_object_get(doc, "last"), 0);
 }
 
@@ -50,29 +46,18 @@ print_state(const json_t *doc, bool running)
 static int
 ask(struct cli *cli, const char *method, bool quiet, bool *running, bool *sound)
 {
-	struct http_call c;
-	const json_t *last;
 	json_t *doc = NULL;
-	int rc;
+	int rc = api_ask(cli, method, "/api/v1/scrub", NULL, &doc, "scrub");
 
-	http_call_init(&c);
-	c.method = method;
-	c.target = "/api/v1/scrub";
-	rc = api_call(cli, &c, "scrub");
-	if (rc == CLI_GO && !(doc = api_json(&c, "scrub")))
-		rc = CLI_REFUSED;
 	if (rc == CLI_GO) {
-		last = json_object_get(doc, "last");
+		const json_t *last = json_object_get(doc, "last");
 		*running = json_is_true(json_object_get(doc, "running"));
-		*sound = !number_of(last, "damaged") && !number_of(last, "unread");
-		if (!quiet && cli->json)
-			cli_write_json(buf_slice(&c.answer));
-		if (!quiet && !cli->json)
-			print_state(doc, *running);
+		*sound = !api_number(last, "damaged") && !api_number(last, "unread");
 	}
+	if (rc == CLI_GO && !quiet)
+		rc = api_print(cli, doc, print_state);
 	json_decref(doc);
-	http_call_fini(&c);
-	return rc;
+	return rc == CLI_DONE ? CLI_GO : rc;
 }
 
 static int

@@ -1,10 +1,10 @@
 /* stele token create, list, revoke. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tools/api.h"
 #include "tools/commands.h"
+
+static const char path[] = "/api/v1/tokens";
 
 /* --- token create ------------------------------------------------------------ */
 
@@ -23,12 +23,9 @@ request_of(const struct token_arguments *a)
 		json_object_set_new(doc, "scopes", api_words(&a->scopes));
 	if (a->logs.n)
 		json_object_set_new(doc, "logs", api_words(&a->logs));
-	if (a->principal)
-		json_object_set_new(doc, "principal", json_string(a->principal));
-	if (a->kind)
-		json_object_set_new(doc, "kind", json_string(a->kind));
-	if (a->expires)
-		json_object_set_new(doc, "expires", json_string(a->expires));
+	api_set_text(doc, "principal", a->principal);
+	api_set_text(doc, "kind", a->kind);
+	api_set_text(doc, "expires", a->expires);
 	if (a->requests)
 		json_object_set_new(doc, "requests_per_s", json_integer((json_int_t)a->requests));
 	if (a->bytes)
@@ -36,23 +33,14 @@ request_of(const struct token_arguments *a)
 	return doc;
 }
 
-static int
-print_token(struct cli *cli, const struct http_call *c)
+static void
+print_token(const json_t *doc)
 {
-	json_t *doc;
-
-	if (cli->json)
-		return cli_write_json(buf_slice(&c->answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	doc = api_json(c, "make a token");
-	if (!doc)
-		return CLI_REFUSED;
 	/* The secret alone on stdout: it goes into a file or a variable. */
 	printf("%s\n", api_text(doc, "token"));
 	fflush(stdout);
-	fprintf(stderr, "stele: token %s of %s; it is shown this once\n", api_text(doc, "id"),
+	cli_say("token %s of %s; it is shown this once", api_text(doc, "id"),
 		api_text(doc, "principal"));
-	json_decref(doc);
-	return CLI_DONE;
 }
 
 static int
@@ -75,19 +63,14 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		 "no more bytes of bodies a second: 10M"},
 		{NULL},
 	};
-	struct http_call c;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
 	if (rc == CLI_GO && (!a.scopes.n != !a.logs.n || (!a.scopes.n && !a.principal)))
 		rc = cli_usage(self, "--scope and --log go together, and only a token of "
 				     "a --principal that is there may do without them");
-	if (rc != CLI_GO)
-		return rc;
-	rc = api_send(cli, &c, "POST", "/api/v1/tokens", request_of(&a), "make a token");
-	if (rc == CLI_GO)
-		rc = print_token(cli, &c);
-	http_call_fini(&c);
-	return rc;
+	return rc == CLI_GO
+		       ? api_show(cli, "POST", path, request_of(&a), print_token, "make a token")
+		       : rc;
 }
 
 const struct cli_command cmd_token_create = {
@@ -144,7 +127,7 @@ run_list(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		return rc;
 	snprintf(header, sizeof header, "%-12s %-16s %-30s %-30s  %s", "ID", "PRINCIPAL", "EXPIRES",
 		 "USED", "SCOPES AND LOGS");
-	return api_list(cli, "/api/v1/tokens", "tokens", header, print_row, "list the tokens");
+	return api_list(cli, path, "tokens", header, print_row, "list the tokens");
 }
 
 const struct cli_command cmd_token_list = {
@@ -169,26 +152,18 @@ run_rotate(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		 "how long the old one still opens (24h; 1s: at once)"},
 		{NULL},
 	};
-	json_t *doc = json_object();
-	struct http_call c;
 	struct buf target;
+	json_t *doc;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	if (rc != CLI_GO) {
-		json_decref(doc);
+	if (rc != CLI_GO)
 		return rc;
-	}
-	if (overlap)
-		json_object_set_new(doc, "overlap", json_string(overlap));
+	doc = json_object();
+	api_set_text(doc, "overlap", overlap);
 	buf_init(&target);
-	buf_put_str(&target, "/api/v1/tokens/");
-	cli_put_path(&target, argv[0]);
-	buf_put_str(&target, "/rotate");
-	rc = api_send(cli, &c, "POST", api_cstr(&target), doc, "rotate the token");
-	if (rc == CLI_GO)
-		rc = print_token(cli, &c);
+	api_put_target(&target, path, argv[0], "/rotate");
+	rc = api_show(cli, "POST", api_cstr(&target), doc, print_token, "rotate the token");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
@@ -217,12 +192,8 @@ run_revoke(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	if (rc != CLI_GO)
 		return rc;
 	buf_init(&target);
-	buf_put_str(&target, "/api/v1/tokens/");
-	cli_put_path(&target, argv[0]);
-	http_call_init(&c);
-	c.method = "DELETE";
-	c.target = api_cstr(&target);
-	rc = api_call(cli, &c, "revoke the token");
+	api_put_target(&target, path, argv[0], "");
+	rc = api_send(cli, &c, "DELETE", api_cstr(&target), NULL, "revoke the token");
 	if (rc == CLI_GO) {
 		printf(cli->json ? "{\"revoked\":\"%s\"}\n"
 				 : "%s is revoked: it opens nothing any more\n",

@@ -17,7 +17,7 @@ static void
 print_rule(const json_t *doc)
 {
 	const char *rule = api_text(doc, "rule");
-	long long extension = (long long)json_integer_value(json_object_get(doc, "extension"));
+	long long extension = api_number(doc, "extension");
 
 	if (strcmp(rule, "entry") == 0)
 		printf("rule      its entry says so\n");
@@ -36,8 +36,7 @@ print_event(const json_t *event)
 		return;
 	if (json_object_get(event, "index"))
 		printf("event     %s came at %s (entry %lld)\n", api_text(event, "name"),
-		       api_text(event, "at"),
-		       (long long)json_integer_value(json_object_get(event, "index")));
+		       api_text(event, "at"), api_number(event, "index"));
 	else
 		printf("event     %s has not come\n", api_text(event, "name"));
 }
@@ -49,8 +48,7 @@ print_why(const json_t *doc)
 		     *lifts = json_object_get(doc, "lifted_by"), *v;
 	size_t i;
 
-	printf("%s %lld  %s\n", api_text(doc, "log"),
-	       (long long)json_integer_value(json_object_get(doc, "index")),
+	printf("%s %lld  %s\n", api_text(doc, "log"), api_number(doc, "index"),
 	       json_is_true(json_object_get(doc, "locked")) ? "LOCKED" : "free");
 	if (json_is_true(json_object_get(doc, "locked")))
 		print_line(doc, "by", "by");
@@ -58,13 +56,11 @@ print_why(const json_t *doc)
 	print_rule(doc);
 	print_line(doc, "mode", "mode");
 	print_event(json_object_get(doc, "event"));
-	json_array_foreach(holds, i, v)
-		printf("hold      %s, placed by entry %lld\n", api_text(v, "id"),
-		       (long long)json_integer_value(json_object_get(v, "placed")));
+	json_array_foreach(holds, i, v) printf("hold      %s, placed by entry %lld\n",
+					       api_text(v, "id"), api_number(v, "placed"));
 	json_array_foreach(lifts, i, v) printf("lifted by %s\n", json_string_value(v));
 	if (json_object_get(doc, "purged"))
-		printf("purged    by entry %lld\n",
-		       (long long)json_integer_value(json_object_get(doc, "purged")));
+		printf("purged    by entry %lld\n", api_number(doc, "purged"));
 	print_line(doc, "now", "now");
 }
 
@@ -72,9 +68,7 @@ static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	const struct cli_option options[] = {{NULL}};
-	struct http_call c;
 	struct buf target;
-	json_t *doc;
 	uint64_t index;
 	int n, rc = cli_parse(cli, self, options, argc, argv, 2, 2, &n);
 
@@ -84,18 +78,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		return rc;
 	buf_init(&target);
 	api_log_target(&target, argv[0], "/records/%llu/why", (unsigned long long)index);
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "explain the record");
-	if (rc == CLI_GO && cli->json) {
-		rc = cli_write_json(buf_slice(&c.answer)) == CLI_GO ? CLI_DONE : CLI_USAGE;
-	} else if (rc == CLI_GO) {
-		doc = api_json(&c, "explain the record");
-		rc = doc ? CLI_DONE : CLI_REFUSED;
-		if (doc)
-			print_why(doc);
-		json_decref(doc);
-	}
+	rc = api_show(cli, "GET", api_cstr(&target), NULL, print_why, "explain the record");
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 

@@ -10,12 +10,6 @@
 #define HOUR_NS INT64_C(3600000000000)
 #define SETTLED_NS (72 * HOUR_NS) /* before that a new approver approves nothing */
 
-static long long
-number_of(const json_t *doc, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(doc, name));
-}
-
 /* A sample of /metrics: true and *v, or false after the finding says why there is none. */
 static bool
 metric(const struct comply_case *c, const char *name, double *v, struct comply_finding *out)
@@ -118,16 +112,16 @@ comply_clock(const struct comply_case *c, struct comply_finding *out)
 	else if (strcmp(api_text(clock, "state"), "ok") != 0)
 		comply_gap(out, "the clocks' state is %s (%s)", api_text(clock, "state"),
 			   api_text(clock, "cause"));
-	else if (number_of(credit, "each_seconds") > each ||
-		 number_of(credit, "year_seconds") > year)
+	else if (api_number(credit, "each_seconds") > each ||
+		 api_number(credit, "year_seconds") > year)
 		comply_gap(out,
 			   "the lock clock is credited up to %lld s a gap and %lld s a year, more "
 			   "than %lld and %lld",
-			   number_of(credit, "each_seconds"), number_of(credit, "year_seconds"),
+			   api_number(credit, "each_seconds"), api_number(credit, "year_seconds"),
 			   each, year);
 	else
 		comply_ok(out, "the clocks are ok; credit is at most %lld s a gap, %lld s a year",
-			  number_of(credit, "each_seconds"), number_of(credit, "year_seconds"));
+			  api_number(credit, "each_seconds"), api_number(credit, "year_seconds"));
 }
 
 void
@@ -141,9 +135,9 @@ comply_scrub(const struct comply_case *c, struct comply_finding *out)
 		comply_unseen(out, part);
 	else if (days < 0)
 		comply_gap(out, "no pass has ended since the server's start");
-	else if (number_of(last, "damaged") || number_of(last, "unread"))
+	else if (api_number(last, "damaged") || api_number(last, "unread"))
 		comply_gap(out, "the last pass found %lld damaged, and could not judge %lld",
-			   number_of(last, "damaged"), number_of(last, "unread"));
+			   api_number(last, "damaged"), api_number(last, "unread"));
 	else if (days > atof(c->arg))
 		comply_gap(out, "the last pass ended %.1f days ago, more than %s", days, c->arg);
 	else

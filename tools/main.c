@@ -243,7 +243,7 @@ main(int argc, char **argv)
 		return unknown(argv[0], argc > 1 && is_help(argv[1]));
 	rc = command->run(&cli, command, argc - words, argv + words);
 	transport_free(cli.transport);
-	if (fflush(stdout) != 0) {
+	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_say("cannot write to standard output");
 		return CLI_USAGE;
 	}

@@ -82,3 +82,25 @@ policy_args_put(const struct cli_command *self, const struct policy_args *a, jso
 	drop_empty(policy, "quota");
 	return rc;
 }
+
+int
+policy_args_get(struct cli *cli, const char *log, json_t **policy)
+{
+	json_t *doc = NULL, *found;
+	struct buf target;
+	int rc;
+
+	buf_init(&target);
+	api_log_target(&target, log, "/policy");
+	rc = api_ask(cli, "GET", api_cstr(&target), NULL, &doc, "read the log's policy");
+	buf_fini(&target);
+	found = json_object_get(doc, "policy");
+	if (rc == CLI_GO && !json_is_object(found)) {
+		cli_say("cannot read the log's policy: the server's answer has none");
+		rc = CLI_REFUSED;
+	}
+	if (rc == CLI_GO)
+		*policy = json_incref(found);
+	json_decref(doc);
+	return rc;
+}

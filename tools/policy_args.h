@@ -41,4 +41,7 @@ struct policy_args {
  */
 int policy_args_put(const struct cli_command *self, const struct policy_args *a, json_t *policy);
 
+/* Asks for a log's policy as it is: CLI_GO and *policy, the caller's, or an exit code. */
+int policy_args_get(struct cli *cli, const char *log, json_t **policy);
+
 #endif

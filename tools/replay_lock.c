@@ -4,13 +4,13 @@
 #include <stdio.h>
 
 #include "proto/timestamp.h"
-#include "tools/api.h"
+#include "tools/policy_args.h"
 
 /* Its default is what locks records that ask for nothing, or else its least period. */
 static void
-read_policy(struct replay_lock *l, const json_t *doc)
+read_policy(struct replay_lock *l, const json_t *policy)
 {
-	const json_t *retain = json_object_get(json_object_get(doc, "policy"), "retain"),
+	const json_t *retain = json_object_get(policy, "retain"),
 		     *text = json_object_get(retain, "default");
 
 	text = text ? text : json_object_get(retain, "min");
@@ -21,21 +21,12 @@ read_policy(struct replay_lock *l, const json_t *doc)
 int
 replay_lock_init(struct replay_lock *l, struct cli *cli, const char *log)
 {
-	struct http_call c;
-	struct buf target;
-	json_t *doc = NULL;
-	int rc;
+	json_t *policy = NULL;
+	int rc = policy_args_get(cli, log, &policy);
 
-	buf_init(&target);
-	api_log_target(&target, log, "/policy");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "read the log's policy");
-	if (rc == CLI_GO && !(doc = api_json(&c, "read the log's policy")))
-		rc = CLI_REFUSED;
 	if (rc == CLI_GO)
-		read_policy(l, doc);
-	json_decref(doc);
-	buf_fini(&target);
-	http_call_fini(&c);
+		read_policy(l, policy);
+	json_decref(policy);
 	return rc;
 }
 

@@ -6,7 +6,6 @@
 int
 statements_get(struct cli *cli, const char *log, json_t **keys, json_t **successions)
 {
-	struct http_call c;
 	struct buf target;
 	json_t *doc = NULL;
 	int rc;
@@ -14,9 +13,7 @@ statements_get(struct cli *cli, const char *log, json_t **keys, json_t **success
 	*keys = *successions = NULL;
 	buf_init(&target);
 	api_log_target(&target, log, "%s", "");
-	rc = api_get(cli, &c, api_cstr(&target), "application/json", "get the log's key statement");
-	if (rc == CLI_GO && !(doc = api_json(&c, "get the log's key statement")))
-		rc = CLI_REFUSED;
+	rc = api_ask(cli, "GET", api_cstr(&target), NULL, &doc, "get the log's key statement");
 	if (rc == CLI_GO && !json_is_string(json_object_get(doc, "key_statement"))) {
 		cli_say("cannot get the log's key statement: the server's answer has none");
 		rc = CLI_REFUSED;
@@ -30,7 +27,6 @@ statements_get(struct cli *cli, const char *log, json_t **keys, json_t **success
 	}
 	json_decref(doc);
 	buf_fini(&target);
-	http_call_fini(&c);
 	return rc;
 }
 
