@@ -44,6 +44,30 @@ receipt_trust_init(struct receipt_trust *trust, struct sha256 *h, struct slice v
 	return 0;
 }
 
+static int
+add_note(struct slice *list, size_t *n, size_t max, struct slice note)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (slice_eq(list[i], note))
+			return 0;
+	if (*n == max)
+		return STELE_ELIMIT;
+	list[(*n)++] = note;
+	return 0;
+}
+
+int
+receipt_trust_statement(struct receipt_trust *trust, struct slice note)
+{
+	return add_note(trust->statements, &trust->n_statements, LIMIT_STATEMENTS, note);
+}
+
+int
+receipt_trust_succession(struct receipt_trust *trust, struct slice note)
+{
+	return add_note(trust->successions, &trust->n_successions, LIMIT_SUCCESSIONS, note);
+}
+
 /* --- the entry and what came beside it -------------------------------------- */
 
 static int
@@ -203,7 +227,7 @@ static int
 find_by_statement(struct sha256 *h, const struct receipt_trust *trust, const struct identities *ids,
 		  struct receipt_verdict *v)
 {
-	struct statement all[RECEIPT_STATEMENTS_MAX], *best = NULL;
+	struct statement all[LIMIT_STATEMENTS], *best = NULL;
 	bool forged = false;
 	size_t n = 0;
 	int err = 0;

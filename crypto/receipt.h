@@ -21,10 +21,7 @@
 #include "proto/proof.h"
 #include "proto/slice.h"
 
-enum {
-	RECEIPT_STATEMENTS_MAX = 64, /* key statements one check may need: a rotation each */
-	RECEIPT_WHY_BYTES = 512,
-};
+enum { RECEIPT_WHY_BYTES = 512 };
 
 enum receipt_step {
 	RECEIPT_ENTRY,       /* the entry follows its grammar, byte for byte */
@@ -47,7 +44,7 @@ struct receipt_trust {
 	struct slice successions[LIMIT_SUCCESSIONS]; /* signed notes, of whatever servers: all of
 							the pinned one's must hold */
 	size_t n_statements;
-	struct slice statements[RECEIPT_STATEMENTS_MAX]; /* signed notes; each proves itself or
+	struct slice statements[LIMIT_STATEMENTS]; /* signed notes; each proves itself or
 							    counts for nothing */
 };
 
@@ -90,6 +87,13 @@ struct receipt_verdict {
  * own; STELE_EUNSUPPORTED when it is not an Ed25519 signing key.
  */
 int receipt_trust_init(struct receipt_trust *trust, struct sha256 *h, struct slice vkey);
+
+/*
+ * Adds a signed note, which must outlive the trust; one that is there already is there once.
+ * STELE_ELIMIT above LIMIT_STATEMENTS, LIMIT_SUCCESSIONS.
+ */
+int receipt_trust_statement(struct receipt_trust *trust, struct slice note);
+int receipt_trust_succession(struct receipt_trust *trust, struct slice note);
 
 /* Checks a record's receipt. 0 and v->err 0 when every step held, else v->err. */
 int receipt_check(struct sha256 *h, const struct receipt *r, const struct receipt_trust *trust,

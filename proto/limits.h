@@ -21,6 +21,8 @@
 #define LIMIT_PROOF_HASHES 64u           /* a tree of 2^63 leaves needs 63 */
 #define LIMIT_PROOF_TEXT_BYTES 262144u   /* a note, an entry and 64 hashes with room */
 
+#define LIMIT_RECEIPT_FILE_BYTES (4u << 20) /* of a purge entry: 16384 ranges, and its keys */
+
 /* --- what comes in ----------------------------------------------------- */
 #define LIMIT_RECORD_BYTES (1u << 20)        /* one payload; larger ones belong in objects/ */
 #define LIMIT_BODY_BYTES (16u << 20)         /* a request body once decoded */
@@ -189,6 +191,7 @@
 #define LIMIT_ARGON2_MAX_BYTES (1u << 30) /* some seconds at worst */
 #define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
 #define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
+#define LIMIT_STATEMENTS 64u              /* key statements one check may need: a rotation each */
 #define LIMIT_SUCCESSIONS 64u             /* of a server's identity: one a year, for a life */
 #define LIMIT_PATH_BYTES 4096u            /* PATH_MAX of Linux */
 

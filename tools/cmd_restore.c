@@ -220,8 +220,10 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (!o.dir || !o.keyring)
 		return cli_usage(self, "--data and --keyring are needed");
 	purges = calloc(1, sizeof *purges);
-	if (!purges)
+	if (!purges) {
+		cli_say("not restored: %s", stele_strerror(STELE_ENOMEM));
 		return CLI_USAGE;
+	}
 	buf_init(&passphrase);
 	buf_init(&notes);
 	rc = purges_read(purges, &purge_files);

@@ -113,22 +113,6 @@ next_head(const char *p, const char *end)
 	return end;
 }
 
-/* Takes one note: false when there are too many of its kind. */
-static bool
-take_note(struct receipt_trust *t, struct slice note)
-{
-	if (begins((const char *)note.p, statement_head)) {
-		if (t->n_statements == RECEIPT_STATEMENTS_MAX)
-			return false;
-		t->statements[t->n_statements++] = note;
-	} else {
-		if (t->n_successions == LIMIT_SUCCESSIONS)
-			return false;
-		t->successions[t->n_successions++] = note;
-	}
-	return true;
-}
-
 /*
  * Splits a file of key statements and succession notes, one after the other, at their first
  * lines.
@@ -145,11 +129,13 @@ split_statements(struct verify *v)
 	}
 	while (p < end) {
 		const char *next = next_head(p, end);
+		struct slice note = slice_of(p, (size_t)(next - p));
 
-		if (!take_note(&v->trust, slice_of(p, (size_t)(next - p)))) {
-			cli_say("--keys: there are more than %d key statements or %u succession "
+		if (begins(p, statement_head) ? receipt_trust_statement(&v->trust, note)
+					      : receipt_trust_succession(&v->trust, note)) {
+			cli_say("--keys: there are more than %u key statements or %u succession "
 				"notes; give only those of the logs in question",
-				RECEIPT_STATEMENTS_MAX, LIMIT_SUCCESSIONS);
+				LIMIT_STATEMENTS, LIMIT_SUCCESSIONS);
 			return CLI_USAGE;
 		}
 		p = next;
@@ -255,13 +241,10 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 		buf_fini(&why);
 		return;
 	}
-	for (size_t i = 0; i < d.n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; i++)
-		trust.statements[trust.n_statements++] = d.keys[i];
-	for (size_t i = 0;
-	     i < d.n_identities && !v->alone && trust.n_successions < LIMIT_SUCCESSIONS; i++)
-		trust.successions[trust.n_successions++] = d.identities[i];
 	item->is_checkpoint = !d.is_record;
-	if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
+	if (receipt_json_trust(&d, !v->alone, &trust, &why) != 0) {
+		report_unreadable(&v->report, item, api_cstr(&why));
+	} else if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
 		report_unreadable(&v->report, item,
 				  "the payload file does not have the line that "
 				  "this receipt is for; is it the NDJSON that was sent?");

@@ -7,8 +7,6 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 
-enum { FILE_BYTES_MAX = 4 << 20 };
-
 static int
 read_one(struct purges *p, const char *file)
 {
@@ -17,7 +15,7 @@ read_one(struct purges *p, const char *file)
 
 	buf_init(&text);
 	buf_init(&why);
-	rc = cli_read_file(&text, file, FILE_BYTES_MAX);
+	rc = cli_read_file(&text, file, LIMIT_RECEIPT_FILE_BYTES);
 	if (rc == CLI_GO && receipt_json_read(&p->receipts[p->n], buf_slice(&text), &why) != 0) {
 		cli_say("%s: %.*s", file, (int)why.n, why.n ? (const char *)why.p : "");
 		rc = CLI_USAGE;
@@ -70,19 +68,26 @@ check_one(struct purges *p, size_t i, const char *identity, struct sha256 *h, st
 	struct receipt_verdict v;
 	int err = receipt_trust_init(&trust, h, slice_str(identity));
 
-	for (size_t k = 0; k < d->n_keys && trust.n_statements < RECEIPT_STATEMENTS_MAX; k++)
-		trust.statements[trust.n_statements++] = d->keys[k];
-	for (size_t k = 0; k < d->n_identities && trust.n_successions < LIMIT_SUCCESSIONS; k++)
-		trust.successions[trust.n_successions++] = d->identities[k];
-	if (err == 0)
-		err = receipt_check(h, &d->receipt, &trust, &v);
-	if (err == 0 && v.entry.kind == ENTRY_PURGE && v.payload_checked) {
-		take(&p->purge[i], d, &v.entry);
-		return 0;
+	if (err) {
+		buf_printf(why, "the identity of the backup cannot be read: %s",
+			   stele_strerror(err));
+		return err;
 	}
-	buf_printf(why, "%s is not to be believed: %s", p->file[i],
-		   err ? v.why : "it is not the receipt of a purge entry, with its payload");
-	return STELE_EVERIFY;
+	buf_printf(why, "%s is not to be believed: ", p->file[i]);
+	err = receipt_json_trust(d, true, &trust, why);
+	if (err)
+		return err;
+	if (receipt_check(h, &d->receipt, &trust, &v) != 0) {
+		buf_put_str(why, v.why);
+		return STELE_EVERIFY;
+	}
+	if (v.entry.kind != ENTRY_PURGE || !v.payload_checked) {
+		buf_put_str(why, "it is not the receipt of a purge entry, with its payload");
+		return STELE_EVERIFY;
+	}
+	buf_reset(why);
+	take(&p->purge[i], d, &v.entry);
+	return 0;
 }
 
 int

@@ -22,7 +22,7 @@ void purges_fini(struct purges *p);
 
 /*
  * Whether each is the receipt of a purge entry, with its payload, that holds under this identity,
- * which fills in p->purge: 0; STELE_EVERIFY, with why; STELE_ENOMEM.
+ * which fills in p->purge: 0; STELE_EVERIFY or another error, with why; STELE_ENOMEM.
  */
 int purges_check(struct purges *p, const char *identity_vkey, struct buf *why);
 

@@ -120,7 +120,7 @@ payload_member(struct receipt_json *d, struct buf *why)
 	return 0;
 }
 
-_Static_assert(RECEIPT_STATEMENTS_MAX == 64 && LIMIT_SUCCESSIONS == 64, "what is said below");
+_Static_assert(LIMIT_STATEMENTS == 64 && LIMIT_SUCCESSIONS == 64, "what is said below");
 
 /* A list of signed notes. */
 static int
@@ -241,4 +241,23 @@ receipt_json_fini(struct receipt_json *d)
 	json_decref(d->doc);
 	d->doc = NULL;
 	buf_fini(&d->payload);
+}
+
+int
+receipt_json_trust(const struct receipt_json *d, bool successions, struct receipt_trust *trust,
+		   struct buf *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; err == 0 && i < d->n_keys; i++)
+		err = receipt_trust_statement(trust, d->keys[i]);
+	for (size_t i = 0; err == 0 && successions && i < d->n_identities; i++)
+		err = receipt_trust_succession(trust, d->identities[i]);
+	if (err)
+		buf_printf(
+			why,
+			"it and --keys bring more than %u key statements or %u succession notes; "
+			"give --keys only those of its log",
+			LIMIT_STATEMENTS, LIMIT_SUCCESSIONS);
+	return err;
 }

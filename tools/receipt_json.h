@@ -30,7 +30,7 @@ struct receipt_json {
 	bool has_line; /* the payload is that line of an input kept elsewhere */
 	uint64_t line;
 	size_t n_keys; /* key statements that came along */
-	struct slice keys[RECEIPT_STATEMENTS_MAX];
+	struct slice keys[LIMIT_STATEMENTS];
 	size_t n_identities; /* succession notes that came along */
 	struct slice identities[LIMIT_SUCCESSIONS];
 	bool has_consistency;
@@ -46,5 +46,13 @@ struct receipt_json {
  */
 int receipt_json_read(struct receipt_json *d, struct slice text, struct buf *why);
 void receipt_json_fini(struct receipt_json *d);
+
+/*
+ * Adds the notes that came along to what is trusted, which d must outlive: its key statements, and
+ * its succession notes unless they are not to count. STELE_ELIMIT, and a sentence in why, when
+ * they are too many together with those that are there.
+ */
+int receipt_json_trust(const struct receipt_json *d, bool successions, struct receipt_trust *trust,
+		       struct buf *why);
 
 #endif

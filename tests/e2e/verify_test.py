@@ -163,6 +163,15 @@ class Evidence(CliTest):
         bare = self.file("bare", self.kept.read_text().split("\n\n")[0] + "\n")
         self.offline("verify", bare, "--key", self.key, status=REFUSED)
 
+    def test_key_statements_beyond_the_limit_are_not_passed_over(self):
+        receipt = json.loads(self.json.read_text())
+        own = receipt["keys"]
+        for others, status in ((64 - len(own), 0), (64, USAGE)):
+            receipt["keys"] = [f"{n}" for n in range(others)] + (own if status == 0 else [])
+            run = self.offline("verify", self.file("many.json", json.dumps(receipt)), "--key",
+                               self.identity, "--keys", self.keys, status=status)
+        self.assertIn("more than 64 key statements", run.stdout)
+
     def test_wrong_files_are_named_without_their_content(self):
         run = self.offline("verify", self.folder, "--key", self.key, status=USAGE)
         self.assertIn("Is a directory", run.stdout)

@@ -141,11 +141,49 @@ START_TEST(too_much_of_anything_is_refused)
 	refused((char *)text.p, "entry");
 	buf_reset(&text);
 	buf_put_str(&text, "{\"keys\":[\"\"");
-	for (size_t i = 0; i < RECEIPT_STATEMENTS_MAX; i++)
+	for (size_t i = 0; i < LIMIT_STATEMENTS; i++)
 		buf_put_str(&text, ",\"\"");
 	buf_put(&text, "]}", 3);
 	refused((char *)text.p, "keys");
 	buf_fini(&text);
+}
+END_TEST
+
+/* Reads a receipt with the notes PREFIX0 to PREFIXn under that name. */
+static void
+take_notes(const char *name, char prefix, unsigned n)
+{
+	struct buf text;
+
+	buf_init(&text);
+	buf_printf(&text, "{\"%s\":[\"%c0\"", name, prefix);
+	for (unsigned i = 1; i <= n; i++)
+		buf_printf(&text, ",\"%c%u\"", prefix, i);
+	buf_put(&text, "]}", 3);
+	ck_assert_int_eq(take((char *)text.p), 0);
+	buf_fini(&text);
+}
+
+START_TEST(notes_that_came_along_add_up_to_a_limit_and_count_once)
+{
+	static const char *const names[] = {"keys", "identities"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct receipt_trust trust = {.n_statements = 0};
+		struct receipt_json whole;
+
+		take_notes(names[i], 'a', LIMIT_STATEMENTS - 1);
+		whole = d;
+		ck_assert_int_eq(receipt_json_trust(&whole, true, &trust, &why), 0);
+		ck_assert_int_eq(receipt_json_trust(&whole, true, &trust, &why), 0);
+		ck_assert_uint_eq(i ? trust.n_successions : trust.n_statements, LIMIT_STATEMENTS);
+		take_notes(names[i], 'b', 0);
+		ck_assert_int_eq(receipt_json_trust(&d, true, &trust, &why), STELE_ELIMIT);
+		ck_assert_uint_gt(why.n, 0);
+		ck_assert_int_eq(receipt_json_trust(&d, false, &trust, &why), i ? 0 : STELE_ELIMIT);
+		receipt_json_fini(&d);
+		receipt_json_fini(&whole);
+	}
 }
 END_TEST
 
@@ -164,6 +202,7 @@ main(void)
 	tcase_add_test(t, a_payload_may_come_as_base64_even_empty);
 	tcase_add_test(t, what_is_no_receipt_is_refused_by_name);
 	tcase_add_test(t, too_much_of_anything_is_refused);
+	tcase_add_test(t, notes_that_came_along_add_up_to_a_limit_and_count_once);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
