@@ -8,7 +8,10 @@
 #include "proto/dec.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
+#include "server/access.h"
 #include "server/access_json.h"
+#include "server/audit.h"
+#include "server/holds.h"
 #include "server/kit.h"
 #include "server/loop.h"
 #include "server/reply.h"
@@ -118,13 +121,50 @@ put_event(struct buf *b, const struct said *s)
 }
 
 static int
-put_hold(void *ctx, const struct lock_hold *h)
+add_hold(void *ctx, const struct lock_hold *h)
 {
-	struct buf *b = ctx;
-
-	buf_printf(b, "%s{\"id\":\"%s\",\"placed\":%llu}", b->p[b->n - 1] == '[' ? "" : ",", h->id,
-		   (unsigned long long)h->placed);
+	buf_put(ctx, h, sizeof *h);
 	return 0;
+}
+
+/* For who may see the hold itself, by the rule of /api/v1/holds: a matter is confidential. */
+static int
+put_names(void *ctx, const struct hold *h)
+{
+	struct request *r = ctx;
+	struct buf *b = &((struct why *)r->state)->text;
+
+	if (!token_may_some(r->token, SCOPE_HOLD, h->logs))
+		return 0;
+	buf_put_str(b, ",\"matter\":");
+	buf_put_json_str(b, slice_str(h->matter));
+	buf_put_str(b, ",\"name\":");
+	buf_put_json_str(b, slice_str(h->name));
+	return 0;
+}
+
+/* Gathered first: who reads the holds' names may wait for the log's locks, never the other way. */
+static void
+put_holds(struct request *r, struct buf *b, uint64_t index)
+{
+	struct lock_hold h;
+	struct buf found;
+
+	buf_init(&found);
+	(void)locks_each_hold(log_locks(r->log), index, add_hold, &found);
+	buf_put_str(b, ",\"holds\":[");
+	for (size_t at = 0; at < found.n; at += sizeof h) {
+		memcpy(&h, found.p + at, sizeof h);
+		buf_printf(b, "%s{\"id\":\"%s\",\"placed\":%llu", at ? "," : "", h.id,
+			   (unsigned long long)h.placed);
+		/* One that was released meanwhile, and is forgotten, has no names any more. */
+		(void)access_hold(audit_access(r->server->audit), slice_str(h.id), put_names, r);
+		buf_put_u8(b, '}');
+	}
+	buf_put_u8(b, ']');
+	if (found.err)
+		b->err = found.err;
+	buf_fini(&found);
 }
 
 /* One element of what would lift it. */
@@ -170,9 +210,7 @@ put(struct request *r, struct buf *b, const struct said *s, const struct lock_st
 		   locked ? "true" : "false", by_names[state->by]);
 	put_end(b, s, state);
 	put_event(b, s);
-	buf_put_str(b, ",\"holds\":[");
-	locks_each_hold(log_locks(r->log), s->e->index, put_hold, b);
-	buf_put_u8(b, ']');
+	put_holds(r, b, s->e->index);
 	put_lifts(b, s, state, now_ns,
 		  policy_mode(log_policy(r->log), retention_later_ns(r->server, r->log)));
 	if (state->purged)

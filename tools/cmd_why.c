@@ -41,6 +41,17 @@ print_event(const json_t *event)
 		printf("event     %s has not come\n", api_text(event, "name"));
 }
 
+/* Its names are there for who may see the hold. */
+static void
+print_hold(const json_t *hold)
+{
+	printf("hold      %s, placed by entry %lld", api_text(hold, "id"),
+	       api_number(hold, "placed"));
+	if (json_object_get(hold, "matter"))
+		printf(": %s, %s", api_text(hold, "matter"), api_text(hold, "name"));
+	printf("\n");
+}
+
 static void
 print_why(const json_t *doc)
 {
@@ -56,8 +67,7 @@ print_why(const json_t *doc)
 	print_rule(doc);
 	print_line(doc, "mode", "mode");
 	print_event(json_object_get(doc, "event"));
-	json_array_foreach(holds, i, v) printf("hold      %s, placed by entry %lld\n",
-					       api_text(v, "id"), api_number(v, "placed"));
+	json_array_foreach(holds, i, v) print_hold(v);
 	json_array_foreach(lifts, i, v) printf("lifted by %s\n", json_string_value(v));
 	if (json_object_get(doc, "purged"))
 		printf("purged    by entry %lld\n", api_number(doc, "purged"));
@@ -89,7 +99,8 @@ const struct cli_command cmd_why = {
 	.summary = "explain what locks a record, and what would lift it",
 	.about =
 		"Says whether a record is locked, until when, by which rule, hold or extension, and\n"
-		"what would lift it. Needs one of the scopes read, hold, retain and purge.\n"
+		"what would lift it. Needs one of the scopes read, hold, retain and purge; a hold's matter\n"
+		"and name are shown to those with the scope hold on one of its logs.\n"
 		"\n"
 		"  stele why payments 17",
 	.run = run,

@@ -135,6 +135,24 @@ class Why(Case):
         self.assertEqual(len(self.why(index)["lifted_by"]), 1)
         self.assertIn("time", self.why(index)["lifted_by"][0])
 
+    def test_a_hold_is_named_to_those_who_may_see_it(self):
+        index = self.stored()["index"]
+        self.server.create_log("m")
+        body = {"matter": 'Case "7"', "name": "Smith", "logs": ["l", "m"], "reason": "r"}
+        hold = self.server.post("/api/v1/holds", json.dumps(body), JSON).json()["id"]
+        names = {"matter": 'Case "7"', "name": "Smith"}
+        for grants, seen in (([("hold", "l")], True), ([("read", "l"), ("hold", "m")], True),
+                             ([("read,retain,purge", "*")], False),
+                             ([("read", "l"), ("hold", "n")], False)):
+            _, client = self.made([{"scopes": s.split(","), "logs": [log]} for s, log in grants])
+            why = client.get(f"{self.log}/records/{index}/why").json()
+            self.assertEqual(client.get(f"/api/v1/holds/{hold}").status == 200, seen, grants)
+            placed = why["holds"][0]["placed"]
+            self.assertEqual(why["holds"],
+                             [{"id": hold, "placed": placed, **(names if seen else {})}], grants)
+        run = stele("why", "l", str(index), server=self.server)
+        self.assertIn(f'{hold}, placed by entry {placed}: Case "7", Smith\n', run.stdout)
+
     def test_who_may_ask(self):
         index = self.stored()["index"]
         for scope, status in (("read", 200), ("hold", 200), ("retain", 200), ("purge", 200),
