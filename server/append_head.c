@@ -34,7 +34,7 @@ is_json(struct slice type)
 static bool
 read_type(struct request *r, struct append *a)
 {
-	struct slice value = r->http.known[FIELD_CONTENT_TYPE], e;
+	struct slice value = r->http.known[HEADER_CONTENT_TYPE], e;
 	size_t n;
 
 	if (slice_eq_str(value, json_type)) { /* the usual one */
@@ -65,7 +65,7 @@ read_type(struct request *r, struct append *a)
 static bool
 read_key(struct request *r, struct append *a)
 {
-	struct slice key = r->http.known[FIELD_IDEMPOTENCY_KEY];
+	struct slice key = r->http.known[HEADER_IDEMPOTENCY_KEY];
 	size_t i;
 
 	if (!key.p)
@@ -87,7 +87,7 @@ static bool
 prefers_minimal(const struct request *r)
 {
 	static const char want[] = "return=minimal";
-	struct slice v = r->http.known[FIELD_PREFER];
+	struct slice v = r->http.known[HEADER_PREFER];
 	size_t n = sizeof want - 1, i;
 
 	for (i = 0; v.n >= n && i <= v.n - n; i++) {
@@ -112,8 +112,8 @@ append_read_head(struct request *r, struct append *a)
 		return false;
 	if (a->form == APPEND_ONE && cloudevents_is_binary(&r->http))
 		a->form = APPEND_EVENT_BINARY;
-	if (r->http.known[FIELD_CONTENT_ENCODING].p &&
-	    decode_coding(&a->coding, r->http.known[FIELD_CONTENT_ENCODING]) != 0) {
+	if (r->http.known[HEADER_CONTENT_ENCODING].p &&
+	    decode_coding(&a->coding, r->http.known[HEADER_CONTENT_ENCODING]) != 0) {
 		reply_problem(r, PROBLEM_UNSUPPORTED_ENCODING,
 			      "The content encodings are gzip and zstd, one of them at a time.");
 		return false;
@@ -126,7 +126,7 @@ append_read_head(struct request *r, struct append *a)
 		return false;
 	}
 	a->proofs = found;
-	a->minimal = r->http.known[FIELD_PREFER].p && prefers_minimal(r);
+	a->minimal = r->http.known[HEADER_PREFER].p && prefers_minimal(r);
 	if (a->type.n == 0 && a->form == APPEND_ONE)
 		a->type = slice_of(octets_type, sizeof octets_type - 1);
 	return true;

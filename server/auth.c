@@ -24,7 +24,7 @@ static const char scheme[] = "Bearer ";
 static struct slice
 bearer(const struct request *r)
 {
-	struct slice v = r->http.known[FIELD_AUTHORIZATION];
+	struct slice v = r->http.known[HEADER_AUTHORIZATION];
 	size_t n = sizeof scheme - 1;
 
 	if (v.n <= n || strncasecmp((const char *)v.p, scheme, n) != 0)

@@ -16,24 +16,24 @@
 static const struct {
 	size_t n;
 	const char *name;
-	enum field field;
+	enum header field;
 } field_names[] = {
-	{4, "host", FIELD_HOST},
-	{14, "content-length", FIELD_CONTENT_LENGTH},
-	{12, "content-type", FIELD_CONTENT_TYPE},
-	{16, "content-encoding", FIELD_CONTENT_ENCODING},
-	{17, "transfer-encoding", FIELD_TRANSFER_ENCODING},
-	{13, "authorization", FIELD_AUTHORIZATION},
-	{6, "accept", FIELD_ACCEPT},
-	{6, "prefer", FIELD_PREFER},
-	{6, "expect", FIELD_EXPECT},
-	{5, "range", FIELD_RANGE},
-	{8, "if-range", FIELD_IF_RANGE},
-	{13, "if-none-match", FIELD_IF_NONE_MATCH},
-	{15, "idempotency-key", FIELD_IDEMPOTENCY_KEY},
-	{15, "upload-complete", FIELD_UPLOAD_COMPLETE},
-	{13, "upload-offset", FIELD_UPLOAD_OFFSET},
-	{13, "upload-length", FIELD_UPLOAD_LENGTH},
+	{4, "host", HEADER_HOST},
+	{14, "content-length", HEADER_CONTENT_LENGTH},
+	{12, "content-type", HEADER_CONTENT_TYPE},
+	{16, "content-encoding", HEADER_CONTENT_ENCODING},
+	{17, "transfer-encoding", HEADER_TRANSFER_ENCODING},
+	{13, "authorization", HEADER_AUTHORIZATION},
+	{6, "accept", HEADER_ACCEPT},
+	{6, "prefer", HEADER_PREFER},
+	{6, "expect", HEADER_EXPECT},
+	{5, "range", HEADER_RANGE},
+	{8, "if-range", HEADER_IF_RANGE},
+	{13, "if-none-match", HEADER_IF_NONE_MATCH},
+	{15, "idempotency-key", HEADER_IDEMPOTENCY_KEY},
+	{15, "upload-complete", HEADER_UPLOAD_COMPLETE},
+	{13, "upload-offset", HEADER_UPLOAD_OFFSET},
+	{13, "upload-length", HEADER_UPLOAD_LENGTH},
 };
 
 enum http_step
@@ -279,7 +279,7 @@ sort_fields(struct http *h)
 			continue;
 		if (!h->known[f].p) {
 			h->known[f] = value;
-		} else if (f == FIELD_ACCEPT || f == FIELD_PREFER) {
+		} else if (f == HEADER_ACCEPT || f == HEADER_PREFER) {
 			if (!join(h, &h->known[f], value))
 				return false;
 		} else {
@@ -300,8 +300,8 @@ is_word(struct slice s, const char *word)
 static bool
 frame_body(struct http *h)
 {
-	struct slice length = h->known[FIELD_CONTENT_LENGTH];
-	struct slice coding = h->known[FIELD_TRANSFER_ENCODING];
+	struct slice length = h->known[HEADER_CONTENT_LENGTH];
+	struct slice coding = h->known[HEADER_TRANSFER_ENCODING];
 	size_t i;
 
 	if (length.p && coding.p) {
@@ -391,12 +391,12 @@ check_head(struct http *h, const llhttp_t *parser)
 	h->http_1_1 = parser->http_minor == 1;
 	if (!sort_fields(h) || !frame_body(h) || !split_target(h))
 		return false;
-	if (h->http_1_1 && !h->known[FIELD_HOST].p) {
+	if (h->http_1_1 && !h->known[HEADER_HOST].p) {
 		malformed(h, "An HTTP/1.1 request must have a Host field.");
 		return false;
 	}
-	if (h->http_1_1 && h->known[FIELD_EXPECT].p) {
-		if (!is_word(h->known[FIELD_EXPECT], "100-continue")) {
+	if (h->http_1_1 && h->known[HEADER_EXPECT].p) {
+		if (!is_word(h->known[HEADER_EXPECT], "100-continue")) {
 			http_bad(h, PROBLEM_EXPECTATION_FAILED,
 				 "The only expectation is 100-continue.");
 			return false;

@@ -35,24 +35,24 @@ enum method {
 };
 
 /* Fields that the server reads. All but ACCEPT and PREFER may come once only. */
-enum field {
-	FIELD_HOST,
-	FIELD_CONTENT_LENGTH,
-	FIELD_CONTENT_TYPE,
-	FIELD_CONTENT_ENCODING,
-	FIELD_TRANSFER_ENCODING,
-	FIELD_AUTHORIZATION,
-	FIELD_ACCEPT,
-	FIELD_PREFER,
-	FIELD_EXPECT,
-	FIELD_RANGE,
-	FIELD_IF_RANGE,
-	FIELD_IF_NONE_MATCH,
-	FIELD_IDEMPOTENCY_KEY,
-	FIELD_UPLOAD_COMPLETE,
-	FIELD_UPLOAD_OFFSET,
-	FIELD_UPLOAD_LENGTH,
-	FIELD_COUNT
+enum header {
+	HEADER_HOST,
+	HEADER_CONTENT_LENGTH,
+	HEADER_CONTENT_TYPE,
+	HEADER_CONTENT_ENCODING,
+	HEADER_TRANSFER_ENCODING,
+	HEADER_AUTHORIZATION,
+	HEADER_ACCEPT,
+	HEADER_PREFER,
+	HEADER_EXPECT,
+	HEADER_RANGE,
+	HEADER_IF_RANGE,
+	HEADER_IF_NONE_MATCH,
+	HEADER_IDEMPOTENCY_KEY,
+	HEADER_UPLOAD_COMPLETE,
+	HEADER_UPLOAD_OFFSET,
+	HEADER_UPLOAD_LENGTH,
+	HEADER_COUNT
 };
 
 struct http_field {
@@ -86,8 +86,8 @@ struct http {
 	struct slice target, path, query;
 	struct http_field fields[LIMIT_HTTP_HEADERS];
 	size_t n_fields;
-	struct slice known[FIELD_COUNT]; /* p NULL: absent */
-	uint64_t length;                 /* of the body, unless chunked */
+	struct slice known[HEADER_COUNT]; /* p NULL: absent */
+	uint64_t length;                  /* of the body, unless chunked */
 
 	/* the body, or the rest of one that came in pieces, once STEP_READY */
 	struct slice body;

@@ -244,7 +244,7 @@ create_then(struct request *r)
 static bool
 is_json_or_absent(const struct request *r)
 {
-	struct slice type = r->http.known[FIELD_CONTENT_TYPE];
+	struct slice type = r->http.known[HEADER_CONTENT_TYPE];
 	char text[LIMIT_MEDIA_TYPE_BYTES];
 	const char *semi;
 	size_t n;
@@ -275,7 +275,7 @@ res_logs_put(struct request *r)
 	struct buf why;
 	int err;
 
-	if (r->http.known[FIELD_CONTENT_ENCODING].p) {
+	if (r->http.known[HEADER_CONTENT_ENCODING].p) {
 		reply_problem(r, PROBLEM_UNSUPPORTED_ENCODING, "Send the policy as it is.");
 		return;
 	}

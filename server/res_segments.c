@@ -79,7 +79,7 @@ res_segments_put(struct request *r)
 		reply_err(r, STELE_ENOMEM);
 		return;
 	}
-	if (r->http.known[FIELD_CONTENT_ENCODING].p) {
+	if (r->http.known[HEADER_CONTENT_ENCODING].p) {
 		reply_problem(r, PROBLEM_UNSUPPORTED_ENCODING, "Send the file as it is.");
 		return;
 	}

@@ -82,7 +82,7 @@ read_bool(struct slice value)
 static bool
 read_complete(struct request *r, bool *complete)
 {
-	int v = read_bool(r->http.known[FIELD_UPLOAD_COMPLETE]);
+	int v = read_bool(r->http.known[HEADER_UPLOAD_COMPLETE]);
 
 	if (v < 0)
 		reply_problem(r, PROBLEM_INVALID_HEADER, "Upload-Complete must be ?0 or ?1.");
@@ -92,7 +92,7 @@ read_complete(struct request *r, bool *complete)
 
 /* A number; *value stays when the field is absent. False: answered. */
 static bool
-read_number(struct request *r, enum field field, const char *name, uint64_t *value)
+read_number(struct request *r, enum header field, const char *name, uint64_t *value)
 {
 	struct slice text = r->http.known[field];
 
@@ -214,7 +214,7 @@ create(struct request *r, struct append *a)
 		return false;
 	}
 	if (!read_complete(r, &complete) ||
-	    !read_number(r, FIELD_UPLOAD_LENGTH, "Upload-Length", &length) ||
+	    !read_number(r, HEADER_UPLOAD_LENGTH, "Upload-Length", &length) ||
 	    !fits(r, NULL, length))
 		return false;
 	if (!settle_length(r, NULL, complete, 0, &length))
@@ -248,7 +248,7 @@ res_append_admit(struct request *r)
 	struct http *h = &r->http;
 	struct append *a;
 
-	if (!h->chunked && h->length <= LIMIT_RECORD_BYTES && !h->known[FIELD_UPLOAD_COMPLETE].p) {
+	if (!h->chunked && h->length <= LIMIT_RECORD_BYTES && !h->known[HEADER_UPLOAD_COMPLETE].p) {
 		http_accept(h, r->route->max_body);
 		return true;
 	}
@@ -262,7 +262,7 @@ res_append_admit(struct request *r)
 	r->state = a;
 	if (!wish_offered(r, &a->wish, a->key.n > 0)) /* before it is sent */
 		return false;
-	if (h->known[FIELD_UPLOAD_COMPLETE].p)
+	if (h->known[HEADER_UPLOAD_COMPLETE].p)
 		return create(r, a);
 	if (a->form != APPEND_ONE || a->coding != CODING_NONE) {
 		http_accept(h, r->route->max_body);
@@ -409,9 +409,9 @@ static bool
 read_patch(struct request *r, struct append *a, bool *complete, uint64_t *offset)
 {
 	if (!append_read_head(r, a) || !read_complete(r, complete) ||
-	    !read_number(r, FIELD_UPLOAD_OFFSET, "Upload-Offset", offset))
+	    !read_number(r, HEADER_UPLOAD_OFFSET, "Upload-Offset", offset))
 		return false;
-	if (!r->http.known[FIELD_UPLOAD_OFFSET].p || r->http.known[FIELD_UPLOAD_LENGTH].p) {
+	if (!r->http.known[HEADER_UPLOAD_OFFSET].p || r->http.known[HEADER_UPLOAD_LENGTH].p) {
 		reply_problem(r, PROBLEM_INVALID_HEADER,
 			      "Upload-Offset says where the body goes on; Upload-Length belongs to "
 			      "the request that creates the upload.");

@@ -193,8 +193,8 @@ echo(struct request *r)
 
 	if (request_query(r, "a", &v) < 0 || request_query_number(r, "b", &number) < 0)
 		return;
-	if (r->http.known[FIELD_RANGE].p &&
-	    range_read(r->http.known[FIELD_RANGE], 1000, &from, &n) == RANGE_PART)
+	if (r->http.known[HEADER_RANGE].p &&
+	    range_read(r->http.known[HEADER_RANGE], 1000, &from, &n) == RANGE_PART)
 		CHECK(from < 1000 && n > 0 && from + n <= 1000);
 	reply_begin(r, 200, "application/octet-stream");
 	b = reply_body(r);

@@ -85,8 +85,8 @@ START_TEST(a_request_is_the_same_however_it_is_cut)
 		ck_assert_int_eq(h.method, METHOD_GET);
 		ck_assert(slice_eq_str(h.path, "/a/b"));
 		ck_assert(slice_eq_str(h.query, "c=d"));
-		ck_assert(slice_eq_str(h.known[FIELD_ACCEPT], "text/plain"));
-		ck_assert(slice_eq_str(h.known[FIELD_PREFER], "a, b"));
+		ck_assert(slice_eq_str(h.known[HEADER_ACCEPT], "text/plain"));
+		ck_assert(slice_eq_str(h.known[HEADER_PREFER], "a, b"));
 		ck_assert(http_field_find(&h, "x-empty", &value) && value.n == 0);
 		ck_assert(!http_field_find(&h, "x-other", &value));
 		ck_assert(h.keep_alive && h.http_1_1);

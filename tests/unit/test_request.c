@@ -43,11 +43,11 @@ START_TEST(a_type_is_accepted_when_it_is_named)
 	size_t i;
 
 	for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-		r.http.known[FIELD_ACCEPT] = slice_str(rows[i].accept);
+		r.http.known[HEADER_ACCEPT] = slice_str(rows[i].accept);
 		ck_assert_msg(request_accepts(&r, "text/plain") == rows[i].want, "%s",
 			      rows[i].accept);
 	}
-	r.http.known[FIELD_ACCEPT] = slice_of(NULL, 0);
+	r.http.known[HEADER_ACCEPT] = slice_of(NULL, 0);
 	ck_assert(!request_accepts(&r, "text/plain"));
 }
 END_TEST
