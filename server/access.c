@@ -216,6 +216,26 @@ same(const void *left, const void *right, size_t n)
 	return differ == 0;
 }
 
+void
+access_seal(const struct access *a, const struct slice *parts, size_t n, uint8_t out[KDIGEST_BYTES])
+{
+	uint8_t key[KDIGEST_KEY_BYTES];
+
+	kdigest_subkey(key, a->key, 1, "handouts");
+	kdigest(out, key, parts, n);
+	explicit_bzero(key, sizeof key);
+}
+
+bool
+access_sealed(const struct access *a, const struct slice *parts, size_t n,
+	      const uint8_t seal[KDIGEST_BYTES])
+{
+	uint8_t is[KDIGEST_BYTES];
+
+	access_seal(a, parts, n, is);
+	return same(is, seal, sizeof is);
+}
+
 /* Whether secret is the token's: against the secret proven before, else by its hash. */
 static bool
 secret_is(const struct access *a, struct token *token, const char *secret)

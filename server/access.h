@@ -112,6 +112,15 @@ enum access_answer access_check(struct access *a, struct slice text, int64_t now
 enum access_answer access_check_names(struct access *a, const char *const *names, size_t n,
 				      int64_t now_ns, struct token **out);
 
+/*
+ * A keyed digest of n parts that the server hands out and takes back, such as cursors: the same
+ * after a restart, and nobody else can make it. And whether it is theirs.
+ */
+void access_seal(const struct access *a, const struct slice *parts, size_t n,
+		 uint8_t out[KDIGEST_BYTES]);
+bool access_sealed(const struct access *a, const struct slice *parts, size_t n,
+		   const uint8_t seal[KDIGEST_BYTES]);
+
 /* Moves on with every act that is folded in: what was found out before may not hold any more. */
 uint64_t access_generation(struct access *a);
 

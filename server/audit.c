@@ -103,9 +103,22 @@ audit_denied(struct audit *a, const struct request *r, struct slice log)
 }
 
 void
-audit_read(struct audit *a, const struct request *r, uint64_t index)
+audit_read(struct audit *a, struct token *token, const struct log *log, uint64_t index)
 {
-	audit_reads_add(&a->reads, r->token, r->log, index);
+	audit_reads_add(&a->reads, token, log, index);
+}
+
+void
+audit_query(struct audit *a, const struct token *token, struct slice members)
+{
+	struct buf b;
+
+	buf_init(&b);
+	audit_reads_put_who(&b, "query", token);
+	buf_put_slice(&b, members);
+	buf_put_u8(&b, '}');
+	audit_queue_add(&a->read_queue, b.err ? slice_of(NULL, 0) : buf_slice(&b));
+	buf_fini(&b);
 }
 
 /* --- the snapshot -------------------------------------------------------------------------- */

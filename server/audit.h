@@ -99,8 +99,11 @@ int audit_rotate_identity(struct audit *a, const struct token *by, struct kit *k
 /* Queues an event, one JSON object with a type. Any thread, at any time. */
 void audit_event(struct audit *a, struct slice json);
 
-/* A payload of r's log was read by r's token. */
-void audit_read(struct audit *a, const struct request *r, uint64_t index);
+/* A payload of a log was read with a token. */
+void audit_read(struct audit *a, struct token *token, const struct log *log, uint64_t index);
+/* A page of a query was answered: a record for `_access` of who asked and these members,
+ * ,"name":value and so on. */
+void audit_query(struct audit *a, const struct token *token, struct slice members);
 
 /* Counts a refusal: of a request without a token that opens anything, or without the scope. */
 void audit_refused(struct audit *a, enum access_answer answer, bool presented);

@@ -28,18 +28,24 @@ audit_reads_fini(struct audit_reads *a)
 
 /* --- a record ----------------------------------------------------------------------------- */
 
-static void
-put(struct buf *b, const struct audit_reader *r)
+void
+audit_reads_put_who(struct buf *b, const char *type, const struct token *token)
 {
-	const struct principal *p = r->token->principal;
+	const struct principal *p = token->principal;
 
-	buf_put_str(b, "{\"type\":\"read\",\"by\":{\"principal\":");
+	buf_printf(b, "{\"type\":\"%s\",\"by\":{\"principal\":", type);
 	buf_put_json_str(b, slice_str(p->id));
-	buf_printf(b, ",\"token\":\"%s\"}", r->token->id);
+	buf_printf(b, ",\"token\":\"%s\"}", token->id);
 	if (p->matter[0]) {
 		buf_put_str(b, ",\"matter\":");
 		buf_put_json_str(b, slice_str(p->matter));
 	}
+}
+
+static void
+put(struct buf *b, const struct audit_reader *r)
+{
+	audit_reads_put_who(b, "read", r->token);
 	buf_printf(b, ",\"log\":\"%s\",\"count\":%llu,\"records\":[", log_name(r->log),
 		   (unsigned long long)r->count);
 	for (size_t i = 0; i < r->n; i++)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/buf.h"
 #include "server/access.h"
 
 struct audit_queue;
@@ -45,6 +46,10 @@ void audit_reads_fini(struct audit_reads *a);
  */
 void audit_reads_add(struct audit_reads *a, struct token *token, const struct log *log,
 		     uint64_t index);
+
+/* Appends the members that records of `_access` begin with, and the opening brace: {"type":TYPE,
+ * "by":…, and "matter" where its principal has one. */
+void audit_reads_put_who(struct buf *b, const char *type, const struct token *token);
 
 /* Queues a record for each reader, and begins anew. */
 void audit_reads_settle(struct audit_reads *a);

@@ -55,6 +55,12 @@ hold_mapping_digest(const struct hold_mapping *m)
 	return m->digest;
 }
 
+const struct schema_set *
+hold_mapping_set(const struct hold_mapping *m)
+{
+	return &m->set;
+}
+
 void
 hold_mapping_free(struct hold_mapping *m)
 {

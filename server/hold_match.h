@@ -13,6 +13,7 @@
 #include "server/hold.h"
 
 struct record;
+struct schema_set;
 
 /* The server's own mapping. */
 struct hold_mapping;
@@ -24,6 +25,9 @@ void hold_mapping_free(struct hold_mapping *m);
 /* Of a mapping: SHA-256 of its schemas' canonical JSON, a newline behind each. 32 bytes, its own.
  */
 const uint8_t *hold_mapping_digest(const struct hold_mapping *m);
+
+/* Its schemas, in the order in which they are tried; the mapping's. */
+const struct schema_set *hold_mapping_set(const struct hold_mapping *m);
 
 /* Whether the text is a filter: STELE_ESYNTAX, STELE_ELIMIT with why, STELE_ENOMEM. */
 int hold_filter_check(struct slice text, struct buf *why);

@@ -17,6 +17,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_MALFORMED_HTTP] = {400, 0, "malformed-http", "The request is not valid HTTP/1.1"},
 	[PROBLEM_TLS_REQUIRED] = {400, 0, "tls-required", "The server speaks TLS here"},
 	[PROBLEM_INVALID_PARAMETER] = {400, 0, "invalid-parameter", "A parameter is not valid"},
+	[PROBLEM_INVALID_FILTER] = {400, 0, "invalid-filter", "The filter is not valid"},
 	[PROBLEM_INVALID_JSON] = {400, 0, "invalid-json", "The body is not valid JSON"},
 	[PROBLEM_INVALID_EVENT] = {400, 0, "invalid-event", "The body is not a valid CloudEvent"},
 	[PROBLEM_INVALID_HEADER] = {400, 0, "invalid-header", "A header field is not valid"},

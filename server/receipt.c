@@ -3,6 +3,7 @@
 
 #include "proto/proof.h"
 #include "proto/timestamp.h"
+#include "proto/utf8.h"
 
 void
 receipt_put_time(struct buf *out, int64_t time_ns)
@@ -35,4 +36,17 @@ receipt_put(struct buf *out, const struct receipt *r)
 	proof_put_json(out, r->proof, r->n_proof);
 	buf_put_str(out, ",\"checkpoint\":");
 	buf_put_json_str(out, slice_of(r->head->note, r->head->note_len));
+}
+
+void
+receipt_put_payload(struct buf *out, struct slice payload)
+{
+	if (utf8_valid(payload)) {
+		buf_put_str(out, ",\"payload\":");
+		buf_put_json_str(out, payload);
+	} else {
+		buf_put_str(out, ",\"payload_b64\":\"");
+		buf_put_base64(out, payload.p, payload.n);
+		buf_put_u8(out, '"');
+	}
 }

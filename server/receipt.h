@@ -27,6 +27,9 @@ struct receipt {
 /* Appends it without the closing brace, so that members can follow. */
 void receipt_put(struct buf *out, const struct receipt *r);
 
+/* Appends ,"payload": and its text, or ,"payload_b64": where it is no UTF-8. */
+void receipt_put_payload(struct buf *out, struct slice payload);
+
 /* Appends "time":"...". */
 void receipt_put_time(struct buf *out, int64_t time_ns);
 

@@ -79,7 +79,7 @@ next_element(struct slice *list)
 bool
 request_accepts(const struct request *r, const char *type)
 {
-	struct slice list = r->http.known[FIELD_ACCEPT];
+	struct slice list = r->http.known[HEADER_ACCEPT];
 	size_t n = strlen(type);
 
 	while (list.n) {
@@ -130,34 +130,46 @@ request_param(struct request *r, size_t i, struct slice *value)
 }
 
 int
-request_query(struct request *r, const char *name, struct slice *value)
+request_query_next(struct request *r, const char *name, struct slice *rest, struct slice *value)
 {
-	struct slice q = r->http.query, raw = {NULL, 0};
 	size_t want = strlen(name);
 
-	while (q.n) {
+	if (!rest->p)
+		*rest = r->http.query;
+	while (rest->n) {
+		struct slice q = *rest, raw;
 		const uint8_t *amp = memchr(q.p, '&', q.n);
 		size_t n = amp ? (size_t)(amp - q.p) : q.n;
 
-		if (n >= want && memcmp(q.p, name, want) == 0 && (n == want || q.p[want] == '=')) {
-			if (raw.p) {
-				reply_problem(r, PROBLEM_INVALID_PARAMETER,
-					      "The query parameter %s comes twice.", name);
-				return -1;
-			}
-			raw = n == want ? slice_of("", 0) : slice_of(q.p + want + 1, n - want - 1);
-		}
-		q.p += n + (amp ? 1 : 0);
-		q.n -= n + (amp ? 1 : 0);
-	}
-	if (!raw.p)
-		return 0;
-	if (!decode(r, raw, true, value)) {
+		*rest = slice_of(q.p + n + (amp ? 1 : 0), q.n - n - (amp ? 1 : 0));
+		if (n < want || memcmp(q.p, name, want) != 0 || (n > want && q.p[want] != '='))
+			continue;
+		raw = n == want ? slice_of("", 0) : slice_of(q.p + want + 1, n - want - 1);
+		if (decode(r, raw, true, value))
+			return 1;
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,
 			      "The query parameter %s is not percent-encoded correctly.", name);
 		return -1;
 	}
-	return 1;
+	return 0;
+}
+
+int
+request_query(struct request *r, const char *name, struct slice *value)
+{
+	struct slice rest = {NULL, 0}, again;
+	int found = request_query_next(r, name, &rest, value);
+
+	if (found != 1)
+		return found;
+	switch (request_query_next(r, name, &rest, &again)) {
+	case 0:
+		return 1;
+	case 1:
+		reply_problem(r, PROBLEM_INVALID_PARAMETER, "The query parameter %s comes twice.",
+			      name);
+	}
+	return -1;
 }
 
 int

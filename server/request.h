@@ -92,8 +92,13 @@ bool request_param(struct request *r, size_t i, struct slice *value);
 int request_query(struct request *r, const char *name, struct slice *value);
 
 /*
- * The same for a decimal number.
+ * The next value of a parameter that may come several times: 1, 0 behind the last, -1 as above.
+ * *rest is empty to begin with, and what is left of the query after each call.
  */
+int request_query_next(struct request *r, const char *name, struct slice *rest,
+		       struct slice *value);
+
+/* request_query for a decimal number. */
 int request_query_number(struct request *r, const char *name, uint64_t *value);
 
 /*

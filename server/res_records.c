@@ -6,7 +6,6 @@
 
 #include "proto/dec.h"
 #include "proto/err.h"
-#include "proto/utf8.h"
 #include "server/access.h"
 #include "server/audit.h"
 #include "server/erasures.h"
@@ -64,19 +63,6 @@ work(struct request *r, struct kit *kit)
 }
 
 static void
-put_payload(struct buf *b, struct slice payload)
-{
-	if (utf8_valid(payload)) {
-		buf_put_str(b, ",\"payload\":");
-		buf_put_json_str(b, payload);
-	} else {
-		buf_put_str(b, ",\"payload_b64\":\"");
-		buf_put_base64(b, payload.p, payload.n);
-		buf_put_u8(b, '"');
-	}
-}
-
-static void
 answer_json(struct request *r, const struct reading *g)
 {
 	struct receipt receipt = {
@@ -104,9 +90,9 @@ answer_json(struct request *r, const struct reading *g)
 		buf_printf(b, ",\"payload_url\":\"/api/v1/logs/%s/records/%llu\"", log_name(r->log),
 			   (unsigned long long)g->index);
 	else
-		put_payload(b, g->record.payload);
+		receipt_put_payload(b, g->record.payload);
 	if (!g->record.gone && !g->record.object && !r->no_body)
-		audit_read(r->server->audit, r, g->index);
+		audit_read(r->server->audit, r->token, r->log, g->index);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
@@ -161,16 +147,16 @@ answer_payload(struct request *r, const struct reading *g)
 	char etag[ETAG_BYTES + 1];
 
 	make_etag(etag, g->record.leaf);
-	if (known[FIELD_IF_NONE_MATCH].p && etag_listed(known[FIELD_IF_NONE_MATCH], etag)) {
+	if (known[HEADER_IF_NONE_MATCH].p && etag_listed(known[HEADER_IF_NONE_MATCH], etag)) {
 		begin_payload(r, 304, g, etag);
 		reply_body(r);
 		object_close(g->object);
 		reply_end(r);
 		return;
 	}
-	if (known[FIELD_RANGE].p &&
-	    (!known[FIELD_IF_RANGE].p || slice_eq_str(known[FIELD_IF_RANGE], etag)))
-		range = range_read(known[FIELD_RANGE], size, &from, &n);
+	if (known[HEADER_RANGE].p &&
+	    (!known[HEADER_IF_RANGE].p || slice_eq_str(known[HEADER_IF_RANGE], etag)))
+		range = range_read(known[HEADER_RANGE], size, &from, &n);
 	if (range == RANGE_UNSATISFIABLE) {
 		struct buf *b = reply_problem_begin(r, PROBLEM_RANGE_NOT_SATISFIABLE,
 						    "The payload has %llu bytes.",
@@ -190,7 +176,7 @@ answer_payload(struct request *r, const struct reading *g)
 		reply_header(r, "Content-Range", text);
 	}
 	if (!r->no_body)
-		audit_read(r->server->audit, r, g->index);
+		audit_read(r->server->audit, r->token, r->log, g->index);
 	if (g->object) {
 		res_object_send(r, g->object, from, n);
 		return;

@@ -63,6 +63,10 @@ void res_upload_body(struct request *r);
 void res_upload_get(struct request *r);
 void res_upload_delete(struct request *r);
 
+/* res_query.c */
+void res_query_log(struct request *r);
+void res_query_logs(struct request *r);
+
 /* res_find.c */
 void res_find_get(struct request *r);
 

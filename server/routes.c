@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "proto/limits.h"
+#include "server/query_read.h"
 #include "server/resources.h"
 #include "server/router.h"
 
@@ -22,7 +23,10 @@ const struct route router_table[] = {
 	{METHOD_POST, RECORDS, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES, .query = "proof ",
 	 .handle = res_append_post, .admit = res_append_admit},
 	{METHOD_GET, RECORDS "/{index}", SCOPE_READ, .handle = res_records_get},
-	{METHOD_GET, RECORDS, SCOPE_READ, .query = "sha256 from limit ", .handle = res_find_get},
+	{METHOD_GET, RECORDS, SCOPE_READ, .query = QUERY_PARAMETERS "sha256 ",
+	 .handle = res_query_log},
+	{METHOD_GET, "/api/v1/records", SCOPE_READ, .query = QUERY_PARAMETERS "logs ",
+	 .handle = res_query_logs},
 	{METHOD_GET, PROOF "/inclusion", SCOPE_VERIFY, .public_able = true, .query = "index size ",
 	 .handle = res_proofs_inclusion},
 	{METHOD_GET, PROOF "/consistency", SCOPE_VERIFY, .public_able = true, .query = "from to ",

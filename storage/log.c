@@ -294,6 +294,17 @@ log_by_id(struct store *st, uint64_t id)
 	return id < st->cap_ids ? st->by_id[id] : NULL;
 }
 
+struct log *
+store_log_of(struct store *st, uint64_t id)
+{
+	struct log *log;
+
+	pthread_rwlock_rdlock(&st->lock);
+	log = log_by_id(st, id);
+	pthread_rwlock_unlock(&st->lock);
+	return log;
+}
+
 void
 log_mark_dirty(struct log *log)
 {

@@ -109,6 +109,9 @@ void store_stats_get(struct store *st, struct store_stats *out);
 /* The log of that name: 0 and *out, or STELE_ENOTFOUND. Any thread. */
 int store_log_find(struct store *st, struct slice name, struct log **out);
 
+/* The log of that id, or NULL. Any thread. */
+struct log *store_log_of(struct store *st, uint64_t id);
+
 /*
  * Up to cap logs in byte order of their names, those after `after` (empty:
  * from the start). Returns how many. Any thread.

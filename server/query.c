@@ -1,0 +1,350 @@
+/* Choosing the logs, and looking through them in one order. */
+#include "server/query.h"
+
+#include <string.h>
+
+#include "proto/err.h"
+#include "server/access.h"
+#include "server/audit.h"
+#include "server/erasures.h"
+#include "server/hold_match.h"
+#include "server/kit.h"
+#include "server/query_cursor.h"
+#include "server/request.h"
+#include "server/server.h"
+#include "storage/log.h"
+#include "storage/scan.h"
+#include "storage/store.h"
+
+enum { LIST_ROWS = 256 };
+
+/* --- which logs -------------------------------------------------------------------------- */
+
+static bool
+may_read(const struct query *q, const char *log)
+{
+	return token_may(q->r->token, SCOPE_READ, slice_str(log));
+}
+
+/* The next element of a comma-separated list. */
+static struct slice
+next_name(struct slice *list)
+{
+	const uint8_t *comma = memchr(list->p, ',', list->n);
+	struct slice name = slice_of(list->p, comma ? (size_t)(comma - list->p) : list->n);
+
+	list->p += name.n + (comma ? 1 : 0);
+	list->n -= name.n + (comma ? 1 : 0);
+	return name;
+}
+
+/* A log that is named by itself must be there and be the reader's; patterns leave out others. */
+static int
+check_names(struct query *q)
+{
+	struct slice list = q->logs, name;
+	struct log *log;
+
+	while (list.n) {
+		name = next_name(&list);
+		if (memchr(name.p, '*', name.n))
+			continue;
+		if (!token_may(q->r->token, SCOPE_READ, name))
+			return STELE_EPERM;
+		if (store_log_find(q->r->server->store, name, &log) != 0)
+			return STELE_ENOTFOUND;
+	}
+	return 0;
+}
+
+static bool
+is_asked(const struct query *q, const char *log)
+{
+	struct slice list = q->logs;
+
+	while (list.n) {
+		struct slice pattern = next_name(&list);
+
+		/* names of the server's own begin with '_', and only patterns that do so have them
+		 */
+		if (scope_pattern_match(pattern, slice_str(log)) &&
+		    (log[0] != '_' || (pattern.n && pattern.p[0] == '_')))
+			return true;
+	}
+	return false;
+}
+
+static int
+add_source(struct query *q, struct log *log)
+{
+	struct query_source *s = &q->sources[q->n];
+	struct head *head = log_head(log);
+
+	if (q->n == LIMIT_QUERY_LOGS) {
+		head_unref(head);
+		return STELE_ELIMIT;
+	}
+	*s = (struct query_source){.log = log, .size = head->size};
+	s->frontier_ns = q->backward ? head->time_ns : log_created_ns(log);
+	head_unref(head);
+	q->n++;
+	return 0;
+}
+
+/* The logs that are asked for, pinned, in the order of their names. */
+static int
+choose(struct query *q)
+{
+	struct log *logs[LIST_ROWS];
+	struct slice after = slice_of("", 0);
+	size_t n = LIST_ROWS;
+	int err = check_names(q);
+
+	q->sources = arena_alloc(&q->r->arena, (LIMIT_QUERY_LOGS + 1) * sizeof *q->sources);
+	if (!q->sources)
+		return STELE_ENOMEM;
+	while (err == 0 && n == LIST_ROWS) {
+		n = store_log_list(q->r->server->store, after, logs, LIST_ROWS);
+		for (size_t i = 0; err == 0 && i < n; i++)
+			if (is_asked(q, log_name(logs[i])) && may_read(q, log_name(logs[i])))
+				err = add_source(q, logs[i]);
+		after = n ? slice_str(log_name(logs[n - 1])) : after;
+	}
+	if (err == 0 && q->has_as_of && (q->n != 1 || q->as_of > q->sources[0].size))
+		return STELE_EINVAL;
+	if (err == 0 && q->has_as_of)
+		q->sources[0].size = q->as_of;
+	for (size_t i = 0; err == 0 && i < q->n; i++)
+		q->sources[i].next = q->backward ? q->sources[i].size : 0;
+	return err;
+}
+
+/* --- begin --------------------------------------------------------------------------------- */
+
+/* Rights may have been taken away since the cursor was made. */
+static int
+go_on(struct query *q)
+{
+	int err = query_cursor_read(q);
+
+	for (size_t i = 0; err == 0 && i < q->n; i++)
+		if (!may_read(q, log_name(q->sources[i].log)))
+			err = STELE_EPERM;
+	return err;
+}
+
+int
+query_begin(struct query *q)
+{
+	const struct schema_set *set = hold_mapping_set(q->r->server->mapping);
+	struct query_hit *hits;
+	int err = q->cursor.n ? go_on(q) : choose(q);
+
+	if (err != 0)
+		return err;
+	hits = arena_alloc(&q->r->arena, (q->n + 1) * SCAN_RECORDS * sizeof *hits);
+	if (!hits)
+		return STELE_ENOMEM;
+	for (size_t i = 0; i < q->n; i++)
+		q->sources[i].hits = hits + i * SCAN_RECORDS;
+	q->matcher = matcher_new(&q->filter, set, -1);
+	if (!q->matcher)
+		return STELE_ENOMEM;
+	q->has_fit = true;
+	err = schema_fit_init(&q->fit, set, -1, (1u << FIELD_COUNT) - 1);
+	return err ? err : schema_fit_start(&q->fit);
+}
+
+void
+query_fini(struct query *q)
+{
+	matcher_free(q->matcher);
+	if (q->has_fit)
+		schema_fit_fini(&q->fit);
+	arena_fini(&q->arena);
+	buf_fini(&q->rows);
+	tally_fini(&q->values);
+	tally_fini(&q->times);
+}
+
+/* --- one tile -------------------------------------------------------------------------------- */
+
+struct look {
+	struct query *q;
+	struct query_source *s;
+	uint64_t counted_from, counted_to; /* these are in the totals already */
+	uint64_t bytes;
+	bool begun;
+};
+
+static bool
+is_counted(const struct look *l, uint64_t index)
+{
+	return index >= l->counted_from && index < l->counted_to;
+}
+
+/* Whether somebody asked that it be erased, and this reader may not see it till then. */
+static bool
+is_restricted(const struct look *l, uint64_t index)
+{
+	char id[CONTROL_HOLD_ID_CHARS + 1];
+	const char *log = log_name(l->s->log);
+
+	return access_restricts(audit_access(l->q->r->server->audit), log, index, id) &&
+	       !token_may(l->q->r->token, SCOPE_HOLD, slice_str(log));
+}
+
+static int
+take_match(struct look *l, const struct scan_record *r, const struct match_result *m, bool counted)
+{
+	struct query *q = l->q;
+
+	q->totals.matched += !counted;
+	if (q->count)
+		return counted ? 0 : query_count(q, r);
+	l->s->hits[l->s->n_hits++] =
+		(struct query_hit){r->index, r->time_ns, (m->flags & MATCH_DUPLICATE_NAMES) != 0};
+	return 0;
+}
+
+static int
+take(void *ctx, const struct scan_record *r)
+{
+	struct look *l = ctx;
+	struct query_totals *t = &l->q->totals;
+	bool counted = is_counted(l, r->index);
+	const struct match_record record = {
+		.payload = r->payload, .received_ns = r->time_ns, .writer = r->writer};
+	struct match_result m;
+	int err;
+
+	l->bytes += r->payload.n;
+	if (!l->q->backward || !l->begun)
+		l->s->frontier_ns = r->time_ns;
+	l->begun = true;
+	if (r->kind != ENTRY_RECORD)
+		return 0;
+	t->scanned += !counted;
+	if (!r->gone && is_restricted(l, r->index)) {
+		t->restricted += !counted;
+		return 0;
+	}
+	err = matcher_run(l->q->matcher, &record, &m);
+	if (err != 0)
+		return err;
+	if (m.verdict == MATCH_YES)
+		return take_match(l, r, &m, counted);
+	if (m.verdict == MATCH_UNPARSED && r->gone)
+		t->purged += !counted;
+	else if (m.verdict == MATCH_UNPARSED)
+		t->unparsed += !counted;
+	return 0;
+}
+
+static void
+reverse(struct query_source *s)
+{
+	for (size_t i = 0, k = s->n_hits; i + 1 < k; i++) {
+		struct query_hit hit = s->hits[i];
+
+		s->hits[i] = s->hits[--k];
+		s->hits[k] = hit;
+	}
+}
+
+/* Looks at the next tile, or at what the pinned size and the last page left of it. */
+static int
+look_at_tile(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes)
+{
+	uint64_t first = q->backward ? (s->next - 1) / SCAN_RECORDS * SCAN_RECORDS : s->next,
+		 end = q->backward ? s->next : (s->next / SCAN_RECORDS + 1) * SCAN_RECORDS, at;
+	struct look l = {.q = q, .s = s};
+	struct log *log = s->log;
+	int err;
+
+	end = end < s->size ? end : s->size;
+	at = first;
+	l.counted_from = q->backward ? s->next - s->behind : s->next;
+	l.counted_to = l.counted_from + s->behind;
+	s->at_hit = s->n_hits = 0;
+	err = scan_records(log, &at, end, kit->tools, take, &l);
+	if (err == STELE_EDAMAGED) {
+		for (; at < end; at++)
+			q->totals.unreadable += !is_counted(&l, at);
+		err = 0;
+	}
+	*bytes += l.bytes;
+	if (q->backward)
+		reverse(s);
+	s->next = q->backward ? first : end;
+	s->behind = 0;
+	return err;
+}
+
+/* --- one step -------------------------------------------------------------------------------- */
+
+static bool
+is_spent(const struct query *q, const struct query_source *s)
+{
+	return s->at_hit == s->n_hits && (q->backward ? s->next == 0 : s->next == s->size);
+}
+
+/* When the next match or tile of a log is, at the earliest (backward: at the latest). */
+static int64_t
+time_of(const struct query_source *s)
+{
+	return s->at_hit < s->n_hits ? s->hits[s->at_hit].time_ns : s->frontier_ns;
+}
+
+/* The log that comes next: of equal times the first name's, backward the last one's. NULL: none. */
+static struct query_source *
+pick(struct query *q)
+{
+	struct query_source *best = NULL;
+
+	for (size_t i = 0; i < q->n; i++) {
+		struct query_source *s = &q->sources[i];
+
+		if (is_spent(q, s))
+			continue;
+		if (!best ||
+		    (q->backward ? time_of(s) >= time_of(best) : time_of(s) < time_of(best)))
+			best = s;
+	}
+	return best;
+}
+
+/* One match onto the page. */
+static int
+put_hit(struct query *q, struct query_source *s, struct kit *kit)
+{
+	int err = query_put_row(q, s, &s->hits[s->at_hit], kit);
+
+	if (err != 0)
+		return err;
+	s->at_hit++;
+	q->full = q->rows_n == q->limit || q->rows.n >= LIMIT_QUERY_PAGE_BYTES;
+	return 0;
+}
+
+int
+query_step(struct query *q, struct kit *kit)
+{
+	int64_t end_ns = server_monotonic_ns() + LIMIT_QUERY_STEP_NS, now_ns = 0;
+	struct query_source *s;
+	uint64_t bytes = 0;
+	int err = 0;
+
+	while (err == 0 && !q->full && now_ns < end_ns && bytes < LIMIT_QUERY_STEP_BYTES) {
+		s = pick(q);
+		q->done = !s;
+		if (!s)
+			return 0;
+		err = s->at_hit < s->n_hits ? put_hit(q, s, kit) : look_at_tile(q, s, kit, &bytes);
+		now_ns = server_monotonic_ns();
+	}
+	if (err != 0)
+		return err;
+	q->done = !pick(q);
+	return !q->done && !q->full && now_ns < q->until_ns;
+}

@@ -1,0 +1,118 @@
+/*
+ * A query: which records of some logs match a filter, page by page (docs/queries.md). Trees are
+ * pinned when it begins; its order is that of receive time, then of the logs' names, then of
+ * indexes, forward or backward. A page is made in steps, so that no worker is kept for long, and
+ * ends with a cursor (server/query_cursor.h) when there is more.
+ *
+ * Every log is looked through in tiles of 256 records. Of the logs, the one whose next tile or next
+ * match comes first is always taken next: so nothing is looked at that the page does not need.
+ */
+#ifndef STELE_SERVER_QUERY_H
+#define STELE_SERVER_QUERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/filter.h"
+#include "proto/limits.h"
+#include "proto/match.h"
+#include "proto/schema_fit.h"
+#include "server/tally.h"
+
+struct kit;
+struct log;
+struct request;
+struct scan_record;
+struct server;
+struct token;
+
+/* What is said of all that was looked at so far, also on earlier pages. */
+struct query_totals {
+	uint64_t scanned;    /* records; control entries are none */
+	uint64_t matched;    /* of them */
+	uint64_t unparsed;   /* of them: they cannot be judged (proto/match.h) */
+	uint64_t purged;     /* not judged for want of a payload that was purged */
+	uint64_t restricted; /* not looked at: they wait for their erasure */
+	uint64_t unreadable; /* damaged on disk, and said where */
+};
+
+struct query_hit {
+	uint64_t index;
+	int64_t time_ns; /* of receiving */
+	bool twice;      /* it has two members of one name in one object */
+};
+
+/* One log of a query. */
+struct query_source {
+	struct log *log;
+	uint64_t size;          /* of the pinned tree */
+	uint64_t next;          /* looked at next; backward: the one below it */
+	uint64_t behind;        /* so many of the next ones are in the totals already */
+	int64_t frontier_ns;    /* receive time of what was looked at last */
+	struct query_hit *hits; /* of the tile looked at last, in order; the query's */
+	size_t n_hits, at_hit;
+};
+
+enum query_form { QUERY_JSON, QUERY_NDJSON, QUERY_CSV };
+
+struct query {
+	/* What is asked, from query_read. */
+	struct filter filter;
+	struct slice text; /* canonical; the request's arena */
+	struct slice logs; /* names and patterns, a comma between two */
+	struct slice cursor;
+	bool has_from, has_to;
+	int64_t from_ns, to_ns;
+	bool backward, summary, count;
+	enum query_form form;
+	uint64_t limit, as_of;
+	bool has_as_of;
+	int by;               /* enum field whose values are counted, or -1 */
+	int64_t histogram_ns; /* width of what is counted by time, or 0 */
+
+	/* What it works with. */
+	struct request *r;
+	struct matcher *matcher;
+	struct schema_fit fit;
+	bool has_fit;
+	struct arena arena; /* of a record that is read */
+	struct buf rows;
+	struct tally values, times;
+
+	/* Where it is. */
+	struct query_source *sources;
+	size_t n;
+	struct query_totals totals;
+	uint64_t rows_n;
+	int64_t until_ns; /* monotonic: the page ends then */
+	bool full, done;
+	bool continued; /* not the first page */
+	int err;
+};
+
+/*
+ * Makes it ready for its steps: the matcher, the logs, the cursor that it goes on from. A worker
+ * thread. STELE_ELIMIT: more than LIMIT_QUERY_LOGS logs; STELE_EPERM: the token may not read one
+ * that is named; STELE_ENOTFOUND: there is none such; STELE_ESYNTAX: the cursor is not of this
+ * query; STELE_EINVAL: as_of is beyond the log, or there are several; STELE_ENOMEM.
+ */
+int query_begin(struct query *q);
+
+/*
+ * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES: 1 when the page needs more, 0 when it
+ * is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker thread.
+ */
+int query_step(struct query *q, struct kit *kit);
+
+/* Frees what begin and step made. */
+void query_fini(struct query *q);
+
+/* query_rows.c: one more row for a match, read and verified. STELE_ENOMEM, STELE_EIO. */
+int query_put_row(struct query *q, const struct query_source *s, const struct query_hit *hit,
+		  struct kit *kit);
+/* The first line of a table. */
+void query_put_header(struct query *q);
+/* Counts a match by the values of a field and by time. STELE_ENOMEM. */
+int query_count(struct query *q, const struct scan_record *r);
+
+#endif

@@ -1,0 +1,183 @@
+/* What it is sealed with besides: who asks, and the query as it is echoed. */
+#include "server/query_cursor.h"
+
+#include "proto/base64.h"
+#include "proto/bytes.h"
+#include "proto/err.h"
+#include "server/access.h"
+#include "server/audit.h"
+#include "server/hold_match.h"
+#include "server/query.h"
+#include "server/request.h"
+#include "server/server.h"
+#include "storage/log.h"
+#include "storage/store.h"
+#include "storage/varint.h"
+
+enum { VERSION = 1, PARTS = 6 };
+
+#define CURSOR_TEXT_BYTES (LIMIT_QUERY_CURSOR_BYTES / 3 * 4 + 8)
+
+/* What the digest is of. how has room for 16 bytes. */
+static void
+parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice parts[PARTS])
+{
+	const struct hold_mapping *mapping = q->r->server->mapping;
+
+	memset(how, 0, 16);
+	how[0] = q->backward;
+	how[1] = q->count;
+	how[2] = (uint8_t)(q->by + 1);
+	memcpy(how + 8, &q->histogram_ns, 8);
+	parts[0] = body;
+	parts[1] = slice_str(q->r->token->principal->id);
+	parts[2] = q->text;
+	parts[3] = slice_of(how, 16);
+	parts[4] = slice_of(hold_mapping_digest(mapping), 32);
+	parts[5] = q->logs;
+}
+
+/* --- writing ----------------------------------------------------------------------------- */
+
+/* Where a log goes on: at the first match that is not on the page, else at what comes next. */
+static void
+put_source(struct buf *b, const struct query *q, const struct query_source *s)
+{
+	uint64_t next = s->next, behind = s->behind;
+	int64_t frontier_ns = s->frontier_ns;
+
+	if (s->at_hit < s->n_hits) {
+		const struct query_hit *hit = &s->hits[s->at_hit];
+
+		next = q->backward ? hit->index + 1 : hit->index;
+		behind = q->backward ? next - s->next : s->next - next;
+		frontier_ns = hit->time_ns;
+	}
+	varint_put(b, log_id(s->log));
+	varint_put(b, s->size);
+	varint_put(b, next);
+	varint_put(b, behind);
+	varint_put(b, (uint64_t)frontier_ns);
+}
+
+static void
+put_text(struct buf *out, struct slice bytes)
+{
+	size_t at = out->n;
+
+	buf_put_base64(out, bytes.p, bytes.n);
+	while (out->n > at && out->p[out->n - 1] == '=')
+		out->n--;
+	for (; at < out->n; at++)
+		out->p[at] = out->p[at] == '+' ? '-' : out->p[at] == '/' ? '_' : out->p[at];
+}
+
+void
+query_cursor_put(const struct query *q, struct buf *out)
+{
+	const struct query_totals *t = &q->totals;
+	uint8_t how[16], seal[KDIGEST_BYTES];
+	struct slice parts[PARTS];
+	struct buf b;
+
+	buf_init(&b);
+	buf_put_u8(&b, VERSION);
+	varint_put(&b, t->scanned);
+	varint_put(&b, t->matched);
+	varint_put(&b, t->unparsed);
+	varint_put(&b, t->purged);
+	varint_put(&b, t->restricted);
+	varint_put(&b, t->unreadable);
+	varint_put(&b, q->n);
+	for (size_t i = 0; i < q->n; i++)
+		put_source(&b, q, &q->sources[i]);
+	parts_of(q, buf_slice(&b), how, parts);
+	access_seal(audit_access(q->r->server->audit), parts, PARTS, seal);
+	buf_put(&b, seal, sizeof seal);
+	put_text(out, buf_slice(&b));
+	if (b.err)
+		out->err = b.err;
+	buf_fini(&b);
+}
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+static int
+read_text(struct slice text, uint8_t *out, size_t cap, size_t *n)
+{
+	char std[CURSOR_TEXT_BYTES];
+	size_t i;
+
+	if (text.n == 0 || text.n + 3 > sizeof std)
+		return STELE_ESYNTAX;
+	for (i = 0; i < text.n; i++) {
+		char c = (char)text.p[i];
+
+		if (c == '+' || c == '/' || c == '=')
+			return STELE_ESYNTAX;
+		std[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+	}
+	while (i % 4)
+		std[i++] = '=';
+	return base64_decode(out, cap, n, slice_of(std, i)) == 0 ? 0 : STELE_ESYNTAX;
+}
+
+static int
+read_source(struct query *q, struct query_source *s, struct bytes *b)
+{
+	uint64_t id = varint_take(b, UINT64_MAX);
+
+	s->size = varint_take(b, LIMIT_TREE_SIZE);
+	s->next = varint_take(b, s->size);
+	s->behind = varint_take(b, q->backward ? s->next : s->size - s->next);
+	s->frontier_ns = (int64_t)varint_take(b, INT64_MAX);
+	if (bytes_err(b) != 0)
+		return STELE_ESYNTAX;
+	s->log = store_log_of(q->r->server->store, id);
+	return s->log ? 0 : STELE_ESYNTAX;
+}
+
+static int
+read_body(struct query *q, struct slice body)
+{
+	struct query_totals *t = &q->totals;
+	struct bytes b;
+	int err = 0;
+
+	bytes_init(&b, body);
+	if (bytes_u8(&b) != VERSION)
+		return STELE_ESYNTAX;
+	t->scanned = varint_take(&b, LIMIT_INTEGER);
+	t->matched = varint_take(&b, LIMIT_INTEGER);
+	t->unparsed = varint_take(&b, LIMIT_INTEGER);
+	t->purged = varint_take(&b, LIMIT_INTEGER);
+	t->restricted = varint_take(&b, LIMIT_INTEGER);
+	t->unreadable = varint_take(&b, LIMIT_INTEGER);
+	q->n = (size_t)varint_take(&b, LIMIT_QUERY_LOGS);
+	q->sources = arena_alloc(&q->r->arena, (q->n + 1) * sizeof *q->sources);
+	if (!q->sources)
+		return STELE_ENOMEM;
+	memset(q->sources, 0, (q->n + 1) * sizeof *q->sources);
+	for (size_t i = 0; err == 0 && i < q->n; i++)
+		err = read_source(q, &q->sources[i], &b);
+	return err ? err : bytes_end(&b);
+}
+
+int
+query_cursor_read(struct query *q)
+{
+	uint8_t bytes[LIMIT_QUERY_CURSOR_BYTES], how[16];
+	struct slice parts[PARTS];
+	size_t n;
+	int err = read_text(q->cursor, bytes, sizeof bytes, &n);
+
+	if (err != 0)
+		return err;
+	if (n <= KDIGEST_BYTES)
+		return STELE_ESYNTAX;
+	n -= KDIGEST_BYTES;
+	parts_of(q, slice_of(bytes, n), how, parts);
+	if (!access_sealed(audit_access(q->r->server->audit), parts, PARTS, bytes + n))
+		return STELE_ESYNTAX;
+	return read_body(q, slice_of(bytes, n));
+}

@@ -1,0 +1,27 @@
+/*
+ * Where a query goes on: the pinned size of each tree and how far it was looked through, with what
+ * was counted so far. Only this server makes one, for one principal and one query: it carries a
+ * keyed digest of all that.
+ *
+ *   u8 version  varints: scanned matched unparsed purged restricted unreadable, n logs;
+ *   of each, in the order of their names: id, size, next, behind, frontier_ns;  digest (16 bytes)
+ *
+ * as base64url without padding (RFC 4648 section 5).
+ */
+#ifndef STELE_SERVER_QUERY_CURSOR_H
+#define STELE_SERVER_QUERY_CURSOR_H
+
+#include "proto/buf.h"
+
+struct query;
+
+/* Appends the cursor of a query whose page is made. Errors stick to out. */
+void query_cursor_put(const struct query *q, struct buf *out);
+
+/*
+ * Sets sources and totals from q->cursor. STELE_ESYNTAX when it is not one of this query by this
+ * principal; STELE_ENOMEM.
+ */
+int query_cursor_read(struct query *q);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * Queries over one log or several. A page is made in steps on workers; between two of them others
+ * get their turn. What it says is of trees that were pinned when the first page began.
+ */
+#include <string.h>
+
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "proto/timestamp.h"
+#include "server/audit.h"
+#include "server/loop.h"
+#include "server/query.h"
+#include "server/query_cursor.h"
+#include "server/query_read.h"
+#include "server/reply.h"
+#include "server/request.h"
+#include "server/resources.h"
+#include "server/server.h"
+#include "storage/log.h"
+
+/* --- who asked what: a record of `_access` ----------------------------------------------- */
+
+static void
+put_logs(struct buf *b, const struct query *q, bool sizes)
+{
+	buf_put_str(b, "[");
+	for (size_t i = 0; i < q->n; i++) {
+		const struct query_source *s = &q->sources[i];
+
+		buf_printf(b, sizes ? "%s{\"log\":\"%s\",\"size\":%llu}" : "%s\"%s\"", i ? "," : "",
+			   log_name(s->log), (unsigned long long)s->size);
+	}
+	buf_put_u8(b, ']');
+}
+
+/* The filter is said by its digest: what was looked for may be as private as what was found. */
+static void
+record(const struct request *r, const struct query *q)
+{
+	struct sha256 *h = sha256_new();
+	uint8_t hash[32] = {0};
+	struct buf b;
+
+	buf_init(&b);
+	if (h)
+		sha256_hash(h, hash, q->text);
+	sha256_free(h);
+	buf_put_str(&b, ",\"logs\":");
+	put_logs(&b, q, false);
+	buf_put_str(&b, ",\"filter\":\"");
+	for (size_t i = 0; i < sizeof hash; i++)
+		buf_printf(&b, "%02x", hash[i]);
+	buf_printf(&b, "\",\"scanned\":%llu,\"matched\":%llu,\"rows\":%llu",
+		   (unsigned long long)q->totals.scanned, (unsigned long long)q->totals.matched,
+		   (unsigned long long)q->rows_n);
+	if (!h)
+		b.err = STELE_ENOMEM; /* counts as lost */
+	audit_query(r->server->audit, r->token, b.err ? slice_of(NULL, 0) : buf_slice(&b));
+	buf_fini(&b);
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static bool
+is_complete(const struct query *q)
+{
+	return q->done && q->totals.unreadable == 0;
+}
+
+static void
+put_instant(struct buf *b, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
+}
+
+static void
+put_totals(struct buf *b, const struct query *q)
+{
+	const struct query_totals *t = &q->totals;
+
+	buf_printf(b,
+		   "\"scanned\":%llu,\"matched\":%llu,\"unparsed\":%llu,\"purged\":%llu,"
+		   "\"restricted\":%llu,\"unreadable\":%llu,\"complete\":%s",
+		   (unsigned long long)t->scanned, (unsigned long long)t->matched,
+		   (unsigned long long)t->unparsed, (unsigned long long)t->purged,
+		   (unsigned long long)t->restricted, (unsigned long long)t->unreadable,
+		   is_complete(q) ? "true" : "false");
+}
+
+/* What was counted on this page. */
+static void
+put_counts(struct buf *b, struct query *q)
+{
+	if (q->by >= 0) {
+		buf_printf(b, "\"by\":\"%s\",\"values\":", field_name((enum field)q->by));
+		tally_put(&q->values, "value", false, b);
+		buf_printf(b, ",\"others\":%llu,", (unsigned long long)q->values.others);
+	}
+	if (q->histogram_ns) {
+		buf_put_str(b, "\"histogram\":");
+		tally_put(&q->times, "from", true, b);
+		buf_printf(b, ",\"later\":%llu,", (unsigned long long)q->times.others);
+	}
+}
+
+/* The answer is in the request's buffer; what it was made from is the arena's, which it ends. */
+static void
+finish(struct request *r, struct query *q)
+{
+	query_fini(q);
+	reply_end(r);
+}
+
+static void
+answer_json(struct request *r, struct query *q)
+{
+	struct buf *b;
+
+	reply_begin(r, 200, "application/json");
+	reply_header(r, "Cache-Control", "private, no-cache");
+	b = reply_body(r);
+	buf_put_str(b, "{\"filter\":");
+	buf_put_json_str(b, q->text);
+	if (q->has_from)
+		put_instant(b, "from", q->from_ns);
+	if (q->has_to)
+		put_instant(b, "to", q->to_ns);
+	buf_printf(b, ",\"order\":\"%s\",\"logs\":", q->backward ? "desc" : "asc");
+	put_logs(b, q, true);
+	buf_put_u8(b, ',');
+	if (q->count) {
+		put_counts(b, q);
+	} else {
+		buf_put_str(b, "\"records\":[");
+		buf_put_slice(b, buf_slice(&q->rows));
+		buf_put_str(b, "],");
+	}
+	put_totals(b, q);
+	if (!q->done) {
+		buf_put_str(b, ",\"next\":\"");
+		query_cursor_put(q, b);
+		buf_put_u8(b, '"');
+	}
+	buf_put_u8(b, '}');
+	finish(r, q);
+}
+
+/* Lines, with what JSON says around them in header fields. */
+static void
+answer_lines(struct request *r, struct query *q)
+{
+	struct buf text;
+
+	buf_init(&text);
+	reply_begin(r, 200,
+		    q->form == QUERY_CSV ? "text/csv; charset=utf-8; header=present"
+					 : "application/x-ndjson");
+	reply_header(r, "Cache-Control", "private, no-cache");
+	buf_put_u8(&text, '{');
+	put_totals(&text, q);
+	buf_put_u8(&text, '}');
+	reply_header_slice(r, "Stele-Query", buf_slice(&text));
+	if (!q->done) {
+		buf_reset(&text);
+		query_cursor_put(q, &text);
+		reply_header_slice(r, "Stele-Next", buf_slice(&text));
+	}
+	if (text.err)
+		r->out.err = text.err;
+	buf_fini(&text);
+	buf_put_slice(reply_body(r), buf_slice(&q->rows));
+	finish(r, q);
+}
+
+static void
+refuse(struct request *r, struct query *q)
+{
+	int err = q->err;
+
+	query_fini(q);
+	if (err == STELE_EPERM)
+		reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
+			      "The token may not read every log that is named.");
+	else if (err == STELE_ENOTFOUND)
+		reply_problem(r, PROBLEM_UNKNOWN_LOG, "There is no log of a name that is named.");
+	else if (err == STELE_ELIMIT)
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "More than %u logs are asked for: name fewer, or a narrower pattern.",
+			      LIMIT_QUERY_LOGS);
+	else if (err == STELE_ESYNTAX)
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "The cursor is not one of this query: repeat all its parameters, and "
+			      "the token, or begin anew without one.");
+	else if (err == STELE_EINVAL)
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "as_of is for one log, and at most its size.");
+	else
+		reply_err(r, err);
+}
+
+/* --- the way of a request -------------------------------------------------------------------- */
+
+static void
+step(struct request *r, struct kit *kit)
+{
+	struct query *q = r->state;
+
+	q->err = query_step(q, kit);
+}
+
+static void
+begin(struct request *r, struct kit *kit)
+{
+	struct query *q = r->state;
+
+	q->until_ns = server_monotonic_ns() + LIMIT_QUERY_PAGE_NS;
+	q->err = query_begin(q);
+	if (q->err == 0 && q->form == QUERY_CSV && q->cursor.n == 0)
+		query_put_header(q);
+	if (q->err == 0)
+		step(r, kit);
+	r->work = step;
+}
+
+static void
+then(struct request *r)
+{
+	struct query *q = r->state;
+
+	if (q->err == 1) {
+		loop_work(r);
+		return;
+	}
+	if (q->err != 0) {
+		refuse(r, q);
+		return;
+	}
+	record(r, q);
+	if (q->form == QUERY_JSON)
+		answer_json(r, q);
+	else
+		answer_lines(r, q);
+}
+
+static void
+run(struct request *r, struct slice logs)
+{
+	struct query *q = arena_alloc(&r->arena, sizeof *q);
+
+	if (!q) {
+		reply_err(r, STELE_ENOMEM);
+		return;
+	}
+	memset(q, 0, sizeof *q);
+	q->r = r;
+	q->logs = logs;
+	if (!query_read(q, r))
+		return;
+	r->state = q;
+	r->work = begin;
+	r->then = then;
+	loop_work(r);
+}
+
+/* One log; or what is still asked for by its payload's hash (res_find.c). */
+void
+res_query_log(struct request *r)
+{
+	struct slice sha256;
+	int found = request_query(r, "sha256", &sha256);
+
+	if (found == 1)
+		res_find_get(r);
+	else if (found == 0)
+		run(r, r->param[0]);
+}
+
+/* Several, by name and pattern. */
+void
+res_query_logs(struct request *r)
+{
+	struct slice logs;
+	int found = request_query(r, "logs", &logs);
+
+	if (found < 0)
+		return;
+	run(r, found && logs.n ? logs : slice_str("*"));
+}
