@@ -159,7 +159,7 @@ answer_lines(struct request *r, struct query *q)
 		    q->form == QUERY_CSV ? "text/csv; charset=utf-8; header=present"
 					 : "application/x-ndjson");
 	reply_header(r, "Cache-Control", "private, no-cache");
-	buf_put_u8(&text, '{');
+	buf_printf(&text, "{\"rows\":%llu,", (unsigned long long)q->rows_n);
 	put_totals(&text, q);
 	buf_put_u8(&text, '}');
 	reply_header_slice(r, "Stele-Query", buf_slice(&text));

@@ -28,6 +28,9 @@ extern const struct cli_command cmd_append;
 extern const struct cli_command cmd_put;
 extern const struct cli_command cmd_get;
 extern const struct cli_command cmd_find;
+
+/* cmd_query.c */
+extern const struct cli_command cmd_query;
 extern const struct cli_command cmd_prove;
 extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */

@@ -21,6 +21,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_put,
 	&cmd_get,
 	&cmd_find,
+	&cmd_query,
 	&cmd_why,
 	&cmd_retain_extend,
 	&cmd_retain_shorten,
@@ -150,7 +151,7 @@ find(int argc, char **argv, int *words)
 static bool
 is_planned(const char *word)
 {
-	static const char *const words[] = {"query", "tail", "export"};
+	static const char *const words[] = {"tail", "export"};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strcmp(word, words[i]) == 0)

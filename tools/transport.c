@@ -214,22 +214,28 @@ header_value(struct slice line, const char *name)
 	return line;
 }
 
+/* The field's value, when the line is that field and there is room. */
+static void
+keep(struct slice line, const char *name, char *out, size_t cap)
+{
+	struct slice value = header_value(line, name);
+
+	if (value.n && value.n < cap) {
+		memcpy(out, value.p, value.n);
+		out[value.n] = '\0';
+	}
+}
+
 static size_t
 take_header(char *p, size_t size, size_t n, void *ctx)
 {
 	struct http_call *c = ctx;
 	struct slice line = slice_of(p, size * n), value;
 
-	value = header_value(line, "content-type");
-	if (value.n && value.n < sizeof c->media_type) {
-		memcpy(c->media_type, value.p, value.n);
-		c->media_type[value.n] = '\0';
-	}
-	value = header_value(line, "location");
-	if (value.n && value.n < sizeof c->location) {
-		memcpy(c->location, value.p, value.n);
-		c->location[value.n] = '\0';
-	}
+	keep(line, "content-type", c->media_type, sizeof c->media_type);
+	keep(line, "location", c->location, sizeof c->location);
+	keep(line, "stele-next", c->cursor, sizeof c->cursor);
+	keep(line, "stele-query", c->totals, sizeof c->totals);
 	value = header_value(line, "retry-after"); /* steled sends seconds, never a date */
 	if (value.n && value.n < 10 && value.p[0] >= '0' && value.p[0] <= '9') {
 		c->has_retry_after = true;
@@ -299,6 +305,7 @@ prepare(struct transport *t, struct http_call *c)
 
 	c->status = 0;
 	c->media_type[0] = c->trouble[0] = c->location[0] = '\0';
+	c->cursor[0] = c->totals[0] = '\0';
 	c->moved_bytes = 0;
 	c->io_errno = 0;
 	c->has_retry_after = c->untrusted = false;

@@ -44,6 +44,8 @@ struct http_call {
 	char trouble[320];
 	uint64_t moved_bytes; /* of body_fd's or answer_fd's */
 	char location[256];   /* of the answer, or of an interim one before it; "" when absent */
+	char cursor[4096];    /* Stele-Next: where a listing goes on; "" when absent */
+	char totals[256];     /* Stele-Query: what is said of one beside its rows; "" when absent */
 	int io_errno;         /* why body_fd or answer_fd failed; 0 */
 
 	/* the transport's */

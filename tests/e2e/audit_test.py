@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The store's own audit trail: nothing done without its record, nothing recorded that is not so."""
+import hashlib
 import json
 import os
 import time
@@ -220,6 +221,37 @@ class Audit(unittest.TestCase):
                 self.assertEqual((read["type"], read["log"], read["matter"]),
                                  ("read", "pay", "Case 7"))
                 self.assertEqual(read["by"]["principal"], made["id"])
+
+    def test_every_query_is_recorded_by_the_digest_of_what_was_asked(self):
+        with Server() as server:
+            for log in ("pay", "k8s"):
+                server.create_log(log)
+                for i in range(5):
+                    server.post(f"/api/v1/logs/{log}/records", b'{"a":%d}' % i)
+            made = principal(server, token={}, matter="Case 7",
+                             grants=[{"scopes": ["read"], "logs": ["pay", "k8s"]}])
+            client = Client(server.port, made["token"])
+            asked = client.get("/api/v1/records?limit=2&filter=a%3E1&logs=k8s,pay").json()
+            client.get("/api/v1/logs/pay/records?count=true&filter=a%3E1")
+            self.assertEqual(client.get("/api/v1/logs/pay/records?filter=%3D").status, 400)
+            self.assertEqual(client.get("/api/v1/records?logs=_system").status, 403)
+            client.close()
+            server.stop()
+            server.start()
+            size = server.get("/api/v1/logs/_access").json()["size"]
+            records = [server.get(f"/api/v1/logs/_access/records/{i}").json()
+                       for i in range(1, size)]
+            for record in records:
+                self.assertEqual((record["by"]["principal"], record["matter"]),
+                                 (made["id"], "Case 7"))
+            first, second = [r for r in records if r["type"] == "query"]
+            digest = hashlib.sha256(asked["filter"].encode()).hexdigest()
+            self.assertEqual((first["logs"], first["filter"], first["rows"], first["scanned"],
+                              first["matched"]), (["k8s", "pay"], digest, 2, 5, 3))
+            self.assertEqual((second["logs"], second["filter"], second["rows"],
+                              second["matched"]), (["pay"], digest, 0, 3))
+            reads = [(r["log"], r["records"]) for r in records if r["type"] == "read"]
+            self.assertEqual(reads, [(asked["records"][0]["log"], [[3, 4]])])
 
     def test_refusals_are_counted_and_not_each_recorded(self):
         with Server() as server:
