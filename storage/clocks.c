@@ -1,6 +1,6 @@
 /*
- * Readers take the line under a sequence count: it changes once a second. What is changed is a copy
- * of the clocks, which is saved where it must be and then put in their place.
+ * What is changed is a copy of the clocks, which is saved where it must be and then put in their
+ * place, and its line where readers take it.
  */
 #include "storage/clocks.h"
 
@@ -15,18 +15,14 @@
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "storage/clockfile.h"
+#include "storage/clockline.h"
 #include "storage/clocknews.h"
 #include "storage/internal.h"
 
 enum { TAKES = 5, TOGETHER_NS = 1000000, BOOT_ID_TEXT = 36 };
 
 struct clocks {
-	/* struct clock_line, readable while it changes: `turn` is odd then */
-	atomic_uint turn;
-	_Atomic int64_t boot_ns, evidence_ns, lock_ns, slew_ns;
-	_Atomic uint32_t slew_in, era;
-	atomic_int state;
-
+	struct clockline line;
 	_Atomic uint64_t sequence;            /* of the last commit whose frame was stamped */
 	_Atomic int64_t credited_ns;          /* since the process began */
 	uint8_t boot_id[CLOCK_BOOT_ID_BYTES]; /* fixed */
@@ -110,49 +106,14 @@ take_now(struct store *st, struct clock_now *out)
 	memcpy(out->boot_id, st->clocks->boot_id, sizeof out->boot_id);
 }
 
-/* --- the line ------------------------------------------------------------------------------- */
-
-/* mu is held: one thread at a time. */
-static void
-publish(struct clocks *k)
-{
-	const struct clock_line *l = &k->clock.line;
-	unsigned turn = atomic_load_explicit(&k->turn, memory_order_relaxed);
-
-	atomic_store_explicit(&k->turn, turn + 1, memory_order_relaxed);
-	atomic_store_explicit(&k->boot_ns, l->boot_ns, memory_order_release);
-	atomic_store_explicit(&k->evidence_ns, l->evidence_ns, memory_order_release);
-	atomic_store_explicit(&k->lock_ns, l->lock_ns, memory_order_release);
-	atomic_store_explicit(&k->slew_ns, l->slew_ns, memory_order_release);
-	atomic_store_explicit(&k->slew_in, l->slew_in, memory_order_release);
-	atomic_store_explicit(&k->era, l->era, memory_order_release);
-	atomic_store_explicit(&k->state, (int)l->state, memory_order_release);
-	atomic_store_explicit(&k->turn, turn + 2, memory_order_release);
-}
-
-static void
-take_line(struct clocks *k, struct clock_line *l)
-{
-	unsigned turn;
-
-	do {
-		turn = atomic_load_explicit(&k->turn, memory_order_acquire);
-		l->boot_ns = atomic_load_explicit(&k->boot_ns, memory_order_acquire);
-		l->evidence_ns = atomic_load_explicit(&k->evidence_ns, memory_order_acquire);
-		l->lock_ns = atomic_load_explicit(&k->lock_ns, memory_order_acquire);
-		l->slew_ns = atomic_load_explicit(&k->slew_ns, memory_order_acquire);
-		l->slew_in = atomic_load_explicit(&k->slew_in, memory_order_acquire);
-		l->era = atomic_load_explicit(&k->era, memory_order_acquire);
-		l->state = (enum clock_state)atomic_load_explicit(&k->state, memory_order_acquire);
-	} while (turn % 2 || turn != atomic_load_explicit(&k->turn, memory_order_relaxed));
-}
+/* --- reading them ------------------------------------------------------------------------ */
 
 void
 store_clock_get(struct store *st, struct clock_reading *out)
 {
 	struct clock_line line;
 
-	take_line(st->clocks, &line);
+	clockline_take(&st->clocks->line, &line);
 	clock_read(&line, boot_now(st), out);
 }
 
@@ -163,7 +124,7 @@ clocks_stamp(struct store *st, uint64_t sequence, struct clock_mark *out)
 	struct clock_line line;
 
 	atomic_store(&st->clocks->sequence, sequence); /* before the clock: clockstart.c */
-	take_line(st->clocks, &line);
+	clockline_take(&st->clocks->line, &line);
 	clock_read(&line, boot_now(st), &r);
 	*out = (struct clock_mark){.sequence = sequence,
 				   .era = line.era,
@@ -195,7 +156,7 @@ replace(struct clocks *k, const struct clock *next, struct clock *news)
 {
 	k->clock = *next;
 	k->clock.n_events = 0;
-	publish(k);
+	clockline_put(&k->line, &k->clock.line);
 	*news = *next;
 	for (size_t i = 0; i < next->n_events; i++)
 		if (next->events[i].kind == CLOCK_EVENT_CREDIT)
