@@ -9,7 +9,6 @@
 #include "server/audit.h"
 #include "server/audit_state.h"
 #include "server/deeds.h"
-#include "server/erasures.h"
 #include "server/kit.h"
 #include "server/purger.h"
 #include "server/server.h"
@@ -108,8 +107,7 @@ wake_purger(struct audit *a, const json_t *happens, const struct token *by)
 {
 	const char *type = json_string_value(json_object_get(happens, "type"));
 
-	if (by && access_open_erasures(a->access) > 0 && type &&
-	    (deed_of(happens) || strcmp(type, "erasure.request") == 0))
+	if (by && type && (deed_of(happens) || strcmp(type, "erasure.request") == 0))
 		purger_wake(a->s->purger);
 }
 

@@ -19,6 +19,7 @@
 #include "server/hold_match.h"
 #include "server/holds.h"
 #include "server/kit.h"
+#include "server/purger.h"
 #include "server/server.h"
 #include "storage/append.h"
 #include "storage/locks.h"
@@ -197,10 +198,11 @@ one_step(struct step *s, const struct lock_hold *held, uint64_t end)
 	return err ? err : 1;
 }
 
-/* 0, or an error after which it is tried again some time. */
+/* 0, or an error after which it is tried again some time. What it lets go may be to be erased. */
 static int
 examine(struct exam *x, struct log *log)
 {
+	bool wrote = false;
 	int more = 1;
 
 	while (more == 1 && !atomic_load(&x->e->closing)) {
@@ -209,12 +211,15 @@ examine(struct exam *x, struct log *log)
 		uint64_t end;
 		if (!locks_hold(log_locks(log), slice_str(x->h.id), &held) || held.released ||
 		    held.open_from == CONTROL_OPEN)
-			return 0;
+			break;
 		end = target(x, log, &held);
 		s.from = held.open_from;
 		more = s.from < end ? one_step(&s, &held, end) : 0;
+		wrote |= more == 1;
 		ranges_fini(&s.held);
 	}
+	if (wrote)
+		purger_wake(x->e->s->purger);
 	return more < 0 && more != STELE_ECONFLICT ? more : 0; /* released meanwhile */
 }
 

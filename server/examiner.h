@@ -16,8 +16,9 @@ struct examiner;
 struct server;
 
 /*
- * Starts the thread. s has its store, its writer, its audit and its mapping. after_s: how long
- * after they came later records are examined. STELE_ENOMEM.
+ * Starts the thread. s has its store, its writer, its audit, its mapping and its purger, which is
+ * woken when a log was examined. after_s: how long after they came later records are examined.
+ * STELE_ENOMEM.
  */
 int examiner_new(struct examiner **out, struct server *s, uint64_t after_s);
 

@@ -302,23 +302,23 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	if (!err)
 		err = audit_open(s->audit, s, why);
 	config_forget_passphrase(c);
+	if (!err) {
+		s->purger = purger_start(s, c->purge_every_ms);
+		err = s->purger ? 0 : STELE_ENOMEM;
+	}
 	if (!err)
 		err = examiner_new(&s->examiner, s, c->hold_after_ms / 1000);
 	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err) {
-		s->purger = purger_start(s, c->purge_every_ms);
-		err = s->purger ? 0 : STELE_ENOMEM;
-	}
-	if (!err) {
 		warn(s, c);
 		announce(c);
 		run_loops(s);
 	}
+	examiner_free(s->examiner);
 	purger_stop(s->purger);
 	upload_table_fini(&s->uploads);
 	plans_fini(&s->plans);
-	examiner_free(s->examiner);
 	audit_close(s->audit);
 	if (s->writer)
 		writer_free(s->writer);

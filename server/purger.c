@@ -323,7 +323,7 @@ purger_start(struct server *s, uint64_t every_ms)
 void
 purger_wake(struct purger *j)
 {
-	if (!j)
+	if (!j || access_open_erasures(audit_access(j->s->audit)) == 0)
 		return;
 	pthread_mutex_lock(&j->mu);
 	j->woken = true;

@@ -19,7 +19,8 @@ struct server;
  * every_ms; 0: none, it only looks after erasures. NULL without memory or a thread. */
 struct purger *purger_start(struct server *s, uint64_t every_ms);
 
-/* Erasures are looked at now: there is a new one, or less locks them. NULL is fine. Any thread. */
+/* Erasures are looked at now, if any is open: there is a new one, or less locks them. NULL is fine.
+ * Any thread. */
 void purger_wake(struct purger *p);
 
 /* Ends the pass under way, at the next segment, and the thread. NULL is fine. */

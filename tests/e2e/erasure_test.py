@@ -188,6 +188,18 @@ class Erasure(unittest.TestCase):
             self.assertEqual((now["purged"], now["done"]), (5, True), now)
             self.assertEqual(server.get(f"{RECORDS}/6").status, 200)
 
+    def test_what_the_examiner_lets_go_goes_at_once(self):
+        with Server(options=["--hold-after", "1"]) as server:
+            put_log(server)
+            hold(server, filter='who = "alice"', open_ended=True)
+            append(server, [{"who": "alice"}, {"who": "bob"}])
+            first, last = (server.get("/api/v1/logs/pay").json()["size"] - n for n in (2, 1))
+            made = erase(server, records=[[first, last]])
+            self.assertEqual(made["locked"]["hold"], 2, made)
+            now = wait_for(server, made, purged=1)
+            self.assertEqual((now["purged"], now["locked"]["hold"]), (1, 1), now)
+            self.assertEqual(server.get(f"{RECORDS}/{first}").status, 200)
+
     def test_a_record_under_two_erasures(self):
         with Server() as server:
             put_log(server)
