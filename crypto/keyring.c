@@ -216,9 +216,10 @@ keyring_prepared(const struct keyring *kr, uint64_t log_id)
 }
 
 int
-keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
+keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size, uint64_t at_least)
 {
 	struct keyring_seed *next;
+	uint64_t epoch;
 	size_t n, i = behind_seeds(kr, log_id, &n);
 	int err;
 
@@ -226,14 +227,18 @@ keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
 		return STELE_ENOTFOUND;
 	if (first_size <= kr->seeds[i - 1].first_size)
 		return STELE_EINVAL;
+	epoch = (uint64_t)kr->seeds[i - 1].epoch + 1;
+	epoch = at_least > epoch ? at_least : epoch;
+	if (epoch > UINT32_MAX)
+		return STELE_ELIMIT;
 	if (keyring_prepared(kr, log_id)) {
 		next = &kr->seeds[i];
+		next->epoch = (uint32_t)epoch;
 	} else {
 		err = seed_room(kr);
 		if (err != 0)
 			return err;
-		next = insert_seed(kr, log_id, kr->seeds[i - 1].epoch + 1,
-				   slice_str(kr->seeds[i - 1].name));
+		next = insert_seed(kr, log_id, (uint32_t)epoch, slice_str(kr->seeds[i - 1].name));
 	}
 	next->prepared = true;
 	next->stated = false;
@@ -400,7 +405,7 @@ take_data(struct keyring *kr, struct bytes *b)
 }
 
 /*
- * Whether this seed may come next: epochs count from 0, first sizes ascend; after those that
+ * Whether this seed may come next: epochs ascend from 0, first sizes too; after those that
  * ended comes the one that signs, and after that at most a prepared one.
  */
 static bool
@@ -412,7 +417,7 @@ seed_follows(const struct keyring *kr, const struct keyring_seed *next)
 		return (!last || !last->ended) && next->epoch == 0 && next->first_size == 1 &&
 		       !next->prepared;
 	return last->log_id == next->log_id && !last->prepared && last->ended != next->prepared &&
-	       next->epoch == last->epoch + 1 && next->first_size > last->first_size;
+	       next->epoch > last->epoch && next->first_size > last->first_size;
 }
 
 /* One seed, behind those it must follow. */

@@ -8,8 +8,8 @@
  * key id; a seed is u64 log id, u32 epoch, u64 first size, u8 state (0: signs,
  * 1: ended, 2: prepared; 4 more when it is stated), seed[32] or, of an ended one, public
  * key[32], u8 length, log name, and the statement[68] when it is stated, in order of log id and
- * epoch. Version 2 has no statements, and is else the same. A log's epochs count from 0; one of
- * them signs, those before it have ended, and one after it may be prepared.
+ * epoch. Version 2 has no statements, and is else the same. A log's epochs ascend from 0, most
+ * often by one; one of them signs, those before it have ended, and one after it may be prepared.
  */
 #ifndef STELE_CRYPTO_KEYRING_H
 #define STELE_CRYPTO_KEYRING_H
@@ -82,12 +82,14 @@ int keyring_add_log(struct keyring *kr, uint64_t log_id, struct slice name, uint
 
 /*
  * Makes the seed of the log's next epoch, which would speak from a tree of first_size entries
- * on, in memory only: commit before use. The epoch that signs goes on until keyring_begin_epoch;
+ * on, in memory only: commit before use. Its number is one more than that of the epoch that signs,
+ * or at_least where that is more. The epoch that signs goes on until keyring_begin_epoch;
  * one that was prepared before is replaced. STELE_ENOTFOUND when the log has no seeds;
  * STELE_EINVAL when first_size is not above that of the epoch that signs; STELE_ELIMIT;
  * STELE_ENOMEM.
  */
-int keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size);
+int keyring_prepare_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size,
+			  uint64_t at_least);
 
 /*
  * Ends the log's epoch and begins the prepared one, in memory only. Of the ended one only the

@@ -15,7 +15,7 @@
 
 struct keystatement {
 	struct note_vkey key; /* the log's, of type NOTE_ED25519; its name is the origin */
-	uint64_t epoch;       /* 0..LIMIT_INTEGER, one more at each rotation */
+	uint64_t epoch;       /* 0..LIMIT_INTEGER, more with each key */
 	uint64_t first_size;  /* the smallest tree size that this key signs; 0..LIMIT_INTEGER */
 };
 

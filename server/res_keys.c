@@ -25,14 +25,13 @@ static void
 put_rotated(struct request *r, struct buf *b, bool destroyed)
 {
 	struct logkeys *keys = log_keys(r->log);
-	uint32_t epoch = logkeys_epoch(keys);
 	struct buf statement;
 
 	buf_init(&statement);
-	b->err = b->err ? b->err : logkeys_put_statement(keys, epoch, &statement);
+	b->err = b->err ? b->err : logkeys_put_statement(keys, logkeys_count(keys) - 1, &statement);
 	buf_printf(b,
 		   "{\"log\":\"%s\",\"epoch\":%u,\"first_size\":%llu,\"vkey\":", log_name(r->log),
-		   epoch, (unsigned long long)logkeys_first_size(keys, epoch));
+		   logkeys_epoch(keys), (unsigned long long)logkeys_first_size(keys));
 	buf_put_json_str(b, slice_str(logkeys_vkey(keys)));
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, buf_slice(&statement));

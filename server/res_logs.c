@@ -78,17 +78,18 @@ put_storage(struct buf *b, struct log *log)
 static void
 put_keys(struct buf *b, const struct logkeys *keys)
 {
+	size_t last = logkeys_count(keys) - 1;
 	struct buf note;
 
 	buf_init(&note);
-	b->err = b->err ? b->err : logkeys_put_statement(keys, logkeys_epoch(keys), &note);
+	b->err = b->err ? b->err : logkeys_put_statement(keys, last, &note);
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, buf_slice(&note));
 	buf_put_str(b, ",\"earlier_key_statements\":[");
-	for (uint32_t epoch = 0; epoch < logkeys_epoch(keys); epoch++) {
+	for (size_t i = 0; i < last; i++) {
 		buf_reset(&note);
-		b->err = b->err ? b->err : logkeys_put_statement(keys, epoch, &note);
-		buf_put_str(b, epoch ? "," : "");
+		b->err = b->err ? b->err : logkeys_put_statement(keys, i, &note);
+		buf_put_str(b, i ? "," : "");
 		buf_put_json_str(b, buf_slice(&note));
 	}
 	buf_put_u8(b, ']');

@@ -64,8 +64,10 @@ struct dict_place {
 
 struct logkeys {
 	atomic_uint refs;
-	uint32_t epoch;          /* of the signer: epochs count from 0 */
-	struct note_vkey *vkeys; /* epoch + 1 of them; names point to the log's origin */
+	uint32_t epoch;          /* of the signer, which is the last */
+	size_t n;                /* of all below, in order of epoch */
+	struct note_vkey *vkeys; /* names point to the log's origin */
+	uint32_t *epochs;        /* their numbers: from 0, with gaps before those of restores */
 	uint64_t *first_sizes;   /* of the trees from which on each speaks */
 	uint8_t (*statements)[KEYRING_STATEMENT_BYTES]; /* as they were made */
 	struct slice server;                            /* its name: the store's */

@@ -64,16 +64,19 @@ struct logkeys *log_keys(struct log *log);
 /* Counts one fewer; the last one wipes the signing key. NULL is fine. Any thread. */
 void logkeys_unref(struct logkeys *k);
 
-uint32_t logkeys_epoch(const struct logkeys *k);   /* the one that signs: they count from 0 */
+uint32_t logkeys_epoch(const struct logkeys *k);   /* the number of the one that signs */
 const char *logkeys_vkey(const struct logkeys *k); /* its verifier key; NUL-terminated */
-/* From which size of the tree on an epoch's key speaks for the log; epoch <= logkeys_epoch. */
-uint64_t logkeys_first_size(const struct logkeys *k, uint32_t epoch);
+/* From which size of the tree on that key speaks for the log. */
+uint64_t logkeys_first_size(const struct logkeys *k);
+
+/* How many epochs there were, this one with them. */
+size_t logkeys_count(const struct logkeys *k);
 
 /*
- * Appends the key statement of an epoch, a note signed by the server's identity.
- * STELE_ENOTFOUND when there was none of that number; STELE_ENOMEM.
+ * Appends the key statement of the i-th of them, from 0 in order, a note signed by the server's
+ * identity. STELE_ENOTFOUND when there were not so many; STELE_ENOMEM.
  */
-int logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out);
+int logkeys_put_statement(const struct logkeys *k, size_t i, struct buf *out);
 
 /* How a log lies on disk, now. */
 struct log_storage {

@@ -30,6 +30,7 @@ logkeys_unref(struct logkeys *k)
 		return;
 	free(k->vkey);
 	free(k->vkeys);
+	free(k->epochs);
 	free(k->first_sizes);
 	free(k->statements);
 	signer_free(k->signer);
@@ -62,23 +63,29 @@ logkeys_vkey(const struct logkeys *k)
 }
 
 uint64_t
-logkeys_first_size(const struct logkeys *k, uint32_t epoch)
+logkeys_first_size(const struct logkeys *k)
 {
-	return k->first_sizes[epoch];
+	return k->first_sizes[k->n - 1];
+}
+
+size_t
+logkeys_count(const struct logkeys *k)
+{
+	return k->n;
 }
 
 /* As the identity that was in force then has signed it. */
 int
-logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out)
+logkeys_put_statement(const struct logkeys *k, size_t i, struct buf *out)
 {
 	struct keystatement s;
 	const uint8_t *by;
 	int err;
 
-	if (epoch > k->epoch)
+	if (i >= k->n)
 		return STELE_ENOTFOUND;
-	s = (struct keystatement){k->vkeys[epoch], epoch, k->first_sizes[epoch]};
-	by = k->statements[epoch];
+	s = (struct keystatement){k->vkeys[i], k->epochs[i], k->first_sizes[i]};
+	by = k->statements[i];
 	err = keystatement_put(out, &s);
 	if (err != 0)
 		return err;
@@ -90,12 +97,12 @@ logkeys_put_statement(const struct logkeys *k, uint32_t epoch, struct buf *out)
 const struct note_vkey *
 logkeys_for(const struct logkeys *k, uint64_t size, size_t *n)
 {
-	uint32_t epoch = k->epoch;
+	size_t i = k->n - 1;
 
-	while (epoch && k->first_sizes[epoch] > size)
-		epoch--;
-	*n = k->epoch - epoch + 1;
-	return k->vkeys + epoch;
+	while (i && k->first_sizes[i] > size)
+		i--;
+	*n = k->n - i;
+	return k->vkeys + i;
 }
 
 /* --- making -------------------------------------------------------------------------- */
@@ -167,12 +174,14 @@ begin(struct logkeys **out, const struct log *log, const struct keyring_seed *se
 	if (!k)
 		return STELE_ENOMEM;
 	atomic_init(&k->refs, 1);
-	k->epoch = (uint32_t)(n - 1);
+	k->epoch = seed->epoch;
+	k->n = n;
 	k->server = slice_str(log->store->place.server_name);
 	k->vkeys = calloc(n, sizeof *k->vkeys);
+	k->epochs = calloc(n, sizeof *k->epochs);
 	k->first_sizes = calloc(n, sizeof *k->first_sizes);
 	k->statements = calloc(n, sizeof *k->statements);
-	err = k->vkeys && k->first_sizes && k->statements
+	err = k->vkeys && k->epochs && k->first_sizes && k->statements
 		      ? signer_new(&k->signer, h, slice_str(log->origin), seed->seed)
 		      : STELE_ENOMEM;
 	buf_init(&text);
@@ -192,21 +201,22 @@ begin(struct logkeys **out, const struct log *log, const struct keyring_seed *se
 
 /* An epoch's key, and what was stated of it. */
 static int
-take_epoch(struct logkeys *k, size_t epoch, const struct log *log, const struct keyring_seed *seed,
+take_epoch(struct logkeys *k, size_t i, const struct log *log, const struct keyring_seed *seed,
 	   struct sha256 *h)
 {
 	int err = 0;
 
-	if (epoch == k->epoch) {
-		k->vkeys[epoch] = *signer_vkey(k->signer);
-		k->vkeys[epoch].name = slice_str(log->origin); /* it outlives the signer */
+	if (i == k->n - 1) {
+		k->vkeys[i] = *signer_vkey(k->signer);
+		k->vkeys[i].name = slice_str(log->origin); /* it outlives the signer */
 	} else {
-		err = vkey_of(&k->vkeys[epoch], slice_str(log->origin), seed, h);
+		err = vkey_of(&k->vkeys[i], slice_str(log->origin), seed, h);
 	}
 	if (err == 0)
 		err = logkeys_state(log->store, seed, h);
-	k->first_sizes[epoch] = seed->first_size;
-	memcpy(k->statements[epoch], seed->statement, sizeof k->statements[epoch]);
+	k->epochs[i] = seed->epoch;
+	k->first_sizes[i] = seed->first_size;
+	memcpy(k->statements[i], seed->statement, sizeof k->statements[i]);
 	return err;
 }
 
@@ -242,13 +252,14 @@ int
 logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *now,
 	     const struct keyring_seed *seed, struct sha256 *h)
 {
-	size_t n = (size_t)now->epoch + 1;
+	size_t n = now->n;
 	struct logkeys *k;
 	int err = begin(&k, log, seed, n + 1, h);
 
 	if (err != 0)
 		return err;
 	memcpy(k->vkeys, now->vkeys, n * sizeof *now->vkeys);
+	memcpy(k->epochs, now->epochs, n * sizeof *now->epochs);
 	memcpy(k->first_sizes, now->first_sizes, n * sizeof *now->first_sizes);
 	memcpy(k->statements, now->statements, n * sizeof *now->statements);
 	err = take_epoch(k, n, log, seed, h);
@@ -265,13 +276,15 @@ logkeys_next(struct logkeys **out, const struct log *log, const struct logkeys *
 static bool
 names_key(const struct logkeys *k, const struct keystatement *s)
 {
-	const struct note_vkey *own;
-
-	if (s->epoch > k->epoch)
-		return false;
-	own = &k->vkeys[s->epoch];
-	return slice_eq(s->key.name, own->name) && s->first_size == k->first_sizes[s->epoch] &&
-	       memcmp(s->key.public_key, own->public_key, sizeof own->public_key) == 0;
+	for (size_t i = 0; i < k->n; i++) {
+		const struct note_vkey *own = &k->vkeys[i];
+		if (k->epochs[i] == s->epoch)
+			return slice_eq(s->key.name, own->name) &&
+			       s->first_size == k->first_sizes[i] &&
+			       memcmp(s->key.public_key, own->public_key, sizeof own->public_key) ==
+				       0;
+	}
+	return false;
 }
 
 static bool

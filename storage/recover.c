@@ -296,7 +296,7 @@ check_epoch(struct recovery *r, struct log *log, bool *begun)
 			   log->name, log->seen_epoch);
 		return STELE_EKEY;
 	}
-	first = log->keys->first_sizes[log->keys->epoch];
+	first = logkeys_first_size(log->keys);
 	if (log->frontier.size >= first)
 		return 0;
 	buf_printf(r->why,

@@ -4,10 +4,10 @@
  *
  * Records that were acknowledged after the backup are lost with their indexes, and the logs'
  * keys have signed trees that hold them. So no log goes on under its old key: each gets
- * the key of a next epoch, which speaks from one entry behind the backup on, and its first
- * entry there is of the kind `restore`: it carries the new key's statement, says which
- * backup this is, and names the newest checkpoint that is known and what is lost by it.
- * (design.md section 2, promise 2; worm.md section 3)
+ * the key of a new epoch, with a number that what is lost cannot have had, which speaks from one
+ * entry behind the backup on, and its first entry there is of the kind `restore`: it carries the
+ * new key's statement, says which backup this is, and names the newest checkpoint that is known and
+ * what is lost by it. (design.md section 2, promise 2; worm.md section 3)
  *
  * The protocol, in the order it runs:
  *   1. BACKUP is verified under the identity, and LIST by the digest in it

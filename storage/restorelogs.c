@@ -140,7 +140,7 @@ take_checkpoint(struct restorer *r, struct slice signed_note)
 			   (int)c.origin.n, (const char *)c.origin.p);
 		return STELE_ENOTFOUND;
 	}
-	err = sign_verify_note(log->keys->vkeys, log->keys->epoch + 1, signed_note, &note, &which);
+	err = sign_verify_note(log->keys->vkeys, log->keys->n, signed_note, &note, &which);
 	if (err != 0 || c.size < log->keys->first_sizes[which]) {
 		buf_printf(r->why,
 			   "log %s: the checkpoint of size %llu is not signed by a key of this log "
@@ -173,15 +173,29 @@ take_checkpoints(struct restorer *r)
 
 /* --- step 7: the new epochs, and the entries that say so ----------------------------- */
 
+/*
+ * What was lost may have had epochs of which the backup knows nothing, of rotations, one more each,
+ * or of an earlier restore. The seconds since 1970 are more than all of them: nobody replaces a
+ * key, time after time, every second. Should the machine's clock be wrong, the backup's is not.
+ */
+static uint64_t
+unused_epoch(const struct restorer *r)
+{
+	int64_t wall_ns = store_wall_ns(r->st), ended_ns = r->note->ended_ns;
+
+	return (uint64_t)((wall_ns > ended_ns ? wall_ns : ended_ns) / 1000000000) + 1;
+}
+
 static int
 make_epochs(struct restorer *r)
 {
+	uint64_t at_least = unused_epoch(r);
 	struct store *st = r->st;
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < st->n_logs; i++) {
 		const struct log *log = st->by_name[i];
-		err = keyring_prepare_epoch(st->keyring, log->id, log->frontier.size + 1);
+		err = keyring_prepare_epoch(st->keyring, log->id, log->frontier.size + 1, at_least);
 		if (err == 0)
 			err = logkeys_state(st, keyring_prepared(st->keyring, log->id), r->t->sha);
 		if (err == 0)
@@ -228,7 +242,7 @@ put_payload(struct restorer *r, const struct log *log, const struct newest *n, s
 	int err;
 
 	buf_init(&statement);
-	err = logkeys_put_statement(log->keys, log->keys->epoch, &statement);
+	err = logkeys_put_statement(log->keys, log->keys->n - 1, &statement);
 	if (err == 0)
 		err = statement.err;
 	restore_entry_put(out, buf_slice(&statement), r->note, log->frontier.size, n->note,

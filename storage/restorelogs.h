@@ -13,7 +13,7 @@ struct toolbox;
 
 /*
  * Checks that the store is what the note says and has its keys, verifies the checkpoints,
- * and gives every log its next epoch and the `restore` entry that says so. Errors as
+ * and gives every log its new epoch and the `restore` entry that says so. Errors as
  * store_restore, with why; nothing is changed unless all checks hold.
  */
 int restore_logs(struct store *st, const struct backup_note *note, const struct restore_options *o,

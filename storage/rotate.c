@@ -23,7 +23,7 @@ fill(struct append_job *job, const struct logkeys *keys, struct toolbox *tools)
 
 	buf_init(&statement);
 	buf_init(&payload);
-	err = logkeys_put_statement(keys, keys->epoch, &statement);
+	err = logkeys_put_statement(keys, keys->n - 1, &statement);
 	rotate_entry_put(&payload, buf_slice(&statement));
 	if (err == 0)
 		err = payload.err;
@@ -41,7 +41,7 @@ place(struct append_job *job, uint64_t index, struct toolbox *tools)
 {
 	struct log *log = job->log;
 	struct store *st = log->store;
-	int err = keyring_prepare_epoch(st->keyring, log->id, index + 1);
+	int err = keyring_prepare_epoch(st->keyring, log->id, index + 1, 0);
 
 	if (err == 0)
 		err = logkeys_state(st, keyring_prepared(st->keyring, log->id), tools->sha);

@@ -16,7 +16,7 @@ static const char about[] =
 	"have the digest that the signed BACKUP stands for. DIR is new or empty, and no server\n"
 	"runs on it.\n"
 	"What was acknowledged after the backup is lost, and the logs say so: each gets a new\n"
-	"signing key (the next epoch) and an entry of the kind 'restore', which names the backup,\n"
+	"signing key (a new epoch) and an entry of the kind 'restore', which names the backup,\n"
 	"the newest checkpoint that is known and what is lost by it. Give those checkpoints, from\n"
 	"wherever they were kept, with --newest-checkpoint, once a log; one that contradicts the\n"
 	"backup ends it. What was purged after the backup would come back with it: give the receipts\n"
@@ -31,7 +31,7 @@ static const char about[] =
 	"\n"
 	"Make sure that the original never runs again. Afterwards, 'stele append --replay' sends\n"
 	"what producers still have, and 'stele backup' is due: a second restore from the old one\n"
-	"would make another key for the same epoch.\n"
+	"would lose what came after this one.\n"
 	"\n"
 	"exit status: 0 restored; 1 the backup, a key or a checkpoint is not to be believed;\n"
 	"3 it could not be looked at or written to.";

@@ -29,12 +29,12 @@ class Formats(unittest.TestCase):
         self.assertEqual(payload["key_statement"], vector("key statement"))
 
     def test_the_identity_names_the_next_key(self):
-        for name, first_size in (("key payload", 7), ("restore payload", 5)):
+        for name, *numbers in (("key payload", "1", "7"), ("restore payload", "1795450200", "5")):
             statement = json.loads(vector(name))["key_statement"]
             lines = proof.open_note(statement, self.identity).splitlines()
             self.assertEqual(lines[0], "stele key v1")
             self.assertEqual(proof.Vkey.parse(lines[1]).name, self.key.name)
-            self.assertEqual(lines[2:], ["1", str(first_size)])
+            self.assertEqual(lines[2:], numbers)
 
     def test_one_identity_takes_over_from_another(self):
         lines = vector("succession").splitlines()

@@ -88,13 +88,14 @@ class Restore(unittest.TestCase):
         self.do("prove", "l", "4050", "-o", path("lost.json"), server=server)
         server.kill()
 
+        began = time.time()
         run = self.do(*self.arguments(), "--newest-checkpoint", path("newest"), "--json")
         result = json.loads(run.stdout)
         self.assertEqual(result["server"], "restore.example.com")
+        self.assertTrue(all(began <= log.pop("epoch") <= time.time() + 1 for log in result["logs"]))
         self.assertEqual([log for log in result["logs"] if not log["log"].startswith("_")],
-                         [{"log": "l", "size": 4001, "epoch": 1,
-                           "lost": {"first": 4001, "last": 4100}},
-                          {"log": "quiet", "size": 1, "epoch": 1, "lost": None}])
+                         [{"log": "l", "size": 4001, "lost": {"first": 4001, "last": 4100}},
+                          {"log": "quiet", "size": 1, "lost": None}])
         self.do("fsck", self.data, "--passphrase-file", self.passphrase, "--key",
                 f"@{path('identity')}")
         with self.restored() as copy:

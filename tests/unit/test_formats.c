@@ -290,7 +290,8 @@ START_TEST(a_restore_entry_is_as_documented)
 	struct signer *next = make_signer(ORIGIN, 3);
 	struct buf of_next = {0}, b = {0};
 
-	ck_assert_int_eq(sign_key_statement(&of_next, identity, signer_vkey(next), 1, 5), 0);
+	ck_assert_int_eq(sign_key_statement(&of_next, identity, signer_vkey(next), 1795450200, 5),
+			 0);
 	restore_entry_put(&b, buf_slice(&of_next), &backup, 4, buf_slice(&note), LEAVES);
 	expect_line("restore payload", &b);
 	buf_fini(&of_next);

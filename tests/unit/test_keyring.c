@@ -157,7 +157,7 @@ END_TEST
 static int
 next_epoch(struct keyring *kr, uint64_t log_id, uint64_t first_size)
 {
-	int err = keyring_prepare_epoch(kr, log_id, first_size);
+	int err = keyring_prepare_epoch(kr, log_id, first_size, 0);
 
 	return err ? err : keyring_begin_epoch(kr, log_id);
 }
@@ -244,9 +244,9 @@ START_TEST(a_prepared_epoch_changes_nothing_until_it_begins)
 	memcpy(signs, seed_of(kr, 7, 0)->seed, 32);
 	ck_assert_ptr_null(keyring_prepared(kr, 7));
 	ck_assert_int_eq(keyring_begin_epoch(kr, 7), STELE_ENOTFOUND);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 9), 0);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 9, 0), 0);
 	memcpy(other, keyring_prepared(kr, 7)->seed, 32);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), 0); /* in its place */
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5, 0), 0); /* in its place */
 	memcpy(prepared, keyring_prepared(kr, 7)->seed, 32);
 	ck_assert_mem_ne(prepared, other, 32);
 	ck_assert_int_eq(keyring_commit(kr), 0);
@@ -265,9 +265,19 @@ START_TEST(a_prepared_epoch_changes_nothing_until_it_begins)
 	ck_assert_mem_eq(keyring_find_seeds(kr, 7, &n)->seed, zeros, 32); /* in memory, too */
 	ck_assert_uint_eq(n, 2);
 	ck_assert_mem_eq(seed_of(kr, 7, 1)->seed, prepared, 32);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), STELE_EINVAL);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 9, 5), STELE_ENOTFOUND);
-	keyring_prepare_epoch(kr, 7, 6);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5, 0), STELE_EINVAL);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 9, 5, 0), STELE_ENOTFOUND);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6, (uint64_t)UINT32_MAX + 1), STELE_ELIMIT);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6, 1000), 0);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6, 2000), 0); /* in its place */
+	ck_assert_int_eq(keyring_begin_epoch(kr, 7), 0);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 7, 1), 0);
+	ck_assert_int_eq(keyring_commit(kr), 0);
+	keyring_free(kr);
+
+	kr = open_ring(sealed, false);
+	ck_assert_uint_eq(keyring_find_seeds(kr, 7, &n)[2].epoch, 2000);
+	ck_assert_uint_eq(keyring_prepared(kr, 7)->epoch, 2001);
 	keyring_drop_log(kr, 7);
 	ck_assert_ptr_null(keyring_prepared(kr, 7));
 	ck_assert(!seed_of(kr, 8, 0)->ended);
@@ -407,9 +417,9 @@ START_TEST(a_statement_stays_with_its_epoch)
 	ck_assert_int_eq(keyring_state(kr, 7, 0, b), STELE_EEXIST);
 	ck_assert_int_eq(keyring_state(kr, 7, 1, b), STELE_ENOTFOUND);
 	ck_assert_int_eq(keyring_state(kr, 9, 0, b), STELE_ENOTFOUND);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5), 0);
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 5, 0), 0);
 	ck_assert_int_eq(keyring_state(kr, 7, 1, a), 0);
-	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6), 0); /* another key, not stated yet */
+	ck_assert_int_eq(keyring_prepare_epoch(kr, 7, 6, 0), 0); /* another key, not stated yet */
 	ck_assert(!keyring_prepared(kr, 7)->stated);
 	ck_assert_int_eq(keyring_state(kr, 7, 1, b), 0);
 	ck_assert_int_eq(keyring_begin_epoch(kr, 7), 0);

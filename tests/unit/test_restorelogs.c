@@ -3,6 +3,7 @@
 
 #include "proto/checkpoint.h"
 #include "storage/file.h"
+#include "storage/rotate.h"
 
 START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 {
@@ -22,7 +23,6 @@ START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 	ck_assert_int_eq(c.names[0], 'l');
 	ck_assert_uint_eq(c.seen[0].size, 600);
 	ck_assert_uint_eq(c.seen[0].newest, 0);
-	ck_assert_uint_eq(c.seen[0].epoch, 1);
 	ck_assert_uint_eq(c.seen[1].size, 1);
 	ck_assert_uint_eq(problems(&c), 0);
 	ck_assert_int_eq(open_data(&c, &d), 0);
@@ -33,7 +33,8 @@ START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 	entry_of(&d, log, 600, &a, &r);
 	ck_assert_uint_eq(log->ctl, 600);
 	ck_assert_ptr_nonnull(memmem(r.payload.p, r.payload.n, "\"lost\":null", 11));
-	ck_assert_uint_eq(log->keys->epoch, 1);
+	ck_assert_uint_eq(log->keys->n, 2);
+	ck_assert_uint_eq(log->keys->epoch, c.seen[0].epoch);
 	ck_assert(memcmp(before.public_key, log->keys->vkeys[1].public_key, 32) != 0);
 	ck_assert(memcmp(before.public_key, log->keys->vkeys[0].public_key, 32) == 0);
 	ck_assert_uint_eq(log->keys->first_sizes[1], 601);
@@ -44,6 +45,66 @@ START_TEST(it_holds_what_the_backup_held_and_says_so_under_a_new_key)
 	sealed_log_seal(&d, log_named(&d, "m"));
 	scratch_close(&d);
 	ck_assert_uint_eq(problems(&c), 0); /* sealed over both epochs */
+	finish(&c);
+}
+END_TEST
+
+static void
+rotate(struct scratch *s, struct log *log)
+{
+	struct append_job job;
+	bool destroyed;
+
+	append_job_init(&job);
+	ck_assert_int_eq(rotate_begin(&job, log, slice_str("p-test"), s->tools), 0);
+	ck_assert_int_eq(store_append_batch(s->st, &job), 0);
+	ck_assert_int_eq(rotate_end(&job, &destroyed), 0);
+	append_job_fini(&job);
+}
+
+/* Two keys for one epoch would be proof of misconduct. */
+START_TEST(its_epoch_is_none_that_what_is_lost_can_have_had)
+{
+	struct case_ c, late;
+	struct scratch d;
+	struct log *log;
+	uint32_t first;
+
+	begin(&c);
+	for (int i = 0; i < 3; i++)
+		rotate(&c.s, log_named(&c.s, "l")); /* after the backup */
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	first = c.seen[0].epoch;
+	ck_assert_uint_gt(first, 1000000 + log_named(&c.s, "l")->keys->epoch);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	log = log_named(&d, "l");
+	rotate(&d, log);
+	ck_assert_uint_eq(log->keys->epoch, first + 1);
+	scratch_close(&d);
+	ck_assert_int_eq(scratch_open(&d), 0);
+	log = log_named(&d, "l");
+	ck_assert_uint_eq(log->keys->n, 3);
+	ck_assert_uint_eq(log->keys->epoch, first + 1);
+	scratch_close(&d);
+	ck_assert_uint_eq(problems(&c), 0);
+
+	/* the same backup again: what is lost now has had another restore, and a rotation */
+	sleep(2);
+	place(c.data, c.f.dir, "d2");
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	ck_assert_uint_gt(c.seen[0].epoch, first + 1);
+
+	/* and when the machine's clock is behind that of the backup's */
+	late = c;
+	buf_init(&late.why);
+	c.s.now_ns += INT64_C(10) * 365 * 86400 * 1000000000;
+	place(late.backup, c.f.dir, "b2");
+	place(late.ring, c.f.dir, "ring2");
+	place(late.data, c.f.dir, "d3");
+	back_up(&late);
+	ck_assert_int_eq(restore(&late, NULL, 0), 0);
+	ck_assert_uint_gt(late.seen[0].epoch, first + 9 * 365 * 86400u);
+	buf_fini(&late.why);
 	finish(&c);
 }
 END_TEST
@@ -69,7 +130,7 @@ START_TEST(a_restored_store_is_backed_up_and_restored_again)
 	place(again.data, c.f.dir, "d2");
 	ck_assert_int_eq(restore(&again, NULL, 0), 0);
 	ck_assert_uint_eq(again.seen[0].size, 602);
-	ck_assert_uint_eq(again.seen[0].epoch, 2);
+	ck_assert_uint_gt(again.seen[0].epoch, c.seen[0].epoch);
 	ck_assert_uint_eq(problems(&again), 0);
 	ck_assert_int_eq(open_data(&again, &d), 0);
 	log = log_named(&d, "l");
@@ -286,6 +347,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		it_holds_what_the_backup_held_and_says_so_under_a_new_key,
+		its_epoch_is_none_that_what_is_lost_can_have_had,
 		a_restored_store_is_backed_up_and_restored_again,
 		the_newest_checkpoint_names_what_is_lost,
 		a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it,

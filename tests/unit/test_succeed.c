@@ -122,20 +122,20 @@ reopened(struct scratch *s, size_t n, const char *vkey)
 	scratch_append(s, log_named(s, "l"), "more");
 }
 
-/* Which identity made the statement of an epoch. */
+/* Which identity made the statement of the i-th epoch. */
 static size_t
-stated_by(struct scratch *s, const char *log, uint32_t epoch)
+stated_by(struct scratch *s, const char *log, size_t i)
 {
 	struct keystatement k;
 	struct buf b;
 	size_t by = 99;
 
 	buf_init(&b);
-	ck_assert_int_eq(logkeys_put_statement(log_named(s, log)->keys, epoch, &b), 0);
+	ck_assert_int_eq(logkeys_put_statement(log_named(s, log)->keys, i, &b), 0);
 	ck_assert_int_eq(identities_statement(s->tools->sha, identity_row(s->st->identity),
 					      buf_slice(&b), &k, &by),
 			 0);
-	ck_assert_uint_eq(k.epoch, epoch);
+	ck_assert_uint_eq(k.epoch, log_named(s, log)->keys->epochs[i]);
 	buf_fini(&b);
 	return by;
 }
