@@ -197,9 +197,10 @@ void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
 /*
  * True when the act needs a second principal before it may be recorded: credit for the lock clock
  * always does; when dual control is on, what it names does; or it weakens dual control; or it lets
- * somebody do what approving, holding, retaining or purging is, or gives a token for that.
+ * somebody do what approving, holding, retaining or purging is, or gives a token for that. The last
+ * two also when only policies of logs ask for two (`policies`) and there are two who approve.
  */
-bool access_needs_second(struct access *a, const struct json_t *act);
+bool access_needs_second(struct access *a, const struct json_t *act, bool policies);
 
 /*
  * Folds an act of `_system` in, that was recorded at time_ns; with `dry` it is only looked at,

@@ -101,11 +101,12 @@ weakens(const struct access *a, const json_t *act)
 }
 
 bool
-access_needs_second(struct access *a, const json_t *act)
+access_needs_second(struct access *a, const json_t *act, bool policies)
 {
 	const char *type = json_string_value(json_object_get(act, "type"));
 
-	if (!a->dual)
+	/* by policies alone it begins when there is somebody to approve */
+	if (!a->dual && !(policies && access_approvers(a, "") >= 2))
 		return false;
 	if (listed(a->dual, type))
 		return true;
@@ -347,6 +348,17 @@ may_all(const struct principal *p, unsigned scope, const json_t *act)
 	return log.n ? principal_may(p, scope, log) : principal_has(p, scope);
 }
 
+/* Certificates are no tokens: their names came to a principal as grants do. */
+static bool
+is_new_token(const struct fold *f, const json_t *act)
+{
+	struct slice id = fold_text(json_object_get(act, "by"), "token");
+	bool found;
+	size_t at = access_place_token(f->a, id, &found);
+
+	return found && f->time_ns - f->a->tokens[at]->created_ns < SETTLED_NS;
+}
+
 /* Whether `by` may grant it, and who asked could still ask. */
 static int
 check_grant(const struct fold *f, const json_t *act, const struct approval *p)
@@ -371,6 +383,10 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 		return fold_refuse(f, STELE_EPERM,
 				   "A principal that is new, or came to be allowed more, approves "
 				   "nothing for 72 hours.");
+	if (is_new_token(f, act))
+		return fold_refuse(f, STELE_EPERM,
+				   "A token that is new approves nothing for 72 hours: whoever "
+				   "makes tokens could have made it for that.");
 	if (!asker || asker->disabled_ns || !may_all(asker, scope_of(p->act), p->act) ||
 	    (asker->ends_ns && f->time_ns >= asker->ends_ns))
 		return fold_refuse(f, STELE_ECONFLICT,

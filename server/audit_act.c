@@ -14,7 +14,11 @@
 #include "server/server.h"
 #include "storage/append.h"
 #include "storage/clocks.h"
+#include "storage/log.h"
+#include "storage/store.h"
 #include "storage/writer.h"
+
+enum { LIST_LOGS = 256 };
 
 #define APPROVAL_LIFE_NS (LIMIT_APPROVAL_DAYS * TIMESTAMP_DAY_NS)
 
@@ -158,13 +162,32 @@ ask_for_second(struct audit *a, json_t *act, const struct token *by, struct kit 
 	return STELE_EAPPROVAL;
 }
 
+/* Whether the policy of some log asks for a second principal. */
+static bool
+policies_ask(struct store *st)
+{
+	struct log *logs[LIST_LOGS];
+	struct slice after = slice_of("", 0);
+	size_t n = LIST_LOGS;
+
+	while (n == LIST_LOGS) {
+		n = store_log_list(st, after, logs, LIST_LOGS);
+		for (size_t i = 0; i < n; i++)
+			if (log_policy(logs[i])->dual_control)
+				return true;
+		if (n)
+			after = slice_str(log_name(logs[n - 1]));
+	}
+	return false;
+}
+
 /* Whether it needs a second principal, by dual control, by the log's policy, or by what it is. */
 static bool
 needs_second(struct audit *a, const json_t *act, const struct deed_turn *turn)
 {
 	const struct deed *deed = deed_of(act);
 
-	return access_needs_second(a->access, act) ||
+	return access_needs_second(a->access, act, policies_ask(a->s->store)) ||
 	       (deed && deed->second && deed->second(turn, act));
 }
 

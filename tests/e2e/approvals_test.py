@@ -171,6 +171,25 @@ class WaysRound(Case):
                            json.dumps({"kind": "person", "grants": READER}), JSON)
         self.assertEqual(answer.status, 201)  # what is not powerful needs nobody
 
+    def test_a_token_of_an_approver_made_for_the_purpose(self):
+        """Where no list asks for two, only the act itself: a shorter lock."""
+        _, mine = self.made([{"scopes": ["access", "retain"], "logs": ["*"]}])
+        self.server.request("PUT", "/api/v1/logs/l", json.dumps({"retain": {"default": "7y"}}), JSON)
+        self.server.post("/api/v1/logs/l/records", b"x")
+        body = {"records": [1], "for": "9d", "shorten": True, "reason": "r"}
+        asked = self.ask("POST", "/api/v1/logs/l/extensions", body, mine)
+        approvers = [self.made(APPROVER)[0] for _ in range(2)]
+        self.wait(73)
+        answer = mine.post("/api/v1/tokens", json.dumps({"principal": approvers[0]}), JSON)
+        token = self.client(answer.json()["token"])
+        self.refused(self.approve(token, asked), 403, "not-yours-to-approve")
+        policy = {"retain": {"default": "7y"}, "dual_control": ["purge"]}
+        self.server.request("PUT", "/api/v1/logs/m", json.dumps(policy), JSON)
+        for grants in (APPROVER, [{"scopes": ["purge"], "logs": ["m"]}]):
+            body = {"kind": "person", "grants": grants, "token": {}}
+            self.ask("POST", "/api/v1/principals", body, mine)  # once a log's policy asks for two
+        self.ask("POST", "/api/v1/tokens", {"principal": approvers[1]}, mine)
+
     def test_a_changed_request_a_replay_and_a_wrong_digest(self):
         mine, other = self.officers[0][1], self.officers[1][1]
         self.turned_on("principal.create")

@@ -87,13 +87,19 @@ grant(struct access *a, int64_t time_ns, const char *id, const char *by)
 }
 
 static bool
-needs_second(struct access *a, const char *json)
+needs_second_by(struct access *a, const char *json, bool policies)
 {
 	json_t *act = json_loads(json, 0, NULL);
-	bool needs = access_needs_second(a, act);
+	bool needs = access_needs_second(a, act, policies);
 
 	json_decref(act);
 	return needs;
+}
+
+static bool
+needs_second(struct access *a, const char *json)
+{
+	return needs_second_by(a, json, false);
 }
 
 /* p-1 to p-4, officers since hour 0, and dual control for disabling. */
@@ -200,6 +206,46 @@ START_TEST(power_falls_under_it_by_itself_and_the_rest_when_it_is_listed)
 	ck_assert_int_eq(act_at(a, 0, "{\"type\":\"dual_control.set\",\"acts\":[]}"), 0);
 	for (size_t i = 0; i < 4; i++)
 		ck_assert(!needs_second(a, powers[i]));
+	access_free(a);
+}
+END_TEST
+
+START_TEST(power_falls_under_it_when_policies_ask_for_two_and_there_are_two)
+{
+	struct access *a = access_new();
+
+	make(a, 0, "p-1", OFFICER);
+	make(a, 0, "reader", READER);
+	ck_assert(!needs_second_by(a, CREATE("approve"), true)); /* nobody could approve it */
+	make(a, 0, "p-2", OFFICER);
+	ck_assert(!needs_second_by(a, CREATE("approve"), false));
+	ck_assert(needs_second_by(a, CREATE("approve"), true));
+	ck_assert(needs_second_by(
+		a, "{\"type\":\"token.create\",\"token\":{\"principal\":\"p-2\"}}", true));
+	ck_assert(!needs_second_by(a, CREATE("read"), true));
+	ck_assert(!needs_second_by(a, "{\"type\":\"principal.disable\",\"id\":\"reader\"}", true));
+	access_free(a);
+}
+END_TEST
+
+/* Whoever makes tokens could make one of an approver's, and approve what it asked for itself. */
+START_TEST(a_token_approves_when_it_is_72_hours_old_to_the_nanosecond)
+{
+	struct access *a = begin();
+	char json[512], digest[65];
+
+	ck_assert_int_eq(act_at(a, 20 * HOUR,
+				"{\"type\":\"token.create\",\"token\":{\"id\":\"aaaaaaaaaa\","
+				"\"principal\":\"p-2\",\"hash\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}}"),
+			 0);
+	request(a, "a-aaaaaaaaaa");
+	digest_of(a, "a-aaaaaaaaaa", digest);
+	snprintf(json, sizeof json,
+		 "{\"type\":\"approval.grant\",\"id\":\"a-aaaaaaaaaa\",\"digest\":\"%s\",\"by\":"
+		 "{\"principal\":\"p-2\",\"token\":\"aaaaaaaaaa\"}}",
+		 digest);
+	ck_assert_int_eq(act_at(a, 92 * HOUR - 1, json), STELE_EPERM);
+	ck_assert_int_eq(act_at(a, 92 * HOUR, json), 0);
 	access_free(a);
 }
 END_TEST
@@ -323,6 +369,8 @@ main(void)
 		what_is_forbidden_by_then_is_not_done,
 		a_grant_counts_once,
 		power_falls_under_it_by_itself_and_the_rest_when_it_is_listed,
+		power_falls_under_it_when_policies_ask_for_two_and_there_are_two,
+		a_token_approves_when_it_is_72_hours_old_to_the_nanosecond,
 		two_who_can_approve_stay_while_it_is_on,
 		a_snapshot_has_dual_control_and_every_approval,
 		what_is_over_for_a_month_is_forgotten,
