@@ -13,6 +13,7 @@
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "storage/log.h"
 
 struct acting *
 acting_begin(struct request *r, const char *type, enum problem syntax)
@@ -173,6 +174,14 @@ refuse_alone(struct request *r, const struct acting *a)
 	reply_problem_end(r);
 }
 
+/* Somebody tried what may not be done: that is recorded, as a missing scope is. */
+static void
+note(struct request *r, enum problem p)
+{
+	if (problem_status(p) == 403 || p == PROBLEM_CLOCK_FROZEN)
+		audit_denied(r->server->audit, r, slice_str(r->log ? log_name(r->log) : ""), p);
+}
+
 /* Why a deed cannot be done, with the members that it tells. */
 static void
 refuse_deed(struct request *r, const struct acting *a)
@@ -195,6 +204,7 @@ refuse(struct request *r, const struct acting *a)
 	enum problem p = a->syntax;
 
 	if (a->outcome.problem != PROBLEM_NONE) {
+		note(r, a->outcome.problem);
 		refuse_deed(r, a);
 		return;
 	}
@@ -231,6 +241,7 @@ refuse(struct request *r, const struct acting *a)
 		reply_err(r, a->err);
 		return;
 	}
+	note(r, p);
 	reply_problem(r, p, "%.*s", (int)why->n, why->n ? (const char *)why->p : "");
 }
 

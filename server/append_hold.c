@@ -70,7 +70,7 @@ append_hold_read(struct request *r, struct append_hold *h)
 	}
 	if (h->n == 0 || token_may(r->token, SCOPE_HOLD, r->param[0]))
 		return true;
-	audit_denied(r->server->audit, r, r->param[0]);
+	audit_denied(r->server->audit, r, r->param[0], PROBLEM_INSUFFICIENT_SCOPE);
 	reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
 		      "The header %s needs the scope hold on the log; nothing was stored.", field);
 	return false;

@@ -97,9 +97,9 @@ audit_refused(struct audit *a, enum access_answer answer, bool presented)
 }
 
 void
-audit_denied(struct audit *a, const struct request *r, struct slice log)
+audit_denied(struct audit *a, const struct request *r, struct slice log, enum problem problem)
 {
-	audit_queue_denied(&a->queue, r, log);
+	audit_queue_denied(&a->queue, r, log, problem);
 }
 
 void

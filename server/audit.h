@@ -20,6 +20,7 @@
 #include "proto/policy.h"
 #include "proto/slice.h"
 #include "server/access.h"
+#include "server/problem.h"
 
 #define AUDIT_WRITER "steled" /* of what the server does by itself */
 
@@ -105,8 +106,9 @@ void audit_read(struct audit *a, struct token *token, const struct log *log, uin
  * ,"name":value and so on. */
 void audit_query(struct audit *a, const struct token *token, struct slice members);
 
-/* Counts a refusal: of a request without a token that opens anything, or without the scope. */
+/* Counts a refusal: of a request without a token that opens anything; or with this problem, on this
+ * log or none. */
 void audit_refused(struct audit *a, enum access_answer answer, bool presented);
-void audit_denied(struct audit *a, const struct request *r, struct slice log);
+void audit_denied(struct audit *a, const struct request *r, struct slice log, enum problem problem);
 
 #endif

@@ -117,13 +117,14 @@ audit_queue_refused(struct audit_queue *q, enum access_answer answer, bool prese
 
 /* The row of one who is denied something again, or a new one; NULL: the table is full. */
 static struct audit_denial *
-row_of(struct audit_queue *q, const struct request *r, struct slice log)
+row_of(struct audit_queue *q, const struct request *r, struct slice log, enum problem problem)
 {
 	struct audit_denial *d = q->denials;
 
 	for (size_t i = 0; i < q->n_denials; i++, d++)
-		if (d->route == r->route->pattern && strcmp(d->token, r->token->id) == 0 &&
-		    slice_eq_str(log, d->log) && d->method == router_method_name(r->route->method))
+		if (d->route == r->route->pattern && d->problem == problem &&
+		    strcmp(d->token, r->token->id) == 0 && slice_eq_str(log, d->log) &&
+		    d->method == router_method_name(r->route->method))
 			return d;
 	if (q->n_denials == AUDIT_DENIALS)
 		return NULL;
@@ -134,17 +135,19 @@ row_of(struct audit_queue *q, const struct request *r, struct slice log)
 	d->log[log.n] = '\0';
 	d->route = r->route->pattern;
 	d->method = router_method_name(r->route->method);
+	d->problem = problem;
 	d->count = 0;
 	return d;
 }
 
 void
-audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice log)
+audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice log,
+		   enum problem problem)
 {
 	struct audit_denial *d;
 
 	pthread_mutex_lock(&q->lock);
-	d = row_of(q, r, log);
+	d = row_of(q, r, log, problem);
 	if (d)
 		d->count++;
 	else
@@ -180,7 +183,8 @@ put_denials(const struct audit_queue *q, struct buf *b)
 			   d->method, d->route);
 		if (d->log[0])
 			buf_printf(b, ",\"log\":\"%s\"", d->log);
-		buf_printf(b, ",\"count\":%llu}", (unsigned long long)d->count);
+		buf_printf(b, ",\"problem\":\"%s\",\"count\":%llu}", problem_name(d->problem),
+			   (unsigned long long)d->count);
 	}
 	buf_printf(b, "],\"more\":%llu}", (unsigned long long)q->more_denials);
 }

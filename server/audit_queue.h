@@ -14,6 +14,7 @@
 #include "proto/limits.h"
 #include "proto/slice.h"
 #include "server/access.h"
+#include "server/problem.h"
 
 struct request;
 
@@ -31,6 +32,7 @@ struct audit_denial {
 	char log[LIMIT_LOG_NAME_BYTES + 1];
 	const char *route; /* the router's */
 	const char *method;
+	enum problem problem; /* that it was answered with */
 	uint64_t count;
 };
 
@@ -72,8 +74,9 @@ void audit_event_free(struct audit_event *list);
 
 /* Counts a request without a token that opens anything; presented: it had one. */
 void audit_queue_refused(struct audit_queue *q, enum access_answer answer, bool presented);
-/* Counts a request whose token has not the scope; r has token and route. */
-void audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice log);
+/* Counts a request that was answered with a problem; r has token and route. */
+void audit_queue_denied(struct audit_queue *q, const struct request *r, struct slice log,
+			enum problem problem);
 
 /* Turns what was counted into events, and begins to count anew. */
 void audit_queue_settle(struct audit_queue *q);

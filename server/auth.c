@@ -144,7 +144,7 @@ auth_admit(struct request *r, struct slice log)
 		return false;
 	}
 	if (!token_may(r->token, r->route->scopes, log)) {
-		audit_denied(audit, r, log);
+		audit_denied(audit, r, log, PROBLEM_INSUFFICIENT_SCOPE);
 		refuse_scope(r, r->route->scopes);
 		return false;
 	}
@@ -156,7 +156,7 @@ auth_also(struct request *r, unsigned scope, struct slice log)
 {
 	if (token_may(r->token, scope, log))
 		return true;
-	audit_denied(r->server->audit, r, log);
+	audit_denied(r->server->audit, r, log, PROBLEM_INSUFFICIENT_SCOPE);
 	refuse_scope(r, scope);
 	return false;
 }

@@ -247,7 +247,7 @@ take_covers(struct request *r, json_t *covers)
 		const char *log = json_string_value(json_object_get(row, "log"));
 		if (token_may(r->token, SCOPE_HOLD, slice_str(log)))
 			continue;
-		audit_denied(r->server->audit, r, slice_str(log));
+		audit_denied(r->server->audit, r, slice_str(log), PROBLEM_INSUFFICIENT_SCOPE);
 		return refuse(a, STELE_EPERM, PROBLEM_INSUFFICIENT_SCOPE,
 			      "It is about the log %s, too, and the token has not the scope hold "
 			      "there. Nothing was done: name the logs that are yours to hold.",

@@ -272,7 +272,34 @@ class Audit(unittest.TestCase):
             self.assertEqual(sum(a["unknown"] for a in refused), 50)
             rows = [row for a in denied for row in a["denied"]]
             self.assertEqual(rows, [{"principal": made["id"], "token": rows[0]["token"],
-                                     "method": "GET", "route": "/api/v1/tokens", "count": 7}])
+                                     "method": "GET", "route": "/api/v1/tokens",
+                                     "problem": "insufficient-scope", "count": 7}])
+
+    def test_what_was_tried_and_may_not_be_done_is_recorded(self):
+        with Server() as server:
+            server.create_log("pay", {"retain": {"default": "1d"}})
+            server.create_log("free")
+            for log in ("pay", "free"):
+                server.post(f"/api/v1/logs/{log}/records", b"x")
+            free = "/api/v1/logs/free"
+            plan = server.post(free + "/purge-plans", b'{"unlocked":true}', JSON).json()
+            hold = {"matter": "m", "name": "n", "logs": ["free"], "range": [1, 1], "reason": "r"}
+            self.assertEqual(server.post("/api/v1/holds", json.dumps(hold), JSON).status, 201)
+            shorter = {"records": [1], "for": "1h", "shorten": True, "reason": "r"}
+            asked = server.post("/api/v1/logs/pay/extensions", json.dumps(shorter), JSON).json()
+            path = f"/api/v1/approvals/{asked['approval']}"
+            digest = server.get(path).json()["digest"]
+            for _ in range(3):
+                answer = server.post(f"{free}/purge-plans/{plan['id']}/approve",
+                                     json.dumps({"digest": plan["digest"]}), JSON)
+                self.assertEqual(problem(answer), (403, "legal-hold-active"))
+            answer = server.post(path + "/approve", json.dumps({"digest": digest}), JSON)
+            self.assertEqual(problem(answer), (403, "not-yours-to-approve"))
+            server.stop()
+            server.start()
+            rows = [row for a in self.later(server, "access.denied") for row in a["denied"]]
+            self.assertEqual([(r.get("log"), r["problem"], r["count"]) for r in rows],
+                             [("free", "legal-hold-active", 3), (None, "not-yours-to-approve", 1)])
 
     def test_an_act_that_cannot_be_recorded_does_not_happen(self):
         with Server() as server:

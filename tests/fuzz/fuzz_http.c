@@ -62,8 +62,9 @@ audit_refused(struct audit *a, enum access_answer answer, bool presented)
 }
 
 void
-audit_denied(struct audit *a, const struct request *r, struct slice log)
+audit_denied(struct audit *a, const struct request *r, struct slice log, enum problem problem)
 {
+	(void)problem;
 	(void)a;
 	(void)log;
 	CHECK(r->token && r->route);

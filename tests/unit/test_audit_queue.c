@@ -144,17 +144,17 @@ START_TEST(denials_are_counted_by_who_and_what_and_bounded)
 	r->token = t;
 	r->route = &router_table[0];
 	for (int i = 0; i < 5; i++)
-		audit_queue_denied(&q, r, slice_str("pay"));
+		audit_queue_denied(&q, r, slice_str("pay"), PROBLEM_COMPLIANCE_MODE);
 	audit_queue_settle(&q);
 	ck_assert_uint_eq(
 		drain(&q,
 		      "{\"type\":\"access.denied\",\"denied\":[{\"principal\":\"p-1\",\"token\":"
 		      "\"aaaaaaaaaa\",\"method\":\"POST\",\"route\":"
-		      "\"/api/v1/logs/{log}/records\",\"log\":\"pay\",\"count\":5}],\"more\":0}"),
+		      "\"/api/v1/logs/{log}/records\",\"log\":\"pay\",\"problem\":\"compliance-mode\",\"count\":5}],\"more\":0}"),
 		1);
 	for (int i = 0; i < AUDIT_DENIALS + 7; i++) {
 		snprintf(log, sizeof log, "log-%d", i);
-		audit_queue_denied(&q, r, slice_str(log));
+		audit_queue_denied(&q, r, slice_str(log), PROBLEM_INSUFFICIENT_SCOPE);
 	}
 	ck_assert_uint_eq(q.n_denials, AUDIT_DENIALS);
 	ck_assert_uint_eq(q.more_denials, 7);
