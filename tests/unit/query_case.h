@@ -92,8 +92,26 @@ query_case_verdict(struct query_case *q, const char *filter, const char *payload
 	return "nyu"[query_case_run(q, filter, slice_str(payload)).verdict];
 }
 
+/* One row of a table: y, n or u, of a filter on a payload. */
+struct query_verdict {
+	char expected;
+	const char *filter, *payload;
+};
+
 #define ASSERT_VERDICT(q, expected, filter, payload)                                               \
 	ck_assert_msg(query_case_verdict(q, filter, payload) == (expected),                        \
 		      "expected %c: %s on %s", expected, filter, payload)
+
+/* Each of the n rows, by a case of their own. */
+static inline void
+query_case_verdicts(const struct query_verdict *rows, size_t n)
+{
+	struct query_case q;
+
+	query_case_init(&q);
+	for (size_t i = 0; i < n; i++)
+		ASSERT_VERDICT(&q, rows[i].expected, rows[i].filter, rows[i].payload);
+	query_case_fini(&q);
+}
 
 #endif

@@ -191,63 +191,63 @@ START_TEST(a_key_with_the_id_of_another_is_refused)
 }
 END_TEST
 
+/* Up to three notes, and what each of their identities, pinned, makes known to be wrong. */
+struct refusal {
+	struct {
+		unsigned old, new, number, time_s; /* a number of 0: no such note */
+	} note[3];
+	const char *with;
+};
+
+static void
+refusals(const struct refusal *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		begin();
+		for (size_t k = 0; k < 3 && rows[i].note[k].number; k++)
+			add(is[rows[i].note[k].old], is[rows[i].note[k].new],
+			    rows[i].note[k].number, rows[i].note[k].time_s);
+		refused(rows[i].with);
+	}
+}
+
 START_TEST(no_two_follow_one)
 {
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[0], is[2], 1, 10);
-	refused("two different successions numbered 1");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[0], is[1], 1, 11); /* its number used again */
-	refused("two different successions numbered 1");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[0], is[2], 2, 20);
-	refused("replace the same identity");
+	static const struct refusal rows[] = {
+		{{{0, 1, 1, 10}, {0, 2, 1, 10}}, "two different successions numbered 1"},
+		/* its number used again */
+		{{{0, 1, 1, 10}, {0, 1, 1, 11}}, "two different successions numbered 1"},
+		{{{0, 1, 1, 10}, {0, 2, 2, 20}}, "replace the same identity"},
+	};
+
+	refusals(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
 START_TEST(a_row_has_one_order)
 {
-	begin();
-	add(is[0], is[1], 2, 10);
-	add(is[1], is[2], 1, 20);
-	refused("does not end with the identity");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[1], is[2], 3, 20);
-	refused("their numbers do not");
-	begin();
-	add(is[0], is[1], 1, 20);
-	add(is[1], is[2], 2, 20);
-	refused("not later than");
-	begin();
-	add(is[0], is[1], 1, 20);
-	add(is[2], is[3], 3, 10);
-	refused("not later than");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[2], is[3], 2, 20);
-	refused("does not end with the identity");
+	static const struct refusal rows[] = {
+		{{{0, 1, 2, 10}, {1, 2, 1, 20}}, "does not end with the identity"},
+		{{{0, 1, 1, 10}, {1, 2, 3, 20}}, "their numbers do not"},
+		{{{0, 1, 1, 20}, {1, 2, 2, 20}}, "not later than"},
+		{{{0, 1, 1, 20}, {2, 3, 3, 10}}, "not later than"},
+		{{{0, 1, 1, 10}, {2, 3, 2, 20}}, "does not end with the identity"},
+	};
+
+	refusals(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
 START_TEST(nobody_returns)
 {
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[1], is[0], 2, 20);
-	refused("never returns");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[1], is[2], 2, 20);
-	add(is[2], is[1], 3, 30);
-	refused("never returns");
-	begin();
-	add(is[0], is[1], 1, 10);
-	add(is[3], is[1], 5, 30); /* with a gap between */
-	refused("never returns");
+	static const struct refusal rows[] = {
+		{{{0, 1, 1, 10}, {1, 0, 2, 20}}, "never returns"},
+		{{{0, 1, 1, 10}, {1, 2, 2, 20}, {2, 1, 3, 30}}, "never returns"},
+		/* with a gap between */
+		{{{0, 1, 1, 10}, {3, 1, 5, 30}}, "never returns"},
+	};
+
+	refusals(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 

@@ -15,23 +15,25 @@ static struct query_case q;
 
 START_TEST(what_cannot_be_told_is_unparsed)
 {
-	query_case_init(&q);
-	ASSERT_VERDICT(&q, 'u', "w = 1", NO_JSON);
-	ASSERT_VERDICT(&q, 'u', "NOT w = 1", NO_JSON);
-	ASSERT_VERDICT(&q, 'u', "w != 1", NO_JSON);
-	ASSERT_VERDICT(&q, 'u', "actor = alice", NO_JSON);
-	ASSERT_VERDICT(&q, 'u', "actor = alice", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'u', "actor != alice", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'u', "any = alice", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'u', "actor:*", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'y', "w = 1", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'n', "w = 2", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'n', "actor = bob", FITS);
-	ASSERT_VERDICT(&q, 'u', "w = 1", "");
-	ASSERT_VERDICT(&q, 'u', "w = 1", "{\"w\":1} x");
-	ASSERT_VERDICT(&q, 'u', "w = 1", "{\"w\":NaN}");
-	ASSERT_VERDICT(&q, 'u', "w = 1", "{\"w\":\"\\ud800\"}");
-	query_case_fini(&q);
+	static const struct query_verdict rows[] = {
+		{'u', "w = 1", NO_JSON},
+		{'u', "NOT w = 1", NO_JSON},
+		{'u', "w != 1", NO_JSON},
+		{'u', "actor = alice", NO_JSON},
+		{'u', "actor = alice", NO_SCHEMA},
+		{'u', "actor != alice", NO_SCHEMA},
+		{'u', "any = alice", NO_SCHEMA},
+		{'u', "actor:*", NO_SCHEMA},
+		{'y', "w = 1", NO_SCHEMA},
+		{'n', "w = 2", NO_SCHEMA},
+		{'n', "actor = bob", FITS},
+		{'u', "w = 1", ""},
+		{'u', "w = 1", "{\"w\":1} x"},
+		{'u', "w = 1", "{\"w\":NaN}"},
+		{'u', "w = 1", "{\"w\":\"\\ud800\"}"},
+	};
+
+	query_case_verdicts(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
@@ -59,49 +61,54 @@ END_TEST
 
 START_TEST(time_falls_back_to_the_receive_time)
 {
-	query_case_init(&q);
-	ASSERT_VERDICT(&q, 'y', "time = 2026-11-23", NO_JSON);
-	ASSERT_VERDICT(&q, 'y', "time = 2026-11-23", NO_SCHEMA);
-	ASSERT_VERDICT(&q, 'y', "time = 2026-11-23", "{\"v\":1}");
-	ASSERT_VERDICT(&q, 'y', "time = 2026-11-23", "{\"v\":1,\"at\":\"yesterday\"}");
-	ASSERT_VERDICT(&q, 'y', "time < 2021-01-01", "{\"v\":1,\"at\":\"2020-09-20T01:02:03Z\"}");
-	ASSERT_VERDICT(&q, 'n', "time = 2026-11-23", "{\"v\":1,\"at\":\"2020-09-20T01:02:03Z\"}");
-	ASSERT_VERDICT(&q, 'y', "receive_time = 2026-11-23", "{\"v\":1,\"at\":\"2020-09-20\"}");
-	ASSERT_VERDICT(&q, 'y', "time = 0.0125", "{\"v\":1,\"ms\":12.5,\"at\":\"2020-09-20\"}");
-	ASSERT_VERDICT(&q, 'y', "time >= 2026-11-23 AND time < 2026-11-24", "{\"v\":1}");
-	ASSERT_VERDICT(&q, 'n', "time < 2026-11-23", "{\"v\":1}");
-	query_case_fini(&q);
+	static const struct query_verdict rows[] = {
+		{'y', "time = 2026-11-23", NO_JSON},
+		{'y', "time = 2026-11-23", NO_SCHEMA},
+		{'y', "time = 2026-11-23", "{\"v\":1}"},
+		{'y', "time = 2026-11-23", "{\"v\":1,\"at\":\"yesterday\"}"},
+		{'y', "time < 2021-01-01", "{\"v\":1,\"at\":\"2020-09-20T01:02:03Z\"}"},
+		{'n', "time = 2026-11-23", "{\"v\":1,\"at\":\"2020-09-20T01:02:03Z\"}"},
+		{'y', "receive_time = 2026-11-23", "{\"v\":1,\"at\":\"2020-09-20\"}"},
+		{'y', "time = 0.0125", "{\"v\":1,\"ms\":12.5,\"at\":\"2020-09-20\"}"},
+		{'y', "time >= 2026-11-23 AND time < 2026-11-24", "{\"v\":1}"},
+		{'n', "time < 2026-11-23", "{\"v\":1}"},
+	};
+
+	query_case_verdicts(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
 START_TEST(the_first_alternative_with_a_value_is_the_field)
 {
-	query_case_init(&q);
-	ASSERT_VERDICT(&q, 'y', "actor = a AND actor = b", "{\"v\":1,\"as\":\"b\",\"user\":\"a\"}");
-	ASSERT_VERDICT(&q, 'n', "actor = u", "{\"v\":1,\"as\":\"b\",\"uid\":\"u\"}");
-	ASSERT_VERDICT(&q, 'y', "actor = u", "{\"v\":1,\"as\":null,\"user\":\"-\",\"uid\":\"u\"}");
-	ASSERT_VERDICT(&q, 'y', "actor = u",
-		       "{\"v\":1,\"as\":{},\"user\":[[],\"\"],\"uid\":\"u\"}");
-	ASSERT_VERDICT(&q, 'n', "actor:*", "{\"v\":1,\"user\":\"-\"}");
-	ASSERT_VERDICT(&q, 'y', "actor = false", "{\"v\":1,\"user\":false}");
-	ASSERT_VERDICT(&q, 'y', "actor = 7", "{\"v\":1,\"user\":7.0}");
-	query_case_fini(&q);
+	static const struct query_verdict rows[] = {
+		{'y', "actor = a AND actor = b", "{\"v\":1,\"as\":\"b\",\"user\":\"a\"}"},
+		{'n', "actor = u", "{\"v\":1,\"as\":\"b\",\"uid\":\"u\"}"},
+		{'y', "actor = u", "{\"v\":1,\"as\":null,\"user\":\"-\",\"uid\":\"u\"}"},
+		{'y', "actor = u", "{\"v\":1,\"as\":{},\"user\":[[],\"\"],\"uid\":\"u\"}"},
+		{'n', "actor:*", "{\"v\":1,\"user\":\"-\"}"},
+		{'y', "actor = false", "{\"v\":1,\"user\":false}"},
+		{'y', "actor = 7", "{\"v\":1,\"user\":7.0}"},
+	};
+
+	query_case_verdicts(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
 START_TEST(maps_and_constants_say_values)
 {
-	query_case_init(&q);
-	ASSERT_VERDICT(&q, 'y', "outcome = success", "{\"v\":1,\"code\":201}");
-	ASSERT_VERDICT(&q, 'y', "outcome = missing", "{\"v\":1,\"code\":\"404\"}");
-	ASSERT_VERDICT(&q, 'y', "outcome = failure", "{\"v\":1,\"code\":500}");
-	ASSERT_VERDICT(&q, 'n', "outcome = 500", "{\"v\":1,\"code\":500}");
-	ASSERT_VERDICT(&q, 'y', "outcome = unsaid", "{\"v\":1}");
-	ASSERT_VERDICT(&q, 'y', "severity = low", "{\"v\":1,\"level\":1,\"grade\":\"g\"}");
-	ASSERT_VERDICT(&q, 'y', "severity = g", "{\"v\":1,\"level\":12,\"grade\":\"g\"}");
-	ASSERT_VERDICT(&q, 'n', "severity:*", "{\"v\":1,\"level\":2}");
-	ASSERT_VERDICT(&q, 'y', "any = un*", "{\"v\":1}");
-	query_case_fini(&q);
+	static const struct query_verdict rows[] = {
+		{'y', "outcome = success", "{\"v\":1,\"code\":201}"},
+		{'y', "outcome = missing", "{\"v\":1,\"code\":\"404\"}"},
+		{'y', "outcome = failure", "{\"v\":1,\"code\":500}"},
+		{'n', "outcome = 500", "{\"v\":1,\"code\":500}"},
+		{'y', "outcome = unsaid", "{\"v\":1}"},
+		{'y', "severity = low", "{\"v\":1,\"level\":1,\"grade\":\"g\"}"},
+		{'y', "severity = g", "{\"v\":1,\"level\":12,\"grade\":\"g\"}"},
+		{'n', "severity:*", "{\"v\":1,\"level\":2}"},
+		{'y', "any = un*", "{\"v\":1}"},
+	};
+
+	query_case_verdicts(rows, sizeof rows / sizeof *rows);
 }
 END_TEST
 
