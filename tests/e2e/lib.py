@@ -300,3 +300,10 @@ def stele(*arguments, server=None, env=None, **options):
     return subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=120, check=False, **options
     )
+
+
+def stele_prints(*arguments, status=0, server=None):
+    """Runs the command line, which must end with that status: all that it prints."""
+    run = stele(*arguments, server=server)
+    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
+    return run.stdout + run.stderr

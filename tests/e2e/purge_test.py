@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from lib import BUILD, NDJSON, STELE, Server
+from lib import BUILD, NDJSON, Server, stele_prints
 
 PURGE = os.environ.get("STELE_PURGE", str(BUILD / "tests/purge_store"))
 PROBLEM = "urn:stele:problem:purged"
@@ -20,16 +20,6 @@ def purge(server, *ranges):
                          text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     return json.loads(run.stdout)
-
-
-def stele(*arguments, status=0, server=None):
-    env = {**os.environ}
-    if server:
-        env |= {"STELE_SERVER": f"http://127.0.0.1:{server.port}", "STELE_TOKEN": server.token()}
-    run = subprocess.run([STELE, *map(str, arguments)], env=env, capture_output=True, text=True,
-                         check=False)
-    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
-    return run.stdout + run.stderr
 
 
 class Purged(unittest.TestCase):
@@ -45,7 +35,7 @@ class Purged(unittest.TestCase):
         cls.keyed = cls.server.post("/api/v1/logs/a/records", b'{"keyed":1}', KEY).json()["index"]
         cls.before = {i: cls.receipt(i) for i in (5, 12, 255, cls.object, cls.keyed)}
         cls.tiles = cls.all_tiles()
-        cls.vkey = stele("key", "show", "a", server=cls.server).strip()
+        cls.vkey = stele_prints("key", "show", "a", server=cls.server).strip()
         assert cls.server.stop() == 0
         cls.out = purge(cls.server, 10, 20, 250, 260, cls.object, cls.keyed)
         cls.server.start()
@@ -93,7 +83,7 @@ class Purged(unittest.TestCase):
                 for name, receipt in (("now", now), ("before", self.before[index])):
                     file = Path(folder) / f"{name}.json"
                     file.write_text(json.dumps(receipt))
-                    stele("verify", file, "--key", self.vkey)
+                    stele_prints("verify", file, "--key", self.vkey)
         self.assertIn("salt", self.receipt(9))
 
     def test_tiles_and_proofs_are_what_they_were(self):
@@ -120,12 +110,12 @@ class Purged(unittest.TestCase):
         digest = hashlib.sha256(OBJECT).hexdigest()
         found = self.server.get(f"/api/v1/logs/a/records?sha256={digest}").json()
         self.assertEqual(found["records"], [])
-        self.assertIn("purged", stele("get", "a", 12, server=self.server, status=1))
+        self.assertIn("purged", stele_prints("get", "a", 12, server=self.server, status=1))
         self.assertIn('status="410"', self.server.get("/metrics").text())
 
     def test_fsck_and_a_rebuilt_catalogue_know_it_from_the_files_alone(self):
         self.assertEqual(self.server.stop(), 0)
-        stele("fsck", self.server.data, "--rebuild")
+        stele_prints("fsck", self.server.data, "--rebuild")
         self.server.start()
         self.gone(self.server.get("/api/v1/logs/a/records/12"), 12)
         self.assertEqual(self.server.get("/api/v1/logs/a/records/9").json()["n"], 9)

@@ -5,20 +5,9 @@ import os
 import subprocess
 import unittest
 
-from lib import BUILD, JSON, NDJSON, Server
+from lib import JSON, NDJSON, Server, stele_prints
 
-STELE = str(BUILD / "stele")
 OBJECT_BYTES = 3 << 20
-
-
-def stele(*arguments, server=None, status=0):
-    env = {**os.environ}
-    if server:
-        env |= {"STELE_SERVER": f"http://127.0.0.1:{server.port}", "STELE_TOKEN": server.token()}
-    run = subprocess.run([STELE, *map(str, arguments)], env=env, capture_output=True, text=True,
-                         check=False)
-    assert run.returncode == status, (run.returncode, run.stdout, run.stderr)
-    return run.stdout
 
 
 class Seal(unittest.TestCase):
@@ -53,7 +42,7 @@ class Seal(unittest.TestCase):
         self.fill(700)
         before = self.answers(701)
         self.assertEqual(self.storage()["sealed"], 0)
-        stele("log", "seal", "a", server=self.server)
+        stele_prints("log", "seal", "a", server=self.server)
         self.assertEqual(self.storage()["sealed"], 701)
         self.assertEqual(self.answers(701), before)
         self.assertEqual(self.server.stop(), 0)
@@ -70,13 +59,13 @@ class Seal(unittest.TestCase):
         self.assertEqual(answer.status, 201, answer.body)
         index = answer.json()["index"]
         self.fill(300)
-        stele("log", "seal", "a", server=self.server)
+        stele_prints("log", "seal", "a", server=self.server)
         self.assertEqual(self.server.get(f"/api/v1/logs/a/records/{index}").body, payload)
         part = self.server.get(f"/api/v1/logs/a/records/{index}", {"Range": "bytes=1000000-1000009"})
         self.assertEqual((part.status, part.body), (206, payload[1000000:1000010]))
-        self.assertIn(f"a {index} ", stele("find", "a", "--sha256", sha, server=self.server))
+        self.assertIn(f"a {index} ", stele_prints("find", "a", "--sha256", sha, server=self.server))
         self.assertEqual(self.server.stop(), 0)
-        self.assertIn("SOUND", stele("fsck", self.server.data))
+        self.assertIn("SOUND", stele_prints("fsck", self.server.data))
         [name] = (self.server.data / "objects/a").glob("*.obj")
         name.chmod(0o600)
         with open(name, "r+b") as f:
@@ -84,14 +73,14 @@ class Seal(unittest.TestCase):
             byte = f.read(1)
             f.seek(100000)
             f.write(bytes([byte[0] ^ 1]))
-        found = stele("fsck", self.server.data, status=1)
+        found = stele_prints("fsck", self.server.data, status=1)
         self.assertIn(f"log a, record {index}, objects/a/{name.name}", found)
 
     def test_a_damaged_segment_is_said_by_fsck_metrics_and_readers(self):
         self.fill(600)
-        stele("log", "seal", "a", server=self.server)
+        stele_prints("log", "seal", "a", server=self.server)
         self.assertEqual(self.server.stop(), 0)
-        self.assertIn("SOUND", stele("fsck", self.server.data, "--threads", "3"))
+        self.assertIn("SOUND", stele_prints("fsck", self.server.data, "--threads", "3"))
         path = max((self.server.data / "segments/a").glob("*.seg"), key=lambda p: p.stat().st_size)
         path.chmod(0o600)
         with open(path, "r+b") as f:
@@ -99,7 +88,7 @@ class Seal(unittest.TestCase):
             byte = f.read(1)
             f.seek(5000)
             f.write(bytes([byte[0] ^ 8]))
-        found = stele("fsck", self.server.data, status=1)
+        found = stele_prints("fsck", self.server.data, status=1)
         self.assertIn(path.stem, found)
         self.server.start()
         answer = self.server.get("/api/v1/logs/a/records/1")
@@ -119,7 +108,7 @@ class Seal(unittest.TestCase):
         try:
             self.server.port, self.server.client = server.port, server.client
             self.fill(500)
-            shown = stele("log", "seal", "a", server=server)
+            shown = stele_prints("log", "seal", "a", server=server)
             storage = self.storage()
             self.assertEqual(storage["segments"], 1)
             probe = server.data / "probe"

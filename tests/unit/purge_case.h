@@ -41,26 +41,19 @@ purge_payload(uint64_t i)
 static inline void
 purge_fill(struct scratch *s, struct log *log, uint64_t size)
 {
-	while (log->frontier.size < size) {
-		uint64_t at = log->frontier.size;
-		size_t n = size - at < 64 ? (size_t)(size - at) : 64;
-		struct append_job job;
-		append_job_init(&job);
-		job.items = arena_alloc(&job.arena, n * sizeof *job.items);
-		memset(job.items, 0, n * sizeof *job.items);
-		for (size_t i = 0; i < n; i++) {
-			struct slice p = purge_payload(at + i);
-			job.items[i].payload = slice_of(arena_dup(&job.arena, p.p, p.n), p.n);
-			job.items[i].media_type = slice_str("application/json");
-		}
-		job.log = log;
-		job.writer = slice_str("p-test");
-		job.n_items = n;
-		ck_assert_int_eq(append_prepare(&job, s->tools), 0);
-		ck_assert_int_eq(store_append_batch(s->st, &job), 0);
-		ck_assert_int_eq(job.err, 0);
-		append_job_fini(&job);
-	}
+	scratch_fill(s, log, size, 64, purge_payload);
+}
+
+/* A scratch store whose log l has records up to size. */
+static inline struct log *
+purge_filled(struct scratch *s, uint64_t size)
+{
+	struct log *log;
+
+	scratch_begin(s);
+	log = scratch_log(s, "l", "{}");
+	purge_fill(s, log, size);
+	return log;
 }
 
 /* Purges the ranges; the error. What it says is printed when STELE_TEST_VERBOSE is set. */

@@ -173,19 +173,29 @@ count_finding(void *ctx, const char *where, const char *what)
 		fprintf(stderr, "%s: %s\n", where, what);
 }
 
+/* What fsck finds wrong in a closed store; passphrase and identity's key may be NULL. */
+static inline uint64_t
+problems_in(const char *dir, const char *passphrase, const char *vkey)
+{
+	struct fsck_options o = {.dir = dir,
+				 .passphrase = passphrase,
+				 .threads = 1,
+				 .finding = count_finding,
+				 .identity_vkey = vkey};
+	struct fsck_result r;
+	struct buf why;
+
+	buf_init(&why);
+	ck_assert_int_eq(fsck_run(&o, &r, &why), 0);
+	buf_fini(&why);
+	return r.problems;
+}
+
 /* What fsck finds wrong in what was restored. */
 static inline uint64_t
 problems(struct case_ *c)
 {
-	struct fsck_options o = {.dir = c->data,
-				 .passphrase = c->passphrase,
-				 .threads = 1,
-				 .finding = count_finding};
-	struct fsck_result r;
-
-	buf_reset(&c->why);
-	ck_assert_int_eq(fsck_run(&o, &r, &c->why), 0);
-	return r.problems;
+	return problems_in(c->data, c->passphrase, NULL);
 }
 
 /* The restore entry at index of the log. */

@@ -14,6 +14,7 @@
 
 #include "proto/err.h"
 #include "storage/clocks.h"
+#include "storage/log.h"
 #include "storage/read.h"
 #include "storage/store.h"
 
@@ -199,6 +200,37 @@ scratch_append(struct scratch *s, struct log *log, const char *payload)
 	index = job.first;
 	append_job_fini(&job);
 	return index;
+}
+
+/* Records up to size, in commits of at most `each`; payload(i) is that of the record at index i. */
+static inline void
+scratch_fill(struct scratch *s, struct log *log, uint64_t size, size_t each,
+	     struct slice (*payload)(uint64_t index))
+{
+	struct head *head = log_head(log);
+	uint64_t at = head->size;
+
+	head_unref(head);
+	while (at < size) {
+		size_t n = size - at < each ? (size_t)(size - at) : each;
+		struct append_job job;
+		append_job_init(&job);
+		job.items = arena_alloc(&job.arena, n * sizeof *job.items);
+		memset(job.items, 0, n * sizeof *job.items);
+		for (size_t i = 0; i < n; i++) {
+			struct slice p = payload(at + i);
+			job.items[i].payload = slice_of(arena_dup(&job.arena, p.p, p.n), p.n);
+			job.items[i].media_type = slice_str("application/json");
+		}
+		job.log = log;
+		job.writer = slice_str("p-test");
+		job.n_items = n;
+		ck_assert_int_eq(append_prepare(&job, s->tools), 0);
+		ck_assert_int_eq(store_append_batch(s->st, &job), 0);
+		ck_assert_int_eq(job.err, 0);
+		append_job_fini(&job);
+		at += n;
+	}
 }
 
 #endif

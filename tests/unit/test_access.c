@@ -9,26 +9,8 @@
 
 #include "crypto/init.h"
 #include "proto/err.h"
+#include "act_case.h"
 #include "suite.h"
-
-/* Folds an act in at a time; its error. */
-static int
-act_at(struct access *a, int64_t time_ns, const char *json)
-{
-	json_t *act = json_loads(json, 0, NULL);
-	struct buf why;
-	int err, dry;
-
-	ck_assert_ptr_nonnull(act);
-	buf_init(&why);
-	dry = access_apply(a, act, time_ns, true, &why);
-	err = access_apply(a, act, time_ns, false, &why);
-	ck_assert_int_eq(dry, err);
-	ck_assert_int_eq(err != 0, why.n > 0);
-	buf_fini(&why);
-	json_decref(act);
-	return err;
-}
 
 static int
 act(struct access *a, const char *json)

@@ -10,42 +10,26 @@
 
 #include "crypto/init.h"
 #include "proto/err.h"
+#include "act_case.h"
 #include "suite.h"
 
 #define ONE "e-aaaaaaaaaa"
 #define TWO "e-bbbbbbbbbb"
 
 static int
-act_at(struct access *a, int64_t time_ns, json_t *act)
-{
-	struct buf why;
-	int err, dry;
-
-	ck_assert_ptr_nonnull(act);
-	buf_init(&why);
-	dry = access_apply(a, act, time_ns, true, &why);
-	err = access_apply(a, act, time_ns, false, &why);
-	ck_assert_int_eq(dry, err);
-	ck_assert(err == 0 || why.n > 0);
-	buf_fini(&why);
-	json_decref(act);
-	return err;
-}
-
-static int
 request(struct access *a, int64_t time_ns, const char *id, const char *log, const char *ranges)
 {
-	return act_at(a, time_ns,
-		      json_pack("{s:s, s:s, s:s, s:s, s:o, s:{s:s}}", "type", "erasure.request",
-				"id", id, "log", log, "case", "c-1", "ranges",
-				json_loads(ranges, 0, NULL), "by", "principal", "p-1"));
+	return act_fold(a, time_ns,
+			json_pack("{s:s, s:s, s:s, s:s, s:o, s:{s:s}}", "type", "erasure.request",
+				  "id", id, "log", log, "case", "c-1", "ranges",
+				  json_loads(ranges, 0, NULL), "by", "principal", "p-1"));
 }
 
 static int
 end(struct access *a, int64_t time_ns, const char *id, const char *log)
 {
-	return act_at(a, time_ns,
-		      json_pack("{s:s, s:s, s:s}", "type", "erasure.end", "id", id, "log", log));
+	return act_fold(a, time_ns,
+			json_pack("{s:s, s:s, s:s}", "type", "erasure.end", "id", id, "log", log));
 }
 
 /* Whether the record is restricted, by that one. */

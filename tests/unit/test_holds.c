@@ -8,24 +8,8 @@
 #include "crypto/init.h"
 #include "proto/err.h"
 #include "server/access_state.h"
+#include "act_case.h"
 #include "suite.h"
-
-static int
-act_at(struct access *a, int64_t time_ns, const char *json)
-{
-	json_t *act = json_loads(json, 0, NULL);
-	struct buf why;
-	int err, dry;
-
-	ck_assert_msg(act != NULL, "%s", json);
-	buf_init(&why);
-	dry = access_apply(a, act, time_ns, true, &why);
-	err = access_apply(a, act, time_ns, false, &why);
-	ck_assert_int_eq(dry, err);
-	buf_fini(&why);
-	json_decref(act);
-	return err;
-}
 
 static int
 place(struct access *a, int64_t time_ns, unsigned n)

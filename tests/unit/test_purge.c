@@ -9,20 +9,9 @@
 
 static struct scratch s;
 
-static struct log *
-begin(uint64_t size)
-{
-	struct log *log;
-
-	scratch_begin(&s);
-	log = scratch_log(&s, "l", "{}");
-	purge_fill(&s, log, size);
-	return log;
-}
-
 START_TEST(a_range_of_a_sealed_segment_goes_and_the_rest_is_served)
 {
-	struct log *log = begin(600);
+	struct log *log = purge_filled(&s, 600);
 	uint64_t entry, key = 0, was = 0;
 
 	sealed_log_seal(&s, log);
@@ -49,7 +38,7 @@ END_TEST
 
 START_TEST(what_is_in_the_wal_is_sealed_first_and_goes_too)
 {
-	struct log *log = begin(300);
+	struct log *log = purge_filled(&s, 300);
 	struct purge_result out;
 	const struct control_range ranges[] = {{1, 40}, {255, 256}, {290, 299}};
 
@@ -74,7 +63,7 @@ END_TEST
 
 START_TEST(whole_segments_go_and_give_their_space_back)
 {
-	struct log *log = begin(512);
+	struct log *log = purge_filled(&s, 512);
 	struct purge_result out;
 	const struct control_range range = {1, 767};
 	struct log_storage before, after;
@@ -105,7 +94,7 @@ refuse(void *ctx)
 
 START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 {
-	struct log *log = begin(300);
+	struct log *log = purge_filled(&s, 300);
 	static const struct control_range controls[] = {{0, 5}}, backward[] = {{5, 6}, {4, 9}},
 					  beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
 					  gone[] = {{9, 12}}, fine[] = {{20, 30}};
@@ -145,7 +134,7 @@ END_TEST
 
 START_TEST(with_skip_only_what_can_go_goes_and_the_entry_says_which)
 {
-	struct log *log = begin(100);
+	struct log *log = purge_filled(&s, 100);
 	const struct control_range range = {0, 50};
 	struct purge_request rq = {.ranges = &range,
 				   .n_ranges = 1,
@@ -219,7 +208,7 @@ no_seed_opens(struct log *log, uint64_t index, const uint8_t commitment[32])
 
 START_TEST(no_seed_that_is_kept_gives_the_salt_of_what_went)
 {
-	struct log *log = begin(400);
+	struct log *log = purge_filled(&s, 400);
 	uint8_t in_the_middle[32], at_a_border[32];
 
 	secret_of(log, 150, in_the_middle);
@@ -238,7 +227,7 @@ END_TEST
 
 START_TEST(a_seed_that_salts_two_segments_is_in_neither)
 {
-	struct log *log = begin(300);
+	struct log *log = purge_filled(&s, 300);
 	uint8_t commitment[32];
 	struct location l;
 
@@ -246,7 +235,7 @@ START_TEST(a_seed_that_salts_two_segments_is_in_neither)
 	secret_of(log, 250, commitment);
 	ck_assert_int_eq(store_seal_due(s.st), 0);
 	scratch_end(&s);
-	log = begin(300);
+	log = purge_filled(&s, 300);
 	secret_of(log, 250, commitment);
 	s.st->opts.wal_files = 1;
 	sealed_log_seal(&s, log);
@@ -260,7 +249,7 @@ END_TEST
 
 START_TEST(the_tails_key_and_dictionaries_end_with_a_purge)
 {
-	struct log *log = begin(40);
+	struct log *log = purge_filled(&s, 40);
 	uint64_t before = 0, after = 0, segments = 0;
 	uint8_t old[32], found[32];
 
@@ -324,7 +313,7 @@ repeat(struct log *log, uint64_t i, uint64_t *index)
 
 START_TEST(a_repeat_of_what_stayed_is_known_and_one_of_what_went_is_refused)
 {
-	struct log *log = begin(1);
+	struct log *log = purge_filled(&s, 1);
 	uint64_t index;
 
 	for (uint64_t i = 1; i <= 50; i++) {
@@ -348,7 +337,7 @@ END_TEST
 
 START_TEST(segments_are_merged_and_what_is_gone_stays_gone)
 {
-	struct log *log = begin(200);
+	struct log *log = purge_filled(&s, 200);
 	struct location l;
 	uint64_t entry;
 
@@ -372,7 +361,7 @@ END_TEST
 START_TEST(a_file_from_before_a_purge_is_not_put_back)
 {
 	struct segment_name old, now;
-	struct log *log = begin(256);
+	struct log *log = purge_filled(&s, 256);
 	struct buf manifest, file, why;
 	char name[SEGMENT_NAME_BYTES], path[SEGMENT_NAME_BYTES + 16];
 
@@ -408,7 +397,7 @@ END_TEST
 
 START_TEST(a_purge_is_done_again_in_an_older_copy)
 {
-	struct log *log = begin(300);
+	struct log *log = purge_filled(&s, 300);
 	struct purge_request rq = {.members = slice_str("{\"reapplied\":\"x\"}"),
 				   .writer = slice_str("p-purger")};
 	static const char of_all[] = "{\"type\":\"purge\",\"ranges\":[[250,400]],\"count\":151,"
@@ -483,7 +472,7 @@ count_asked(void *ctx)
 
 START_TEST(appends_go_on_while_purges_run_and_another_log_has_the_record_of_each)
 {
-	struct log *log = begin(400), *other = scratch_log(&s, "o", "{}");
+	struct log *log = purge_filled(&s, 400), *other = scratch_log(&s, "o", "{}");
 	struct appender a = {.log = log};
 	unsigned asked = 0;
 	uint64_t entry[3], before;

@@ -5,20 +5,9 @@
 
 static struct scratch s;
 
-static struct log *
-begin(uint64_t size)
-{
-	struct log *log;
-
-	scratch_begin(&s);
-	log = scratch_log(&s, "l", "{}");
-	purge_fill(&s, log, size);
-	return log;
-}
-
 START_TEST(an_object_goes_with_its_file)
 {
-	struct log *log = begin(10);
+	struct log *log = purge_filled(&s, 10);
 	uint8_t *payload = scratch_payload(70000, 7);
 	struct object_descriptor d;
 	char path[OBJECT_PATH_BYTES];
@@ -66,7 +55,7 @@ quarantine(void *ctx)
 START_TEST(a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole)
 {
 	const struct control_range ranges[] = {{5, 6}, {4000, 4001}};
-	struct log *log = begin(3840);
+	struct log *log = purge_filled(&s, 3840);
 	struct purge_request rq = {.ranges = ranges,
 				   .n_ranges = 2,
 				   .members = slice_str("{}"),
@@ -116,7 +105,7 @@ pin(void *ctx)
 START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
 {
 	const struct control_range range = {5, 6};
-	struct log *log = begin(256);
+	struct log *log = purge_filled(&s, 256);
 	struct purge_request rq = {.ranges = &range,
 				   .n_ranges = 1,
 				   .members = slice_str("{}"),
@@ -149,7 +138,7 @@ enum { CUT_FIRST = 100, CUT_LAST = 310, CUT_SIZE = 400 };
 static struct log *
 before_the_cut(void)
 {
-	struct log *log = begin(1);
+	struct log *log = purge_filled(&s, 1);
 	uint8_t *payload = scratch_payload(70000, 7);
 
 	sealed_log_fill(&s, log, 200);

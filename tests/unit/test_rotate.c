@@ -88,20 +88,6 @@ expect_file(struct scratch *s, uint64_t log_id, unsigned ended, unsigned prepare
 	keyfile_seal_free(seal);
 }
 
-/* What fsck finds in the closed store. */
-static uint64_t
-findings(struct scratch *s)
-{
-	struct fsck_options o = {.dir = s->dir, .threads = 1, .finding = count_finding};
-	struct fsck_result r;
-	struct buf why;
-
-	buf_init(&why);
-	ck_assert_int_eq(fsck_run(&o, &r, &why), 0);
-	buf_fini(&why);
-	return r.problems;
-}
-
 static void
 keyring_file(struct scratch *s, bool put_back)
 {
@@ -168,7 +154,7 @@ START_TEST(the_new_key_signs_from_its_entry_on)
 	ck_assert_uint_eq(log->keys->epoch, 2);
 	expect_file(&s, log->id, 2, 0);
 	scratch_close(&s);
-	ck_assert_uint_eq(findings(&s), 0);
+	ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 	log = reopened(&s, 2);
 	ck_assert_uint_eq(log->frontier.size, 6);
 	ck_assert_uint_eq(s.errors + s.warnings, 0);
@@ -192,7 +178,7 @@ START_TEST(a_cut_before_the_commit_leaves_the_old_key)
 		logkeys_unref(job.keys);
 		append_job_fini(&job);
 		kill_store(&s);
-		ck_assert_uint_eq(findings(&s), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 		log = reopened(&s, 0);
 		ck_assert_str_eq(logkeys_vkey(log->keys), before);
 	}
@@ -227,7 +213,7 @@ START_TEST(a_cut_after_the_commit_leaves_the_new_key)
 		logkeys_unref(job.keys);
 		append_job_fini(&job);
 		kill_store(&s);
-		ck_assert_uint_eq(findings(&s), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 		if (how == 3) {
 			buf_init(&why);
 			ck_assert_int_eq(store_rebuild(&s.opts, &why), 0);
@@ -238,7 +224,7 @@ START_TEST(a_cut_after_the_commit_leaves_the_new_key)
 		expect_file(&s, log->id, 1, 0);
 		rotate(&s, log);
 		scratch_close(&s);
-		ck_assert_uint_eq(findings(&s), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 		scratch_end(&s);
 	}
 }
@@ -260,7 +246,7 @@ START_TEST(a_keyring_of_before_is_refused)
 	kill_store(&s);
 	keyring_file(&s, true);
 	ck_assert_int_eq(scratch_open(&s), STELE_EKEY);
-	ck_assert_uint_gt(findings(&s), 0);
+	ck_assert_uint_gt(problems_in(s.dir, NULL, NULL), 0);
 	scratch_end(&s);
 }
 END_TEST
@@ -275,7 +261,7 @@ START_TEST(a_keyring_without_the_next_key_is_refused)
 	scratch_close(&s);
 	keyring_file(&s, true);
 	ck_assert_int_eq(scratch_open(&s), STELE_EKEY);
-	ck_assert_uint_gt(findings(&s), 0);
+	ck_assert_uint_gt(problems_in(s.dir, NULL, NULL), 0);
 	scratch_end(&s);
 }
 END_TEST
@@ -354,7 +340,7 @@ START_TEST(commits_on_their_way_are_signed_by_their_own_keys)
 	append_job_fini(&last);
 	commit_free(next);
 	kill_store(&s);
-	ck_assert_uint_eq(findings(&s), 0);
+	ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 	reopened(&s, 1);
 	scratch_end(&s);
 }
@@ -376,7 +362,7 @@ START_TEST(segments_of_all_epochs_are_read)
 			ck_assert_uint_eq(rotate(&s, log), size);
 	}
 	scratch_close(&s);
-	ck_assert_uint_eq(findings(&s), 0);
+	ck_assert_uint_eq(problems_in(s.dir, NULL, NULL), 0);
 	buf_init(&why);
 	ck_assert_int_eq(store_rebuild(&s.opts, &why), 0);
 	buf_fini(&why);

@@ -35,30 +35,17 @@ append_range(struct scratch *s, struct log *log, unsigned from, unsigned to, boo
 		ck_assert_uint_eq(scratch_append(s, log, payload_of(i, big)), i + 1);
 }
 
-/* The same in commits of `each`, so that thousands are quick. */
-static void
-append_many(struct scratch *s, struct log *log, unsigned from, unsigned to, unsigned each)
+static struct slice
+small_payload(uint64_t index)
 {
-	for (unsigned at = from; at < to; at += each) {
-		unsigned n = to - at < each ? to - at : each;
-		struct append_job job;
-		append_job_init(&job);
-		job.items = arena_alloc(&job.arena, n * sizeof *job.items);
-		memset(job.items, 0, n * sizeof *job.items);
-		for (unsigned i = 0; i < n; i++) {
-			const char *p = payload_of(at + i, false);
-			job.items[i].payload =
-				slice_of(arena_dup(&job.arena, p, strlen(p)), strlen(p));
-			job.items[i].media_type = slice_str("application/json");
-		}
-		job.log = log;
-		job.writer = slice_str("p-test");
-		job.n_items = n;
-		ck_assert_int_eq(append_prepare(&job, s->tools), 0);
-		ck_assert_int_eq(store_append_batch(s->st, &job), 0);
-		ck_assert_int_eq(job.err, 0);
-		append_job_fini(&job);
-	}
+	return slice_str(payload_of((unsigned)index - 1, false));
+}
+
+/* n records in all, small ones, in commits of `each`, so that thousands are quick. */
+static void
+fill(struct scratch *s, struct log *log, unsigned n, unsigned each)
+{
+	scratch_fill(s, log, n + 1, each, small_payload);
 }
 
 /* Every record reads as it was written and is included in the tree. */
@@ -153,12 +140,12 @@ START_TEST(what_is_sealed_reads_as_before_and_after_a_restart)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 1000, 70);
+	fill(&s, log, 1000, 70);
 	seal_log(&s, log);
 	ck_assert_uint_eq(sealed_end(&log->sealed), 1001);
 	ck_assert_uint_eq(log->tail.n, 0);
 	reads_as_written(&s, log, 1000, false);
-	append_many(&s, log, 1000, 1300, 70);
+	fill(&s, log, 1300, 70);
 	reads_as_written(&s, log, 1300, false);
 	log = reopen(&s);
 	ck_assert_uint_eq(sealed_end(&log->sealed), 1001);
@@ -177,9 +164,9 @@ START_TEST(a_ragged_tail_is_rewritten_as_the_next_generation)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 300, 50);
+	fill(&s, log, 300, 50);
 	seal_log(&s, log);
-	append_many(&s, log, 300, 600, 50);
+	fill(&s, log, 600, 50);
 	seal_log(&s, log);
 	ck_assert_uint_eq(log->sealed.n, 1);
 	ck_assert_uint_eq(log->sealed.s[0].generation, 2);
@@ -205,7 +192,7 @@ START_TEST(sealing_what_is_sealed_does_nothing)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 100, 50);
+	fill(&s, log, 100, 50);
 	seal_log(&s, log);
 	seal_log(&s, log);
 	ck_assert_uint_eq(log->sealed.s[0].generation, 1);
@@ -222,7 +209,7 @@ START_TEST(a_log_sealed_often_has_few_segments)
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
 	for (unsigned i = 0; i < 64; i++) {
-		append_many(&s, log, i * 256, (i + 1) * 256, 256);
+		fill(&s, log, (i + 1) * 256, 256);
 		seal_log(&s, log);
 		ck_assert_int_eq(store_maintain(s.st), 0);
 		ck_assert_int_ge(store_seal_due(s.st), 0);
@@ -273,7 +260,7 @@ START_TEST(a_segment_that_no_catalogue_knows_is_removed_at_start)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 300, 50);
+	fill(&s, log, 300, 50);
 	ck_assert_int_eq(store_maintain(s.st), 0);
 	seal_log(&s, log);
 	ck_assert_uint_eq(count_files(&s, ".seg"), 1);
@@ -421,7 +408,7 @@ START_TEST(a_tail_is_sealed_when_it_is_old_enough_and_not_before)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 10, 5);
+	fill(&s, log, 10, 5);
 	ck_assert_int_eq(store_seal_due(s.st), 0);
 	s.now_ns += LIMIT_SEAL_AFTER_S * 1000000000ll / 2;
 	log = reopen(&s); /* a restart neither forgets the age nor adds to it */
@@ -430,7 +417,7 @@ START_TEST(a_tail_is_sealed_when_it_is_old_enough_and_not_before)
 	ck_assert_int_eq(store_seal_due(s.st), 1);
 	ck_assert_uint_eq(sealed_end(&log->sealed), 11);
 	ck_assert_int_eq(store_seal_due(s.st), 0);
-	append_many(&s, log, 10, 12, 5);
+	fill(&s, log, 12, 5);
 	ck_assert_int_eq(store_seal_due(s.st), 0);
 	scratch_end(&s);
 }
@@ -464,13 +451,13 @@ START_TEST(a_damaged_segment_is_quarantined_and_everything_else_is_served)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 511, 50); /* with entry 0 two full tiles: no ragged tail */
+	fill(&s, log, 511, 50); /* with entry 0 two full tiles: no ragged tail */
 	seal_log(&s, log);
 	scratch_close(&s);
 	damage(&s, "0-512.1.seg", 9000);
 	ck_assert_int_eq(scratch_open(&s), 0);
 	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
-	append_many(&s, log, 511, 600, 5);
+	fill(&s, log, 600, 5);
 	arena_init(&a);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(read_record(s.st, log, 5, s.tools, &a, &r), STELE_EDAMAGED);
@@ -496,13 +483,13 @@ START_TEST(a_ragged_tail_that_is_damaged_is_never_rewritten)
 
 	scratch_begin(&s);
 	log = scratch_log(&s, "l", "{}");
-	append_many(&s, log, 0, 300, 50);
+	fill(&s, log, 300, 50);
 	seal_log(&s, log);
 	scratch_close(&s);
 	damage(&s, "0-301.1.seg", 9000);
 	ck_assert_int_eq(scratch_open(&s), 0);
 	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
-	append_many(&s, log, 300, 400, 50);
+	fill(&s, log, 400, 50);
 	for (int i = 0; i < 3; i++) {
 		struct buf why;
 		buf_init(&why);

@@ -94,21 +94,6 @@ expect_file(struct scratch *s, size_t n, bool prepared)
 	keyfile_seal_free(seal);
 }
 
-/* What fsck finds in the closed store, with that key. */
-static uint64_t
-findings(struct scratch *s, const char *vkey)
-{
-	struct fsck_options o = {
-		.dir = s->dir, .threads = 1, .finding = count_finding, .identity_vkey = vkey};
-	struct fsck_result r;
-	struct buf why;
-
-	buf_init(&why);
-	ck_assert_int_eq(fsck_run(&o, &r, &why), 0);
-	buf_fini(&why);
-	return r.problems;
-}
-
 /* Opens it again: n identities there have been, and the one of this key is in force. */
 static void
 reopened(struct scratch *s, size_t n, const char *vkey)
@@ -179,11 +164,11 @@ START_TEST(statements_keep_who_made_them)
 			kill_store(&s);
 		else
 			scratch_close(&s);
-		ck_assert_uint_eq(findings(&s, first), 0);
-		ck_assert_uint_eq(findings(&s, second), 0);
-		ck_assert_uint_eq(findings(&s, third), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, first), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, second), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, third), 0);
 		third[strlen(third) - 2] ^= 1;
-		ck_assert_uint_eq(findings(&s, third), 1);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, third), 1);
 		third[strlen(third) - 2] ^= 1;
 		if (again == 1) {
 			struct buf why;
@@ -267,7 +252,7 @@ START_TEST(a_cut_before_the_commit_leaves_the_old_one)
 		if (how == 1) /* another record at the place of the one that never came */
 			scratch_append(&s, log_named(&s, "s"), act);
 		kill_store(&s);
-		ck_assert_uint_eq(findings(&s, before), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, before), 0);
 		reopened(&s, 1, before);
 	}
 	replace(&s);
@@ -294,8 +279,8 @@ START_TEST(a_cut_after_the_commit_leaves_the_new_one)
 		expect_file(&s, 1, true);
 		append_job_fini(&job);
 		kill_store(&s);
-		ck_assert_uint_eq(findings(&s, before), 0);
-		ck_assert_uint_eq(findings(&s, after), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, before), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, after), 0);
 		if (how == 3) {
 			buf_init(&why);
 			ck_assert_int_eq(store_rebuild(&s.opts, &why), 0);
@@ -371,7 +356,7 @@ START_TEST(a_file_that_cannot_be_written_at_the_end_is_written_by_the_next_start
 		if (!last)
 			rotate(&s, log_named(&s, "l"));
 		kill_store(&s);
-		ck_assert_uint_eq(findings(&s, after), 0);
+		ck_assert_uint_eq(problems_in(s.dir, NULL, after), 0);
 		reopened(&s, 2, after);
 		ck_assert_uint_eq(stated_by(&s, "n", 0), 1);
 		ck_assert_uint_eq(stated_by(&s, "l", 1), 1);

@@ -20,20 +20,9 @@ pread(int fd, void *p, size_t n, off_t offset)
 	return syscall(SYS_pread64, fd, p, n, offset);
 }
 
-static struct log *
-begin(uint64_t size)
-{
-	struct log *log;
-
-	scratch_begin(&s);
-	log = scratch_log(&s, "l", "{}");
-	purge_fill(&s, log, size);
-	return log;
-}
-
 START_TEST(a_commit_is_sealed_under_the_key_that_it_began_with)
 {
-	struct log *log = begin(10);
+	struct log *log = purge_filled(&s, 10);
 	uint64_t old = log->tail_key->id, until;
 	struct append_job job, *jobs;
 	uint64_t ids[4];
@@ -72,7 +61,7 @@ END_TEST
 
 START_TEST(a_section_whose_key_is_missing_is_no_log_to_serve)
 {
-	struct log *log = begin(10);
+	struct log *log = purge_filled(&s, 10);
 	uint64_t old = log->tail_key->id;
 	struct buf why;
 
@@ -105,7 +94,7 @@ fill_trainable(struct log *log)
 
 START_TEST(a_dictionary_trained_on_what_was_there_before_is_not_used_after)
 {
-	struct log *log = begin(2);
+	struct log *log = purge_filled(&s, 2);
 
 	fill_trainable(log);
 	hooked = log; /* while it samples */
@@ -127,7 +116,7 @@ END_TEST
 
 START_TEST(what_was_packed_with_a_retired_dictionary_is_packed_again)
 {
-	struct log *log = begin(2);
+	struct log *log = purge_filled(&s, 2);
 	struct append_job job;
 	static char big[40000];
 	struct append_item *item;
