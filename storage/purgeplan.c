@@ -38,10 +38,8 @@ count_stay(struct purgeplan *plan, uint64_t index, const struct lock_state *s, u
 static int
 take(struct making *m, uint64_t index, const struct segment_record *r)
 {
-	const struct entry e = {.kind = r->kind,
-				.mode = r->mode,
-				.event = r->event,
-				.retain_until_ns = r->retain_until_ns};
+	const struct entry e = {
+		.kind = r->kind, .event = r->event, .retain_until_ns = r->retain_until_ns};
 	struct purgeplan *plan = m->plan;
 	struct lock_state s;
 

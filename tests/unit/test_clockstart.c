@@ -24,6 +24,14 @@ START_TEST(within_a_boot_a_restart_loses_nothing)
 	ck_assert_int_eq(event(&m, CLOCK_EVENT_STEP)->by_ns, 3650 * D);
 	ck_assert_int_eq(clock_credit_left(&m.c), LIMIT_CLOCK_YEAR_NS);
 	ck_assert_uint_eq(m.c.line.era, s.era + 1);
+	begin(&m);
+	s = saved(&m, 4);
+	restart(&m, &s, (struct clock_mark){4, s.era, T0, T0}); /* at the same nanosecond */
+	ck_assert_int_eq(m.c.cause, CLOCK_NO_CAUSE);
+	m.now.wall_ns += H; /* a step within a boot is not followed, stop or no stop */
+	restart(&m, &s, (struct clock_mark){4, s.era, T0, T0});
+	ck_assert_int_eq(readings(&m).evidence_ns, T0);
+	ck_assert_ptr_null(event(&m, CLOCK_EVENT_FOLLOW));
 }
 END_TEST
 
@@ -32,6 +40,8 @@ START_TEST(a_gap_between_boots_is_credited_up_to_72_hours)
 	static const struct {
 		int64_t gap_ns, credit_ns, evidence_ns;
 	} rows[] = {{1, 1, 1},
+		    {CLOCK_STEP_NS - 1, CLOCK_STEP_NS - 1, CLOCK_STEP_NS - 1},
+		    {CLOCK_STEP_NS, CLOCK_STEP_NS, CLOCK_STEP_NS},
 		    {72 * H, 72 * H, 72 * H},
 		    {72 * H + 1, 72 * H, 0}, /* nor is it followed before it is confirmed */
 		    {30 * D, 72 * H, 0},
@@ -57,6 +67,8 @@ START_TEST(a_gap_between_boots_is_credited_up_to_72_hours)
 			ck_assert_int_eq(e->by_ns, rows[i].credit_ns);
 			ck_assert_int_eq(e->gap_ns, rows[i].gap_ns);
 		}
+		e = event(&m, CLOCK_EVENT_FOLLOW);
+		ck_assert(!e == (rows[i].evidence_ns < CLOCK_STEP_NS));
 	}
 }
 END_TEST
@@ -227,6 +239,7 @@ START_TEST(what_contradicts_itself_is_frozen_where_commits_say_it_was)
 		{&s, 0, CLOCK_NO_CAUSE, {9, s.era, T0, s.lock_ns}},
 		{&s, 0, CLOCK_NO_CAUSE, {9, s.era, T0, s.lock_ns + H}},
 		{&s, 0, CLOCK_NO_CAUSE, {8, s.era - 1, T0, T0 + 3}},
+		{&s, 0, CLOCK_NO_CAUSE, {9, s.era - 1, T0, T0 + 3}}, /* of before it was saved */
 		{&s, 0, CLOCK_NO_CAUSE, {8, 0, 0, 0}},
 	};
 
@@ -236,6 +249,8 @@ START_TEST(what_contradicts_itself_is_frozen_where_commits_say_it_was)
 						     T0 + 2});
 		ck_assert_msg(m.c.cause == rows[i].cause, "row %zu: %s", i,
 			      clock_cause_name(m.c.cause));
+		ck_assert_uint_gt(m.c.line.era, rows[i].mark.era);
+		ck_assert(!rows[i].saved || m.c.line.era > rows[i].saved->era);
 		if (m.c.cause == CLOCK_NO_CAUSE) {
 			ck_assert_int_eq(readings(&m).lock_ns, s.lock_ns + H);
 			ck_assert_int_eq(readings(&m).state, CLOCK_OK);
@@ -245,8 +260,6 @@ START_TEST(what_contradicts_itself_is_frozen_where_commits_say_it_was)
 		ck_assert_int_eq(event(&m, CLOCK_EVENT_STATE)->cause, rows[i].cause);
 		ck_assert_int_eq(readings(&m).lock_ns, rows[i].mark.lock_ns);
 		ck_assert_int_ge(readings(&m).evidence_ns, T0 + 2);
-		ck_assert_uint_gt(m.c.line.era, rows[i].mark.era);
-		ck_assert(!rows[i].saved || m.c.line.era > rows[i].saved->era);
 	}
 }
 END_TEST

@@ -115,6 +115,7 @@ START_TEST(what_is_wrong_is_refused_and_changes_nothing)
 		"{}",
 		"[[1]]",
 		"[[2,1]]",
+		"[[1,2],[5,4]]",
 		"[[-1,1]]",
 		"[[1,2],[2,3]]",
 		"[[5,6],[1,2]]",
@@ -157,7 +158,7 @@ START_TEST(the_bounds_are_where_they_are_said_to_be)
 {
 	struct access *a = access_new();
 	char id[CONTROL_HOLD_ID_CHARS + 1], *full = singles(LIMIT_ERASURE_RANGES),
-					    *over = singles(LIMIT_ERASURE_RANGES + 1);
+					    *over = singles(LIMIT_ERASURE_RANGES + 1), *rest;
 	unsigned n = 0;
 
 	ck_assert_int_eq(request(a, 1, ONE, "pay", over), STELE_ESYNTAX);
@@ -166,10 +167,14 @@ START_TEST(the_bounds_are_where_they_are_said_to_be)
 		ck_assert_int_eq(request(a, 1, id, "pay", full), 0);
 	}
 	ck_assert_int_eq(request(a, 1, ONE, "pay", full), STELE_ELIMIT);
+	rest = singles(LIMIT_ERASURE_ALL_RANGES % LIMIT_ERASURE_RANGES);
+	ck_assert_int_eq(request(a, 1, TWO, "pay", rest), 0); /* to the last one */
+	ck_assert_int_eq(request(a, 1, ONE, "pay", "[[1,1]]"), STELE_ELIMIT);
 	ck_assert_int_eq(end(a, 2, id, "pay"), 0);
 	ck_assert_int_eq(request(a, 1, ONE, "pay", full), 0);
 	free(full);
 	free(over);
+	free(rest);
 	access_free(a);
 }
 END_TEST
@@ -232,6 +237,8 @@ START_TEST(a_snapshot_that_contradicts_itself_is_damaged)
 		{"[[3,5]]", "[[3,4]]"},
 		{"[[3,5]]", "[]"},
 		{"\"records\":3", "\"ended\":\"1970-01-01T00:00:00.000000012Z\",\"records\":3"},
+		{"\"records\":3,\"ranges\":[[3,5]]",
+		 "\"ended\":\"1970-01-01T00:00:00.000000012Z\",\"records\":0,\"ranges\":[]"},
 		{"\"requested\":\"1970", "\"requested\":\"x970"},
 		{"\"id\":\"e-", "\"id\":\"f-"},
 	};

@@ -65,6 +65,7 @@ START_TEST(a_hold_says_what_it_covers)
 	ck_assert_int_eq(h->kind, HOLD_SET);
 	ck_assert_uint_eq(h->n_set, 1);
 	ck_assert_uint_eq(h->set[0].last, 3);
+	ck_assert_uint_eq(h->first, 0);
 	hold_free(h);
 	h = valid("{" BASE "," LOGS ",\"records\":[[0,0],[2,9007199254740991]]}");
 	ck_assert_uint_eq(h->n_set, 2);
@@ -99,6 +100,7 @@ START_TEST(what_is_no_hold_is_refused_with_a_sentence)
 		"{" BASE "," LOGS ",\"from\":\"1970-01-01T00:00:00.000000002Z\","
 		"\"to\":\"1970-01-01T00:00:00.000000002Z\"," DIGESTS "}",
 		"{" BASE "," LOGS ",\"from\":\"1970-01-01T00:00:00.000000002Z\",\"range\":[0,1]}",
+		"{" BASE "," LOGS ",\"to\":\"1970-01-01T00:00:00.000000002Z\",\"records\":[[0,1]]}",
 		"{" BASE "," LOGS ",\"range\":[2,1]}",
 		"{" BASE "," LOGS ",\"range\":[-1,1]}",
 		"{" BASE "," LOGS ",\"range\":[1]}",
@@ -241,6 +243,8 @@ START_TEST(the_snapshot_brings_it_back)
 }
 END_TEST
 
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123"
+
 START_TEST(a_snapshot_that_is_none_is_damaged)
 {
 	static const char *const bad[] = {
@@ -249,6 +253,11 @@ START_TEST(a_snapshot_that_is_none_is_damaged)
 		"{\"hold\":{" BASE "},\"by\":\"p\",\"placed\":\"1970-01-01T00:00:00.000000001Z\"}",
 		"{\"hold\":{" BASE "," LOGS "},\"by\":\"p\",\"placed\":"
 		"\"1970-01-01T00:00:00.000000001Z\",\"released\":\"x\"}",
+		"{\"hold\":{" BASE "," LOGS "},\"by\":\"p\",\"placed\":"
+		"\"1970-01-01T00:00:00.000000001Z\",\"released\":\"1970-01-01T00:00:00.000000002Z\"}",
+		"{\"hold\":{" BASE "," LOGS "},\"by\":\"p\",\"placed\":"
+		"\"1970-01-01T00:00:00.000000001Z\",\"released\":\"1970-01-01T00:00:00.000000002Z\","
+		"\"release_reason\":\"r\",\"released_by\":\"" LONG LONG LONG LONG "\"}",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -115,6 +115,7 @@ START_TEST(first_entries_cover_what_the_hold_says)
 	covers("{" BASE ",\"logs\":[\"*\"],\"open_ended\":true}", 0, UINT64_MAX);
 	covers("{" BASE ",\"logs\":[\"a\"],\"range\":[2,7]}", 2, 7);
 	covers("{" BASE ",\"logs\":[\"a\"],\"range\":[2,null]}", 2, 4);
+	covers("{" BASE ",\"logs\":[\"a\"],\"range\":[5,null]}", 1, 0); /* its own entry's index */
 	covers("{" BASE ",\"logs\":[\"a\"],\"range\":[2,null],\"open_ended\":true}", 2, UINT64_MAX);
 	covers("{" BASE ",\"logs\":[\"a\"],\"records\":[[3,3]]}", 3, 3);
 	covers(FILTER, 0, UINT64_MAX);
@@ -128,6 +129,17 @@ said(struct log *log)
 
 	ck_assert(locks_hold(log_locks(log), ID, &h));
 	return h;
+}
+
+/* In how many logs it is. */
+static size_t
+held_in(struct scratch *s)
+{
+	json_t *list = hold_logs_held(s->st, ID);
+	size_t n = json_array_size(list);
+
+	json_decref(list);
+	return n;
 }
 
 START_TEST(an_examined_part_is_what_was_found_and_the_rest_stays_open)
@@ -154,6 +166,7 @@ START_TEST(an_examined_part_is_what_was_found_and_the_rest_stays_open)
 	ck_assert_int_eq(hold_entries_release(&all, log, ID, slice_of("", 0)), 0);
 	write_all(&s, &all);
 	ck_assert(!held(log, 1) && !held(log, 3));
+	ck_assert_uint_eq(held_in(&s), 0);
 	hold_free(h);
 	scratch_end(&s);
 }
@@ -230,6 +243,24 @@ purge(struct log *log, uint64_t index, const char *ranges)
 	buf_fini(&why);
 }
 
+/* Looks through the log up to an index: how far it is shown to be examined. */
+static void
+examined_is(struct scratch *s, struct log *log, const struct hold *h, uint64_t next, long long want)
+{
+	struct hold_entries all;
+	json_t *o;
+
+	hold_entries_init(&all);
+	ck_assert_int_eq(hold_entries_cover(&all, log, h, NULL, 0, 0, next, slice_of("", 0)), 0);
+	write_all(s, &all);
+	o = shown(s, h);
+	ck_assert_int_eq(json_integer_value(json_object_get(
+				 json_array_get(json_object_get(o, "covers"), 0), "examined")),
+			 want);
+	ck_assert(json_is_false(json_object_get(o, "examining")));
+	json_decref(o);
+}
+
 START_TEST(what_it_covers_is_counted_with_what_was_purged_before)
 {
 	struct hold *h = hold_of("{" BASE ",\"logs\":[\"a\"],\"range\":[2,100]}"),
@@ -255,14 +286,41 @@ START_TEST(what_it_covers_is_counted_with_what_was_purged_before)
 	ck_assert_int_eq(sum(o, "pending"), 2);
 	ck_assert(json_is_true(json_object_get(o, "examining")));
 	json_decref(o);
-	list = hold_logs_held(s.st, ID);
-	ck_assert_uint_eq(json_array_size(list), 1);
-	json_decref(list);
+	examined_is(&s, other, f, 1, 1);
+	f->open_ended = true;
+	examined_is(&s, other, f, 50, 50);
+	f->released_ns = 1;
+	o = shown(&s, f);
+	ck_assert_ptr_null(json_object_get(o, "examining"));
+	json_decref(o);
+	ck_assert_uint_eq(held_in(&s), 1);
 	list = hold_logs_matching(s.st, f);
 	ck_assert_uint_eq(json_array_size(list), 2);
 	json_decref(list);
 	hold_free(h);
 	hold_free(f);
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(more_logs_than_one_look_takes)
+{
+	enum { LOGS = 300 };
+	struct hold *h = hold_of("{" BASE ",\"logs\":[\"l*\"]}");
+	char name[16];
+	struct scratch s;
+	json_t *list;
+
+	scratch_begin(&s);
+	(void)scratch_log(&s, "z", "{}");
+	for (int i = 0; i < LOGS; i++) {
+		snprintf(name, sizeof name, "l%d", i);
+		(void)scratch_log(&s, name, "{}");
+	}
+	list = hold_logs_matching(s.st, h);
+	ck_assert_uint_eq(json_array_size(list), LOGS);
+	json_decref(list);
+	hold_free(h);
 	scratch_end(&s);
 }
 END_TEST
@@ -275,6 +333,7 @@ main(void)
 		an_examined_part_is_what_was_found_and_the_rest_stays_open,
 		many_ranges_take_several_entries_and_nothing_is_let_go_between_them,
 		what_it_covers_is_counted_with_what_was_purged_before,
+		more_logs_than_one_look_takes,
 	};
 
 	if (crypto_init() != 0)

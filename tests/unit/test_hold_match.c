@@ -49,8 +49,10 @@ verdict(const struct hold *h, const char *payload, const char *received, bool ob
 
 START_TEST(what_matches_is_held_and_what_does_not_is_not)
 {
-	const struct hold h = by_filter("user = alice", NULL, NULL);
+	const struct hold h = by_filter("user = alice", NULL, NULL),
+			  writer = by_filter("writer = \"s-1\"", NULL, NULL);
 
+	ck_assert_int_eq(verdict(&writer, "{}", APRIL, false), HOLD_MATCHED);
 	ck_assert_int_eq(verdict(&h, "{\"user\":\"alice\"}", APRIL, false), HOLD_MATCHED);
 	ck_assert_int_eq(verdict(&h, "{\"user\":\"bob\"}", APRIL, false), HOLD_NOT);
 	ck_assert_int_eq(verdict(&h, "{}", APRIL, false), HOLD_NOT);

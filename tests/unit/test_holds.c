@@ -129,6 +129,7 @@ START_TEST(a_snapshot_brings_them_back)
 	struct access *a = access_new(), *b = access_new();
 	struct buf first, second;
 	uint64_t applied;
+	char *text, *at;
 
 	buf_init(&first);
 	buf_init(&second);
@@ -143,6 +144,11 @@ START_TEST(a_snapshot_brings_them_back)
 	ck_assert_uint_eq(b->holds.placed, 19);
 	access_forget(b);
 	ck_assert_uint_eq(b->holds.n, 0);
+	text = strndup((const char *)first.p, first.n);
+	at = strstr(text, "h-0000000001");
+	memcpy(at, "h-0000000000", CONTROL_HOLD_ID_CHARS); /* two of one id */
+	ck_assert_int_eq(access_decode(b, slice_str(text), &applied), STELE_EDAMAGED);
+	free(text);
 	buf_fini(&first);
 	buf_fini(&second);
 	access_free(a);

@@ -104,6 +104,13 @@ START_TEST(what_members_say_together_is_checked)
 	assert_refused("{\"event_based\":true}", STELE_ESYNTAX, "retain.default");
 	assert_refused("{\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}", STELE_ESYNTAX,
 		       "quota");
+	assert_refused("{\"mode\":\"none\",\"quota\":{\"bytes\":9},"
+		       "\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}",
+		       STELE_ESYNTAX, "locks nothing");
+	assert_refused(
+		"{\"mode\":\"compliance\",\"quota\":{\"bytes\":9},\"retain\":{\"max\":\"9y\"},"
+		"\"compliance_from\":\"2027-01-01T00:00:00.000000000Z\"}",
+		STELE_ESYNTAX, "has begun");
 	assert_canonical(
 		"{\"quota\":{\"records\":7,\"bytes\":9},\"mode\":\"compliance\","
 		"\"retain\":{\"max\":\"9y\"},\"dual_control\":[\"purge\",\"hold.release\"]}",
@@ -302,9 +309,17 @@ START_TEST(a_policy_that_protects_less_is_told)
 		       "{\"retain\":{\"default\":\"3y\",\"min\":\"2y\",\"max\":\"10y\"},"
 		       "\"dual_control\":[\"purge\",\"hold.release\"]}",
 		       NULL);
-	assert_weakens("{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9},"
-		       "\"compliance_from\":\"1970-01-02T00:00:00.000000000Z\"}",
+#define FROM(when)                                                                                 \
+	"{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9},\"compliance_from\":\"" when "Z\"}"
+	assert_weakens(FROM("1970-01-02T00:00:00.000000000"),
 		       "{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9}}", "mode");
+	assert_weakens(FROM("1970-01-02T00:00:00.000000000"), FROM("1970-01-02T00:00:00.000000001"),
+		       "mode");
+	assert_weakens(FROM("1970-01-02T00:00:00.000000000"), FROM("1970-01-02T00:00:00.000000000"),
+		       NULL);
+	assert_weakens(FROM("1970-01-02T00:00:00.000000000"), FROM("1970-01-01T23:59:59.999999999"),
+		       NULL);
+#undef FROM
 }
 END_TEST
 

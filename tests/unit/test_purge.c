@@ -17,6 +17,7 @@ START_TEST(a_range_of_a_sealed_segment_goes_and_the_rest_is_served)
 	sealed_log_seal(&s, log);
 	entry = purge_range(&s, log, 100, 163);
 	for (int round = 0; round < 3; round++) {
+		ck_assert(round == 2 || purge_pending(s.st) == 0);
 		while (purge_resume(s.st) > 0) /* without a catalogue it is found to have ended */
 			;
 		ck_assert_uint_eq(purge_pending(s.st), 0);
@@ -96,12 +97,14 @@ START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 {
 	struct log *log = purge_filled(&s, 300);
 	static const struct control_range controls[] = {{0, 5}}, backward[] = {{5, 6}, {4, 9}},
-					  beyond[] = {{5, 300}}, twice[] = {{5, 6}, {6, 9}},
-					  gone[] = {{9, 12}}, fine[] = {{20, 30}};
+					  beyond[] = {{5, 301}}, none[] = {{7, 6}},
+					  twice[] = {{5, 6}, {6, 9}}, gone[] = {{9, 12}},
+					  fine[] = {{20, 30}};
 	struct purge_request rq = {.ranges = fine,
 				   .n_ranges = 1,
 				   .members = slice_str("{\"count\":1}"),
 				   .writer = slice_str("p-purger")};
+	static struct control_range many[LIMIT_PURGE_RANGES + 1];
 	struct purge_result out;
 	struct buf why;
 	int asked = 0;
@@ -111,6 +114,9 @@ START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 	ck_assert_int_eq(purge_of(&s, log, backward, 2, &out), STELE_EINVAL);
 	ck_assert_int_eq(purge_of(&s, log, twice, 2, &out), STELE_EINVAL);
 	ck_assert_int_eq(purge_of(&s, log, beyond, 0, &out), STELE_EINVAL);
+	ck_assert_int_eq(purge_of(&s, log, beyond, 1, &out), STELE_EINVAL);
+	ck_assert_int_eq(purge_of(&s, log, none, 1, &out), STELE_EINVAL);
+	ck_assert_int_eq(purge_of(&s, log, many, LIMIT_PURGE_RANGES + 1, &out), STELE_ELIMIT);
 	ck_assert_int_eq(purge_of(&s, log, gone, 1, &out), STELE_EINVAL);
 	buf_init(&why);
 	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), STELE_EINVAL);
@@ -400,11 +406,11 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 	struct log *log = purge_filled(&s, 300);
 	struct purge_request rq = {.members = slice_str("{\"reapplied\":\"x\"}"),
 				   .writer = slice_str("p-purger")};
-	static const char of_all[] = "{\"type\":\"purge\",\"ranges\":[[250,400]],\"count\":151,"
+	static const char of_all[] = "{\"type\":\"purge\",\"ranges\":[[250,301]],\"count\":52,"
 				     "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
 			  of_other[] = "{\"type\":\"purge\",\"ranges\":[[1,3]],\"count\":3,"
 				       "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
-			  behind[] = "{\"type\":\"purge\",\"ranges\":[[400,400]],\"count\":1,"
+			  behind[] = "{\"type\":\"purge\",\"ranges\":[[301,301]],\"count\":1,"
 				     "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}";
 	struct purge_result out;
 	struct buf why;

@@ -115,6 +115,66 @@ START_TEST(what_never_had_a_retention_goes_only_when_that_is_asked_for)
 }
 END_TEST
 
+/* An extension of one record to that long from when the test began. */
+static void
+extend(struct scratch *s, struct log *log, uint64_t index, int64_t until_ns)
+{
+	char json[128], until[TIMESTAMP_BYTES];
+
+	timestamp_format(until, until_ns);
+	snprintf(json, sizeof json,
+		 "{\"type\":\"extend\",\"ranges\":[[%llu,%llu]],\"until\":\"%.*s\"}",
+		 (unsigned long long)index, (unsigned long long)index, TIMESTAMP_BYTES, until);
+	(void)control(s, log, ENTRY_EXTEND, json);
+}
+
+START_TEST(a_plan_says_of_what_stays_where_it_begins_and_when_it_ends)
+{
+	atomic_bool stop = true;
+	struct purgeplan_wish wish = {.to = 6, .max_ranges = 100, .unlocked = true};
+	struct purgeplan p;
+	struct scratch s;
+	struct log *log;
+	struct buf why;
+	int64_t now_ns;
+
+	scratch_begin(&s);
+	buf_init(&why);
+	log = scratch_log(&s, "payments", "{}");
+	sealed_log_fill(&s, log, 10);
+	wish.now_ns = now_ns = s.now_ns;
+	extend(&s, log, 3, now_ns + 2 * DAY);
+	extend(&s, log, 5, now_ns + DAY);
+	extend(&s, log, 6, now_ns + 2 * DAY);
+	extend(&s, log, 7, now_ns + 3 * DAY);
+	extend(&s, log, 8, now_ns + DAY);
+	(void)control(&s, log, ENTRY_HOLD, HOLD("aaaaaaaaaa", "[[7,8]]"));
+	sealed_log_seal(&s, log);
+	plan(&s, log, now_ns, &p);
+	ck_assert_uint_eq(p.stay[LOCK_BY_RETENTION], 3);
+	ck_assert_uint_eq(p.first[LOCK_BY_RETENTION], 3);
+	ck_assert_uint_eq(p.stay[LOCK_BY_HOLD], 2);
+	ck_assert_uint_eq(p.first[LOCK_BY_HOLD], 7);
+	ck_assert_int_eq(p.next_ns, now_ns + DAY);
+	ck_assert_int_eq(p.last_ns, now_ns + 3 * DAY);
+	purgeplan_fini(&p);
+	plan(&s, log, now_ns + 3 * DAY, &p); /* but for the hold all of it is over */
+	ck_assert_uint_eq(p.stay[LOCK_BY_HOLD], 2);
+	ck_assert_int_eq(p.next_ns, 0);
+	ck_assert_int_eq(p.last_ns, 0);
+	purgeplan_fini(&p);
+	ck_assert_int_eq(purgeplan_make(&p, log, &wish, s.tools, &why), 0);
+	ck_assert_uint_eq(p.looked, 6);
+	ck_assert_uint_eq(p.records, 3);
+	purgeplan_fini(&p);
+	wish.stop = &stop;
+	ck_assert_int_eq(purgeplan_make(&p, log, &wish, s.tools, &why), STELE_ECLOSED);
+	purgeplan_fini(&p);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(what_is_not_sealed_is_not_looked_at)
 {
 	struct scratch s;
@@ -404,6 +464,7 @@ main(void)
 	const TTest *const tests[] = {
 		what_retention_locks_goes_when_it_is_over,
 		what_never_had_a_retention_goes_only_when_that_is_asked_for,
+		a_plan_says_of_what_stays_where_it_begins_and_when_it_ends,
 		what_is_not_sealed_is_not_looked_at,
 		a_plan_has_as_many_ranges_as_it_may_and_says_where_it_ends,
 		locks_are_the_same_after_a_restart_a_seal_and_without_a_catalogue,

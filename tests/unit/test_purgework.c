@@ -5,11 +5,26 @@
 
 static struct scratch s;
 
+/* The file of the object that the record at index is. */
+static void
+path_of_object(struct log *log, uint64_t index, char path[OBJECT_PATH_BYTES])
+{
+	struct object_descriptor d;
+	struct record r;
+	struct arena a;
+
+	arena_init(&a);
+	ck_assert_int_eq(read_record(s.st, log, index, s.tools, &a, &r), 0);
+	ck_assert_int_eq(object_descriptor_read(&d, r.payload), 0);
+	ck_assert_int_eq(object_path(path, OBJECT_PATH_BYTES, s.st, log, d.id), 0);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	arena_fini(&a);
+}
+
 START_TEST(an_object_goes_with_its_file)
 {
 	struct log *log = purge_filled(&s, 10);
 	uint8_t *payload = scratch_payload(70000, 7);
-	struct object_descriptor d;
 	char path[OBJECT_PATH_BYTES];
 	struct purge_result out;
 	uint64_t index, other;
@@ -20,10 +35,7 @@ START_TEST(an_object_goes_with_its_file)
 	index = scratch_object(&s, log, slice_of(payload, 70000));
 	other = scratch_object(&s, log, slice_of(payload, 69000));
 	arena_init(&a);
-	ck_assert_int_eq(read_record(s.st, log, index, s.tools, &a, &r), 0);
-	ck_assert_int_eq(object_descriptor_read(&d, r.payload), 0);
-	ck_assert_int_eq(object_path(path, sizeof path, s.st, log, d.id), 0);
-	ck_assert_int_eq(access(path, F_OK), 0);
+	path_of_object(log, index, path);
 	range = (struct control_range){index, index};
 	ck_assert_int_eq(purge_of(&s, log, &range, 1, &out), 0);
 	ck_assert(out.destroyed && out.objects == 1);
@@ -104,8 +116,49 @@ pin(void *ctx)
 
 START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
 {
-	const struct control_range range = {5, 6};
 	struct log *log = purge_filled(&s, 256);
+	uint8_t *payload = scratch_payload(70000, 7);
+	uint64_t object = scratch_object(&s, log, slice_of(payload, 70000));
+	const struct control_range range[] = {{5, 6}, {object, object}};
+	struct purge_request rq = {.ranges = range,
+				   .n_ranges = 2,
+				   .members = slice_str("{}"),
+				   .writer = slice_str("p-purger"),
+				   .still_allowed = pin,
+				   .ctx = &s.st->pinned};
+	struct purge_result out, again;
+	char path[OBJECT_PATH_BYTES];
+	struct buf why;
+
+	free(payload);
+	path_of_object(log, object, path);
+	buf_init(&why);
+	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), 0);
+	ck_assert(!out.destroyed && out.backup);
+	ck_assert_uint_eq(purge_pending(s.st), 1);
+	purge_gone(&s, log, 5, 6, out.entry);
+	purge_gone(&s, log, object, object, out.entry);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(purge_resume(s.st), 0);
+	atomic_store(&s.st->pinned, false);
+	ck_assert_int_eq(purge_resume(s.st), 0);                             /* not so soon again */
+	ck_assert_int_eq(purge_of(&s, log, range, 1, &again), STELE_EINVAL); /* twice */
+	s.now_ns += INT64_C(31) * 1000000000;
+	ck_assert_int_eq(purge_resume(s.st), 1);
+	ck_assert_uint_eq(purge_pending(s.st), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(a_purge_under_way_is_found_without_a_catalogue_behind_later_entries)
+{
+	static const char hold[] =
+		"{\"type\":\"hold\",\"hold\":\"h-aaaaaaaaaa\",\"ranges\":[[90,91]]}";
+	struct log *log = purge_filled(&s, 256);
+	const struct control_range range = {5, 6};
+	struct append_job job;
 	struct purge_request rq = {.ranges = &range,
 				   .n_ranges = 1,
 				   .members = slice_str("{}"),
@@ -117,15 +170,24 @@ START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
 
 	buf_init(&why);
 	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), 0);
-	ck_assert(!out.destroyed && out.backup);
+	append_job_init(&job);
+	ck_assert_int_eq(append_control(&job, log, ENTRY_HOLD, slice_str("p-test"), slice_str(hold),
+					s.tools),
+			 0);
+	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
+	ck_assert_int_eq(job.err, 0);
+	append_job_fini(&job);
+	scratch_close(&s);
+	ck_assert_int_eq(unlink(sealed_log_path(&s, "..", "catalog.mdb")), 0);
+	s.errors = 0;
+	ck_assert_int_eq(scratch_open(&s), 0);
+	ck_assert_uint_eq(s.errors, 0);
 	ck_assert_uint_eq(purge_pending(s.st), 1);
+	ck_assert_int_eq(store_log_find(s.st, slice_str("l"), &log), 0);
 	purge_gone(&s, log, 5, 6, out.entry);
-	ck_assert_int_eq(purge_resume(s.st), 0);
-	atomic_store(&s.st->pinned, false);
-	ck_assert_int_eq(purge_resume(s.st), 0); /* not so soon again */
-	s.now_ns += INT64_C(31) * 1000000000;
 	ck_assert_int_eq(purge_resume(s.st), 1);
 	ck_assert_uint_eq(purge_pending(s.st), 0);
+	purge_gone(&s, log, 5, 6, out.entry);
 	buf_fini(&why);
 	scratch_end(&s);
 }
@@ -265,6 +327,7 @@ main(void)
 		an_object_goes_with_its_file,
 		a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole,
 		while_a_backup_is_made_nothing_leaves_but_nothing_is_read,
+		a_purge_under_way_is_found_without_a_catalogue_behind_later_entries,
 		a_purge_that_is_cut_off_anywhere_ends_at_the_next_start_or_never_began,
 		a_purge_on_a_disk_that_fails_anywhere_ends_or_never_began,
 	};
