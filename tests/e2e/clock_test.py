@@ -36,6 +36,8 @@ class Case(unittest.TestCase):
         self.server = Server(env=self.clock.env, options=self.options).start()
         self.addCleanup(self.end)
         self.server.create_log("a", {"retain": {"default": "7d"}})
+        self.server.create_log("b")
+        self.server.post("/api/v1/logs/b/records", b"{}", JSON)  # and no other
         self.officers = [self.officer() for _ in range(2)]
         self.clock.forward(73)
         self.times, self.locks = [], []
@@ -90,6 +92,18 @@ class Case(unittest.TestCase):
         """Both clocks moved by what passed, and by no step."""
         for name in ("evidence", "lock"):
             self.assertLess(abs(self.moved(before, after, name) - passed), WAIT_S + 10, name)
+
+    def assert_locks_begin_and_end(self, earlier, later):
+        """A period counts from the later clock, and whether it is over the earlier one says."""
+        now = self.get()
+        self.assertGreater(self.moved({"x": now[earlier]}, {"x": now[later]}, "x"), HOUR)
+        answer = self.server.post("/api/v1/logs/b/extensions", json.dumps(
+            {"records": [1], "for": "1h", "reason": "both clocks"}), JSON)
+        self.assertEqual(answer.status, 201, answer.body)
+        why = self.server.get("/api/v1/logs/b/records/1/why").json()
+        self.assertTrue(why["locked"])
+        self.assertAlmostEqual(seconds(why["now"]), seconds(now[earlier]), delta=WAIT_S)
+        self.assertAlmostEqual(seconds(why["until"]), seconds(now[later]) + HOUR, delta=WAIT_S)
 
     def records(self, kind, n=1):
         """Those of that type, in _system: n of them, once they are there; or, with 0, none."""
@@ -218,6 +232,7 @@ class Running(Case):
         after = self.look()
         self.assertAlmostEqual(self.moved(before, after, "evidence"), 5 * HOUR, delta=WAIT_S)
         self.assertAlmostEqual(self.moved(before, after, "lock"), 10 * HOUR, delta=WAIT_S)
+        self.assert_locks_begin_and_end(earlier="evidence", later="lock")
         # a lock begins at the later of both
         answer = self.server.post("/api/v1/logs/a/records", b"{}", JSON).json()
         entry = json.loads(answer["entry"])
@@ -303,6 +318,7 @@ class Restarting(Case):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertAlmostEqual(self.moved(before, self.look(), "evidence"), 30 * DAY, delta=WAIT_S)
         self.assertEqual(self.get()["state"], "frozen")
+        self.assert_locks_begin_and_end(earlier="lock", later="evidence")
         self.credit({"until": "2100-01-01T00:00:00.000000000Z", "reason": "off for a month"})
         now = self.until_state("ok")
         self.assertLess(abs(seconds(now["lock"]) - seconds(now["wall"])), 1)

@@ -284,8 +284,9 @@ class Erasure(unittest.TestCase):
             others = [server.connect(server.post("/api/v1/principals", body, JSON).json()["token"])
                       for _ in range(2)]
             clock.forward(73)
-            put_log(server, dual_control=["purge"])
+            put_log(server, dual_control=["purge"], retain={"default": "1d"})
             append(server, [{"i": i} for i in range(1, 4)])
+            clock.forward(25)
             made = erase(server, records=[2])
             self.assertEqual((made["waits_for"], made["free"]), ("second-principal", 1))
             time.sleep(0.5)
@@ -312,6 +313,16 @@ class Erasure(unittest.TestCase):
                 time.sleep(0.05)
             (made,) = server.get("/api/v1/logs/free/erasures?state=all").json()["erasures"]
             self.assertEqual(made["purged"], 1, made)
+            body = json.dumps({"acts": ["erasure.request", "purge"]})  # now of every log
+            self.assertEqual(server.request("PUT", "/api/v1/dual-control", body, JSON).status, 200)
+            append(server, [{"i": 2}], "free")
+            index = server.get("/api/v1/logs/free").json()["size"] - 1
+            self.approve(others[0], server.post("/api/v1/logs/free/erasures", json.dumps(
+                {"case": "other", "records": [index]}), JSON))
+            (made,) = [e for e in server.get("/api/v1/logs/free/erasures").json()["erasures"]
+                       if e["case"] == "other"]
+            made = server.get(f"/api/v1/logs/free/erasures/{made['id']}").json()
+            self.assertEqual((made["waits_for"], made["free"]), ("second-principal", 1), made)
             for client in others:
                 client.close()
         clock.remove()

@@ -290,6 +290,14 @@ class Clock:
         shutil.rmtree(self.folder)
 
 
+def until(condition, what, seconds=30):
+    """Waits until that holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
 def stele(*arguments, server=None, env=None, **options):
     """Runs the command line; returns the CompletedProcess with text output."""
     env = dict(env or os.environ)

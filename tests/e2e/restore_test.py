@@ -217,9 +217,11 @@ class Restore(unittest.TestCase):
         self.back_up(self.server, self.backup, self.ring)
         self.server.kill()
         killed = 0
-        for delay in (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8):
+        for delay in (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6):
             process = subprocess.Popen([str(STELE), *map(str, self.arguments())],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while not (self.data / "RESTORE.partial").exists() and process.poll() is None:
+                time.sleep(0.002)
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
             process.wait()

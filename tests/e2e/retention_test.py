@@ -265,6 +265,7 @@ class Extending(Case):
         for more in ({"for": "11y"}, {"until": instant(now - DAY_NS)}, {"until": "soon"},
                      {"for": "300y"}, {}, {"for": "1y", "until": instant(now + YEAR)},
                      {"for": "1y", "filter": "a = 1"}, {"for": "1y", "shorten": "yes"},
+                     {"for": "1y", "": 1},
                      {"for": "1y", "reason": ""}, {"for": "1y", "reason": "x" * 1001},
                      {"for": "1y", "records": []}, {"for": "1y", "records": [-1]},
                      {"for": "1y", "records": ["1"]}, {"for": "1y", "range": [1, 1]},

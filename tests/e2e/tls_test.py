@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pki
 from http_case import MIB, RECORDS, Case, statuses
-from lib import JSON, ROOT, STELED, Server, sanitized
+from lib import JSON, ROOT, STELED, Server, sanitized, until
 
 PKI = None
 
@@ -190,25 +190,29 @@ class Versions(TlsCase):
             [pki.OPENSSL, "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-tls1_3",
              "-CAfile", str(PKI.ca.pem)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for command in (b"K\n", b"K\n", LAST):
-            time.sleep(0.5)  # s_client takes a command at the begin of what it reads at once
-            run.stdin.write(command)
+        # s_client takes a command at the begin of what it reads at once: one when the last is done
+        self.until_said(run.stdout, b"Verify return code")
+        for _ in range(2):
+            run.stdin.write(b"K\n")
             run.stdin.flush()
-        time.sleep(0.5)
-        out, err = run.communicate(timeout=30)
-        self.assertEqual(err.count(b"KEYUPDATE"), 2, err)
-        self.assertIn(b"HTTP/1.1 200 OK", out)
+            self.until_said(run.stderr, b"KEYUPDATE\n")
+        run.stdin.write(LAST)
+        run.stdin.flush()
+        self.until_said(run.stdout, b"HTTP/1.1 200 OK")
+        run.communicate(timeout=30)
+
+    def until_said(self, stream, text):
+        """Reads until that is said."""
+        os.set_blocking(stream.fileno(), False)
+        said = bytearray()
+        until(lambda: said.extend(stream.read(4096) or b"") or text in said, text)
 
 
 def reload(server):
     """Sends SIGHUP and waits until it is done."""
     before = server.log().count("reloaded")
     server.process.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 20
-    while server.log().count("reloaded") == before:
-        if time.monotonic() > deadline:
-            raise AssertionError("no reload:\n" + server.log())
-        time.sleep(0.01)
+    until(lambda: server.log().count("reloaded") != before, "no reload")
 
 
 class Bytes(TlsCase):
@@ -390,8 +394,7 @@ class Stalls(TlsCase):
         self.assertEqual(failures(self.server, "timeout"), before + 4)
         with socket.create_connection(("127.0.0.1", self.server.port)) as s:
             s.sendall(hello[:100])
-        time.sleep(0.2)
-        self.assertEqual(failures(self.server, "closed"), 1)
+        until(lambda: failures(self.server, "closed") == 1, "closed")
 
     def test_a_handshake_that_creeps_is_ended_too(self):
         with socket.create_connection(("127.0.0.1", self.server.port)) as s:

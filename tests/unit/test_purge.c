@@ -97,7 +97,7 @@ START_TEST(what_may_not_go_is_refused_and_nothing_is_done)
 {
 	struct log *log = purge_filled(&s, 300);
 	static const struct control_range controls[] = {{0, 5}}, backward[] = {{5, 6}, {4, 9}},
-					  beyond[] = {{5, 301}}, none[] = {{7, 6}},
+					  beyond[] = {{301, 301}}, none[] = {{7, 6}},
 					  twice[] = {{5, 6}, {6, 9}}, gone[] = {{9, 12}},
 					  fine[] = {{20, 30}};
 	struct purge_request rq = {.ranges = fine,

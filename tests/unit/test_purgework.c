@@ -25,7 +25,7 @@ START_TEST(an_object_goes_with_its_file)
 {
 	struct log *log = purge_filled(&s, 10);
 	uint8_t *payload = scratch_payload(70000, 7);
-	char path[OBJECT_PATH_BYTES];
+	char path[OBJECT_PATH_BYTES], kept[300];
 	struct purge_result out;
 	uint64_t index, other;
 	struct control_range range;
@@ -36,9 +36,12 @@ START_TEST(an_object_goes_with_its_file)
 	other = scratch_object(&s, log, slice_of(payload, 69000));
 	arena_init(&a);
 	path_of_object(log, index, path);
+	snprintf(kept, sizeof kept, "%s/kept", s.dir);
+	ck_assert_int_eq(link(path, kept), 0); /* somebody's copy, which is said */
 	range = (struct control_range){index, index};
 	ck_assert_int_eq(purge_of(&s, log, &range, 1, &out), 0);
-	ck_assert(out.destroyed && out.objects == 1);
+	ck_assert(out.destroyed && out.objects == 1 && out.linked == 1);
+	ck_assert_int_eq(unlink(kept), 0);
 	ck_assert_uint_ge(out.returned_bytes, 70000);
 	ck_assert_int_ne(access(path, F_OK), 0);
 	purge_gone(&s, log, index, index, out.entry);
@@ -143,7 +146,10 @@ START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
 	atomic_store(&s.st->pinned, false);
 	ck_assert_int_eq(purge_resume(s.st), 0);                             /* not so soon again */
 	ck_assert_int_eq(purge_of(&s, log, range, 1, &again), STELE_EINVAL); /* twice */
+	atomic_store(&s.st->pinned, true);
 	s.now_ns += INT64_C(31) * 1000000000;
+	ck_assert_int_eq(purge_resume(s.st), 0);
+	atomic_store(&s.st->pinned, false);
 	ck_assert_int_eq(purge_resume(s.st), 1);
 	ck_assert_uint_eq(purge_pending(s.st), 0);
 	ck_assert_int_ne(access(path, F_OK), 0);
@@ -177,6 +183,9 @@ START_TEST(a_purge_under_way_is_found_without_a_catalogue_behind_later_entries)
 	ck_assert_int_eq(store_append_batch(s.st, &job), 0);
 	ck_assert_int_eq(job.err, 0);
 	append_job_fini(&job);
+	atomic_store(&s.st->pinned, false);
+	purge_fill(&s, log, 6000); /* both entries are in no WAL file any more */
+	sealed_log_seal(&s, log);
 	scratch_close(&s);
 	ck_assert_int_eq(unlink(sealed_log_path(&s, "..", "catalog.mdb")), 0);
 	s.errors = 0;
