@@ -4,6 +4,8 @@
  */
 #include "storage/purgeplan.h"
 
+#include <sys/syscall.h>
+
 #include "crypto/init.h"
 #include "sealed_log.h"
 #include "proto/timestamp.h"
@@ -30,6 +32,21 @@ control(struct scratch *s, struct log *log, enum entry_kind kind, const char *js
 	index = job.first;
 	append_job_fini(&job);
 	return index;
+}
+
+static struct scratch *hooked; /* a hold comes into this log at the next read of a file */
+static struct log *hooked_log;
+
+/* The store reads segments by this. */
+ssize_t
+pread(int fd, void *p, size_t n, off_t offset)
+{
+	struct scratch *s = hooked;
+
+	hooked = NULL;
+	if (s)
+		(void)control(s, hooked_log, ENTRY_HOLD, HOLD("aaaaaaaaaa", "[[3,3]]"));
+	return syscall(SYS_pread64, fd, p, n, offset);
 }
 
 static void
@@ -171,6 +188,31 @@ START_TEST(a_plan_says_of_what_stays_where_it_begins_and_when_it_ends)
 	ck_assert_int_eq(purgeplan_make(&p, log, &wish, s.tools, &why), STELE_ECLOSED);
 	purgeplan_fini(&p);
 	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
+START_TEST(a_hold_that_comes_while_a_plan_is_made_is_in_it_or_makes_it_outdated)
+{
+	struct purgeplan p;
+	struct scratch s;
+
+	scratch_begin(&s);
+	hooked_log = scratch_log(&s, "payments", "{}");
+	sealed_log_fill(&s, hooked_log, 10);
+	sealed_log_seal(&s, hooked_log);
+	scratch_close(&s);
+	ck_assert_int_eq(scratch_open(&s), 0); /* so that the segment is read */
+	ck_assert_int_eq(store_log_find(s.st, slice_str("payments"), &hooked_log), 0);
+	hooked = &s;
+	plan(&s, hooked_log, s.now_ns, &p);
+	ck_assert_ptr_null(hooked);
+	ck_assert_uint_lt(p.generation, locks_generation(hooked_log->locks));
+	purgeplan_fini(&p);
+	plan(&s, hooked_log, s.now_ns, &p);
+	ck_assert_uint_eq(p.generation, locks_generation(hooked_log->locks));
+	ck_assert_uint_eq(p.stay[LOCK_BY_HOLD], 1);
+	purgeplan_fini(&p);
 	scratch_end(&s);
 }
 END_TEST
@@ -465,6 +507,7 @@ main(void)
 		what_retention_locks_goes_when_it_is_over,
 		what_never_had_a_retention_goes_only_when_that_is_asked_for,
 		a_plan_says_of_what_stays_where_it_begins_and_when_it_ends,
+		a_hold_that_comes_while_a_plan_is_made_is_in_it_or_makes_it_outdated,
 		what_is_not_sealed_is_not_looked_at,
 		a_plan_has_as_many_ranges_as_it_may_and_says_where_it_ends,
 		locks_are_the_same_after_a_restart_a_seal_and_without_a_catalogue,
