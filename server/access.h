@@ -77,6 +77,8 @@ struct token {
 	uint64_t requests_per_s, bytes_per_s; /* 0: as many as come */
 	/* When what was let in is used up, at that rate, by the monotonic clock (GCRA) */
 	_Atomic int64_t requests_until_ns, bytes_until_ns;
+	unsigned vendors; /* of enum vendor: it opens these paths alone; 0: what its scopes say */
+	char log[LIMIT_LOG_NAME_BYTES + 1]; /* of vendor paths that name none, or "" */
 	struct grant narrowed; /* it may no more than this; scopes 0: all that its principal may */
 	char text[];           /* narrowed.logs */
 };

@@ -194,6 +194,19 @@ read_new_token(const struct fold *f, const json_t *act, struct principal *made, 
 	return 0;
 }
 
+/* Whether it could ever do what its log and paths are for: else somebody made a mistake. Grants may
+ * change later, so a token is rotated whatever they are by then. */
+static int
+check_vendor(const struct fold *f, const struct token *t)
+{
+	if (t && (t->log[0] || t->vendors) && !token_may(t, SCOPE_APPEND, slice_str(t->log)))
+		return fold_refuse(
+			f, STELE_ESYNTAX,
+			"A token with a log, or paths, must be allowed to append there: "
+			"its scopes and logs, or those of its principal, do not say so.");
+	return 0;
+}
+
 /* Puts in what was made; the counts become the state's. */
 static void
 put_in(const struct fold *f, struct principal *p, struct token *t)
@@ -215,6 +228,7 @@ principal_create(const struct fold *f, const json_t *act)
 
 	if (err == 0 && json_object_get(act, "token"))
 		err = read_new_token(f, act, p, &t);
+	err = err ? err : check_vendor(f, t);
 	if (err == 0)
 		err = access_reserve(f->a, 1, 1);
 	if (err == 0 && !f->dry) {
@@ -232,6 +246,7 @@ token_create(const struct fold *f, const json_t *act)
 	struct token *t = NULL;
 	int err = read_new_token(f, act, NULL, &t);
 
+	err = err ? err : check_vendor(f, t);
 	if (err == 0)
 		err = access_reserve(f->a, 0, 1);
 	if (err == 0 && !f->dry)

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "proto/base64.h"
+#include "proto/entry.h"
 #include "proto/timestamp.h"
+#include "server/vendor.h"
 
 enum { FIRST_CHAR = 0x21, LAST_CHAR = 0x7e };
 
@@ -344,6 +346,8 @@ token_with(const struct token *t, struct principal *principal)
 	memcpy(n->hash, t->hash, sizeof n->hash);
 	n->created_ns = t->created_ns;
 	n->expires_ns = t->expires_ns;
+	n->vendors = t->vendors;
+	memcpy(n->log, t->log, sizeof n->log);
 	n->requests_per_s = t->requests_per_s;
 	n->bytes_per_s = t->bytes_per_s;
 	atomic_init(&n->requests_until_ns, atomic_load(&t->requests_until_ns));
@@ -372,6 +376,45 @@ get_rate(const json_t *o, const char *name, uint64_t *rate)
 	return !v || (json_is_integer(v) && json_integer_value(v) >= 1);
 }
 
+/* A list that may be absent: then 0. */
+static const char *
+get_vendors(const json_t *list, unsigned *vendors)
+{
+	const json_t *v;
+	size_t i;
+
+	*vendors = 0;
+	if (list && (!json_is_array(list) || json_array_size(list) == 0))
+		return "paths must be a list of some of " VENDOR_NAMES ", or absent.";
+	json_array_foreach(list, i, v)
+	{
+		unsigned bit = json_is_string(v) ? vendor_parse(text_of(v)) : 0;
+
+		if (!bit)
+			return "The vendor paths are " VENDOR_NAMES ".";
+		*vendors |= bit;
+	}
+	return NULL;
+}
+
+void
+token_put_vendor(struct buf *b, const struct token *t)
+{
+	const char *comma = "";
+
+	put_text(b, "log", t->log);
+	if (!t->vendors)
+		return;
+	buf_put_str(b, ",\"paths\":[");
+	for (unsigned i = 0; i < VENDORS; i++) {
+		if (!(t->vendors & 1u << i))
+			continue;
+		buf_printf(b, "%s\"%s\"", comma, vendor_name(i));
+		comma = ",";
+	}
+	buf_put_u8(b, ']');
+}
+
 static const char *
 read_token(const json_t *o, struct token *t, char principal[LIMIT_WRITER_BYTES + 1])
 {
@@ -389,8 +432,12 @@ read_token(const json_t *o, struct token *t, char principal[LIMIT_WRITER_BYTES +
 	if (!get_rate(o, "requests_per_s", &t->requests_per_s) ||
 	    !get_rate(o, "bytes_per_s", &t->bytes_per_s))
 		return "requests_per_s and bytes_per_s are numbers from 1 on.";
+	if (!get_text(o, "log", t->log, sizeof t->log) ||
+	    (json_object_get(o, "log") && (!entry_log_name_valid(slice_str(t->log)) ||
+					   entry_log_name_reserved(slice_str(t->log)))))
+		return "log must be the name of a log, and not one of the server's own.";
 	atomic_init(&t->used_ns, used_ns);
-	return NULL;
+	return get_vendors(json_object_get(o, "paths"), &t->vendors);
 }
 
 struct token *
@@ -435,6 +482,7 @@ token_put(struct buf *b, const struct token *t, bool hash)
 		buf_put_u8(b, ',');
 		grant_put(b, &t->narrowed);
 	}
+	token_put_vendor(b, t);
 	if (t->requests_per_s)
 		buf_printf(b, ",\"requests_per_s\":%llu", (unsigned long long)t->requests_per_s);
 	if (t->bytes_per_s)

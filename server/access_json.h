@@ -38,6 +38,9 @@ struct token *token_from_json(const json_t *o, char principal[LIMIT_WRITER_BYTES
 /* Appends its members without braces; with `hash` the one that no API shows. */
 void token_put(struct buf *b, const struct token *t, bool hash);
 
+/* Appends its log and its paths, as members after a comma; nothing of what it has not. */
+void token_put_vendor(struct buf *b, const struct token *t);
+
 /* Another token with the same members but for principal, which it counts; NULL without memory. */
 struct token *token_with(const struct token *t, struct principal *principal);
 

@@ -50,6 +50,19 @@ refuse_scope(struct request *r, unsigned scopes)
 		      "This needs the scope %s here; use a token that has it.", list);
 }
 
+/* A token that was made for vendor paths opens these and nothing else. */
+static bool
+within_paths(struct request *r, struct slice log)
+{
+	if (!r->token->vendors || (r->token->vendors & r->route->vendor))
+		return true;
+	audit_denied(r->server->audit, r, log, PROBLEM_INSUFFICIENT_SCOPE);
+	reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
+		      "This token is for the vendor paths that it was made for, and for nothing "
+		      "else; use one without paths.");
+	return false;
+}
+
 /* What comes in chunks is counted when it has come (server/conn.c). */
 static bool
 within_rate(struct request *r)
@@ -148,7 +161,7 @@ auth_admit(struct request *r, struct slice log)
 		refuse_scope(r, r->route->scopes);
 		return false;
 	}
-	return within_rate(r);
+	return within_paths(r, log) && within_rate(r);
 }
 
 bool

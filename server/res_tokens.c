@@ -72,11 +72,12 @@ take_members(json_t *body, json_t *token, int64_t now_ns, json_t **kind)
 			*kind = v;
 		} else if (strcmp(name, "scopes") == 0 || strcmp(name, "logs") == 0 ||
 			   strcmp(name, "requests_per_s") == 0 ||
-			   strcmp(name, "bytes_per_s") == 0 || strcmp(name, "principal") == 0) {
+			   strcmp(name, "bytes_per_s") == 0 || strcmp(name, "principal") == 0 ||
+			   strcmp(name, "log") == 0 || strcmp(name, "paths") == 0) {
 			json_object_set(token, name, v);
 		} else {
-			return "The members are scopes, logs, principal, kind, expires, "
-			       "requests_per_s and bytes_per_s.";
+			return "The members are scopes, logs, log, paths, principal, kind, "
+			       "expires, requests_per_s and bytes_per_s.";
 		}
 	}
 	return NULL;
@@ -182,22 +183,23 @@ res_tokens_post(struct request *r)
 static const char *
 take_same(struct acting *a, const struct token *t, const json_t *keep, int64_t now_ns)
 {
-	json_t *token = json_object(), *same;
 	char text[TIMESTAMP_BYTES];
+	json_t *token;
 	struct buf b;
 
-	json_object_set_new(a->act, "token", token);
-	json_object_set_new(token, "principal", json_string(t->principal->id));
+	buf_init(&b);
+	buf_printf(&b, "{\"principal\":\"%s\"", t->principal->id);
 	if (t->narrowed.scopes) {
-		buf_init(&b);
-		buf_put_u8(&b, '{');
+		buf_put_u8(&b, ',');
 		grant_put(&b, &t->narrowed);
-		buf_put_u8(&b, '}');
-		same = json_loadb((const char *)b.p, b.n, 0, NULL);
-		buf_fini(&b);
-		json_object_update(token, same);
-		json_decref(same);
 	}
+	token_put_vendor(&b, t);
+	buf_put_u8(&b, '}');
+	token = b.err ? NULL : json_loadb((const char *)b.p, b.n, 0, NULL);
+	buf_fini(&b);
+	if (!token)
+		return "There is no memory for it.";
+	json_object_set_new(a->act, "token", token);
 	if (t->requests_per_s)
 		json_object_set_new(token, "requests_per_s",
 				    json_integer((json_int_t)t->requests_per_s));

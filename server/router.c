@@ -12,6 +12,7 @@
 #include "server/request.h"
 #include "server/server.h"
 #include "server/access.h"
+#include "server/vendor.h"
 #include "storage/log.h"
 #include "storage/store.h"
 
@@ -174,6 +175,24 @@ check_query(struct request *r)
 	return true;
 }
 
+/* The log that the token may use is there, and not the server's; or it is to be created. */
+static bool
+check_log(struct request *r)
+{
+	struct slice name = r->param[0];
+
+	if (entry_log_name_reserved(name) && (r->route->scopes & (SCOPE_APPEND | SCOPE_POLICY))) {
+		reply_problem(r, PROBLEM_RESERVED_LOG,
+			      "Names beginning with '_' are the server's.");
+		return false;
+	}
+	if (r->log || r->route->creates_log)
+		return true;
+	reply_problem(r, PROBLEM_UNKNOWN_LOG, "Create it with PUT /api/v1/logs/%.*s.", (int)name.n,
+		      (const char *)name.p);
+	return false;
+}
+
 /* The route's log: existing, or not needed. Also lets anyone in whom its policy lets in. */
 static bool
 admit_to_log(struct request *r)
@@ -190,18 +209,26 @@ admit_to_log(struct request *r)
 		r->log = NULL;
 	if (r->route->public_able && r->log && log_policy(r->log)->public)
 		return true;
-	if (!auth_admit(r, name))
+	return auth_admit(r, name) && check_log(r);
+}
+
+/* A vendor path that names no log is about the token's own. */
+static bool
+admit_to_default(struct request *r)
+{
+	if (!auth_admit(r, slice_of("", 0)))
 		return false;
-	if (entry_log_name_reserved(name) && (r->route->scopes & (SCOPE_APPEND | SCOPE_POLICY))) {
-		reply_problem(r, PROBLEM_RESERVED_LOG,
-			      "Names beginning with '_' are the server's.");
+	if (!r->token->log[0]) {
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "This path names no log, and the token has no default: send to "
+			      "%s/LOG, or with a token that was made with a log for it.",
+			      r->route->pattern);
 		return false;
 	}
-	if (r->log || r->route->creates_log)
-		return true;
-	reply_problem(r, PROBLEM_UNKNOWN_LOG, "Create it with PUT /api/v1/logs/%.*s.", (int)name.n,
-		      (const char *)name.p);
-	return false;
+	r->param[0] = slice_str(r->token->log);
+	if (store_log_find(r->server->store, r->param[0], &r->log) != 0)
+		r->log = NULL;
+	return auth_also(r, r->route->scopes, r->param[0]) && check_log(r);
 }
 
 bool
@@ -222,6 +249,9 @@ router_admit(struct request *r)
 		return false;
 	if (strstr(r->route->pattern, "{log}")) {
 		if (!admit_to_log(r))
+			return false;
+	} else if (r->route->vendor) {
+		if (!admit_to_default(r))
 			return false;
 	} else if (r->route->scopes && !auth_admit(r, slice_of("", 0))) {
 		return false;
@@ -268,6 +298,9 @@ router_dump(struct buf *out)
 		}
 		buf_put_u8(out, ']');
 		dump_words(out, "query", route->query);
+		for (unsigned k = 0; k < VENDORS; k++)
+			if (route->vendor & 1u << k)
+				buf_printf(out, ",\"vendor\":\"%s\"", vendor_name(k));
 		buf_printf(out, ",\"body\":%s}", route->max_body ? "true" : "false");
 	}
 	buf_put_u8(out, ']');

@@ -22,6 +22,7 @@ struct route {
 	unsigned scopes;     /* any one of them; 0: no token needed */
 	bool public_able;    /* a public log needs no token */
 	bool creates_log;    /* {log} need not exist */
+	unsigned vendor;     /* a vendor path: its bit (server/vendor.h); else 0 */
 	uint64_t max_body;   /* 0: no body */
 	const char *query;   /* names of its query parameters, each followed by a space */
 	void (*handle)(struct request *r);

@@ -9,10 +9,25 @@ static const char path[] = "/api/v1/tokens";
 /* --- token create ------------------------------------------------------------ */
 
 struct token_arguments {
-	struct cli_texts scopes, logs;
-	const char *principal, *kind, *expires;
+	struct cli_texts scopes, logs, paths;
+	const char *principal, *kind, *expires, *log;
 	uint64_t requests, bytes;
 };
+
+/*
+ * A token for vendor paths can but append: that need not be said. When it is for one log, that is
+ * its default.
+ */
+static void
+complete(struct token_arguments *a)
+{
+	if (!a->paths.n)
+		return;
+	if (!a->scopes.n && a->logs.n)
+		a->scopes.text[a->scopes.n++] = "append";
+	if (!a->log && a->logs.n == 1 && !strpbrk(a->logs.text[0], "*,"))
+		a->log = a->logs.text[0];
+}
 
 static json_t *
 request_of(const struct token_arguments *a)
@@ -23,6 +38,9 @@ request_of(const struct token_arguments *a)
 		json_object_set_new(doc, "scopes", api_words(&a->scopes));
 	if (a->logs.n)
 		json_object_set_new(doc, "logs", api_words(&a->logs));
+	api_set_text(doc, "log", a->log);
+	if (a->paths.n)
+		json_object_set_new(doc, "paths", api_words(&a->paths));
 	api_set_text(doc, "principal", a->principal);
 	api_set_text(doc, "kind", a->kind);
 	api_set_text(doc, "expires", a->expires);
@@ -51,6 +69,10 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 		{"scope", 0, CLI_TEXTS, &a.scopes, "S[,S]", "what it may do: see below"},
 		{"log", 0, CLI_TEXTS, &a.logs, "L[,L]",
 		 "on which logs: names or patterns such as 'k8s-*'"},
+		{"path", 0, CLI_TEXTS, &a.paths, "P[,P]",
+		 "for senders of these vendor paths, and nothing else: k8s"},
+		{"default-log", 0, CLI_TEXT, &a.log, "LOG",
+		 "where a vendor path goes that names no log (with --path: the one --log)"},
 		{"principal", 0, CLI_TEXT, &a.principal, "ID",
 		 "whose it is (default: a new principal's)"},
 		{"kind", 0, CLI_TEXT, &a.kind, "KIND",
@@ -65,6 +87,7 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 0, 0, &n);
 
+	complete(&a);
 	if (rc == CLI_GO && (!a.scopes.n != !a.logs.n || (!a.scopes.n && !a.principal)))
 		rc = cli_usage(self, "--scope and --log go together, and only a token of "
 				     "a --principal that is there may do without them");
@@ -75,7 +98,7 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 
 const struct cli_command cmd_token_create = {
 	.name = "token create",
-	.operands = "[--principal ID] [--scope S[,S] --log L[,L]] [--expires D]",
+	.operands = "[--principal ID] [--scope S[,S] --log L[,L]] [--path P[,P]] [--expires D]",
 	.summary = "make a token for someone",
 	.about =
 		"Makes a bearer token and prints it, for the only time: the server keeps a keyed "
@@ -92,7 +115,13 @@ const struct cli_command cmd_token_create = {
 		"  policy   create logs               access   principals and tokens\n"
 		"  operate  seal, scrub, backup, metrics\n"
 		"\n"
+		"With --path it is for a program that speaks a protocol of its own, such as the audit\n"
+		"webhook of a Kubernetes API server (k8s: POST /k8s/audit): it opens these paths and\n"
+		"nothing else. --scope append goes without saying then, and a single --log is where\n"
+		"events go when the sender's path names none.\n"
+		"\n"
 		"  stele token create --scope append --log 'k8s-*' --expires 90d > agent.token\n"
+		"  stele token create --log k8s-prod --path k8s > webhook.token\n"
 		"  stele --token @agent.token append k8s-prod event.json",
 	.run = run_create,
 };
@@ -103,17 +132,24 @@ static void
 print_row(const json_t *doc)
 {
 	const json_t *narrowed = json_object_get(doc, "scopes");
-	struct buf scopes, logs;
+	const json_t *paths = json_object_get(doc, "paths");
+	struct buf what;
 
-	buf_init(&scopes);
-	buf_init(&logs);
-	api_put_joined(&scopes, narrowed);
-	api_put_joined(&logs, json_object_get(doc, "logs"));
-	printf("%-12s %-16s %-30s %-30s  %s %s\n", api_text(doc, "id"), api_text(doc, "principal"),
-	       api_text(doc, "expires"), api_text(doc, "used"),
-	       narrowed ? api_cstr(&scopes) : "all its principal may", api_cstr(&logs));
-	buf_fini(&scopes);
-	buf_fini(&logs);
+	buf_init(&what);
+	if (narrowed)
+		api_put_joined(&what, narrowed);
+	else
+		buf_put_str(&what, "all its principal may");
+	buf_put_u8(&what, ' ');
+	api_put_joined(&what, json_object_get(doc, "logs"));
+	if (paths)
+		buf_put_str(&what, " by ");
+	api_put_joined(&what, paths);
+	if (json_object_get(doc, "log"))
+		buf_printf(&what, " to %s", api_text(doc, "log"));
+	printf("%-12s %-16s %-30s %-30s  %s\n", api_text(doc, "id"), api_text(doc, "principal"),
+	       api_text(doc, "expires"), api_text(doc, "used"), api_cstr(&what));
+	buf_fini(&what);
 }
 
 static int
@@ -126,7 +162,7 @@ run_list(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (rc != CLI_GO)
 		return rc;
 	snprintf(header, sizeof header, "%-12s %-16s %-30s %-30s  %s", "ID", "PRINCIPAL", "EXPIRES",
-		 "USED", "SCOPES AND LOGS");
+		 "USED", "SCOPES, LOGS, PATHS");
 	return api_list(cli, path, "tokens", header, print_row, "list the tokens");
 }
 
@@ -134,10 +170,12 @@ const struct cli_command cmd_token_list = {
 	.name = "token list",
 	.operands = "",
 	.summary = "list the tokens there are, without their secrets",
-	.about = "Lists tokens: what each may do, where, and until when. The id is the part after "
-		 "the\n"
-		 "first underscore of the token itself. With --json: the server's pages, one a "
-		 "line.",
+	.about =
+		"Lists tokens: what each may do, where, and until when; \"by\" are the vendor paths\n"
+		"that it is for alone, \"to\" the log where they go. The id is the part after "
+		"the\n"
+		"first underscore of the token itself. With --json: the server's pages, one a "
+		"line.",
 	.run = run_list,
 };
 
