@@ -150,6 +150,12 @@ struct slice http_piece(struct http *h, uint8_t **gathered);
 /* Then: where the next bytes go; cap is LIMIT_HTTP_BUFFER_BYTES at least. */
 void http_window(struct http *h, uint8_t *p, size_t cap);
 
+/*
+ * Counts memory that a body takes once it is decoded against the same budget, until the body goes.
+ * False: there is no room, and nothing is counted. Any thread that has the request.
+ */
+bool http_body_charge(struct http *h, uint64_t bytes);
+
 /* After STEP_READY: forgets the request, keeps what came behind it. */
 void http_next(struct http *h);
 

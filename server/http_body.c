@@ -19,8 +19,8 @@ enum {
 	MAX_SIZE_LINE = 1024,    /* with extensions */
 };
 
-static bool
-charge(struct http *h, uint64_t bytes)
+bool
+http_body_charge(struct http *h, uint64_t bytes)
 {
 	if (atomic_fetch_add(&h->budget->used_bytes, bytes) + bytes <= h->budget->max_bytes) {
 		h->charged_bytes += bytes;
@@ -36,7 +36,7 @@ grow(struct http *h, size_t cap)
 	uint8_t *p;
 
 	CHECK(cap > h->large_cap);
-	if (!charge(h, cap - h->large_cap)) {
+	if (!http_body_charge(h, cap - h->large_cap)) {
 		http_bad(h, PROBLEM_OVERLOADED, "Too many large bodies at once; send it again.");
 		return false;
 	}

@@ -187,6 +187,29 @@ put_http(struct buf *b, struct server *s)
 	put_latency(b, s);
 }
 
+/* One row for each vendor path, whose counters begin at `offset` of struct metrics. */
+static void
+put_by_path(struct buf *b, const struct server *s, const char *name, const char *help,
+	    size_t offset)
+{
+	head(b, name, "counter", help);
+	for (unsigned i = 0; i < VENDORS; i++)
+		buf_printf(b, "stele_%s{path=\"%s\"} %llu\n", name, vendor_name(i),
+			   (unsigned long long)sum(s, offset + i * sizeof(atomic_ullong)));
+}
+
+static void
+put_intake(struct buf *b, const struct server *s)
+{
+	put_by_path(b, s, "intake_events_total", "Events stored that came by a vendor path.",
+		    offsetof(struct metrics, intake_events));
+	put_by_path(b, s, "intake_duplicates_total", "Events that came again and were there.",
+		    offsetof(struct metrics, intake_duplicates));
+	put_by_path(b, s, "intake_unparsed_total",
+		    "Events stored that could not be read. Alert when it grows.",
+		    offsetof(struct metrics, intake_unparsed));
+}
+
 static void
 put_handshakes(struct buf *b, const struct server *s)
 {
@@ -373,6 +396,7 @@ work(struct request *r, struct kit *kit)
 	    "1 while it listens beyond this machine in clear. Alert above 0.",
 	    config_is_exposed(r->server->config));
 	put_http(b, r->server);
+	put_intake(b, r->server);
 	put_tls(b, r->server);
 	put_store(b, r->server);
 	put_purge(b, r->server);

@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 #include "server/tls_session.h"
+#include "server/vendor.h"
 
 enum {
-	METRICS_ROUTES = 64,   /* routes and one more for what matched none */
+	METRICS_ROUTES = 96,   /* routes and one more for what matched none */
 	METRICS_STATUSES = 32, /* distinct statuses that problem_status_line knows */
 	METRICS_BUCKETS = 16,  /* latency: 50 us doubling to 0.8 s, then more */
 };
@@ -23,6 +24,7 @@ struct metrics {
 	atomic_ullong seconds_ns[METRICS_ROUTES];
 	atomic_ullong accepted, refused, timeouts, malformed, cut;
 	atomic_ullong read_bytes, written_bytes;
+	atomic_ullong intake_events[VENDORS], intake_duplicates[VENDORS], intake_unparsed[VENDORS];
 	atomic_ullong handshakes, resumed, verified; /* of TLS, done; the same with a certificate */
 	atomic_ullong handshakes_failed[TLS_FAILURES];
 };

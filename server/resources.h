@@ -47,6 +47,9 @@ void res_identity_rotate(struct request *r);
 /* Appends the member "successions": all notes up to this identity, in order. */
 void res_identity_put_successions(struct buf *b, const struct identity *id);
 
+/* res_k8s.c */
+void res_k8s_post(struct request *r);
+
 /* res_keys.c */
 void res_keys_rotate(struct request *r);
 

@@ -5,6 +5,7 @@
 #include "server/query_read.h"
 #include "server/resources.h"
 #include "server/router.h"
+#include "server/vendor.h"
 
 #define LOGS "/api/v1/logs"
 #define RECORDS LOGS "/{log}/records"
@@ -13,6 +14,7 @@
 #define CLOCK "/api/v1/clock"
 #define ERASURES LOGS "/{log}/erasures"
 #define HOLDS "/api/v1/holds"
+#define K8S "/k8s/audit"
 #define PRINCIPALS "/api/v1/principals"
 #define PLANS LOGS "/{log}/purge-plans"
 #define EVENT LOGS "/{log}/retention-events/{name}"
@@ -22,6 +24,10 @@
 const struct route router_table[] = {
 	{METHOD_POST, RECORDS, SCOPE_APPEND, .max_body = LIMIT_BODY_BYTES, .query = "proof ",
 	 .handle = res_append_post, .admit = res_append_admit},
+	{METHOD_POST, K8S "/{log}", SCOPE_APPEND, .vendor = VENDOR_K8S,
+	 .max_body = LIMIT_VENDOR_BODY_BYTES, .query = "timeout ", .handle = res_k8s_post},
+	{METHOD_POST, K8S, SCOPE_APPEND, .vendor = VENDOR_K8S, .max_body = LIMIT_VENDOR_BODY_BYTES,
+	 .query = "timeout ", .handle = res_k8s_post},
 	{METHOD_GET, RECORDS "/{index}", SCOPE_READ, .handle = res_records_get},
 	{METHOD_GET, RECORDS, SCOPE_READ, .query = QUERY_PARAMETERS "sha256 ",
 	 .handle = res_query_log},

@@ -95,7 +95,12 @@ class Actor(threading.Thread):
 
     def token(self):
         name = self.dice.choice(self.principals)
-        made = self.call("token.create", "POST", "/api/v1/tokens", {"principal": name})
+        body = {"principal": name}
+        if self.dice.random() < 0.5:  # refused when the principal may not append there
+            body["log"] = self.dice.choice(["a1", "b", "c"])
+        if self.dice.random() < 0.5:
+            body["paths"] = ["k8s"]
+        made = self.call("token.create", "POST", "/api/v1/tokens", body)
         if made:
             self.note_token(made)
             self.acknowledged.append(("token.create", made["id"]))

@@ -110,6 +110,34 @@ class Disk(unittest.TestCase):
     def test_a_write_that_fails_makes_the_server_read_only_until_restart(self):
         self.read_only_until_restart("write", 503)
 
+    def test_a_disk_that_fails_is_503_for_a_vendors_sender_and_its_retry_is_whole(self):
+        """A 500 it might not repeat; each event is there once, however often it comes."""
+        for how in ("flush", "write"):
+            small = [b'{"auditID":"%d","stage":"Panic"}' % n for n in range(3)]
+            large = b'{"auditID":"l","stage":"Panic","x":"%s"}' % (b"y" * (2 << 20))
+            for items in (small, [*small, large, *small]):
+                body = (b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":['
+                        + b",".join(items) + b"]}")
+                with FaultyDisk() as disk:
+                    server = disk.server
+                    for broken in (True, False):  # and then it is read-only
+                        if broken:
+                            disk.break_disk(how)
+                        else:
+                            disk.repair()
+                        answer = server.post("/k8s/audit/log", body, JSON)
+                        self.assertEqual(answer.status, 503, answer.body)
+                        self.assertIn("retry-after", answer.headers)
+                    server.kill()
+                    server.start()
+                    for _ in range(2):
+                        self.assertEqual(server.post("/k8s/audit/log", body, JSON).status, 200)
+                    size = server.get("/api/v1/logs/log").json()["size"]
+                    kept = [server.get(f"{RECORDS}/{i}").body for i in range(1, size)]
+                    self.assertEqual(sorted(kept), sorted(set(items)))
+                    self.assertEqual(os.listdir(os.path.join(disk.folder, "data/objects/pending"))
+                                     if large in items else [], [])
+
     def test_little_space_refuses_appends_and_keeps_reads_alive(self):
         with Server() as server:
             server.create_log("log")

@@ -72,6 +72,17 @@ class Matrix(unittest.TestCase):
                         self.assertEqual(self.outcome(client, method, path, "_system"), 403)
             client.close()
 
+    def test_a_token_for_vendor_paths_opens_these_and_nothing_else(self):
+        """Whatever its scopes are, and whatever needs no token at all."""
+        body = {"scopes": SCOPES, "logs": ["mine"], "log": "mine", "paths": ["k8s"]}
+        made = self.server.post("/api/v1/tokens", json.dumps(body), JSON).json()
+        client = Client(self.server.port, made["token"])
+        for method, path, operation in operations():
+            free = "k8s" == operation.get("x-stele-vendor") or not operation["x-stele-scopes"]
+            with self.subTest(operation=operation["operationId"]):
+                self.assertEqual(self.outcome(client, method, path), None if free else 403)
+        client.close()
+
     def dead(self):
         """Tokens that open nothing, by what is wrong with them."""
         live = self.token("read", "mine")

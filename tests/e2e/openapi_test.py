@@ -91,6 +91,7 @@ class Table(unittest.TestCase):
                 self.assertEqual(set(route["query"]), query)
                 self.assertEqual(set(re.findall(r"{(\w+)\*?}", route["path"])), path)
                 self.assertEqual(route["body"], "requestBody" in operation)
+                self.assertEqual(route.get("vendor"), operation.get("x-stele-vendor"))
 
     def test_every_problem_is_described_under_its_status(self):
         statuses = {p["type"].removeprefix(PROBLEM): p["status"] for p in TABLE["problems"]}
@@ -188,6 +189,25 @@ class Live(unittest.TestCase):
         self.call("requestErasure", 422, log, body="{}", headers=JSON)
         self.call("requestErasure", 404, {"log": "none"}, body="{}", headers=JSON)
         self.call("requestErasure", 403, {"log": "_system"}, body=body, headers=JSON)
+
+    def test_vendor_paths(self):
+        log, events = {"log": "cluster"}, '{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":'
+        self.call("createLog", 201, log, body="{}", headers=JSON)
+        body = events + '[{"auditID":"a","stage":"ResponseComplete"},1]}'
+        self.call("k8sAudit", 200, log, body=body, headers=JSON)
+        self.call("k8sAudit", 404, {"log": "none"}, body=body, headers=JSON)
+        self.call("k8sAudit", 403, {"log": "_system"}, body=body, headers=JSON)
+        self.call("k8sAudit", 415, log, body=body, headers={"Content-Encoding": "br"})
+        self.call("k8sAudit", 422, log, body=body, headers={"Stele-Retain-For": "7y"})
+        self.call("k8sAuditDefault", 400, body=body, headers=JSON)
+        asked = {"scopes": ["append"], "logs": ["cluster"], "log": "cluster", "paths": ["k8s"]}
+        made = self.call("createToken", 201, body=json.dumps(asked), headers=JSON).json()
+        own = {"Authorization": "Bearer " + made["token"]}
+        self.call("k8sAuditDefault", 200, body=body, headers=own)
+        self.call("k8sAuditDefault", 400, body=events + "[]}", headers=own)
+        self.call("k8sAuditDefault", 400, body="{}", headers=own)
+        self.call("rotateToken", 201, {"id": made["id"]}, body="{}", headers=JSON)
+        self.call("listTokens", 200)
 
     def test_health(self):
         self.call("livez", 200)

@@ -112,8 +112,8 @@ class Certificates(unittest.TestCase):
                 return http.client.HTTPSConnection(
                     "127.0.0.1", server.port, context=PKI.with_certificate(pair))
 
-            def append(connection, path="/api/v1/logs/pay/records"):
-                connection.request("POST", path, b"1")
+            def append(connection, path="/api/v1/logs/pay/records", body=b"1"):
+                connection.request("POST", path, body)
                 answer = connection.getresponse()
                 return answer.status, json.loads(answer.read())
 
@@ -124,6 +124,11 @@ class Certificates(unittest.TestCase):
             self.assertEqual(status, 201)
             self.assertEqual(json.loads(receipt["entry"])["writer"], "s-agent")
             self.assertEqual(append(connection, "/api/v1/tokens")[0], 403)
+            listed = json.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1",
+                                 "items": [{"auditID": "a", "stage": "Panic"}]})
+            self.assertEqual(append(connection, "/k8s/audit/pay", listed)[0], 200)
+            self.assertEqual(append(connection, "/k8s/audit/other", listed)[0], 403)
+            self.assertEqual(append(connection, "/k8s/audit", listed)[0], 400)
             self.assertEqual(principal("s-b", "dns:b.example"), 201)
             second = connect(both)
             self.assertEqual(append(second)[0], 201)
