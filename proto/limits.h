@@ -24,29 +24,27 @@
 #define LIMIT_RECEIPT_FILE_BYTES (4u << 20) /* of a purge entry: 16384 ranges, and its keys */
 
 /* --- what comes in ----------------------------------------------------- */
-#define LIMIT_RECORD_BYTES (1u << 20)         /* one payload; larger ones belong in objects/ */
-#define LIMIT_BODY_BYTES (16u << 20)          /* a request body once decoded */
-#define LIMIT_DECODE_RATIO 200u               /* decoded:coded; real event JSON reaches 60 */
-#define LIMIT_DECODE_RATIO_FREE_BYTES 65536u  /* the ratio counts only beyond this */
-#define LIMIT_BATCH_RECORDS 65536u            /* per request: bounds one commit's columns */
-#define LIMIT_JSON_DEPTH 64u                  /* Kubernetes objects stay below 20 */
-#define LIMIT_IDEMPOTENCY_KEY_BYTES 255u      /* as the field's public APIs allow */
-#define LIMIT_HTTP_TARGET_BYTES 4096u         /* request line's target */
-#define LIMIT_HTTP_HEADER_BYTES 16384u        /* all header fields of a request */
-#define LIMIT_HTTP_HEADERS 64u                /* header fields of a request */
-#define LIMIT_HTTP_BUFFER_BYTES 37888u        /* a full head and a body of LIMIT_INLINE_BYTES */
-#define LIMIT_INLINE_BYTES 16384u             /* a body validated on the loop: about 10 us */
-#define LIMIT_API_BODY_BYTES 65536u           /* policies, tokens: documents people write */
-#define LIMIT_VENDOR_BODY_BYTES (64u << 20)   /* of a vendor path: twice what its senders ask for */
-#define LIMIT_VENDOR_RECORD_BYTES (16u << 20) /* one event of it that is read; larger is unparsed  \
-					       */
-#define LIMIT_VENDOR_HEAD_BYTES 65536u /* of a list, all but its events: a few names and versions  \
-					*/
-#define LIMIT_INTAKE_RECORDS 4096u     /* of them in one commit: others get in between */
-#define LIMIT_INTAKE_BYTES (4u << 20)  /* payloads of one such commit */
-#define LIMIT_PROOF_ALL_RECORDS 4096u  /* ?proof=all: 4 KiB each stay in LIMIT_SOCKET_OUT */
-#define LIMIT_TOKEN_PATTERNS_BYTES 1024u /* log patterns of one token, together */
-#define LIMIT_LIST_ROWS 1000u            /* rows per page of any listing */
+#define LIMIT_RECORD_BYTES (1u << 20)        /* one payload; larger ones belong in objects/ */
+#define LIMIT_BODY_BYTES (16u << 20)         /* a request body once decoded */
+#define LIMIT_DECODE_RATIO 200u              /* decoded:coded; real event JSON reaches 60 */
+#define LIMIT_DECODE_RATIO_FREE_BYTES 65536u /* the ratio counts only beyond this */
+#define LIMIT_BATCH_RECORDS 65536u           /* per request: bounds one commit's columns */
+#define LIMIT_JSON_DEPTH 64u                 /* Kubernetes objects stay below 20 */
+#define LIMIT_IDEMPOTENCY_KEY_BYTES 255u     /* as the field's public APIs allow */
+#define LIMIT_HTTP_TARGET_BYTES 4096u        /* request line's target */
+#define LIMIT_HTTP_HEADER_BYTES 16384u       /* all header fields of a request */
+#define LIMIT_HTTP_HEADERS 64u               /* header fields of a request */
+#define LIMIT_HTTP_BUFFER_BYTES 37888u       /* a full head and a body of LIMIT_INLINE_BYTES */
+#define LIMIT_INLINE_BYTES 16384u            /* a body validated on the loop: about 10 us */
+#define LIMIT_API_BODY_BYTES 65536u          /* policies, tokens: documents people write */
+#define LIMIT_VENDOR_BODY_BYTES (64u << 20)  /* by a vendor path: twice what its senders need */
+#define LIMIT_VENDOR_EVENT_BYTES (16u << 20) /* of it that is read; a larger one is unparsed */
+#define LIMIT_VENDOR_HEAD_BYTES 65536u       /* a list without its events: names, versions */
+#define LIMIT_INTAKE_RECORDS 4096u           /* events in one commit: others get in between */
+#define LIMIT_INTAKE_BYTES (4u << 20)        /* payloads of one such commit */
+#define LIMIT_PROOF_ALL_RECORDS 4096u        /* ?proof=all: 4 KiB each stay in LIMIT_SOCKET_OUT */
+#define LIMIT_TOKEN_PATTERNS_BYTES 1024u     /* log patterns of one token, together */
+#define LIMIT_LIST_ROWS 1000u                /* rows per page of any listing */
 
 /* --- back-pressure (design.md 4) --------------------------------------- */
 #define LIMIT_CONNECTIONS 4096u            /* default; 1 KiB each when idle, under TLS 17 */

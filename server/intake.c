@@ -58,7 +58,10 @@ has_stele_field(const struct request *r)
 /* --- the body: on a worker ---------------------------------------------------------------------
  */
 
-/* What is no gzip or zstd, or ends early, is kept as it was sent: it may be all that there is. */
+/*
+ * What is no gzip or zstd, or ends early, is taken as it was sent: a mistaken field in front of
+ * events that can be read, or bytes that are kept because they may be all that there is.
+ */
 static int
 decode(struct request *r, struct intake *in)
 {
@@ -81,8 +84,7 @@ decode(struct request *r, struct intake *in)
 		intake_refuse(in, PROBLEM_BODY_TOO_LARGE,
 			      "Decoded, the body exceeds 67108864 bytes or 200 times its size as "
 			      "sent; nothing was stored.");
-	in->whole = err == STELE_ESYNTAX;
-	if (in->whole)
+	if (err == STELE_ESYNTAX)
 		buf_fini(&r->decoded);
 	if (err == STELE_ELIMIT || err == STELE_ESYNTAX)
 		return 0;
@@ -100,7 +102,7 @@ open_body(struct request *r, struct intake *in, struct kit *kit)
 	if (err == 0 && in->problem == PROBLEM_NONE && in->body.n == 0)
 		intake_refuse(in, PROBLEM_EMPTY_BATCH,
 			      "The body is empty: there is nothing to store.");
-	if (err == 0 && in->problem == PROBLEM_NONE && !in->whole)
+	if (err == 0 && in->problem == PROBLEM_NONE)
 		err = in->open(r, in, kit);
 	return err;
 }

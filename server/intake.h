@@ -5,7 +5,7 @@
  *
  *   - an event that cannot be read is stored as it came, as application/octet-stream: unparsed.
  *     Metrics count it, and a record of `_system` says where it is;
- *   - a body that cannot be taken apart, or decoded, is one such event;
+ *   - a body that cannot be taken apart is one such event;
  *   - what is no fault of the sender is 503 (or 429), with Retry-After, and comes again: an event
  *     that is there already is not stored twice.
  *
@@ -58,7 +58,7 @@ struct intake {
 	void *state;
 
 	/* for the adapter to read */
-	struct slice body;  /* decoded */
+	struct slice body;  /* decoded, if it could be */
 	uint64_t count;     /* events that are in the log now */
 	uint64_t duplicate; /* of them, those that were there before */
 	uint64_t unparsed;  /* of them, those that could not be read */

@@ -40,7 +40,7 @@ next_item(struct intake *in, struct kit *kit, struct arena *a, struct intake_eve
 
 	if (!k8s_events_next(in->state, &e->payload))
 		return 0;
-	if (e->payload.n > LIMIT_VENDOR_RECORD_BYTES)
+	if (e->payload.n > LIMIT_VENDOR_EVENT_BYTES)
 		return 1;
 	err = k8s_event_identity(kit->json, e->payload, a, e->id);
 	if (err == STELE_ENOMEM)

@@ -105,6 +105,9 @@ class Webhook(Case):
         self.taken(self.send(cut, {"Content-Encoding": "gzip"}), 1, unparsed=1)
         self.taken(self.send(cut, {"Content-Encoding": "gzip"}), 1, 1, 1)
         self.assertEqual(self.payloads(), [cut])
+        plain = event_list([event("a")])
+        self.taken(self.send(plain, {"Content-Encoding": "gzip"}), 1)
+        self.assertEqual(self.payloads(), [cut, event("a")])
 
     def test_a_bomb_and_a_body_too_large_are_413(self):
         bomb = gzip.compress(event_list([b'"' + b"x" * (40 * MIB) + b'"']))
