@@ -127,7 +127,8 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 				  why.n ? (const char *)why.p : "");
 	else if (err == 0 && p.stay[LOCK_BY_KIND])
 		err = deed_refuse(turn, STELE_ESYNTAX, PROBLEM_INVALID_PLAN,
-				  "Control entries stay as long as their log.");
+				  "Control entries, and the records of _system, stay as long as "
+				  "their log.");
 	else if (err == 0 && (p.stay[LOCK_BY_RETENTION] || p.stay[LOCK_BY_HOLD] ||
 			      p.stay[LOCK_BY_EVENT] || p.stay[LOCK_BY_DOUBT]))
 		err = refuse_locked(turn, log, &p);

@@ -140,7 +140,7 @@ pass(struct purger *j)
 	       (n = store_log_list(j->s->store, after, logs, LOGS_AT_ONCE)) > 0) {
 		for (size_t i = 0; i < n && !atomic_load(&j->stop); i++) {
 			uint64_t from = 0;
-			while (step(j, logs[i], &from))
+			while (!log_stays(logs[i]) && step(j, logs[i], &from))
 				;
 		}
 		after = slice_str(log_name(logs[n - 1]));

@@ -182,6 +182,13 @@ res_purge_plan(struct request *r)
 
 	if (!body)
 		return;
+	if (log_stays(r->log)) {
+		json_decref(body);
+		reply_problem(r, PROBLEM_RESERVED_LOG,
+			      "The records of _system say who may do what: none of them is ever "
+			      "purged.");
+		return;
+	}
 	if (!s) {
 		json_decref(body);
 		reply_err(r, STELE_ENOMEM);

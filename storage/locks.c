@@ -34,6 +34,7 @@ struct locks {
 	const struct policy *policy; /* of the last control entry that has one */
 	uint64_t generation;
 	bool doubt;
+	bool keep_all; /* fixed before there are readers */
 };
 
 struct locks *
@@ -66,6 +67,12 @@ locks_free(struct locks *l)
 	lockmap_fini(&l->map);
 	pthread_rwlock_destroy(&l->lock);
 	free(l);
+}
+
+void
+locks_keep_all(struct locks *l)
+{
+	l->keep_all = true;
 }
 
 /* Room for one more element in a list whose length is a power of two whenever it is full. */
@@ -334,7 +341,7 @@ locks_look(struct locks *l, uint64_t index, const struct entry *e, int64_t now_n
 		out->by = LOCK_BY_HOLD;
 	if (waits)
 		out->by = LOCK_BY_EVENT;
-	if (e->kind != ENTRY_RECORD)
+	if (e->kind != ENTRY_RECORD || l->keep_all)
 		out->by = LOCK_BY_KIND;
 	if (doubt)
 		out->by = LOCK_BY_DOUBT;

@@ -24,6 +24,9 @@ struct ranges;
 struct locks *locks_new(void);
 void locks_free(struct locks *l);
 
+/* From now on its records stay as control entries do: log_stays. Before anyone looks. */
+void locks_keep_all(struct locks *l);
+
 /*
  * Folds in a control entry, which becomes its own. Without memory for it everything is in doubt
  * from then on: no payload may go before a restart. Entries come in the order of their indexes; one
@@ -45,7 +48,7 @@ enum lock_by {
 	LOCK_BY_RETENTION,
 	LOCK_BY_HOLD,
 	LOCK_BY_EVENT, /* that has not come */
-	LOCK_BY_KIND,  /* control entries stay as long as the log */
+	LOCK_BY_KIND,  /* control entries, and all of `_system`, stay as long as the log */
 	LOCK_BY_DOUBT, /* not all control entries could be folded in */
 };
 

@@ -86,6 +86,12 @@ log_origin(const struct log *log)
 	return log->origin;
 }
 
+bool
+log_stays(const struct log *log)
+{
+	return strcmp(log->name, "_system") == 0;
+}
+
 const struct policy *
 log_policy(const struct log *log)
 {
@@ -163,6 +169,8 @@ log_new(struct store *st, uint64_t id, struct slice name)
 	atomic_init(&log->policy, &log->founding);
 	log->id = id;
 	memcpy(log->name, name.p, name.n);
+	if (log_stays(log))
+		locks_keep_all(log->locks);
 	memcpy(log->last_leaf, empty_root, sizeof empty_root);
 	snprintf(log->origin, sizeof log->origin, "%s/%s", st->place.server_name, log->name);
 	merkle_frontier_init(&log->frontier);

@@ -45,6 +45,12 @@ int64_t log_created_ns(const struct log *log); /* time of entry 0 */
 /* The policy in force; it lives as long as the log, also when another takes its place. */
 const struct policy *log_policy(const struct log *log);
 
+/*
+ * Whether it is `_system`: its records are the state of who may do what (docs/formats.md section
+ * 8), so none of its payloads ever goes.
+ */
+bool log_stays(const struct log *log);
+
 /* What is locked in it, and by what. */
 struct locks;
 struct locks *log_locks(const struct log *log);

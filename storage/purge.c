@@ -249,7 +249,14 @@ carry_out(struct run *r, struct purging *p)
 static int
 begin(struct run *r, struct writer *w, struct purging **p)
 {
-	int err = check_ranges(r);
+	int err;
+
+	if (log_stays(r->log)) {
+		buf_printf(r->why, "the records of %s say who may do what: they stay as long as it",
+			   r->log->name);
+		return STELE_EPERM;
+	}
+	err = check_ranges(r);
 
 	if (err == 0 && atomic_load(&r->st->read_only))
 		err = STELE_EREADONLY;

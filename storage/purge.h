@@ -103,7 +103,8 @@ struct purge_result {
  * any more, and out->destroyed says whether anything is left of them; what an error in steps
  * 5 to 10 was is in why then. Otherwise nothing was purged: STELE_EINVAL for ranges that are not in
  * order, not released, or hold control entries or what is gone (why names the first), and for
- * members that are not as above; STELE_ELIMIT for too many ranges; STELE_ENOTFOUND, see skip;
+ * members that are not as above; STELE_EPERM for `_system`, whose records stay (log_stays);
+ * STELE_ELIMIT for too many ranges; STELE_ENOTFOUND, see skip;
  * STELE_ECONFLICT while a backup is made; what still_allowed returned; STELE_EDAMAGED when a
  * segment of the ranges cannot be read; STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED,
  * STELE_EIO, STELE_ENOMEM. why says what was tried. A worker thread; one purge of a store at a

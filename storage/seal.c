@@ -253,7 +253,7 @@ switch_list(struct sealer *s, struct log *log, const struct sealplan *plan,
 static void
 record_seal(const struct log *log, const struct segment_facts *f)
 {
-	if (strcmp(log->name, "_system") != 0)
+	if (!log_stays(log))
 		store_record(log->store,
 			     "{\"type\":\"segment.seal\",\"log\":\"%s\",\"first\":%llu,"
 			     "\"count\":%llu,\"generation\":%u,\"bytes\":%llu}",

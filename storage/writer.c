@@ -423,7 +423,7 @@ writer_free(struct writer *w)
 static bool
 has_space(const struct store *st, const struct append_job *jobs)
 {
-	bool kept_for = jobs->kind != ENTRY_RECORD || strcmp(log_name(jobs->log), "_system") == 0;
+	bool kept_for = jobs->kind != ENTRY_RECORD || log_stays(jobs->log);
 
 	for (const struct append_job *j = jobs; j; j = j->next)
 		kept_for = kept_for && !(j->kind == ENTRY_POLICY && !j->control);

@@ -5,6 +5,7 @@ import os
 import re
 import time
 import unittest
+from pathlib import Path
 
 from hold_case import HOLDS
 from lib import JSON, NDJSON, stele
@@ -50,6 +51,13 @@ class Purges(Case):
 
     def status(self, index):
         return self.server.get(f"{self.log}/records/{index}").status
+
+    def until_status(self, index, status, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.status(index) != status:
+            self.server.post(self.log + "/seal", b"")
+            time.sleep(0.2)
+        self.assertEqual(self.status(index), status)
 
     def over(self):
         """The default lock of what is there is over."""
@@ -282,6 +290,64 @@ class Second(Purges):
             self.assertEqual(token.post(PLANS, "{}", JSON).status, status)
 
 
+class Acts(Purges):
+    """`_system` is the state of who may do what: no way to purge leads to it."""
+
+    OFFICER = [{"scopes": ["purge", "read", "verify"], "logs": ["*", "_*"]}]
+
+    def seen(self):
+        """The status of each record of `_system`."""
+        size = self.server.get("/api/v1/logs/_system").json()["size"]
+        return {self.server.get(f"/api/v1/logs/_system/records/{i}").status
+                for i in range(1, size)}
+
+    def test_no_plan_is_made_of_it(self):
+        client = self.made(self.OFFICER)[1]
+        self.wait(200 * 24)
+        for body in ({}, {"unlocked": True}, {"range": [1, 2], "unlocked": True}):
+            answer = client.post("/api/v1/logs/_system/purge-plans", json.dumps(body), JSON)
+            self.refused(answer, 403, "reserved-log")
+        self.assertEqual(self.why(2, "_system")["by"], "kind")
+        self.assertEqual(self.why(2, "_system")["lifted_by"], [])
+        answer = client.post("/api/v1/logs/_access/purge-plans", "{}", JSON)
+        self.assertEqual(answer.status, 201, answer.body)
+
+    def test_the_timer_leaves_it_and_its_backup_can_be_started(self):
+        self.server.kill()
+        self.server.command += ["--purge-every", "1"]
+        self.server.start()
+        first, = self.fill(1)
+        for log in ("_system", "_access"):
+            self.server.post(f"/api/v1/logs/{log}/seal", b"")
+        self.over()
+        self.until_status(first, 410)
+        passes = self.passes()
+        self.server.post("/api/v1/logs/_system/seal", b"")
+        while self.passes() < passes + 2:
+            time.sleep(0.1)
+        self.assertEqual(self.seen(), {200})
+        own = Path(self.server.own)
+        (own / "pw").write_text("a passphrase for it\n")
+        ring = ["--keyring", own / "ring", "--passphrase-file", own / "pw"]
+        run = stele("backup", own / "b", *ring, server=self.server)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.server.stop()
+        run = stele("restore", own / "b", "--data", own / "again", *ring,
+                    env={**os.environ, **self.clock.env})
+        self.assertEqual(run.returncode, 0, run.stderr)
+        os.unlink(self.server.data / "keys/access")  # all of _system is read again
+        self.server.start()
+        self.assertEqual(self.seen(), {200})
+        self.server.stop()
+        self.server.command[self.server.command.index("--data") + 1] = str(own / "again")
+        self.server.command += ["--passphrase-file", str(own / "pw")]
+        self.server.start()
+
+    def passes(self):
+        metrics = self.server.get("/metrics").body.decode()
+        return int(re.search(r"^stele_purge_passes_total (\d+)$", metrics, re.M)[1])
+
+
 class FullDisk(Purges):
     def test_the_reserve_is_for_holds_purges_and_acts(self):
         """Below --min-free, and above half of it."""
@@ -331,16 +397,9 @@ class Job(Purges):
         self.assertEqual(self.server.get("/api/v1/logs/two/records/1").status, 200)
         self.assertEqual(self.server.get("/api/v1/logs/free/records/1").status, 200)
         metrics = self.server.get("/metrics").body.decode()
-        # the audit trail's own records are over, too
+        # who read what may be over, too
         self.assertGreaterEqual(
             int(re.search(r"^stele_purge_pass_records_total (\d+)$", metrics, re.M)[1]), 3)
-
-    def until_status(self, index, status, seconds=30):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self.status(index) != status:
-            self.server.post(self.log + "/seal", b"")
-            time.sleep(0.2)
-        self.assertEqual(self.status(index), status)
 
 
 if __name__ == "__main__":

@@ -435,6 +435,44 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 }
 END_TEST
 
+START_TEST(nothing_of_the_systems_own_log_goes_whoever_asks)
+{
+	static const struct control_range range = {1, 5};
+	struct purge_request rq = {.ranges = &range,
+				   .n_ranges = 1,
+				   .members = slice_str("{\"plan\":\"pl-1\"}"),
+				   .writer = slice_str("p-purger"),
+				   .skip = true};
+	struct purge_result out;
+	struct log *log, *access;
+	uint64_t entry;
+	struct buf why;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "_system", "");
+	purge_fill(&s, log, 300);
+	buf_init(&why);
+	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), STELE_EPERM);
+	ck_assert_uint_gt(why.n, 0);
+	ck_assert_int_eq(purge_begin(s.st, NULL, log, &rq, &entry, &why), STELE_EPERM);
+	rq.ranges = NULL; /* what a restore knows of it ends beyond the backup: no root is asked */
+	ck_assert_int_eq(
+		purge_reapply(s.st, NULL, log,
+			      slice_str("{\"type\":\"purge\",\"ranges\":[[1,500]],"
+					"\"count\":500,\"root\":"
+					"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"),
+			      &rq, &out, &why),
+		STELE_EPERM);
+	ck_assert_uint_eq(log->frontier.size, 300);
+	purge_reads(&s, log, 1, 299);
+	access = scratch_log(&s, "_access", ""); /* who read what may go */
+	purge_fill(&s, access, 300);
+	purge_range(&s, access, 1, 5);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
 /* Appends beside what the test does, with pauses: else a slow machine has ever more to purge. */
 struct appender {
 	struct writer *w;
@@ -540,6 +578,7 @@ main(void)
 		segments_are_merged_and_what_is_gone_stays_gone,
 		a_file_from_before_a_purge_is_not_put_back,
 		a_purge_is_done_again_in_an_older_copy,
+		nothing_of_the_systems_own_log_goes_whoever_asks,
 		appends_go_on_while_purges_run_and_another_log_has_the_record_of_each,
 	};
 

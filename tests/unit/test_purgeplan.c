@@ -217,6 +217,24 @@ START_TEST(a_hold_that_comes_while_a_plan_is_made_is_in_it_or_makes_it_outdated)
 }
 END_TEST
 
+START_TEST(acts_stay_as_long_as_the_store)
+{
+	struct scratch s;
+	struct purgeplan p;
+	struct log *log;
+
+	scratch_begin(&s);
+	log = scratch_log(&s, "_system", day_policy);
+	sealed_log_fill(&s, log, 65);
+	sealed_log_seal(&s, log);
+	plan(&s, log, INT64_MAX, &p); /* whatever is over, and what never had a lock */
+	ck_assert_uint_eq(p.records, 0);
+	ck_assert_uint_eq(p.stay[LOCK_BY_KIND], 65);
+	purgeplan_fini(&p);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(what_is_not_sealed_is_not_looked_at)
 {
 	struct scratch s;
@@ -508,6 +526,7 @@ main(void)
 		what_never_had_a_retention_goes_only_when_that_is_asked_for,
 		a_plan_says_of_what_stays_where_it_begins_and_when_it_ends,
 		a_hold_that_comes_while_a_plan_is_made_is_in_it_or_makes_it_outdated,
+		acts_stay_as_long_as_the_store,
 		what_is_not_sealed_is_not_looked_at,
 		a_plan_has_as_many_ranges_as_it_may_and_says_where_it_ends,
 		locks_are_the_same_after_a_restart_a_seal_and_without_a_catalogue,
