@@ -141,6 +141,28 @@ add_months(unsigned days, unsigned months)
 	return timestamp_days(date);
 }
 
+/* Bounds of how many days so many months have: in a year 365 or 366, in a month 28 to 31. */
+static uint64_t
+days_at_least(uint64_t months)
+{
+	return 365 * (months / 12) + (months % 12 ? 30 * (months % 12) - 2 : 0);
+}
+
+static uint64_t
+days_at_most(uint64_t months)
+{
+	return 366 * (months / 12) + 31 * (months % 12);
+}
+
+bool
+duration_covers(const struct duration *a, const struct duration *b)
+{
+	const unsigned __int128 day = TIMESTAMP_DAY_NS;
+
+	return (a->months >= b->months && a->ns >= b->ns) ||
+	       days_at_least(a->months) * day + a->ns >= days_at_most(b->months) * day + b->ns;
+}
+
 int
 duration_add(int64_t *out_ns, int64_t from_ns, const struct duration *d)
 {

@@ -7,6 +7,7 @@
 #ifndef STELE_PROTO_DURATION_H
 #define STELE_PROTO_DURATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/slice.h"
@@ -29,5 +30,11 @@ int duration_parse(struct duration *d, struct slice s);
  * instant (STELE_EINVAL); a result after TIMESTAMP_MAX_NS is STELE_ELIMIT.
  */
 int duration_add(int64_t *out_ns, int64_t from_ns, const struct duration *d);
+
+/*
+ * Whether a is at least as long as b, wherever both start: 1y covers 365d, and 365d does not cover
+ * 1y, which has a leap day now and then. False also for some that are within days of each other.
+ */
+bool duration_covers(const struct duration *a, const struct duration *b);
 
 #endif

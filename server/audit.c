@@ -31,7 +31,7 @@
 
 enum {
 	ROUND_S = 1,
-	REFUSAL_ROUNDS = 60,
+	REFUSAL_ROUNDS = 60,  /* also of how long the trail is kept */
 	USED_ROUNDS = 600,    /* how often the times of last use are saved */
 	BEHIND_RECORDS = 512, /* so many are read at a start, at most: some 20 ms */
 	EVENTS_A_JOB = 1000,
@@ -379,8 +379,12 @@ work(struct audit *a, unsigned round)
 {
 	int err;
 
-	if (round % REFUSAL_ROUNDS == 0)
+	if (round % REFUSAL_ROUNDS == 0) {
 		audit_queue_settle(&a->queue);
+		pthread_mutex_lock(&a->acting);
+		audit_keep_pace(a, a->kit);
+		pthread_mutex_unlock(&a->acting);
+	}
 	audit_queue_settle(&a->read_queue);
 	audit_reads_settle(&a->reads);
 	err = record_events(a, a->access_log, &a->read_queue);

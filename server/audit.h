@@ -97,6 +97,15 @@ int audit_rotate_key(struct audit *a, struct log *log, const struct token *by, s
 int audit_rotate_identity(struct audit *a, const struct token *by, struct kit *kit,
 			  bool *destroyed);
 
+/*
+ * audit_pace.c. Whether `_access` keeps what comes for as long as an append wishes for its records;
+ * NULL: as long as the policy says, which it does. Any thread.
+ */
+bool audit_keeps(const struct audit *a, const struct policy_wish *wish);
+
+/* Makes it so, before the append is done. A worker thread. Errors as audit_act. */
+int audit_keep(struct audit *a, const struct policy_wish *wish, struct kit *kit);
+
 /* Queues an event, one JSON object with a type. Any thread, at any time. */
 void audit_event(struct audit *a, struct slice json);
 

@@ -217,7 +217,7 @@ audit_act(struct audit *a, json_t *act, int (*fill)(struct access *access, void 
 	err = fill ? fill(a->access, ctx) : 0;
 	if (err == 0)
 		err = act_now(a, act, by, kit, outcome);
-	if (err == 0 && deed_of(act))
+	if (err == 0) /* also after the approval of a deed */
 		audit_keep_pace(a, kit);
 	pthread_mutex_unlock(&a->acting);
 	return err;

@@ -49,9 +49,9 @@ int audit_record_act(struct audit *a, struct json_t *act, const struct token *by
 		     struct deed_outcome *outcome);
 
 /*
- * audit_pace.c: `_system` and `_access` get the longest default that a log has, if it is
- * longer than theirs. `acting` is held. What cannot be recorded is said, and tried again with the
- * next act.
+ * audit_pace.c: `_system` and `_access` are locked for as long as other logs are by now. `acting`
+ * is held, or there is no other thread yet. What cannot be recorded is said, and tried again with
+ * the next act and within a minute.
  */
 void audit_keep_pace(struct audit *a, struct kit *kit);
 

@@ -135,4 +135,13 @@ extern const struct deed deed_retain_extend, deed_retain_shorten;
 /* deed_event.c */
 extern const struct deed deed_retain_event;
 
+/* deed_trail.c */
+extern const struct deed deed_trail_keep;
+
+/*
+ * Until when all of `_access` is locked that is older than its last trail.keep, and by the policy
+ * all that is younger, if it comes now: 0 without one. Errors of reading a record.
+ */
+int deed_trail_kept(const struct server *s, struct log *log, struct kit *kit, int64_t *until_ns);
+
 #endif

@@ -5,12 +5,14 @@
 #include "proto/entry.h"
 #include "proto/err.h"
 #include "server/append_read.h"
+#include "server/audit.h"
 #include "server/kit.h"
 #include "server/loop.h"
 #include "server/receipt.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
+#include "server/retention.h"
 #include "server/server.h"
 #include "server/upload.h"
 #include "storage/append.h"
@@ -280,8 +282,8 @@ write_held(struct request *r, struct kit *kit)
 	append_hold_write(r, hold_of(r), kit);
 }
 
-void
-res_append_submit(struct request *r)
+static void
+submit_job(struct request *r)
 {
 	r->then = after_commit;
 	if (hold_of(r)->n) {
@@ -290,6 +292,45 @@ res_append_submit(struct request *r)
 	} else {
 		loop_submit(r);
 	}
+}
+
+/* --- a lock that is longer than the audit trail's ------------------------------------- */
+
+static void
+keep_trail(struct request *r, struct kit *kit)
+{
+	r->job.err = audit_keep(r->server->audit, r->job.wish, kit);
+}
+
+static void
+after_keeping(struct request *r)
+{
+	if (r->job.err == 0)
+		submit_job(r);
+	else
+		refuse_job(r);
+}
+
+/* Whether the policy offers it, as far as can be said before the writer looks. */
+static bool
+is_offered(struct request *r)
+{
+	struct policy_lock lock;
+
+	return policy_lock(log_policy(r->log), r->job.wish, retention_later_ns(r->server, r->log),
+			   &lock, NULL) == 0;
+}
+
+void
+res_append_submit(struct request *r)
+{
+	if (audit_keeps(r->server->audit, r->job.wish) || !is_offered(r)) {
+		submit_job(r);
+		return;
+	}
+	r->work = keep_trail;
+	r->then = after_keeping;
+	loop_work(r);
 }
 
 /* --- the request --------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ struct locks {
 	uint64_t policy_index;
 	const struct policy *policy; /* of the last control entry that has one */
 	uint64_t generation;
+	int64_t latest_ns; /* see locks_latest */
+	bool wait;         /* see locks_wait */
 	bool doubt;
 	bool keep_all; /* fixed before there are readers */
 };
@@ -231,6 +233,8 @@ fold_ranges(struct locks *l, const struct control *c)
 static int
 fold(struct locks *l, const struct control *c)
 {
+	if (c->until_ns > l->latest_ns && !c->shorten)
+		l->latest_ns = c->until_ns;
 	switch (c->kind) {
 	case ENTRY_HOLD:
 		return fold_hold(l, c);
@@ -244,6 +248,7 @@ fold(struct locks *l, const struct control *c)
 	default:
 		l->policy = &c->policy;
 		l->policy_index = c->index;
+		l->wait |= c->policy.event_based;
 		return 0;
 	}
 }
@@ -427,6 +432,28 @@ locks_event(struct locks *l, struct slice name, int64_t *until_ns)
 	*until_ns = event_end(l, name, 0);
 	pthread_rwlock_unlock(&l->lock);
 	return *until_ns != 0;
+}
+
+int64_t
+locks_latest(struct locks *l)
+{
+	int64_t latest_ns;
+
+	pthread_rwlock_rdlock(&l->lock);
+	latest_ns = l->latest_ns;
+	pthread_rwlock_unlock(&l->lock);
+	return latest_ns;
+}
+
+bool
+locks_wait(struct locks *l)
+{
+	bool wait;
+
+	pthread_rwlock_rdlock(&l->lock);
+	wait = l->wait;
+	pthread_rwlock_unlock(&l->lock);
+	return wait;
 }
 
 size_t

@@ -106,6 +106,12 @@ void locks_hold_count(struct locks *l, struct slice id, uint64_t size,
 /* Whether an event of that name was recorded, and the latest end that one says. */
 bool locks_event(struct locks *l, struct slice name, int64_t *until_ns);
 
+/* The latest end that an extension or an event ever said, also if it was shortened since; or 0. */
+int64_t locks_latest(struct locks *l);
+
+/* Whether a policy entry ever let records wait for an event: some may wait still. */
+bool locks_wait(struct locks *l);
+
 /*
  * Calls fn for every control entry that was folded in, from the number `from` on (they count from
  * 0), in order. Returns how many there are.

@@ -98,6 +98,12 @@ log_policy(const struct log *log)
 	return atomic_load(&log->policy);
 }
 
+bool
+log_may_wait(const struct log *log)
+{
+	return log->founding.event_based || locks_wait(log->locks);
+}
+
 struct locks *
 log_locks(const struct log *log)
 {

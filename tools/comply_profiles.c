@@ -28,8 +28,7 @@ static const char fix_sealed[] = "start anew with steled --passphrase-file FILE 
 static const char fix_shortest[] = "stele policy set LOG --min ARG";
 static const char fix_storage[] =
 	"stele segment restore LOG FILE, from a backup; steled's log says which";
-static const char fix_trail[] = "stele policy set _system --retain ARG; "
-				"stele policy set _access --retain ARG";
+static const char fix_trail[] = "stele policy set LOG --retain ARG: they follow the longest one";
 static const char fix_transport[] = "start steled with --tls-cert FILE --tls-key FILE";
 
 /* --- SEC 17a-4(f): 17 CFR 240.17a-4, as amended in 2022 ------------------------------------ */

@@ -241,7 +241,8 @@ class Acts(unittest.TestCase):
                  "token.revoke", "token.rotate", "log.create", "policy.change",
                  "retain.extend", "retain.event", "hold.place", "hold.release", "heads",
                  "server.start",
-                 "server.stop", "scrub.end", "segment.seal", "access.refused", "access.denied")
+                 "server.stop", "scrub.end", "segment.seal", "access.refused", "access.denied",
+                 "trail.keep")
         recorded, made, kills, log = {k: set() for k in kinds}, 0, 0, SystemLog()
         actors = [Actor(i) for i in range(ACTORS)]
         with Server() as server:

@@ -315,10 +315,10 @@ class Without(unittest.TestCase):
             policy = self.log(name)["policy"]
             was = copy.deepcopy(policy)
             policy["retain"]["default"] = "1y"
-            self.turns("audit trail", f"{name} is kept for 1y", "stele policy set _system --retain",
+            self.turns("audit trail", f"{name} is kept for 1y", "stele policy set LOG --retain",
                        ["sec17a4", "hipaa"])
             del policy["retain"]
-            self.turns("audit trail", f"{name} is kept for no set time", "_access --retain")
+            self.turns("audit trail", f"{name} is kept for no set time", "LOG --retain")
             policy.update(was, mode="none")
             self.turns("audit trail", name, "policy set")
             policy.update(was)

@@ -144,6 +144,49 @@ START_TEST(a_longer_period_never_ends_earlier)
 }
 END_TEST
 
+static bool
+covers(const char *a, const char *b)
+{
+	struct duration x, y;
+
+	ck_assert_int_eq(duration_parse(&x, slice_str(a)), 0);
+	ck_assert_int_eq(duration_parse(&y, slice_str(b)), 0);
+	return duration_covers(&x, &y);
+}
+
+START_TEST(one_period_covers_another_wherever_both_start)
+{
+	static const char *const all[] = {
+		"0s",   "1h",  "28d",   "29d",   "30d",  "31d",   "32d",   "1mo",   "59d",
+		"2mo",  "62d", "6mo",   "180d",  "186d", "364d",  "365d",  "366d",  "1y",
+		"13mo", "4y",  "1461d", "1464d", "7y",   "P1Y1D", "PT25H", "2562d", "2555d"};
+	enum { N = sizeof all / sizeof *all };
+	unsigned found = 0;
+
+	for (size_t i = 0; i < N; i++) {
+		ck_assert(covers(all[i], all[i]));
+		for (size_t k = 0; k < N; k++) {
+			struct duration a, b;
+			if (!covers(all[i], all[k]))
+				continue;
+			found++;
+			ck_assert_int_eq(duration_parse(&a, slice_str(all[i])), 0);
+			ck_assert_int_eq(duration_parse(&b, slice_str(all[k])), 0);
+			for (int64_t day = 0; day < 4 * 366; day++) { /* from 2027 on */
+				int64_t from = (day + 20819) * TIMESTAMP_DAY_NS, x, y;
+				ck_assert_int_eq(duration_add(&x, from, &a), 0);
+				ck_assert_int_eq(duration_add(&y, from, &b), 0);
+				ck_assert_msg(x >= y, "%s does not cover %s", all[i], all[k]);
+			}
+		}
+	}
+	ck_assert_uint_gt(found, N * N / 3);
+	ck_assert(covers("1y", "365d") && !covers("365d", "1y") && covers("366d", "1y"));
+	ck_assert(covers("1mo", "28d") && !covers("1mo", "29d") && covers("31d", "1mo"));
+	ck_assert(covers("7y", "90d") && !covers("90d", "7y"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -161,6 +204,7 @@ main(void)
 	tcase_add_test(t, exact_units_are_exact);
 	tcase_add_test(t, a_sum_past_the_range_is_a_limit);
 	tcase_add_test(t, a_longer_period_never_ends_earlier);
+	tcase_add_test(t, one_period_covers_another_wherever_both_start);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

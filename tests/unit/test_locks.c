@@ -299,6 +299,31 @@ START_TEST(the_holds_on_some_records_are_those_that_cover_one_of_them)
 }
 END_TEST
 
+START_TEST(the_latest_end_is_known_whatever_came_after_it)
+{
+	struct locks *l = locks_new();
+
+	fold(l, 8, ENTRY_HOLD, HOLD("bbbbbbbbbb", "[[1,5]]"));
+	ck_assert_int_eq(locks_latest(l), 0);
+	fold(l, 9, ENTRY_EXTEND,
+	     "{\"type\":\"extend\",\"ranges\":[[1,2]],\"until\":\"" T(20) "\"}");
+	ck_assert_int_eq(locks_latest(l), 20);
+	fold(l, 10, ENTRY_EVENT,
+	     "{\"type\":\"event\",\"event\":\"e\",\"at\":\"" T(10) "\",\"until\":\"" T(30) "\"}");
+	fold(l, 11, ENTRY_EXTEND,
+	     "{\"type\":\"extend\",\"ranges\":[[1,2]],\"until\":\"" T(40) "\",\"shorten\":true}");
+	fold(l, 12, ENTRY_EXTEND,
+	     "{\"type\":\"extend\",\"ranges\":[[1,2]],\"until\":\"" T(25) "\"}");
+	ck_assert_int_eq(locks_latest(l), 30);
+	ck_assert(!locks_wait(l));
+	fold(l, 13, ENTRY_POLICY,
+	     "{\"policy\":{\"retain\":{\"default\":\"1d\"},\"event_based\":true}}");
+	fold(l, 14, ENTRY_POLICY, "{\"policy\":{}}");
+	ck_assert(locks_wait(l)); /* what was stored in between may wait still */
+	locks_free(l);
+}
+END_TEST
+
 START_TEST(the_last_policy_is_in_force)
 {
 	struct locks *l = locks_new();
@@ -376,6 +401,7 @@ main(void)
 		a_purge_is_remembered_by_its_entry,
 		entries_are_kept_and_listed_once,
 		the_holds_on_some_records_are_those_that_cover_one_of_them,
+		the_latest_end_is_known_whatever_came_after_it,
 		the_last_policy_is_in_force,
 		what_could_not_be_taken_in_locks_everything,
 		ten_thousand_holds,
