@@ -1,11 +1,10 @@
 /*
  * The event that records wait for has come, `retain.event` {"log","event","at","until"}: their
- * locks end at `until`, which is `at` and the policy's default period. An event that has come only
- * moves later.
+ * locks end at `until`, which is `at` and the longest default period that a policy of the log had.
+ * An event that has come only moves later.
  */
 #include <string.h>
 
-#include "proto/duration.h"
 #include "proto/err.h"
 #include "proto/limits.h"
 #include "proto/policy.h"
@@ -64,14 +63,13 @@ second(const struct deed_turn *turn, const json_t *act)
 	       (s.policy.dual_control & POLICY_SHORTEN);
 }
 
-/* The end that follows from the policy is the one that was shown. */
+/* The end that follows from the log's policies is the one that was shown. */
 static int
 check_period(const struct deed_turn *turn, const struct said *s)
 {
 	int64_t until_ns;
 
-	if (duration_add(&until_ns, s->at_ns, &s->policy.default_for) == 0 &&
-	    s->policy.retain_default[0] && until_ns == s->until_ns)
+	if (retention_event_end(s->log, s->at_ns, &until_ns) == 0 && until_ns == s->until_ns)
 		return 0;
 	return deed_refuse(turn, STELE_ECONFLICT, PROBLEM_POLICY_CONFLICT,
 			   "The log's policy has changed since: look at it, and ask again.");

@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "proto/control.h"
-#include "proto/duration.h"
 #include "proto/err.h"
 #include "proto/limits.h"
-#include "proto/policy.h"
 #include "proto/timestamp.h"
 #include "server/acting.h"
 #include "server/erasure_find.h"
@@ -411,19 +409,19 @@ static const char *
 read_at(struct request *r, const json_t *body, int64_t *at_ns, int64_t *until_ns)
 {
 	const json_t *at = json_object_get(body, "at");
-	int64_t now_ns = retention_later_ns(r->server, r->log);
-	struct policy policy = policy_at(log_policy(r->log), now_ns);
+	int err;
 
 	if (json_object_size(body) != (at ? 1 : 0) || (at && !json_is_string(at)))
 		return "The body may say when it came: {\"at\":INSTANT}.";
-	*at_ns = now_ns;
+	*at_ns = retention_later_ns(r->server, r->log);
 	if (at && timestamp_read(at_ns, slice_of(json_string_value(at), json_string_length(at))))
 		return "at is an instant in UTC before the year 2262, such as "
 		       "2033-01-31T00:00:00Z.";
-	if (!policy.retain_default[0])
+	err = retention_event_end(r->log, *at_ns, until_ns);
+	if (err == STELE_ENOTFOUND)
 		return "The policy has no retain.default, which says how long locks last after an "
 		       "event.";
-	if (duration_add(until_ns, *at_ns, &policy.default_for) != 0)
+	if (err != 0)
 		return "A lock must end before the year 2262.";
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/clocks.h"
+#include "storage/locks.h"
 #include "storage/log.h"
 #include "storage/read.h"
 
@@ -77,6 +78,48 @@ retention_read_end(const json_t *body, int64_t now_ns, int64_t *until_ns)
 	if (err == STELE_ELIMIT)
 		return "A lock must end before the year 2262.";
 	return err == 0 ? NULL : "for is a period such as 7y, 18mo, 90d, 36h or P1Y6M.";
+}
+
+/* The latest end so far, after any of the policies. */
+struct event_end {
+	int64_t at_ns, until_ns;
+	int err;
+};
+
+static void
+count_policy(struct event_end *e, const struct policy *p)
+{
+	int64_t until_ns;
+	int err;
+
+	if (!p->retain_default[0])
+		return;
+	err = duration_add(&until_ns, e->at_ns, &p->default_for);
+	if (err != 0)
+		e->err = err;
+	else if (until_ns > e->until_ns)
+		e->until_ns = until_ns;
+}
+
+static void
+see_control(void *ctx, const struct control *c)
+{
+	if (c->kind == ENTRY_POLICY)
+		count_policy(ctx, &c->policy);
+}
+
+int
+retention_event_end(struct log *log, int64_t at_ns, int64_t *until_ns)
+{
+	struct event_end e = {.at_ns = at_ns};
+
+	count_policy(&e, log_founding(log));
+	locks_each_control(log_locks(log), 0, see_control, &e);
+	if (e.err == 0 && e.until_ns == 0)
+		e.err = STELE_ENOTFOUND;
+	if (e.err == 0)
+		*until_ns = e.until_ns;
+	return e.err;
 }
 
 /* --- entries ------------------------------------------------------------------------------ */

@@ -40,6 +40,13 @@ int retention_each_entry(const struct server *s, struct log *log, uint64_t first
  */
 const char *retention_read_end(const json_t *body, int64_t now_ns, int64_t *until_ns);
 
+/*
+ * When the locks end that wait for an event which came at at_ns: after the longest default period
+ * that a policy of the log ever had, so that no later policy shortens what a record was promised.
+ * STELE_ENOTFOUND: none had one. STELE_ELIMIT: beyond the year 2262.
+ */
+int retention_event_end(struct log *log, int64_t at_ns, int64_t *until_ns);
+
 /* An instant, as JSON has it; the caller's. */
 json_t *retention_time(int64_t ns);
 

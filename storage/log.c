@@ -104,6 +104,12 @@ log_may_wait(const struct log *log)
 	return log->founding.event_based || locks_wait(log->locks);
 }
 
+const struct policy *
+log_founding(const struct log *log)
+{
+	return &log->founding;
+}
+
 struct locks *
 log_locks(const struct log *log)
 {

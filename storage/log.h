@@ -54,6 +54,9 @@ bool log_stays(const struct log *log);
 /* Whether a policy of it, in force or not, let records wait for an event. Any thread. */
 bool log_may_wait(const struct log *log);
 
+/* The policy in its entry 0, which founded it. */
+const struct policy *log_founding(const struct log *log);
+
 /* What is locked in it, and by what. */
 struct locks;
 struct locks *log_locks(const struct log *log);

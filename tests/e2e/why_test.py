@@ -98,7 +98,19 @@ class Events(Case):
         self.server.create_log("plain", {})
         self.refused(self.event("e", log="plain"), 422, "invalid-retention")
 
-    def test_the_policy_that_was_shown_is_the_one_that_counts(self):
+    def test_a_policy_that_came_later_shortens_nothing(self):
+        """Neither one person alone, nor with a record that came under it."""
+        self.set_policy({**POLICY, "retain": {"default": "7y", "max": "10y"}})
+        waits = self.stored(Retain_Event="other")["index"]
+        for weaker in ("1m", "2m"):
+            answer = self.set_policy({**POLICY, "retain": {"default": weaker, "max": "10y"}})
+            self.assertEqual(answer.status, 200, answer.body)
+        self.restarted()
+        said = self.event("other").json()
+        self.assertGreater(ns_of(said["until"]) - ns_of(said["at"]), 7 * 365 * DAY_NS)
+        self.assertEqual(self.why(waits)["until"], said["until"])
+
+    def test_the_end_that_was_shown_is_the_one_that_counts(self):
         body = json.dumps({"acts": ["retain.event"]})
         self.assertEqual(self.mine.request("PUT", "/api/v1/dual-control", body, JSON).status, 200)
         asked = self.event("closed")
