@@ -168,7 +168,7 @@
 	(7ll * 86400 * 1000000000)      /* in compliance: as an approval may come                  \
 					 */
 #define LIMIT_EXTEND_RECORDS (1u << 18) /* of one extension: it looks at the entry of each */
-#define LIMIT_EXTEND_LISTED 100u        /* of those in the way that an answer names */
+#define LIMIT_LOCKED_LISTED 100u        /* of those in the way that an answer names */
 #define LIMIT_REASON_BYTES 1000u        /* of an act that says why */
 
 /* --- objects: payloads in files of their own --------------------------- */

@@ -4,9 +4,11 @@
  * control entry came between that and the purge entry: a hold placed a moment earlier wins.
  */
 #include "proto/err.h"
+#include "proto/limits.h"
 #include "proto/timestamp.h"
 #include "server/deeds.h"
 #include "server/kit.h"
+#include "server/retention.h"
 #include "server/server.h"
 #include "storage/locks.h"
 #include "storage/log.h"
@@ -64,33 +66,61 @@ holds_of(struct log *log, uint64_t index)
 	return ids;
 }
 
+/* What is in the way, as far as it is to be listed. */
+struct in_the_way {
+	struct log *log;
+	json_t *rows;
+};
+
+static void
+list_one(void *ctx, uint64_t index, const struct lock_state *s)
+{
+	static const char *const why[] = {
+		[LOCK_BY_NOTHING] = "unlocked", [LOCK_BY_RETENTION] = "retention",
+		[LOCK_BY_HOLD] = "hold",        [LOCK_BY_EVENT] = "event",
+		[LOCK_BY_KIND] = "control",     [LOCK_BY_DOUBT] = "doubt"};
+	struct in_the_way *w = ctx;
+	json_t *row;
+
+	if (json_array_size(w->rows) >= LIMIT_LOCKED_LISTED)
+		return;
+	row = json_pack("{s:I, s:s}", "index", (json_int_t)index, "why", why[s->by]);
+	if (row && s->until_ns)
+		json_object_set_new(row, "until", retention_time(s->until_ns));
+	if (row && s->holds)
+		json_object_set_new(row, "holds", holds_of(w->log, index));
+	json_array_append_new(w->rows, row);
+}
+
 /* Refuses for the reason that locks most. */
 static int
-refuse_locked(const struct deed_turn *turn, struct log *log, const struct purgeplan *p)
+refuse_locked(const struct deed_turn *turn, const struct in_the_way *w, const struct purgeplan *p)
 {
-	char until[TIMESTAMP_BYTES];
 
 	if (p->stay[LOCK_BY_DOUBT])
 		return deed_refuse(turn, STELE_EPERM, PROBLEM_RETENTION_ACTIVE,
 				   "Not all control entries of the log could be read into memory: "
 				   "restart the server.");
+	deed_tell(turn, "refused",
+		  json_integer((json_int_t)(p->stay[LOCK_BY_RETENTION] + p->stay[LOCK_BY_HOLD] +
+					    p->stay[LOCK_BY_EVENT])));
+	deed_tell(turn, "records", json_incref(w->rows));
 	if (p->stay[LOCK_BY_HOLD]) {
-		deed_tell(turn, "holds", holds_of(log, p->first[LOCK_BY_HOLD]));
+		deed_tell(turn, "holds", holds_of(w->log, p->first[LOCK_BY_HOLD]));
 		return deed_refuse(
 			turn, STELE_EPERM, PROBLEM_LEGAL_HOLD_ACTIVE,
-			"A legal hold covers %llu of the records. Plan again: what is held "
-			"stays.",
-			(unsigned long long)p->stay[LOCK_BY_HOLD]);
+			"A legal hold covers %llu of the records: \"records\" lists what is in the "
+			"way, up to %u. Plan again: what is held stays.",
+			(unsigned long long)p->stay[LOCK_BY_HOLD], LIMIT_LOCKED_LISTED);
 	}
-	if (p->next_ns) {
-		timestamp_format(until, p->next_ns);
-		deed_tell(turn, "until", json_stringn(until, sizeof until));
-	}
+	if (p->next_ns)
+		deed_tell(turn, "until", retention_time(p->next_ns));
 	return deed_refuse(
 		turn, STELE_EPERM, PROBLEM_RETENTION_ACTIVE,
-		"Retention of %llu of the records is not over, or waits for its event. Plan "
-		"again.",
-		(unsigned long long)(p->stay[LOCK_BY_RETENTION] + p->stay[LOCK_BY_EVENT]));
+		"Retention of %llu of the records is not over, or waits for its event: "
+		"\"records\" lists them, up to %u. Plan again.",
+		(unsigned long long)(p->stay[LOCK_BY_RETENTION] + p->stay[LOCK_BY_EVENT]),
+		LIMIT_LOCKED_LISTED);
 }
 
 /* A lock is over when both clocks say so. */
@@ -105,11 +135,14 @@ static int
 judge(const struct deed_turn *turn, struct log *log, const struct control *c, uint64_t *generation)
 {
 	const struct ranges only = {c->ranges, c->n_ranges, c->n_ranges};
+	struct in_the_way way = {log, NULL};
 	const struct purgeplan_wish wish = {.from = c->ranges[0].first,
 					    .to = c->ranges[c->n_ranges - 1].last + 1,
 					    .now_ns = earlier(&turn->clock),
 					    .max_ranges = SIZE_MAX,
 					    .only = &only,
+					    .stays = list_one,
+					    .ctx = &way,
 					    .unlocked = true};
 	struct purgeplan p;
 	struct buf why;
@@ -120,6 +153,7 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 			turn, STELE_ECONFLICT, PROBLEM_CLOCK_FROZEN,
 			"The clocks are frozen: nothing goes until two principals thaw them "
 			"(stele clock).");
+	way.rows = json_array();
 	buf_init(&why);
 	err = purgeplan_make(&p, log, &wish, turn->kit->tools, &why);
 	if (err == STELE_EDAMAGED)
@@ -131,12 +165,13 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 				  "their log.");
 	else if (err == 0 && (p.stay[LOCK_BY_RETENTION] || p.stay[LOCK_BY_HOLD] ||
 			      p.stay[LOCK_BY_EVENT] || p.stay[LOCK_BY_DOUBT]))
-		err = refuse_locked(turn, log, &p);
+		err = refuse_locked(turn, &way, &p);
 	else if (err == 0 && p.records != ranges_count(&only))
 		err = deed_refuse(turn, STELE_ECONFLICT, PROBLEM_PLAN_CONFLICT,
 				  "Some of it is not sealed, or gone already: plan again.");
 	*generation = p.generation;
 	purgeplan_fini(&p);
+	json_decref(way.rows);
 	buf_fini(&why);
 	return err;
 }
@@ -176,14 +211,29 @@ still_allowed(void *ctx)
 		       : STELE_ECONFLICT;
 }
 
-/* What the purge entry says beside what goes. */
+static void
+see_last(void *ctx, const struct control *c)
+{
+	*(uint64_t *)ctx = c->index;
+}
+
+/* What the purge entry says beside what goes; once still_allowed says so, no entry came between. */
 static void
 put_members(const struct deed_turn *turn, const json_t *act, struct log *log, struct buf *b)
 {
 	const char *plan = json_string_value(json_object_get(act, "plan"));
+	char evidence[TIMESTAMP_BYTES], lock[TIMESTAMP_BYTES];
+	uint64_t last = 0;
 
-	buf_printf(b, "{\"policy\":%llu,\"plan\":",
-		   (unsigned long long)locks_policy_index(log_locks(log)));
+	locks_each_control(log_locks(log), 0, see_last, &last);
+	timestamp_format(evidence, turn->clock.evidence_ns);
+	timestamp_format(lock, turn->clock.lock_ns);
+	buf_printf(b,
+		   "{\"policy\":%llu,\"allowed_by\":%llu,\"clock\":{\"state\":\"%s\","
+		   "\"evidence\":\"%.*s\",\"lock\":\"%.*s\"},\"plan\":",
+		   (unsigned long long)locks_policy_index(log_locks(log)), (unsigned long long)last,
+		   clock_state_name(turn->clock.state), TIMESTAMP_BYTES, evidence, TIMESTAMP_BYTES,
+		   lock);
 	buf_put_json_str(b, slice_str(plan ? plan : ""));
 	deed_put_actors(turn, b);
 	buf_put_u8(b, '}');

@@ -97,7 +97,7 @@ look_at(void *ctx, const struct entry *e)
 		return 0;
 	}
 	l->compliance |= strcmp(why, "compliance") == 0;
-	if (l->refused++ >= LIMIT_EXTEND_LISTED)
+	if (l->refused++ >= LIMIT_LOCKED_LISTED)
 		return 0;
 	row = json_pack("{s:I, s:s}", "index", (json_int_t)e->index, "why", why);
 	if (row && state.until_ns)
@@ -148,7 +148,7 @@ judge(const struct deed_turn *turn, const struct looking *l)
 				   "%llu of the records would not be locked %s by it: \"records\" "
 				   "lists them, up to %u. Nothing was changed.",
 				   (unsigned long long)l->refused,
-				   l->shorten ? "for less" : "longer", LIMIT_EXTEND_LISTED);
+				   l->shorten ? "for less" : "longer", LIMIT_LOCKED_LISTED);
 	if (!l->records)
 		return deed_refuse(turn, STELE_EPERM, PROBLEM_INVALID_RETENTION,
 				   "These are control entries, which stay as long as the log.");

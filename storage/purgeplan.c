@@ -52,6 +52,8 @@ take(struct making *m, uint64_t index, const struct segment_record *r)
 	}
 	if (s.by != LOCK_BY_NOTHING || (!m->wish->unlocked && s.until_ns == 0)) {
 		count_stay(plan, index, &s, r->size, m->wish->now_ns);
+		if (m->wish->stays)
+			m->wish->stays(m->wish->ctx, index, &s);
 		return 0;
 	}
 	if (plan->go.n == m->wish->max_ranges && plan->go.r[plan->go.n - 1].last + 1 != index)

@@ -23,6 +23,9 @@ struct purgeplan_wish {
 	size_t max_ranges;         /* at most so many: the plan then ends at `looked` */
 	const struct ranges *only; /* unless NULL, of these records alone */
 	bool unlocked; /* also what never had a retention: without it only what is over goes */
+	/* Unless NULL, called for each record that stays, in order, with what locks it. */
+	void (*stays)(void *ctx, uint64_t index, const struct lock_state *s);
+	void *ctx;
 	const atomic_bool *stop; /* unless NULL: STELE_ECLOSED once it is set */
 };
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hold_case import HOLDS
 from lib import JSON, NDJSON, stele
-from retention_case import DAY_NS, Case, instant
+from retention_case import DAY_NS, POLICY, Case, instant, ns_of
 from system_log import SystemLog
 
 PLANS = "/api/v1/logs/l/purge-plans"
@@ -130,6 +130,35 @@ class Plans(Purges):
         entry = answer.json()
         self.assertEqual((entry["type"], entry["ranges"], entry["count"]), ("purge", [[1, 5]], 5))
         self.assertEqual(entry["by"], act["by"]["principal"])
+        self.assertEqual(list(entry), ["type", "ranges", "count", "root", "policy", "allowed_by",
+                                       "clock", "plan", "by"])
+        self.assertEqual((entry["policy"], entry["allowed_by"], entry["plan"]),
+                         (0, 0, act["plan"]))
+
+    def test_the_entry_says_what_allowed_it(self):
+        asker, client = self.made(PURGER)
+        self.fill(5)
+        dual = {**POLICY, "dual_control": ["purge"]}
+        self.assertEqual(self.set_policy(dual).status, 200)
+        hold = self.hold(range=[2, 2])
+        done = self.server.post(f"{HOLDS}/{hold}/release", b'{"reason":"r"}', JSON)
+        self.assertEqual(done.status, 200, done.body)
+        self.over()
+        before = self.now_ns()
+        made = self.plan(client=client)
+        asked = self.approve_plan(made, client=client)
+        self.refused(asked, 403, "dual-control-required")
+        self.assertEqual(self.approve(self.other, asked.json()).status, 200)
+        # 6 the policy, 7 the hold, 8 its release, 9 this
+        entry = self.server.get(f"{self.log}/records/9").json()
+        self.assertEqual((entry["type"], entry["policy"], entry["allowed_by"], entry["plan"]),
+                         ("purge", 6, 8, made["id"]))
+        self.assertEqual((entry["by"], entry["approved_by"]),
+                         (asker, self.officers[1][0]))
+        clock = entry["clock"]
+        self.assertEqual((list(clock), clock["state"]), (["state", "evidence", "lock"], "ok"))
+        for name in ("evidence", "lock"):
+            self.assertTrue(0 <= ns_of(clock[name]) - before < 60 * 10**9, (clock, before))
 
     def test_the_command_line(self):
         self.fill(5)
@@ -161,6 +190,34 @@ class Locked(Purges):
         self.refused(answer, 403, "legal-hold-active")
         self.assertEqual(answer.json()["holds"], [hold])
         self.assertEqual([self.status(i) for i in range(1, 6)], [200] * 5)
+
+    def test_where_some_of_many_are_locked_the_answer_lists_each(self):
+        self.fill(6)
+        self.over()
+        made = self.plan()
+        until = instant(self.now_ns() + 5 * DAY_NS)
+        self.extend([2, 6], until=until)
+        one, two = self.hold(range=[3, 4]), self.hold(range=[4, 6])
+        answer = self.approve_plan(made)
+        self.refused(answer, 403, "legal-hold-active")
+        self.assertEqual(answer.json()["refused"], 5)
+        rows = {row.pop("index"): row for row in answer.json()["records"]}
+        self.assertEqual({i: (r["why"], r.get("holds")) for i, r in rows.items()},
+                         {2: ("retention", None), 3: ("hold", [one]),
+                          4: ("hold", sorted([one, two])), 5: ("hold", [two]),
+                          6: ("hold", [two])})
+        self.assertEqual([rows[i]["until"] for i in (2, 6)], [until, until])
+        self.assertEqual([self.status(i) for i in range(1, 7)], [200] * 6)
+
+    def test_the_list_of_what_is_locked_has_an_end(self):
+        self.fill(150)
+        self.over()
+        made = self.plan()
+        self.extend((1, 150), until=instant(self.now_ns() + DAY_NS))
+        answer = self.approve_plan(made)
+        self.refused(answer, 403, "retention-active")
+        self.assertEqual(answer.json()["refused"], 150)
+        self.assertEqual([r["index"] for r in answer.json()["records"]], list(range(1, 101)))
 
     def test_an_extension_racing_a_purge(self):
         self.fill(5)

@@ -384,9 +384,12 @@ START_TEST(a_purge_entry_is_as_documented)
 	}
 	merkle_frontier_root(h, &tree, set.root);
 	ck_assert_int_eq(purge_entry_put(&b, &set,
-					 slice_str("{\"policy\":0,\"allowed_by\":[0],\"clock\":{"
-						   "\"state\":\"ok\"},\"plan\":\"pl-8c2k\","
-						   "\"approvers\":[\"p-4x8w2c\"]}")),
+					 slice_str("{\"policy\":0,\"allowed_by\":0,\"clock\":{"
+						   "\"state\":\"ok\",\"evidence\":\"2026-11-"
+						   "24T15:48:00.000000000Z\",\"lock\":\"2026-11-"
+						   "24T15:48:00.000000000Z\"},\"plan\":\"g-"
+						   "bwwaim2apv\",\"by\":\"p-4x8w2c\",\"approved_"
+						   "by\":\"p-9d3f7h\"}")),
 			 0);
 	ck_assert_int_eq(purge_entry_read(&got, buf_slice(&b)), 0);
 	purge_set_fini(&got);
