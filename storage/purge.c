@@ -430,7 +430,7 @@ purge_pending(struct store *st)
 
 /* --- after a restore ----------------------------------------------------------------- */
 
-/* Cuts the ranges off at the log's size; true when nothing was cut. */
+/* Cuts the ranges off at size; true when nothing was cut. */
 static bool
 cut_off(struct purge_set *s, uint64_t size)
 {
@@ -469,17 +469,17 @@ root_of(struct store *st, struct log *log, const struct purge_set *s, struct too
 }
 
 int
-purge_reapply(struct store *st, struct writer *w, struct log *log, struct slice entry_payload,
-	      const struct purge_request *rq, struct purge_result *out, struct buf *why)
+purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size,
+	      struct slice entry_payload, const struct purge_request *rq, struct purge_result *out,
+	      struct buf *why)
 {
 	struct purge_request again = *rq;
-	struct head *head = log_head(log);
 	struct toolbox *t = toolbox_new();
 	struct purge_set set = {.n = 0};
 	uint8_t root[32];
 	int err = t ? purge_entry_read(&set, entry_payload) : STELE_ENOMEM;
 
-	if (err == 0 && cut_off(&set, head->size)) {
+	if (err == 0 && cut_off(&set, size)) {
 		err = root_of(st, log, &set, t, root);
 		if (err == 0 && memcmp(root, set.root, 32) != 0) {
 			buf_put_str(why, "the purge entry's root is not that of these records");
@@ -493,7 +493,6 @@ purge_reapply(struct store *st, struct writer *w, struct log *log, struct slice 
 	again.skip = true;
 	if (err == 0)
 		err = purge_run(st, w, log, &again, out, why);
-	head_unref(head);
 	toolbox_free(t);
 	purge_set_fini(&set);
 	return err;

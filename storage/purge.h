@@ -141,13 +141,15 @@ uint64_t purge_pending(struct store *st);
 
 /*
  * After a restore from a backup that is older than a purge: does it again, given the payload of
- * the purge entry as it was known elsewhere. The ranges are cut off at the log's size; what is gone
- * already is left out. The new entry has the caller's members, which say whence it is known.
- * STELE_ENOTFOUND when there is nothing of it to do; STELE_ESYNTAX when the payload is none of a
- * purge entry; STELE_EVERIFY when all of the ranges are in the log and their root is another
- * one: then it is another log's. Else as purge_run. rq has no ranges and no skip.
+ * the purge entry as it was known elsewhere. The ranges are cut off at size, which the log had in
+ * the backup: behind it are other entries than the purge knew. What is gone already is left out.
+ * The new entry has the caller's members, which say whence it is known. STELE_ENOTFOUND when there
+ * is nothing of it to do; STELE_ESYNTAX when the payload is none of a purge entry; STELE_EVERIFY
+ * when all of the ranges are in the backup and their root is another one: then it is another log's.
+ * Else as purge_run. rq has no ranges and no skip.
  */
-int purge_reapply(struct store *st, struct writer *w, struct log *log, struct slice entry_payload,
-		  const struct purge_request *rq, struct purge_result *out, struct buf *why);
+int purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size,
+		  struct slice entry_payload, const struct purge_request *rq,
+		  struct purge_result *out, struct buf *why);
 
 #endif

@@ -12,6 +12,7 @@ again(struct store *st, const struct restore_options *o, const struct restore_pu
 	struct purge_result out = {.entry = 0};
 	struct buf members;
 	struct log *log;
+	uint64_t size;
 	int err = store_log_find(st, slice_str(p->log), &log);
 
 	if (err != 0) {
@@ -21,7 +22,10 @@ again(struct store *st, const struct restore_options *o, const struct restore_pu
 	buf_init(&members);
 	buf_printf(&members, "{\"restored\":{\"entry\":%llu}}", (unsigned long long)p->entry);
 	rq.members = buf_slice(&members);
-	err = members.err ? members.err : purge_reapply(st, NULL, log, p->payload, &rq, &out, why);
+	/* of the backup: the newest key speaks from one entry behind it on */
+	size = logkeys_first_size(log->keys) - 1;
+	err = members.err ? members.err
+			  : purge_reapply(st, NULL, log, size, p->payload, &rq, &out, why);
 	buf_fini(&members);
 	if (err == STELE_ENOTFOUND)
 		err = 0; /* the backup is later, or has none of these records */

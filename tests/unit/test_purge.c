@@ -406,7 +406,7 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 	struct log *log = purge_filled(&s, 300);
 	struct purge_request rq = {.members = slice_str("{\"reapplied\":\"x\"}"),
 				   .writer = slice_str("p-purger")};
-	static const char of_all[] = "{\"type\":\"purge\",\"ranges\":[[250,301]],\"count\":52,"
+	static const char of_all[] = "{\"type\":\"purge\",\"ranges\":[[250,300]],\"count\":51,"
 				     "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
 			  of_other[] = "{\"type\":\"purge\",\"ranges\":[[1,3]],\"count\":3,"
 				       "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
@@ -417,13 +417,15 @@ START_TEST(a_purge_is_done_again_in_an_older_copy)
 
 	buf_init(&why);
 	purge_range(&s, log, 260, 269);
-	ck_assert_int_eq(purge_reapply(s.st, NULL, log, slice_str(of_other), &rq, &out, &why),
+	ck_assert_int_eq(purge_reapply(s.st, NULL, log, 300, slice_str(of_other), &rq, &out, &why),
 			 STELE_EVERIFY);
-	ck_assert_int_eq(purge_reapply(s.st, NULL, log, slice_str(behind), &rq, &out, &why),
+	ck_assert_int_eq(purge_reapply(s.st, NULL, log, 300, slice_str(behind), &rq, &out, &why),
 			 STELE_ENOTFOUND);
-	ck_assert_int_eq(purge_reapply(s.st, NULL, log, slice_str("{}"), &rq, &out, &why),
+	ck_assert_int_eq(purge_reapply(s.st, NULL, log, 300, slice_str("{}"), &rq, &out, &why),
 			 STELE_ESYNTAX);
-	ck_assert_int_eq(purge_reapply(s.st, NULL, log, slice_str(of_all), &rq, &out, &why), 0);
+	/* the log has an entry 300 by now: not the one that this purge knew */
+	ck_assert_int_eq(purge_reapply(s.st, NULL, log, 300, slice_str(of_all), &rq, &out, &why),
+			 0);
 	ck_assert_uint_eq(out.records, 40);
 	ck_assert(out.destroyed);
 	purge_gone(&s, log, 250, 259, 301);
@@ -457,7 +459,7 @@ START_TEST(nothing_of_the_systems_own_log_goes_whoever_asks)
 	ck_assert_int_eq(purge_begin(s.st, NULL, log, &rq, &entry, &why), STELE_EPERM);
 	rq.ranges = NULL; /* what a restore knows of it ends beyond the backup: no root is asked */
 	ck_assert_int_eq(
-		purge_reapply(s.st, NULL, log,
+		purge_reapply(s.st, NULL, log, 300,
 			      slice_str("{\"type\":\"purge\",\"ranges\":[[1,500]],"
 					"\"count\":500,\"root\":"
 					"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"),
