@@ -202,6 +202,36 @@ erase_part(struct purger *j, struct log *log, const struct erasure *e, struct pu
 	return err;
 }
 
+/* The rest of it, part by part, as far as it is sealed. */
+static int
+erase_parts(struct purger *j, struct log *log, const struct erasure *e, struct purgeplan_wish *wish,
+	    uint64_t *gone)
+{
+	uint64_t from;
+	int err;
+
+	do {
+		from = wish->from;
+		err = erase_part(j, log, e, wish, gone);
+	} while (err == 0 && wish->from > from && wish->from < wish->to);
+	return err;
+}
+
+/* A crash, or a restore, takes back what the request sealed, and only what is sealed can go. */
+static int
+seal_again(struct purger *j, struct log *log)
+{
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = store_seal_log(j->s->store, log, &why);
+	if (err != 0 && err != STELE_ECLOSED)
+		say(log, err, &why);
+	buf_fini(&why);
+	return err;
+}
+
 static void
 erase(struct purger *j, const struct erasure *e)
 {
@@ -211,7 +241,7 @@ erase(struct purger *j, const struct erasure *e)
 				      .only = &e->set,
 				      .unlocked = true,
 				      .stop = &j->stop};
-	uint64_t gone = 0, from;
+	uint64_t gone = 0;
 	struct log *log;
 	int err = store_log_find(j->s->store, slice_str(e->log), &log);
 
@@ -221,10 +251,12 @@ erase(struct purger *j, const struct erasure *e)
 		look_again_in(j, FIRST_MS);
 		return;
 	}
-	do {
-		from = wish.from;
-		err = erase_part(j, log, e, &wish, &gone);
-	} while (err == 0 && wish.from > from && wish.from < wish.to);
+	err = erase_parts(j, log, e, &wish, &gone);
+	if (err == 0 && wish.from < wish.to) {
+		err = seal_again(j, log);
+		if (err == 0)
+			err = erase_parts(j, log, e, &wish, &gone);
+	}
 	if (err == 0 && gone == e->records)
 		end(j, log, e);
 	else if (err != 0)

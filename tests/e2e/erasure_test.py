@@ -121,6 +121,21 @@ class Erasure(unittest.TestCase):
             self.assertEqual(show(server, made), done)
         clock.remove()
 
+    def test_what_a_crash_took_out_of_the_segments_goes_when_its_retention_is_over(self):
+        clock = Clock()
+        with Server(env=clock.env) as server:
+            put_log(server, retain={"default": "30d"})
+            append(server, [{"i": i} for i in range(1, 4)])
+            made = erase(server, records=[2])
+            server.kill()  # before the catalogue knows the segment
+            server.start()
+            self.assertIn("removed segments/pay/", server.log())
+            clock.forward(31 * 24)
+            release(server, hold(server, records=[[3, 3]]))  # it looks then
+            done = wait_for(server, made, done=True)
+            self.assertEqual((done["done"], done["purged"]), (True, 1), done)
+        clock.remove()
+
     def test_it_goes_by_itself_when_its_retention_is_over(self):
         with Server() as server:
             put_log(server, retain={"default": "2s"})
