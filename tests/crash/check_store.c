@@ -8,12 +8,15 @@
  *   head LOG SIZE ROOT           this checkpoint was released (hex)
  *   key LOG EPOCH HASH           this key statement was released: its SHA-256 (hex)
  *   identity LOG NUMBER HASH     this succession note was released, in that log: its SHA-256
+ *   going LOG FIRST LAST         a purge of these was asked for: all of them are gone or none
+ *   gone LOG FIRST LAST          and was acknowledged: gone
  *
- * Other marks are other judges' business. Every record that names an object has it, and
- * nothing else is in objects/.
+ * Other marks are other judges' business. What is gone was asked to go, and a purge entry has
+ * it; entry, proof and tree are what they were. Every record that names an object has it, and
+ * nothing else is in objects/, once purges that were under way have ended.
  *
- * Then it appends a record to each log it met, closes, opens again and checks
- * everything once more: what was recovered must also go on. Exit 0 when all
+ * It ends these and checks again. Then it appends a record to each log it met, closes, opens
+ * again and checks everything once more: what was recovered must also go on. Exit 0 when all
  * holds; 1, and one line that says what does not; 3 on misuse.
  */
 #include <dirent.h>
@@ -31,15 +34,21 @@
 #include "storage/append.h"
 #include "storage/clocks.h"
 #include "storage/object.h"
+#include "storage/purgeentry.h"
 #include "storage/read.h"
 #include "storage/store.h"
 
-enum { MAX_MARKS = 100000, MAX_LOGS = 16 };
+enum { MAX_MARKS = 100000, MAX_LOGS = 16, MAX_STEPS = 100 };
+
+enum kind { ACK, HEAD, KEY, IDENTITY, GOING, GONE, KINDS };
+
+static const char *const words[KINDS] = {"ack", "head", "key", "identity", "going", "gone"};
 
 struct mark {
-	bool is_head, is_key, is_identity;
+	enum kind kind;
 	char log[LIMIT_LOG_NAME_BYTES + 1];
-	uint64_t number; /* ack: index; head: size; key: epoch; identity: from 1 */
+	uint64_t number; /* ack: index; head: size; key: epoch; identity: from 1; else first */
+	uint64_t last;   /* going, gone */
 	uint8_t hash[SHA256_BYTES];
 	uint8_t *payload; /* of an ack; owned */
 	size_t payload_len;
@@ -83,26 +92,31 @@ unhex(uint8_t *out, size_t cap, const char *hex)
 	return n;
 }
 
-static void
+/* False: another judge's. */
+static bool
 read_mark(struct mark *m, char *line)
 {
 	char *save, *kind = strtok_r(line, " \n", &save), *log = strtok_r(NULL, " \n", &save);
 	char *number = strtok_r(NULL, " \n", &save), *hash = strtok_r(NULL, " \n", &save);
 	char *payload = strtok_r(NULL, " \n", &save);
 
+	m->kind = ACK;
+	while (m->kind < KINDS && strcmp(kind, words[m->kind]) != 0)
+		m->kind++;
+	if (m->kind == KINDS)
+		return false;
 	if (!hash || strlen(log) > LIMIT_LOG_NAME_BYTES)
 		exit(3);
-	m->is_head = strcmp(kind, "head") == 0;
-	m->is_key = strcmp(kind, "key") == 0;
-	m->is_identity = strcmp(kind, "identity") == 0;
 	strcpy(m->log, log);
 	m->number = strtoull(number, NULL, 10);
-	if (unhex(m->hash, sizeof m->hash, hash) != sizeof m->hash)
+	m->last = strtoull(hash, NULL, 10);
+	if (m->kind < GOING && unhex(m->hash, sizeof m->hash, hash) != sizeof m->hash)
 		exit(3);
 	if (payload) {
 		m->payload = malloc(strlen(payload) + 1);
 		m->payload_len = unhex(m->payload, strlen(payload), payload);
 	}
+	return true;
 }
 
 static void
@@ -115,11 +129,8 @@ read_marks(struct judge *j, const char *path)
 	j->marks = calloc(MAX_MARKS, sizeof *j->marks);
 	if (!f || !j->marks)
 		exit(3);
-	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS) {
-		if (strncmp(line, "ack ", 4) == 0 || strncmp(line, "head ", 5) == 0 ||
-		    strncmp(line, "key ", 4) == 0 || strncmp(line, "identity ", 9) == 0)
-			read_mark(&j->marks[j->n_marks++], line);
-	}
+	while (getline(&line, &cap, f) > 0 && j->n_marks < MAX_MARKS)
+		j->n_marks += read_mark(&j->marks[j->n_marks], line);
 	free(line);
 	fclose(f);
 }
@@ -268,6 +279,67 @@ check_strays(struct judge *j, struct log *log)
 			 files_in(j, log_name(log)), named, files_in(j, "pending"));
 }
 
+/* Whether a mark of that kind, going or gone, is about the record. */
+static bool
+is_marked(const struct judge *j, enum kind kind, const char *log, uint64_t index)
+{
+	for (size_t i = 0; i < j->n_marks; i++) {
+		const struct mark *m = &j->marks[i];
+		if (m->kind == kind && strcmp(m->log, log) == 0 && m->number <= index &&
+		    index <= m->last)
+			return true;
+	}
+	return false;
+}
+
+/* It was asked to go, and the log says that it went. */
+static void
+check_gone(struct judge *j, const struct mark *m, struct log *log, uint64_t entry)
+{
+	unsigned long long index = m->number;
+	struct purge_set set;
+	struct record r;
+	int err;
+
+	if (!is_marked(j, GOING, m->log, m->number))
+		violated("%s: record %llu is gone, and nobody asked for it", m->log, index);
+	err = read_record(j->st, log, entry, j->tools, &j->arena, &r);
+	if (!err && r.entry.kind != ENTRY_PURGE)
+		err = STELE_ESYNTAX;
+	if (!err)
+		err = purge_entry_read(&set, r.payload);
+	if (err)
+		violated("%s: record %llu is gone by entry %llu: %s", m->log, index,
+			 (unsigned long long)entry, stele_strerror(err));
+	if (!purge_set_find(&set, m->number))
+		violated("%s: record %llu is gone, not by entry %llu", m->log, index,
+			 (unsigned long long)entry);
+	purge_set_fini(&set);
+}
+
+/* All of them, or none. */
+static void
+check_going(struct judge *j, const struct mark *m, struct log *log)
+{
+	uint64_t gone = 0, records = 0;
+
+	for (uint64_t i = m->number; i <= m->last; i++) {
+		struct record r;
+		int err;
+		arena_reset(&j->arena);
+		err = read_entry(j->st, log, i, j->tools, &j->arena, &r);
+		if (err)
+			violated("%s: record %llu: %s", m->log, (unsigned long long)i,
+				 stele_strerror(err));
+		records += r.entry.kind == ENTRY_RECORD;
+		gone += r.gone;
+	}
+	if (gone && gone != records)
+		violated("%s: of records %llu to %llu are %llu gone", m->log,
+			 (unsigned long long)m->number, (unsigned long long)m->last,
+			 (unsigned long long)gone);
+}
+
 static void
 check_record(struct judge *j, const struct mark *m, struct log *log, const struct head *now)
 {
@@ -277,12 +349,16 @@ check_record(struct judge *j, const struct mark *m, struct log *log, const struc
 	int err;
 
 	arena_reset(&j->arena);
-	err = read_record(j->st, log, m->number, j->tools, &j->arena, &r);
+	err = read_entry(j->st, log, m->number, j->tools, &j->arena, &r);
 	if (err)
 		violated("%s: record %llu: %s", m->log, index, stele_strerror(err));
 	if (memcmp(r.leaf, m->hash, sizeof r.leaf) != 0)
 		violated("%s: record %llu is another record", m->log, index);
-	if (r.object)
+	if (!r.gone && is_marked(j, GONE, m->log, m->number))
+		violated("%s: record %llu was purged, and is there", m->log, index);
+	if (r.gone)
+		check_gone(j, m, log, r.purge);
+	else if (r.object)
 		check_object(j, m, log, &r);
 	else if (!slice_eq(r.payload, slice_of(m->payload, m->payload_len)))
 		violated("%s: record %llu has another payload", m->log, index);
@@ -306,16 +382,34 @@ check_marks(struct judge *j)
 		if (store_log_find(j->st, slice_str(m->log), &log) != 0)
 			violated("log %s is gone", m->log);
 		now = log_head(log);
-		if (m->is_head)
+		if (m->kind == HEAD)
 			check_head(j, m, log, now);
-		else if (m->is_key)
+		else if (m->kind == KEY)
 			check_key(j, m, log);
-		else if (m->is_identity)
+		else if (m->kind == IDENTITY)
 			check_identity(j, m);
-		else
+		else if (m->kind == GOING)
+			check_going(j, m, log);
+		else if (m->kind == ACK)
 			check_record(j, m, log, now);
 		head_unref(now);
 	}
+}
+
+/* What was under way goes to its end, and nothing else has changed by it. */
+static void
+end_purges(struct judge *j)
+{
+	int did = 1;
+
+	if (purge_pending(j->st) == 0)
+		return;
+	for (int i = 0; i < MAX_STEPS && did == 1; i++)
+		did = purge_resume(j->st);
+	if (did != 0 || purge_pending(j->st) != 0)
+		violated("%llu purges do not end: %s", (unsigned long long)purge_pending(j->st),
+			 did < 0 ? stele_strerror(did) : "nothing is said");
+	check_marks(j);
 }
 
 /* Appends one record to a log, and remembers it among the marks. */
@@ -347,6 +441,7 @@ append_one(struct judge *j, struct log *log)
 	if (err)
 		violated("%s: cannot read what was just appended: %s", log_name(log),
 			 stele_strerror(err));
+	m->kind = ACK;
 	strcpy(m->log, log_name(log));
 	m->number = item.index;
 	memcpy(m->hash, r.leaf, sizeof m->hash);
@@ -370,6 +465,7 @@ main(int argc, char **argv)
 	open_store(&j);
 	check_clocks(&j);
 	check_marks(&j);
+	end_purges(&j);
 	n = store_log_list(j.st, slice_str(""), logs, MAX_LOGS);
 	for (size_t i = 0; i < n && j.n_marks < MAX_MARKS; i++) {
 		check_strays(&j, logs[i]);
