@@ -38,6 +38,7 @@ POLICY = {"retain": {"default": f"{DEFAULT_H}h"}, "event_based": True}
 OFFICER = ["retain", "approve", "hold", "purge", "read", "verify", "operate"]
 SAMPLE = 8  # records that are read after each step
 WAIT_S = 30  # for what goes by itself, on a loaded machine
+LIVES = 60  # stele verify takes 64 key statements: one a restore
 PURGES = 50  # since a backup: a restore takes 64 receipts of purges
 
 
@@ -373,7 +374,7 @@ class World:
 
     def restore(self):
         """The server is lost, and comes back from the backup."""
-        if not self.backup or self.dice.random() < 0.7:
+        if not self.backup or self.lives == LIVES or self.dice.random() < 0.7:
             return
         if self.stepped:
             self.step()  # evidence time will be what the wall clock says
