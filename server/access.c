@@ -108,6 +108,15 @@ access_place_principal(const struct access *a, struct slice id, bool *found)
 	return low;
 }
 
+struct principal *
+access_find_principal(const struct access *a, struct slice id)
+{
+	bool found;
+	size_t at = access_place_principal(a, id, &found);
+
+	return found ? a->principals[at] : NULL;
+}
+
 size_t
 access_place_token(const struct access *a, struct slice id, bool *found)
 {
@@ -358,16 +367,12 @@ token_may_some(const struct token *t, unsigned scopes, const char *patterns)
 struct principal *
 access_principal(struct access *a, struct slice id)
 {
-	struct principal *p = NULL;
-	bool found;
-	size_t at;
+	struct principal *p;
 
 	pthread_rwlock_rdlock(&a->lock);
-	at = access_place_principal(a, id, &found);
-	if (found) {
-		p = a->principals[at];
+	p = access_find_principal(a, id);
+	if (p)
 		atomic_fetch_add(&p->refs, 1);
-	}
 	pthread_rwlock_unlock(&a->lock);
 	return p;
 }

@@ -16,180 +16,11 @@
 #define SETTLED_NS (LIMIT_SETTLED_HOURS * (TIMESTAMP_DAY_NS / 24))
 #define REMEMBERED_NS (LIMIT_DECIDED_DAYS * TIMESTAMP_DAY_NS)
 
-/* What can be put under dual control, and the scope that whoever asks for it must have. */
-static const struct {
-	const char *type;
-	enum scope scope;
-} types[] = {
-	{"principal.create", SCOPE_ACCESS},
-	{"principal.change", SCOPE_ACCESS},
-	{"principal.disable", SCOPE_ACCESS},
-	{"token.create", SCOPE_ACCESS},
-	{"token.rotate", SCOPE_ACCESS},
-	{"token.revoke", SCOPE_ACCESS},
-	{"policy.change", SCOPE_POLICY},
-	{"hold.place", SCOPE_HOLD},
-	{"hold.release", SCOPE_HOLD},
-	{"retain.extend", SCOPE_RETAIN},
-	{"retain.event", SCOPE_RETAIN},
-	{"retain.shorten", SCOPE_RETAIN},
-	{"purge", SCOPE_PURGE},
-	{"clock.credit", SCOPE_OPERATE},
-	{"erasure.request", SCOPE_PURGE},
-};
-enum { TYPES = sizeof types / sizeof types[0] };
-
-/* Whoever has one of these can let go of what others rely on. */
-enum { POWERFUL = SCOPE_HOLD | SCOPE_RETAIN | SCOPE_PURGE | SCOPE_APPROVE };
-
-/* --- what is under it -------------------------------------------------------------------- */
-
-static bool
-listed(const json_t *list, const char *type)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(list, i, v) if (strcmp(json_string_value(v), type) == 0) return true;
-	return false;
-}
-
-static const struct principal *
-find_principal(const struct access *a, struct slice id)
-{
-	bool found;
-	size_t at = access_place_principal(a, id, &found);
-
-	return found ? a->principals[at] : NULL;
-}
-
-/* Whether the act makes or widens a principal that is powerful then. */
-static bool
-makes_powerful(const struct access *a, const json_t *act)
-{
-	const char *why;
-	struct principal *next = principal_from_json(json_object_get(act, "principal"), &why);
-	const struct principal *old;
-	bool powerful;
-
-	if (!next)
-		return false;
-	old = find_principal(a, slice_str(next->id));
-	powerful = principal_has(next, POWERFUL) && (!old || principal_is_wider(next, old));
-	principal_unref(next);
-	return powerful;
-}
-
-/* Whether the act hands out a token of a powerful principal. */
-static bool
-hands_out_power(const struct access *a, const json_t *act)
-{
-	const struct principal *p =
-		find_principal(a, fold_text(json_object_get(act, "token"), "principal"));
-
-	return p && principal_has(p, POWERFUL);
-}
-
-static bool
-weakens(const struct access *a, const json_t *act)
-{
-	const json_t *acts = json_object_get(act, "acts"), *v;
-	size_t i;
-
-	json_array_foreach(a->dual, i, v) if (!listed(acts, json_string_value(v))) return true;
-	return false;
-}
-
-bool
-access_needs_second(struct access *a, const json_t *act, bool policies)
-{
-	const char *type = json_string_value(json_object_get(act, "type"));
-
-	/* by policies alone it begins when there is somebody to approve */
-	if (!a->dual && !(policies && access_approvers(a, "") >= 2))
-		return false;
-	if (listed(a->dual, type))
-		return true;
-	if (strcmp(type, "dual_control.set") == 0)
-		return weakens(a, act);
-	if (strcmp(type, "principal.create") == 0 || strcmp(type, "principal.change") == 0)
-		return makes_powerful(a, act);
-	return (strcmp(type, "token.create") == 0 || strcmp(type, "token.rotate") == 0) &&
-	       hands_out_power(a, act);
-}
-
-bool
-access_lists_dual(struct access *a, const char *type)
-{
-	bool is;
-
-	pthread_rwlock_rdlock(&a->lock);
-	is = listed(a->dual, type);
-	pthread_rwlock_unlock(&a->lock);
-	return is;
-}
-
-/* --- who may ------------------------------------------------------------------------------ */
-
-size_t
-access_approvers(const struct access *a, const char *but)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < a->n_principals; i++) {
-		const struct principal *p = a->principals[i];
-		n += strcmp(p->id, but) != 0 && !p->disabled_ns && !p->ends_ns &&
-		     principal_has(p, SCOPE_APPROVE);
-	}
-	return n;
-}
-
 /* The principal that an act is by. */
 static const struct principal *
 actor(const struct fold *f, const json_t *act)
 {
-	return find_principal(f->a, fold_text(json_object_get(act, "by"), "principal"));
-}
-
-int
-fold_dual_control(const struct fold *f, const json_t *act)
-{
-	json_t *acts = json_object_get(act, "acts"), *copy, *v;
-	size_t i;
-
-	if (!json_is_array(acts))
-		return fold_refuse(f, STELE_ESYNTAX, "acts must be a list.");
-	json_array_foreach(acts, i, v)
-	{
-		bool known = false;
-		for (size_t k = 0; k < TYPES; k++)
-			known |= json_is_string(v) &&
-				 strcmp(json_string_value(v), types[k].type) == 0;
-		if (!known)
-			return fold_refuse(
-				f, STELE_ESYNTAX,
-				"acts may name principal.create, principal.change, "
-				"principal.disable, token.create, token.rotate, token.revoke, "
-				"policy.change, hold.place, hold.release, retain.extend, "
-				"retain.event, retain.shorten, purge, erasure.request and clock.credit.");
-	}
-	if (json_array_size(acts) && access_approvers(f->a, "") < 2)
-		return fold_refuse(
-			f, STELE_ECONFLICT,
-			"Two principals with the scope approve and without an end must be "
-			"there first: else nobody could approve anything.");
-	copy = json_array_size(acts) ? json_deep_copy(acts) : NULL;
-	if (json_array_size(acts) && !copy)
-		return STELE_ENOMEM;
-	if (f->dry) {
-		json_decref(copy);
-		return 0;
-	}
-	pthread_rwlock_wrlock(&f->a->lock);
-	json_decref(f->a->dual);
-	f->a->dual = copy;
-	pthread_rwlock_unlock(&f->a->lock);
-	return 0;
+	return access_find_principal(f->a, fold_text(json_object_get(act, "by"), "principal"));
 }
 
 /* --- approvals ------------------------------------------------------------------------------- */
@@ -322,18 +153,6 @@ find_pending(const struct fold *f, const json_t *act, struct approval **out)
 	return 0;
 }
 
-/* What whoever asks for the act must be allowed. */
-static unsigned
-scope_of(const json_t *act)
-{
-	const char *type = json_string_value(json_object_get(act, "type"));
-
-	for (size_t i = 0; type && i < TYPES; i++)
-		if (strcmp(types[i].type, type) == 0)
-			return types[i].scope;
-	return SCOPE_ACCESS;
-}
-
 /* Whether the principal has the scope on every log that the act names; on any, when it names none.
  */
 static bool
@@ -363,7 +182,8 @@ is_new_token(const struct fold *f, const json_t *act)
 static int
 check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 {
-	const struct principal *by = actor(f, act), *asker = find_principal(f->a, slice_str(p->by));
+	const struct principal *by = actor(f, act),
+			       *asker = access_find_principal(f->a, slice_str(p->by));
 
 	if (!slice_eq_str(fold_text(act, "digest"), p->digest))
 		return fold_refuse(
@@ -387,7 +207,7 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 		return fold_refuse(f, STELE_EPERM,
 				   "A token that is new approves nothing for 72 hours: whoever "
 				   "makes tokens could have made it for that.");
-	if (!asker || asker->disabled_ns || !may_all(asker, scope_of(p->act), p->act) ||
+	if (!asker || asker->disabled_ns || !may_all(asker, access_asker_scope(p->act), p->act) ||
 	    (asker->ends_ns && f->time_ns >= asker->ends_ns))
 		return fold_refuse(f, STELE_ECONFLICT,
 				   "Who asked for it may not ask for it any more.");
@@ -506,24 +326,6 @@ access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct bu
 		put(out, p, state_name(p, now_ns));
 	pthread_rwlock_unlock(&a->lock);
 	return p ? 0 : STELE_ENOTFOUND;
-}
-
-void
-access_put_dual_control(struct access *a, struct buf *out)
-{
-	const char *comma = "";
-	const json_t *v;
-	size_t i;
-
-	pthread_rwlock_rdlock(&a->lock);
-	buf_put_u8(out, '[');
-	json_array_foreach(a->dual, i, v)
-	{
-		buf_printf(out, "%s\"%s\"", comma, json_string_value(v));
-		comma = ",";
-	}
-	buf_put_u8(out, ']');
-	pthread_rwlock_unlock(&a->lock);
 }
 
 /* --- the snapshot

@@ -61,8 +61,13 @@ bool principal_has(const struct principal *p, unsigned scopes);
  * doubt it may. */
 bool principal_is_wider(const struct principal *new, const struct principal *old);
 
-/* The acts of access_approve.c. */
+/* access_dual.c */
 int fold_dual_control(const struct fold *f, const json_t *act);
+
+/* What whoever asks for the act must be allowed: of enum scope. */
+unsigned access_asker_scope(const json_t *act);
+
+/* The acts of access_approve.c. */
 int fold_approval_request(const struct fold *f, const json_t *act);
 int fold_approval_grant(const struct fold *f, const json_t *act);
 int fold_approval_refuse(const struct fold *f, const json_t *act);
@@ -84,6 +89,9 @@ int access_decode_approvals(struct access *a, const json_t *root);
 /* Where the one with this id is, or would be. */
 size_t access_place_principal(const struct access *a, struct slice id, bool *found);
 size_t access_place_token(const struct access *a, struct slice id, bool *found);
+
+/* The principal of that id, the state's; NULL: there is none. */
+struct principal *access_find_principal(const struct access *a, struct slice id);
 
 /* Room for n more of each, so that what follows cannot fail. STELE_ENOMEM. */
 int access_reserve(struct access *a, size_t principals, size_t tokens);

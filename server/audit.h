@@ -88,15 +88,6 @@ int audit_together(struct audit *a, const struct audit_deed *d, const struct tok
 int audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
 		     const struct token *by, struct kit *kit, struct log **out, bool *created);
 
-/* audit_deeds.c: replaces a log's signing key as writer_rotate_key does, and records it. */
-int audit_rotate_key(struct audit *a, struct log *log, const struct token *by, struct kit *kit,
-		     bool *destroyed);
-
-/* audit_deeds.c: replaces the server's identity as writer_replace_identity does; the record of it
- * is what does it. */
-int audit_rotate_identity(struct audit *a, const struct token *by, struct kit *kit,
-			  bool *destroyed);
-
 /*
  * audit_pace.c. Whether `_access` keeps what comes for as long as an append wishes for its records;
  * NULL: as long as the policy says, which it does. Any thread.

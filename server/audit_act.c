@@ -99,7 +99,8 @@ commit_act(struct audit *a, const json_t *act, const struct token *by, const str
 	append_job_init(&job);
 	err = make_job(a, &job, act, by, turn->kit);
 	if (err == 0)
-		err = deed ? deed->perform(turn, happens, &job) : writer_append(a->s->writer, &job);
+		err = deed && deed->perform ? deed->perform(turn, happens, &job)
+					    : writer_append(a->s->writer, &job);
 	*time_ns = job.time_ns;
 	append_job_fini(&job);
 	return err;
@@ -134,6 +135,8 @@ audit_record_act(struct audit *a, json_t *act, const struct token *by, struct ki
 	if (err == 0) {
 		a->changed = true;
 		err = access_apply(a->access, act, time_ns, false, &outcome->why);
+		if (err == 0 && deed && deed->follow)
+			err = deed->follow(&turn, happens);
 		wake_purger(a, happens, by);
 	}
 	json_decref(happens);

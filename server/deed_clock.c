@@ -1,53 +1,129 @@
 /*
- * Credit for the lock clock beyond what a start gives, and the end of a freeze: `clock.credit`
- * {"until","reason"}. It always takes two principals: what it can do is end every lock.
+ * What people do to the store's clocks. Each act shows what they said when it was asked for, as
+ * "evidence", "lock" and "wall", so that whoever approves it sees where they will go.
+ *
+ * `clock.credit` {"until","reason",…,"state","cause"}: credit for the lock clock beyond what a
+ * start gives, and the end of a freeze. It always takes two principals: what it can do is end
+ * every lock. `clock.confirm` {"step_seconds","reason",…}: evidence time follows a step.
+ *
+ * The record comes first: what is lost in a crash is asked for again.
  */
+#include <string.h>
+
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "server/deeds.h"
 #include "server/server.h"
 #include "storage/clocks.h"
-#include "storage/writer.h"
+
+#define SECOND_NS INT64_C(1000000000)
+
+static int
+instant_of(const json_t *act, const char *name, int64_t *ns)
+{
+	const json_t *v = json_object_get(act, name);
+
+	return timestamp_parse(
+		ns, slice_of(json_is_string(v) ? json_string_value(v) : "", json_string_length(v)));
+}
+
+static int
+refuse_syntax(const struct deed_turn *turn)
+{
+	return deed_refuse(turn, STELE_ESYNTAX, PROBLEM_INVALID_CLOCK_REQUEST,
+			   "The act does not say what is to be done to the clocks.");
+}
+
+/* Somebody would agree to what they have not seen. */
+static int
+refuse_stale(const struct deed_turn *turn, const char *what)
+{
+	return deed_refuse(turn, STELE_ECONFLICT, PROBLEM_APPROVAL_CONFLICT,
+			   "%s since it was asked for: look at the clocks, and ask again.", what);
+}
+
+/* --- credit ----------------------------------------------------------------------------------- */
 
 static bool
-second(const struct deed_turn *turn, const json_t *act)
+always(const struct deed_turn *turn, const json_t *act)
 {
 	(void)turn;
 	(void)act;
 	return true;
 }
 
+/* A freeze that has lasted is thawed only when it is the one that was shown. */
 static int
-until_of(const json_t *act, int64_t *until_ns)
+look_credit(const struct deed_turn *turn, const json_t *act)
 {
-	const json_t *until = json_object_get(act, "until");
-
-	return timestamp_parse(until_ns,
-			       slice_of(json_is_string(until) ? json_string_value(until) : "",
-					json_string_length(until)));
-}
-
-static int
-look(const struct deed_turn *turn, const json_t *act)
-{
+	const char *cause = json_string_value(json_object_get(act, "cause"));
+	struct clock_info now;
 	int64_t until_ns;
 
-	return until_of(act, &until_ns) == 0
-		       ? 0
-		       : deed_refuse(turn, STELE_ESYNTAX, PROBLEM_INVALID_CLOCK_REQUEST,
-				     "until must be an instant.");
+	if (instant_of(act, "until", &until_ns) != 0)
+		return refuse_syntax(turn);
+	store_clock_info(turn->s->store, &now);
+	if (now.cause >= CLOCK_MISSING && /* it lasts */
+	    (!cause || strcmp(cause, clock_cause_name(now.cause)) != 0))
+		return refuse_stale(turn, "The clocks were frozen by something else");
+	return 0;
 }
 
-/* The record first: a credit that is lost in a crash is asked for again. */
 static int
-perform(const struct deed_turn *turn, const json_t *act, struct append_job *record)
+credit(const struct deed_turn *turn, const json_t *act)
 {
 	int64_t until_ns, moved_ns;
-	int err = until_of(act, &until_ns);
+	int err = instant_of(act, "until", &until_ns);
 
-	if (err == 0)
-		err = writer_append(turn->s->writer, record);
 	return err ? err : store_clock_credit(turn->s->store, until_ns, &moved_ns);
 }
 
-const struct deed deed_clock_credit = {"clock.credit", second, look, perform};
+/* --- a step is confirmed ---------------------------------------------------------------------- */
+
+static int
+step_of(const json_t *act, int64_t *step_ns)
+{
+	const json_t *v = json_object_get(act, "step_seconds");
+
+	return json_is_integer(v) &&
+			       !__builtin_mul_overflow(json_integer_value(v), SECOND_NS, step_ns)
+		       ? 0
+		       : STELE_ESYNTAX;
+}
+
+/*
+ * The step that was shown is the one that there is. One as wide that came after it had been
+ * followed would be another: no step moves the lock clock, so the wall clock is further off that.
+ */
+static int
+look_confirm(const struct deed_turn *turn, const json_t *act)
+{
+	int64_t step_ns, wall_ns, lock_ns;
+	struct clock_info now;
+
+	if (step_of(act, &step_ns) != 0 || instant_of(act, "wall", &wall_ns) != 0 ||
+	    instant_of(act, "lock", &lock_ns) != 0)
+		return refuse_syntax(turn);
+	store_clock_info(turn->s->store, &now);
+	if (!now.stepped || !clock_same_step(step_ns, now.step_ns))
+		return deed_refuse(turn, STELE_ENOTFOUND, PROBLEM_NO_CLOCK_STEP,
+				   "The wall clock has not stepped, or not by so much: GET "
+				   "/api/v1/clock shows what there is.");
+	if (!clock_same_step(wall_ns - lock_ns, now.wall_ns - now.now.lock_ns))
+		return refuse_stale(turn, "The wall clock or the lock clock was moved");
+	return 0;
+}
+
+static int
+confirm(const struct deed_turn *turn, const json_t *act)
+{
+	int64_t step_ns;
+	int err = step_of(act, &step_ns);
+
+	return err ? err : store_clock_confirm(turn->s->store, step_ns);
+}
+
+const struct deed deed_clock_credit = {
+	.type = "clock.credit", .second = always, .look = look_credit, .follow = credit};
+const struct deed deed_clock_confirm = {
+	.type = "clock.confirm", .look = look_confirm, .follow = confirm};

@@ -15,9 +15,9 @@
 #include "storage/writer.h"
 
 static const struct deed *const deeds[] = {
-	&deed_clock_credit,   &deed_policy_change, &deed_hold_place,
-	&deed_hold_release,   &deed_retain_extend, &deed_retain_event,
-	&deed_retain_shorten, &deed_purge,         &deed_trail_keep,
+	&deed_clock_credit, &deed_clock_confirm, &deed_policy_change, &deed_hold_place,
+	&deed_hold_release, &deed_retain_extend, &deed_retain_event,  &deed_retain_shorten,
+	&deed_purge,        &deed_trail_keep,    &deed_key_rotate,    &deed_identity_rotate,
 };
 
 const struct deed *

@@ -56,9 +56,13 @@ struct deed {
 	int (*look)(const struct deed_turn *turn, const json_t *act);
 	/*
 	 * Does it, with the record in the same commit: 0, or the error of the commit; nothing is
-	 * done then.
+	 * done then. NULL: the record alone is written.
 	 */
 	int (*perform)(const struct deed_turn *turn, const json_t *act, struct append_job *record);
+	/*
+	 * What comes after the record, which stays whatever comes of this. NULL: nothing.
+	 */
+	int (*follow)(const struct deed_turn *turn, const json_t *act);
 };
 
 /* The deed of an act's type, or NULL: it changes no log. */
@@ -120,9 +124,17 @@ int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t 
 	       struct append_job *record);
 
 /* deed_clock.c, deed_policy.c, deed_purge.c */
-extern const struct deed deed_clock_credit;
+extern const struct deed deed_clock_credit, deed_clock_confirm;
 extern const struct deed deed_policy_change;
 extern const struct deed deed_purge;
+
+/* deed_keys.c */
+extern const struct deed deed_key_rotate, deed_identity_rotate;
+
+/* The key that signs now, {"epoch","vkey"} of a log, {"number","vkey"} of the server: the caller's.
+ */
+json_t *deed_key_now(struct log *log);
+json_t *deed_identity_now(const struct server *s);
 
 /* deed_hold.c */
 extern const struct deed deed_hold_place, deed_hold_release;

@@ -1,7 +1,8 @@
 /*
  * The store's two clocks: how they stand, a step of the wall clock confirmed, and credit for the
- * lock clock, which always takes two principals (server/access_approve.c) and thaws frozen clocks.
+ * lock clock, which thaws frozen clocks. Both are deeds (deed_clock.c).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -9,7 +10,6 @@
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "server/acting.h"
-#include "server/audit.h"
 #include "server/loop.h"
 #include "server/reply.h"
 #include "server/request.h"
@@ -118,107 +118,106 @@ only(json_t *body, const char *a, const char *b)
 	return true;
 }
 
+static void
+take_instant(json_t *act, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns < TIMESTAMP_MAX_NS ? ns : TIMESTAMP_MAX_NS);
+	json_object_set_new(act, name, json_stringn(text, sizeof text));
+}
+
+/* What the clocks say, for whoever approves it. */
+static void
+take_clocks(json_t *act, const struct clock_info *c)
+{
+	json_object_set_new(act, "state", json_string(clock_state_name(c->now.state)));
+	if (c->cause != CLOCK_NO_CAUSE)
+		json_object_set_new(act, "cause", json_string(clock_cause_name(c->cause)));
+	take_instant(act, "evidence", c->now.evidence_ns);
+	take_instant(act, "lock", c->now.lock_ns);
+	take_instant(act, "wall", c->wall_ns);
+}
+
 /* --- a step is confirmed ------------------------------------------------------------------ */
 
-struct confirming {
-	json_t *act;
-	int64_t step_ns; /* as the asker has seen it; 0: whatever there is */
-	int err;
-	struct deed_outcome outcome;
-};
-
-/* There is no act without a step, and the record says which. */
+/* Who does not say which step means the one that there is. */
 static int
-fill(struct access *access, void *ctx)
+fill_confirm(struct request *r, struct access *access)
 {
-	struct request *r = ctx;
-	struct confirming *c = r->state;
+	struct acting *a = r->state;
 	struct clock_info now;
 
 	(void)access;
 	store_clock_info(r->server->store, &now);
-	if (c->step_ns == 0)
-		c->step_ns = now.step_ns;
-	if (!now.stepped || !clock_same_step(c->step_ns, now.step_ns))
-		return STELE_ENOTFOUND;
-	return json_object_set_new(c->act, "step_seconds", json_integer(seconds(c->step_ns))) == 0
-		       ? 0
-		       : STELE_ENOMEM;
+	if (!json_object_get(a->act, "step_seconds"))
+		json_object_set_new(a->act, "step_seconds", json_integer(seconds(now.step_ns)));
+	take_clocks(a->act, &now);
+	return 0;
 }
 
-static void
-confirm(struct request *r, struct kit *kit)
+static int
+look_again(struct request *r, struct kit *kit)
 {
-	struct confirming *c = r->state;
-
-	c->err = audit_act(r->server->audit, c->act, fill, r, r->token, kit, &c->outcome);
-	if (c->err == 0)
-		c->err = store_clock_confirm(r->server->store, c->step_ns);
-	if (c->err == 0)
-		look(r, kit);
-	json_decref(c->act);
-	deed_outcome_fini(&c->outcome);
+	look(r, kit);
+	return 0;
 }
 
-static void
-answer_confirmed(struct request *r)
+/* The step that the body names, into the act. False: it is none. */
+static bool
+take_step(json_t *act, const json_t *body)
 {
-	const struct confirming *c = r->state;
+	json_t *step = json_object_get(body, "step_seconds");
 
-	if (c->err == STELE_ENOTFOUND)
-		reply_problem(
-			r, PROBLEM_NO_CLOCK_STEP,
-			"The wall clock has not stepped, or not by so much: GET /api/v1/clock "
-			"shows what there is.");
-	else if (c->err != 0)
-		reply_err(r, c->err);
-	else
-		answer(r);
+	return !step || (json_is_integer(step) && json_integer_value(step) != 0 &&
+			 llabs(json_integer_value(step)) <= TIMESTAMP_MAX_NS / SECOND_NS &&
+			 json_object_set(act, "step_seconds", step) == 0);
 }
 
 void
 res_clock_confirm(struct request *r)
 {
-	json_t *body = acting_body(r, PROBLEM_INVALID_CLOCK_REQUEST, true), *step;
-	struct confirming *c = body ? arena_alloc(&r->arena, sizeof *c) : NULL;
-	int64_t ns = 0;
+	json_t *body = acting_body(r, PROBLEM_INVALID_CLOCK_REQUEST, true);
+	struct acting *a;
 
 	if (!body)
 		return;
-	step = json_object_get(body, "step_seconds");
-	if (!c) {
-		reply_err(r, STELE_ENOMEM);
-	} else {
-		*c = (struct confirming){.act = json_pack("{s:s}", "type", "clock.confirm")};
-		deed_outcome_init(&c->outcome);
-		if (!only(body, "step_seconds", "") || !take_reason(c->act, body, false) ||
-		    (step && (!json_is_integer(step) ||
-			      __builtin_mul_overflow(json_integer_value(step), SECOND_NS, &ns) ||
-			      ns == 0))) {
-			json_decref(c->act);
-			reply_problem(r, PROBLEM_INVALID_CLOCK_REQUEST,
-				      "step_seconds is the step that you confirm, as GET "
-				      "/api/v1/clock shows it; reason is a text of up to %u bytes.",
-				      LIMIT_CLOCK_REASON_BYTES);
-		} else {
-			c->step_ns = ns;
-			r->state = c;
-			r->work = confirm;
-			r->then = answer_confirmed;
-			loop_work(r);
-		}
+	a = acting_begin(r, "clock.confirm", PROBLEM_INVALID_CLOCK_REQUEST);
+	if (a && only(body, "step_seconds", "") && take_reason(a->act, body, false) &&
+	    take_step(a->act, body)) {
+		a->fill = fill_confirm;
+		a->perform = look_again;
+		a->answer = answer;
+		acting_run(r);
+	} else if (a) {
+		acting_drop(r);
+		reply_problem(r, PROBLEM_INVALID_CLOCK_REQUEST,
+			      "step_seconds is the step that you confirm, as GET /api/v1/clock "
+			      "shows it; reason is a text of up to %u bytes.",
+			      LIMIT_CLOCK_REASON_BYTES);
 	}
 	json_decref(body);
 }
 
 /* --- credit ----------------------------------------------------------------------------- */
 
+static int
+fill_credit(struct request *r, struct access *access)
+{
+	struct acting *a = r->state;
+	struct clock_info now;
+
+	(void)access;
+	store_clock_info(r->server->store, &now);
+	take_clocks(a->act, &now);
+	return 0;
+}
+
 /* Until when, out of the body: an instant, or seconds from the lock clock on. */
 static bool
 take_until(json_t *act, const json_t *body, struct store *store)
 {
 	json_t *until = json_object_get(body, "until"), *more = json_object_get(body, "seconds");
-	char text[TIMESTAMP_BYTES];
 	struct clock_reading now;
 	int64_t ns = 0;
 
@@ -233,8 +232,8 @@ take_until(json_t *act, const json_t *body, struct store *store)
 		     __builtin_mul_overflow(json_integer_value(more), SECOND_NS, &ns) ||
 		     __builtin_add_overflow(ns, now.lock_ns, &ns) || ns > TIMESTAMP_MAX_NS))
 		return false;
-	timestamp_format(text, ns);
-	return json_object_set_new(act, "until", json_stringn(text, sizeof text)) == 0;
+	take_instant(act, "until", ns);
+	return true;
 }
 
 void
@@ -248,6 +247,7 @@ res_clock_credit(struct request *r)
 	a = acting_begin(r, "clock.credit", PROBLEM_INVALID_CLOCK_REQUEST);
 	if (a && only(body, "until", "seconds") && take_reason(a->act, body, true) &&
 	    take_until(a->act, body, r->server->store)) {
+		a->fill = fill_credit;
 		acting_run(r);
 	} else if (a) {
 		acting_drop(r);

@@ -1,8 +1,7 @@
 /* The server's identity: who it is and was, and a new one. */
 #include "crypto/identity.h"
 #include "proto/err.h"
-#include "server/audit.h"
-#include "server/loop.h"
+#include "server/acting.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -47,58 +46,39 @@ res_identity_get(struct request *r)
 	reply_end(r);
 }
 
-/* --- a new one -------------------------------------------------------------------------- */
+/* --- a new one (deed_keys.c) -------------------------------------------------------------- */
 
-struct rotation {
-	bool destroyed;
-	int err;
-};
-
-static void
-work(struct request *r, struct kit *kit)
+static int
+fill(struct request *r, struct access *access)
 {
-	struct rotation *o = r->state;
+	struct acting *a = r->state;
 
-	o->err = audit_rotate_identity(r->server->audit, r->token, kit, &o->destroyed);
+	(void)access;
+	return json_object_set_new(a->act, "was", deed_identity_now(r->server)) == 0 ? 0
+										     : STELE_ENOMEM;
 }
 
 static void
-then(struct request *r)
+answer_rotated(struct request *r)
 {
-	const struct rotation *o = r->state;
-	bool destroyed = o->destroyed;
 	struct buf *b;
 
-	if (o->err == STELE_ECONFLICT) {
-		reply_problem(r, PROBLEM_BACKUP_RUNNING,
-			      "Its copy of the keys must be of the same moment as the records. "
-			      "Rotate when it has ended.");
-	} else if (o->err == STELE_ELIMIT) {
-		reply_problem(r, PROBLEM_TOO_MANY_SUCCESSIONS,
-			      "The identity was replaced %u times, and no more notes than that "
-			      "travel with evidence.",
-			      LIMIT_SUCCESSIONS);
-	} else if (o->err) {
-		reply_err(r, o->err);
-	} else {
-		reply_begin(r, 200, "application/json");
-		b = reply_body(r);
-		put_identity(r, b);
-		buf_printf(b, ",\"old_key_destroyed\":%s}", destroyed ? "true" : "false");
-		reply_end(r);
-	}
+	reply_begin(r, 200, "application/json");
+	b = reply_body(r);
+	put_identity(r, b);
+	acting_put_told(b, r->state);
+	buf_put_u8(b, '}');
+	reply_end(r);
 }
 
 void
 res_identity_rotate(struct request *r)
 {
-	r->state = arena_alloc(&r->arena, sizeof(struct rotation));
-	if (!r->state) {
-		reply_err(r, STELE_ENOMEM);
+	struct acting *a = acting_begin(r, "identity.rotate", PROBLEM_INVALID_APPROVAL);
+
+	if (!a)
 		return;
-	}
-	*(struct rotation *)r->state = (struct rotation){.err = 0};
-	r->work = work;
-	r->then = then;
-	loop_work(r);
+	a->fill = fill;
+	a->answer = answer_rotated;
+	acting_run(r);
 }

@@ -1,28 +1,25 @@
-/* A log's signing key: a new one. */
+/* A log's signing key: a new one (deed_keys.c). */
 #include "proto/err.h"
-#include "server/audit.h"
-#include "server/loop.h"
+#include "server/acting.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
-#include "server/server.h"
 #include "storage/log.h"
 
-struct rotation {
-	bool destroyed;
-	int err;
-};
-
-static void
-work(struct request *r, struct kit *kit)
+static int
+fill(struct request *r, struct access *access)
 {
-	struct rotation *o = r->state;
+	struct acting *a = r->state;
+	json_t *was = deed_key_now(r->log);
 
-	o->err = audit_rotate_key(r->server->audit, r->log, r->token, kit, &o->destroyed);
+	(void)access;
+	json_object_set_new(a->act, "epoch",
+			    json_integer(json_integer_value(json_object_get(was, "epoch")) + 1));
+	return json_object_set_new(a->act, "was", was) == 0 ? 0 : STELE_ENOMEM;
 }
 
 static void
-put_rotated(struct request *r, struct buf *b, bool destroyed)
+put_rotated(struct request *r, struct buf *b, const struct acting *a)
 {
 	struct logkeys *keys = log_keys(r->log);
 	struct buf statement;
@@ -35,40 +32,29 @@ put_rotated(struct request *r, struct buf *b, bool destroyed)
 	buf_put_json_str(b, slice_str(logkeys_vkey(keys)));
 	buf_put_str(b, ",\"key_statement\":");
 	buf_put_json_str(b, buf_slice(&statement));
-	buf_printf(b, ",\"old_key_destroyed\":%s}", destroyed ? "true" : "false");
+	acting_put_told(b, a);
+	buf_put_u8(b, '}');
 	buf_fini(&statement);
 	logkeys_unref(keys);
 }
 
 static void
-then(struct request *r)
+answer(struct request *r)
 {
-	const struct rotation *o = r->state;
-	bool destroyed = o->destroyed;
-
-	if (o->err == STELE_ECONFLICT) {
-		reply_problem(r, PROBLEM_BACKUP_RUNNING,
-			      "Its copy of the keyring must be of the same moment as the records. "
-			      "Rotate when it has ended.");
-	} else if (o->err) {
-		reply_err(r, o->err);
-	} else {
-		reply_begin(r, 200, "application/json");
-		put_rotated(r, reply_body(r), destroyed);
-		reply_end(r);
-	}
+	reply_begin(r, 200, "application/json");
+	put_rotated(r, reply_body(r), r->state);
+	reply_end(r);
 }
 
 void
 res_keys_rotate(struct request *r)
 {
-	r->state = arena_alloc(&r->arena, sizeof(struct rotation));
-	if (!r->state) {
-		reply_err(r, STELE_ENOMEM);
+	struct acting *a = acting_begin(r, "log.key.rotate", PROBLEM_INVALID_APPROVAL);
+
+	if (!a)
 		return;
-	}
-	*(struct rotation *)r->state = (struct rotation){.err = 0};
-	r->work = work;
-	r->then = then;
-	loop_work(r);
+	json_object_set_new(a->act, "log", json_string(log_name(r->log)));
+	a->fill = fill;
+	a->answer = answer;
+	acting_run(r);
 }

@@ -232,7 +232,7 @@ const struct cli_command cmd_dual_control_show = {
 	.about =
 		"Lists the types of acts that wait for a second principal. While there are any, so\n"
 		"do weakening this list, making or widening principals that may hold, retain, purge\n"
-		"or approve, and making tokens for them.",
+		"or approve, making tokens for them, and confirming a step of the wall clock.",
 	.run = run_dual_show,
 };
 
@@ -256,9 +256,11 @@ const struct cli_command cmd_dual_control_set = {
 	.summary = "say which acts need a second principal",
 	.about =
 		"Sets which acts wait for a second principal: principal.create, principal.change,\n"
-		"principal.disable, token.create, token.rotate, token.revoke. To take one off the\n"
-		"list needs a second principal itself. Two principals with the scope approve must be\n"
-		"there first.\n"
+		"principal.disable, token.create, token.rotate, token.revoke, policy.change,\n"
+		"hold.place, hold.release, retain.extend, retain.event, retain.shorten, purge,\n"
+		"erasure.request, clock.credit (which always does), clock.confirm, log.key.rotate,\n"
+		"identity.rotate. To take one off the list needs a second principal itself. Two\n"
+		"principals with the scope approve must be there first.\n"
 		"\n"
 		"  stele dual-control set principal.create,principal.change,principal.disable",
 	.run = run_dual_set,

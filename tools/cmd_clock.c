@@ -97,7 +97,8 @@ const struct cli_command cmd_clock_confirm = {
 	.about =
 		"A wall clock that is 10 seconds off or more is followed once it has stood there for\n"
 		"as long as the step is wide (10 minutes at least, a day at most), or now, when you\n"
-		"say that it is right. The lock clock does not move. Needs the scope operate.",
+		"say that it is right. The lock clock does not move. While any act is under dual\n"
+		"control, another principal approves it first. Needs the scope operate.",
 	.run = run_confirm,
 };
 

@@ -217,7 +217,8 @@ const struct cli_command cmd_key_rotate = {
 		"evidence of before and after holds with either pinned. Tell auditors the new key all\n"
 		"the same, by the way that they got the old one: 'stele key letter' prints it.\n"
 		"\n"
-		"Make a backup with the keyring afterwards. Not while a backup is being made. Needs the\n"
-		"scope operate.",
+		"Make a backup with the keyring afterwards. Not while a backup is being made. Where dual\n"
+		"control lists log.key.rotate, or identity.rotate, another principal approves it first,\n"
+		"who is shown the key that goes. Needs the scope operate.",
 	.run = run_rotate,
 };

@@ -1,7 +1,7 @@
 /*
  * A library to preload: a disk that fails on command.
  *
- *   STELE_FAULT_ROOT  files below this folder are affected
+ *   STELE_FAULT_ROOT  files below this folder are affected; or this file
  *   STELE_FAULT       a file that holds what is wrong now: "flush" (flushes fail
  *                     with EIO), "space" (writes fail with ENOSPC), "write"
  *                     (writes fail with EIO); when it is missing, nothing
@@ -46,7 +46,11 @@ fault(const char *name, int fd)
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	n = readlink(link, target, sizeof target - 1);
 	errno = saved;
-	return n > 0 && strncmp(target, root, strlen(root)) == 0 && target[strlen(root)] == '/';
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	n = (ssize_t)strlen(root);
+	return strncmp(target, root, (size_t)n) == 0 && (target[n] == '/' || target[n] == 0);
 }
 
 /* Whether a write to fd must fail, with errno set. */

@@ -53,7 +53,8 @@ class Case(unittest.TestCase):
 
     def ask(self, method, path, body, client=None):
         """An act that needs a second principal: its approval."""
-        answer = (client or self.server).request(method, path, json.dumps(body), JSON)
+        body = b"" if body is None else json.dumps(body)
+        answer = (client or self.server).request(method, path, body, JSON)
         self.assertEqual(problem(answer), (403, "dual-control-required"))
         return answer.json()
 

@@ -524,7 +524,10 @@ class Live(unittest.TestCase):
             officers.append(self.call("createPrincipal", 201, body=json.dumps(body),
                                       headers=JSON).json())
         self.call("getDualControl", 200)
-        self.call("setDualControl", 422, body='{"acts":["x"]}', headers=JSON)
+        detail = self.call("setDualControl", 422, body='{"acts":["x"]}',
+                           headers=JSON).json()["detail"]
+        acts = DOCUMENT["components"]["schemas"]["DualControl"]["properties"]["acts"]["items"]["enum"]
+        self.assertEqual(re.findall(r"[a-z_]+(?:\.[a-z_]+)+|purge", detail), acts)
         self.call("setDualControl", 422, body="{}", headers=JSON)
         on = json.dumps({"acts": ["principal.disable"]})
         self.call("setDualControl", 200, body=on, headers=JSON)

@@ -184,6 +184,9 @@ START_TEST(power_falls_under_it_by_itself_and_the_rest_when_it_is_listed)
 	ck_assert(needs_second(a, "{\"type\":\"principal.change\",\"principal\":{\"id\":\"reader\","
 				  "\"kind\":\"person\",\"grants\":[" OFFICER "]}}"));
 	ck_assert(needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[]}"));
+	ck_assert(needs_second(a, "{\"type\":\"clock.confirm\",\"step_seconds\":3600}"));
+	ck_assert(!needs_second(a, "{\"type\":\"log.key.rotate\",\"log\":\"a\",\"epoch\":1}"));
+	ck_assert(!needs_second(a, "{\"type\":\"identity.rotate\"}"));
 	ck_assert(needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[\"token.revoke\"]}"));
 	ck_assert(!needs_second(a, "{\"type\":\"dual_control.set\",\"acts\":[\"token.revoke\","
 				   "\"principal.disable\"]}"));
