@@ -7,7 +7,6 @@
 #include "bench/client.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +28,7 @@ enum {
 static const uint64_t PATIENCE_NS = 10000000000u; /* without any answer, and at the end */
 
 struct conn {
-	int fd;
+	struct link link;
 	const struct request *request; /* in flight, or NULL */
 	const uint8_t *out;            /* what of it is not written yet */
 	size_t out_n;
@@ -76,34 +75,29 @@ own_cpu_s(void)
 }
 
 static void
-fail(struct client *c, int err, const char *what, int errnum)
+fail(struct client *c, int err, const char *what, const char *why)
 {
 	if (c->err)
 		return;
 	c->err = err;
-	snprintf(c->result->failure, sizeof c->result->failure, "%s%s%s", what, errnum ? ": " : "",
-		 errnum ? strerror(errnum) : "");
+	snprintf(c->result->failure, sizeof c->result->failure, "%s%s%s", what, why ? ": " : "",
+		 why ? why : "");
 }
 
 /* --- connections ------------------------------------------------------- */
 
 static bool
-open_conn(struct client *c, unsigned i)
+open_conn(struct client *c, struct conn *conn)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u32 = i};
-	struct conn *conn = &c->conns[i];
-	int on = 1;
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET,
+				 .data.u32 = (uint32_t)(conn - c->conns)};
+	int err = link_open(c->plan->links, &conn->link, !c->plan->fresh);
 
-	conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (conn->fd < 0 ||
-	    connect(conn->fd, (const struct sockaddr *)&c->plan->addr, sizeof c->plan->addr) != 0 ||
-	    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
-	    epoll_ctl(c->epfd, EPOLL_CTL_ADD, conn->fd, &ev) != 0) {
-		fail(c, STELE_EIO, "cannot connect", errno);
-		return false;
-	}
-	c->idle[c->n_idle++] = i;
-	return true;
+	if (err == 0 && epoll_ctl(c->epfd, EPOLL_CTL_ADD, conn->link.fd, &ev) != 0)
+		err = STELE_EIO;
+	if (err != 0)
+		fail(c, err, "cannot connect", link_why());
+	return err == 0;
 }
 
 static bool
@@ -116,14 +110,16 @@ open_all(struct client *c)
 	c->idle = calloc(n, sizeof *c->idle);
 	c->scratch = malloc(SCRATCH_BYTES);
 	if (c->epfd < 0 || !c->conns || !c->idle || !c->scratch) {
-		fail(c, STELE_ENOMEM, "cannot prepare the connections", errno);
+		fail(c, STELE_ENOMEM, "cannot prepare the connections", strerror(errno));
 		return false;
 	}
 	for (unsigned i = 0; i < n; i++)
-		c->conns[i].fd = -1;
-	for (unsigned i = 0; i < n; i++)
-		if (!open_conn(c, i))
+		c->conns[i].link.fd = -1;
+	for (unsigned i = 0; i < n; i++) {
+		if (!c->plan->fresh && !open_conn(c, &c->conns[i]))
 			return false;
+		c->idle[c->n_idle++] = i;
+	}
 	return true;
 }
 
@@ -131,8 +127,7 @@ static void
 close_all(struct client *c)
 {
 	for (unsigned i = 0; c->conns && i < c->plan->connections; i++)
-		if (c->conns[i].fd >= 0)
-			close(c->conns[i].fd);
+		link_fini(&c->conns[i].link);
 	if (c->epfd >= 0)
 		close(c->epfd);
 	free(c->conns);
@@ -146,10 +141,11 @@ static void
 write_more(struct client *c, struct conn *conn)
 {
 	while (conn->out_n) {
-		ssize_t n = send(conn->fd, conn->out, conn->out_n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = link_send(&conn->link, conn->out, conn->out_n);
+		if (n == LINK_LATER)
+			return;
 		if (n < 0) {
-			if (errno != EAGAIN)
-				fail(c, STELE_EIO, "cannot send", errno);
+			fail(c, STELE_EIO, "cannot send", link_why());
 			return;
 		}
 		conn->out += n;
@@ -164,6 +160,8 @@ send_next(struct client *c, struct conn *conn, uint64_t start_ns)
 	size_t i = c->sent++ % c->requests->n;
 	const struct request *r = &c->requests->items[i];
 
+	if (conn->link.fd < 0 && !open_conn(c, conn))
+		return;
 	conn->request = r;
 	conn->start_ns = start_ns;
 	conn->out = requests_take(c->requests, i);
@@ -171,7 +169,7 @@ send_next(struct client *c, struct conn *conn, uint64_t start_ns)
 	write_more(c, conn);
 	/* The next taker of this request rewrites its key: it must be out by now. */
 	if (r->key_offset && conn->out_n > r->n - r->head_bytes)
-		fail(c, STELE_EIO, "a request's head did not fit the socket", 0);
+		fail(c, STELE_EIO, "a request's head did not fit the socket", NULL);
 }
 
 static bool
@@ -201,6 +199,7 @@ count_answer(struct client *c, const struct conn *conn, uint64_t now)
 	if (conn->start_ns < c->count_from_ns)
 		return;
 	res->requests++;
+	res->resumed += link_resumed(&conn->link);
 	res->events += r->events;
 	res->bytes_sent += r->n;
 	res->bytes_body += r->n - r->head_bytes;
@@ -214,22 +213,22 @@ read_answer(struct client *c, struct conn *conn)
 {
 	for (;;) {
 		size_t kept = answer_kept(&conn->answer, c->scratch);
-		ssize_t n = recv(conn->fd, c->scratch + kept, SCRATCH_BYTES - kept, MSG_DONTWAIT);
+		ssize_t n = link_recv(&conn->link, c->scratch + kept, SCRATCH_BYTES - kept);
 		int got;
 
-		if (n < 0 && errno == EAGAIN)
+		if (n == LINK_LATER)
 			return false;
-		if (n <= 0 || !conn->request) {
+		if (n < 0 || !conn->request) {
 			fail(c, STELE_EIO,
-			     n < 0    ? "cannot receive"
-			     : n == 0 ? "the server closed a connection"
-				      : "an answer to no request",
-			     n < 0 ? errno : 0);
+			     n == LINK_FAILED  ? "cannot receive"
+			     : n == LINK_ENDED ? "the server closed a connection"
+					       : "an answer to no request",
+			     n == LINK_FAILED ? link_why() : NULL);
 			return false;
 		}
 		got = answer_take(&conn->answer, c->scratch, kept + (size_t)n);
 		if (got < 0)
-			fail(c, STELE_EIO, "cannot read the answer's head", 0);
+			fail(c, STELE_EIO, "cannot read the answer's head", NULL);
 		if (got != 0)
 			return got > 0;
 		if (kept + (size_t)n < SCRATCH_BYTES)
@@ -243,7 +242,7 @@ on_ready(struct client *c, unsigned i, uint32_t events)
 	struct conn *conn = &c->conns[i];
 	uint64_t now;
 
-	if (conn->out_n && (events & EPOLLOUT))
+	if (conn->out_n) /* under TLS what comes in may be what sending waits for */
 		write_more(c, conn);
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || !read_answer(c, conn))
 		return;
@@ -251,6 +250,8 @@ on_ready(struct client *c, unsigned i, uint32_t events)
 	count_answer(c, conn, now);
 	conn->request = NULL;
 	answer_reset(&conn->answer);
+	if (c->plan->fresh)
+		link_close(&conn->link);
 	if (c->plan->rate == 0 && may_send(c, now))
 		send_next(c, conn, now);
 	else
@@ -270,7 +271,7 @@ sample(struct client *c, uint64_t now)
 		size_t cap = c->samples_cap ? c->samples_cap * 2 : 64;
 		s = realloc(res->samples, cap * sizeof *s);
 		if (!s) {
-			fail(c, STELE_ENOMEM, "out of memory", 0);
+			fail(c, STELE_ENOMEM, "out of memory", NULL);
 			return;
 		}
 		res->samples = s;
@@ -282,7 +283,7 @@ sample(struct client *c, uint64_t now)
 	if (procstat_read(&s->stat, c->plan->pid) == 0)
 		res->n_samples++;
 	else
-		fail(c, STELE_EIO, "the process to sample is gone", 0);
+		fail(c, STELE_EIO, "the process to sample is gone", NULL);
 }
 
 /* Sends what is due; returns how long to wait for the next arrival, in ns. */
@@ -342,9 +343,9 @@ check_patience(struct client *c, uint64_t now)
 	if (c->sent == c->answered)
 		c->waiting_since_ns = now;
 	if (now > c->waiting_since_ns + PATIENCE_NS)
-		fail(c, STELE_EIO, "the server stopped answering", 0);
+		fail(c, STELE_EIO, "the server stopped answering", NULL);
 	else if (c->stop_ns && now > c->stop_ns + PATIENCE_NS)
-		fail(c, STELE_EIO, "the server cannot keep this rate", 0);
+		fail(c, STELE_EIO, "the server cannot keep this rate", NULL);
 }
 
 static void
@@ -369,7 +370,7 @@ loop(struct client *c)
 		timeout = (struct timespec){0, (long)wait};
 		n = epoll_pwait2(c->epfd, ready, EVENTS_AT_ONCE, &timeout, NULL);
 		if (n < 0 && errno != EINTR)
-			fail(c, STELE_EIO, "cannot wait", errno);
+			fail(c, STELE_EIO, "cannot wait", strerror(errno));
 		for (int i = 0; i < n && !c->err; i++)
 			on_ready(c, ready[i].data.u32, ready[i].events);
 		now = now_ns();

@@ -1,21 +1,22 @@
 /*
- * The load itself: keep-alive connections on one epoll, one request in flight
+ * The load itself: connections on one epoll, kept alive or one a request, one request in flight
  * on each. One thread, one write per request, one read per reply: it shares
  * the machine with the server it measures.
  */
 #ifndef STELE_BENCH_CLIENT_H
 #define STELE_BENCH_CLIENT_H
 
-#include <netinet/in.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "bench/histogram.h"
+#include "bench/link.h"
 #include "bench/procstat.h"
 #include "bench/requests.h"
 
 struct client_plan {
-	struct sockaddr_in addr;
+	const struct links *links; /* where to, and how */
+	bool fresh; /* a connection a request: GETs, whose bytes may wait for the handshake */
 	unsigned connections;
 	double rate;          /* open loop: requests a second; 0 is the closed loop */
 	uint64_t count;       /* stop after so many requests; 0 for no such end */
@@ -40,6 +41,7 @@ struct client_result {
 	uint64_t bytes_received;
 	uint64_t acknowledged; /* events in every expected answer, counted or not */
 	uint64_t wrong;        /* answers with another status, counted or not */
+	uint64_t resumed;      /* counted requests in sessions under TLS that were resumed */
 	uint64_t unanswered;   /* sent or due, and no answer in time */
 	double seconds;        /* from the first counted instant to the last answer */
 	double cpu_s;          /* our own, over the same time */

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -67,15 +68,33 @@ class Server:
             raise BenchError(f"{self.name} ended with status {status}: see {self.log}")
 
 
+def certificate(folder):
+    """A P-256 certificate for 127.0.0.1 that signs itself, and its key, as files in folder."""
+    pem, key = folder / "tls.pem", folder / "tls.key"
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=bench",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", pem],
+                       check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchError(f"openssl made no certificate ({error}): install the package openssl") \
+            from error
+    return pem, key
+
+
 class Stele(Server):
-    """A steled on a fresh data directory, with one log, `bench`."""
+    """A steled on a fresh data directory, with one log, `bench`; in clear, or under TLS."""
 
     LOG = "bench"
 
-    def __init__(self, bench):
+    def __init__(self, bench, tls=False):
         self.data = Path(tempfile.mkdtemp(prefix="steled-", dir=bench.scratch))
         self.command = [str(bench.build / "steled"), "--unprotected", "--data", str(self.data / "data"),
                         "--listen", "127.0.0.1:0", "--origin", "bench.example.com"]
+        self.ca = None
+        if tls:
+            self.ca, key = certificate(self.data)
+            self.command += ["--tls-cert", str(self.ca), "--tls-key", str(key)]
         super().__init__(self.command, bench.scratch / "steled.log")
         try:
             self.token = (self.data / "data" / "admin.token").read_text().strip()
@@ -89,7 +108,12 @@ class Stele(Server):
     def ask(self, method, path, body=None, timeout=30):
         """One request; the body of its 2xx answer. timeout is in seconds."""
         at = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
+        if self.ca:
+            context = ssl.create_default_context(cafile=self.ca)
+            connection = http.client.HTTPSConnection(at.hostname, at.port, timeout=timeout,
+                                                     context=context)
+        else:
+            connection = http.client.HTTPConnection(at.hostname, at.port, timeout=timeout)
         fields = {"Authorization": f"Bearer {self.token}"}
         if body is not None:
             fields["Content-Type"] = "application/json"
@@ -206,6 +230,7 @@ class Bench:
             fixed += ["--warmup", min(0.5, self.seconds / 4), "--duration", self.seconds]
         if isinstance(server, Stele):
             fixed += ["--token", server.token]
+            fixed += ["--ca", server.ca] if server.ca else []
         else:
             fixed += ["--token", "stele_bench_0123456789abcdef0123456789abcdef", "--expect", "200"]
         result = self._run("stele-load", [*fixed, *arguments])

@@ -13,11 +13,14 @@
 #include "proto/err.h"
 
 static const char usage[] =
-	"usage: stele-load --url http://127.0.0.1:PORT [OPTION]...\n"
+	"usage: stele-load --url http[s]://127.0.0.1:PORT [OPTION]...\n"
 	"Sends requests over keep-alive connections from one thread, checks every answer's\n"
 	"status and prints one line of JSON. Exit status: 0 all answers as expected, 1 not,\n"
 	"3 usage or unreadable input.\n"
 	"\n"
+	"  --ca FILE             who issued an https server's certificate: PEM\n"
+	"  --fresh               a connection a request: with --get\n"
+	"  --resume              and under TLS its session is resumed\n"
 	"  --path PATH           request target (/api/v1/logs/bench/records)\n"
 	"  --get N               GET, not POST: N requests prepared\n"
 	"  --indexes FIRST:N     what {} in PATH becomes: drawn from N for a GET, in turn for POSTs (0:1)\n"
@@ -41,6 +44,9 @@ static const char usage[] =
 struct options {
 	struct client_plan plan;
 	struct request_form form;
+	struct sockaddr_in addr;
+	bool https, resume;
+	const char *ca;
 	const char *events_path;
 	enum events_kind kind;
 	size_t n_generated;
@@ -72,14 +78,16 @@ number(const char *text, double min, double max)
 static void
 set_url(struct options *o, const char *url)
 {
-	char address[32] = "";
+	char scheme[6] = "", address[32] = "";
 	unsigned port = 0;
 
-	if (sscanf(url, "http://%31[0-9.]:%5u", address, &port) != 2 || port == 0 || port > 65535)
-		die("want http://ADDRESS:PORT with an IPv4 address", url);
-	o->plan.addr.sin_family = AF_INET;
-	o->plan.addr.sin_port = htons((uint16_t)port);
-	if (inet_pton(AF_INET, address, &o->plan.addr.sin_addr) != 1)
+	if (sscanf(url, "%5[a-z]://%31[0-9.]:%5u", scheme, address, &port) != 3 || port == 0 ||
+	    port > 65535 || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+		die("want http[s]://ADDRESS:PORT with an IPv4 address", url);
+	o->https = strcmp(scheme, "https") == 0;
+	o->addr.sin_family = AF_INET;
+	o->addr.sin_port = htons((uint16_t)port);
+	if (inet_pton(AF_INET, address, &o->addr.sin_addr) != 1)
 		die("not an IPv4 address", address);
 	snprintf(o->host, sizeof o->host, "%s:%u", address, port);
 	o->form.host = o->host;
@@ -122,6 +130,9 @@ set_indexes(struct options *o, const char *arg)
 
 static const struct option longopts[] = {
 	{"url", required_argument, NULL, 'u'},
+	{"ca", required_argument, NULL, 'C'},
+	{"fresh", no_argument, NULL, 'f'},
+	{"resume", no_argument, NULL, 'R'},
 	{"path", required_argument, NULL, 'p'},
 	{"get", required_argument, NULL, 'g'},
 	{"indexes", required_argument, NULL, 'i'},
@@ -169,6 +180,9 @@ set_plan(struct client_plan *plan, int opt, const char *arg)
 	case 'x':
 		plan->expect = (unsigned)number(arg, 100, 599);
 		return true;
+	case 'f':
+		plan->fresh = true;
+		return true;
 	case 'P':
 		plan->pid = (pid_t)number(arg, 1, 1 << 30);
 		return true;
@@ -187,6 +201,12 @@ set_form(struct options *o, int opt, char *arg)
 	switch (opt) {
 	case 'u':
 		set_url(o, arg);
+		break;
+	case 'C':
+		o->ca = arg;
+		break;
+	case 'R':
+		o->resume = true;
 		break;
 	case 'p':
 		o->form.path = arg;
@@ -251,6 +271,10 @@ parse_options(struct options *o, int argc, char **argv)
 		die("unexpected argument", argv[optind]);
 	if (!o->form.host)
 		die("--url is missing", NULL);
+	if (o->https != (o->ca != NULL))
+		die("--ca FILE belongs to an https URL, and an https URL needs it", NULL);
+	if ((o->plan.fresh && !o->n_gets) || (o->resume && !(o->plan.fresh && o->https)))
+		die("--fresh needs --get, and --resume both and https", NULL);
 	if (!o->form.media_type)
 		o->form.media_type =
 			o->form.batch_bytes ? "application/x-ndjson" : "application/json";
@@ -306,9 +330,10 @@ print_result(const struct options *o, const struct client_result *r)
 	printf(",\"requests_per_s\":%.1f,\"events_per_s\":%.1f,\"mb_per_s\":%.2f",
 	       (double)r->requests / s, (double)r->events / s, (double)r->bytes_body / s / 1e6);
 	printf(",\"connections\":%u,\"target_rate\":%.1f,\"acknowledged\":%" PRIu64
-	       ",\"wrong\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"load_cpu_s\":%.3f",
+	       ",\"wrong\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"resumed\":%" PRIu64
+	       ",\"load_cpu_s\":%.3f",
 	       o->plan.connections, o->plan.rate, r->acknowledged, r->wrong, r->unanswered,
-	       r->cpu_s);
+	       r->resumed, r->cpu_s);
 	print_histogram("latency_us", &r->latency);
 	if (o->plan.rate > 0)
 		print_histogram("lateness_us", &r->lateness);
@@ -330,10 +355,14 @@ main(int argc, char **argv)
 {
 	static struct client_result result;
 	struct request_set set = {0};
+	struct links links;
 	struct options o;
 	int err;
 
 	parse_options(&o, argc, argv);
+	if (links_init(&links, &o.addr, o.ca, o.resume) != 0)
+		die("cannot read the certificates", o.ca);
+	o.plan.links = &links;
 	if (prepare(&set, &o) != 0)
 		return 3;
 	err = client_run(&result, &o.plan, &set);
@@ -342,5 +371,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "stele-load: %s\n", result.failure);
 	client_result_fini(&result);
 	requests_fini(&set);
+	links_fini(&links);
 	return err ? 1 : 0;
 }

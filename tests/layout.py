@@ -46,7 +46,7 @@ RESTRICTED = [
     (r"qrencode\.h", r"tools/", 1),
     (r"sodium(/.*)?\.h", r"crypto/", None),
     (r"openssl/(evp|sha|hmac|digest)\.h", r"crypto/|bench/", None),
-    (r"openssl/(ssl|err|pem|x509.*|bio)\.h", r"server/tls", 2),
+    (r"openssl/(ssl|err|pem|x509.*|bio)\.h", r"server/tls|bench/link", 2),
     (r"zstd\.h|zdict\.h", r"(proto|crypto|storage|server|tools)/|bench/", 1),
     (r"simdjson.*", r"proto/json\.cc$", 1),
     (r"assert\.h", r"$^", 0),

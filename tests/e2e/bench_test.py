@@ -6,19 +6,25 @@ A small steled in Python stands in for the real one, so that it can lie.
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+from harness import certificate  # noqa: E402
+
 BUILD = Path(os.environ.get("STELE_BUILD", ROOT / "build")).resolve()
 LOAD = BUILD / "bench" / "stele-load"
 ECHO = BUILD / "bench" / "bench-echo"
 
 LIAR = '''#!%s
-import http.server, os, pathlib, re, signal, sys, threading
+import http.server, os, pathlib, re, signal, ssl, sys, threading
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -64,13 +70,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 512
+    tls = None
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if Server.tls:
+            connection = Server.tls.wrap_socket(connection, server_side=True,
+                                                do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, request, address):
+        pass  # a client that is done resets its connection
+
+if "--tls-cert" in sys.argv:
+    Server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    Server.tls.load_cert_chain(*(sys.argv[sys.argv.index(f"--tls-{n}") + 1] for n in ("cert", "key")))
+    if os.environ.get("LIE") == "forget":
+        Server.tls.num_tickets = 0
 
 data = pathlib.Path(sys.argv[sys.argv.index("--data") + 1])
 data.mkdir()
 (data / "admin.token").write_text("stele_x_y\\n")
 server = Server(("127.0.0.1", 0), Handler)
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-print("steled: listening on http://127.0.0.1:%%d" %% server.server_port, flush=True)
+print("steled: listening on http%%s://127.0.0.1:%%d" %% ("s" if Server.tls else "", server.server_port), flush=True)
 server.serve_forever()
 ''' % sys.executable
 
@@ -96,6 +119,52 @@ def load(url, *arguments):
 
 
 class LoadTest(unittest.TestCase):
+    def tls_server(self, folder):
+        """A TLS server of Python's that answers GETs: its port, the file of its certificate."""
+        pem, key = certificate(Path(folder))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.addCleanup(listener.close)
+
+        def serve(plain):
+            try:
+                with context.wrap_socket(plain, server_side=True) as secure:
+                    while secure.recv(65536):  # a GET fits
+                        secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            except OSError:
+                plain.close()
+
+        def accept():
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(plain,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1], pem
+
+    def test_under_tls_connections_are_kept_or_made_anew_and_sessions_resumed_as_asked(self):
+        with tempfile.TemporaryDirectory() as folder:
+            port, pem = self.tls_server(folder)
+            for form, least, most in ((), 0, 0), (("--fresh",), 0, 0), (("--fresh", "--resume"), 92, 99):
+                status, report, said = load(f"https://127.0.0.1:{port}", "--ca", pem, "--get", 8,
+                                            "--count", 100, "--connections", 8, *form)
+                self.assertEqual((0, 100), (status, report["requests"]), said)
+                self.assertTrue(least <= report["resumed"] <= most, report)
+
+    def test_a_server_whose_certificate_somebody_else_issued_is_not_spoken_to(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+            port, _ = self.tls_server(folder)
+            stranger, _ = certificate(Path(other))
+            for form in ((), ("--fresh",)):
+                status, report, said = load(f"https://127.0.0.1:{port}", "--ca", stranger, "--get", 8,
+                                            "--count", 10, *form)
+                self.assertEqual((1, 0), (status, report["requests"]))
+                self.assertIn("certificate verify failed", said)
+
     def test_it_sends_the_count_asked_for_and_counts_every_answer(self):
         with Echo() as echo:
             status, report, _ = load(echo.url, "--count", 1000, "--connections", 7, "--expect", 200)
@@ -178,6 +247,30 @@ class ReportTest(unittest.TestCase):
         self.assertEqual([], left)
         self.assertEqual(1, run.returncode)  # the stand-in misses its targets
         self.assertIn("MISS", run.stdout)
+
+    def test_tls_is_beside_the_same_in_clear_and_promises_nothing(self):
+        run, report, _ = self.bench("--only", "tls")
+        self.assertEqual([], report["failures"], run.stdout)
+        self.assertEqual(8, len(report["rows"]))
+        for row in report["rows"]:
+            self.assertEqual(("in clear", None, True), (row["floor_name"], row["target"], row["ok"]))
+            self.assertGreater(row["figure"], 0)
+        by_name = {row["name"]: row for row in report["rows"]}
+        for rounds, resumed in (("full", False), ("resumed", True)):
+            for both in by_name[f"TLS connection a GET, {rounds} handshake"]["rounds"]:
+                self.assertEqual(resumed, both["stele"]["resumed"] > 0)
+        self.assertEqual(0, run.returncode, run.stdout)
+        self.assertIn("0 met, 0 missed, 0 failed", run.stdout)
+
+    def test_handshakes_that_are_not_resumed_are_not_reported_as_such(self):
+        run, report, _ = self.bench("--only", "tls", LIE="forget")
+        self.assertEqual(1, run.returncode)
+        self.assertIn("sessions were resumed: want all", report["failures"][0]["error"])
+
+    def test_a_record_lost_under_tls_fails(self):
+        run, report, _ = self.bench("--only", "tls", LIE="lose")
+        self.assertEqual(1, run.returncode)
+        self.assertIn("were acknowledged", report["failures"][0]["error"])
 
     def test_an_acknowledged_record_that_is_not_in_the_log_fails(self):
         run, report, left = self.bench("--only", "batch", LIE="lose")
