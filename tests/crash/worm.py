@@ -403,6 +403,7 @@ class World:
         self.test.assertEqual((said["size"], said["lost"]), (size, lost))
         self.server.start()
         self.introduce()
+        self.clock.forward(73)  # new tokens approve nothing until then
         self.now()
         self.test.assertEqual((self.state, self.cause), ("frozen", "restore"))
         if gone:  # beside the statements of the new history, what was lost shows as that
