@@ -64,15 +64,17 @@
 #define LIMIT_DRAIN_TIMEOUT_MS 10000u      /* SIGTERM to the last answer */
 
 /* --- TLS ---------------------------------------------------------------- */
-#define LIMIT_TLS_CHAIN 8            /* CAs between a client and whom we believe: 2 are usual */
-#define LIMIT_TLS_CHAIN_BYTES 32768u /* all certificates of one client */
-#define LIMIT_TLS_NAMES 32u          /* subject alternative names of one client */
-#define LIMIT_TLS_NAME_BYTES 2048u   /* of one; SPIFFE's bound for its URIs */
-#define LIMIT_TLS_TICKET_S 7200      /* a session may resume: as long as nobody looks again */
-#define LIMIT_TLS_SLICE_BYTES 49152u /* of an answer, encrypted at once: three records */
-#define LIMIT_TLS_RECORDS (1u << 21) /* under one key: RFC 8446 section 5.5 allows 2^24.5 */
-#define LIMIT_TLS_OWN_BYTES 65536u   /* protocol answers that a peer does not take */
-#define LIMIT_TLS_KEEP_BYTES 4096u   /* of a session's buffer that stay between uses */
+#define LIMIT_TLS_CHAIN 8               /* CAs between a client and whom we believe: 2 are usual */
+#define LIMIT_TLS_CHAIN_BYTES 32768u    /* all certificates of one client */
+#define LIMIT_TLS_NAMES 32u             /* subject alternative names of one client */
+#define LIMIT_TLS_NAME_BYTES 2048u      /* of one; SPIFFE's bound for its URIs */
+#define LIMIT_TLS_HANDSHAKES_PER_S 500u /* of a loop: a fifth of its time with P-256 */
+#define LIMIT_TLS_EARLY_BYTES 16384u    /* before the handshake's turn: a ClientHello is less */
+#define LIMIT_TLS_TICKET_S 7200         /* a session may resume: as long as nobody looks again */
+#define LIMIT_TLS_SLICE_BYTES 49152u    /* of an answer, encrypted at once: three records */
+#define LIMIT_TLS_RECORDS (1u << 21)    /* under one key: RFC 8446 section 5.5 allows 2^24.5 */
+#define LIMIT_TLS_OWN_BYTES 65536u      /* protocol answers that a peer does not take */
+#define LIMIT_TLS_KEEP_BYTES 4096u      /* of a session's buffer that stay between uses */
 
 /* --- queries -------------------------------------------------------------- */
 #define LIMIT_FILTER_BYTES 65536u      /* a filter's text: a list of ids, not a program */

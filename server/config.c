@@ -59,6 +59,9 @@ static const struct option options[] = {
 	{"loops", COUNT, AT(loops), 1, LIMIT_LOOPS, "N", "event loops, each in its own thread (1)"},
 	{"max-connections", COUNT, AT(max_connections), 1, 1000000, "N",
 	 "more are answered 503 (4096)"},
+	{"handshake-rate", COUNT, AT(handshake_rate), 0, 1000000, "N",
+	 "TLS handshakes that each loop begins a second; more wait for their turn, by address\n"
+	 "(500); 0: all at once"},
 	{"queue-bytes", SIZE, AT(queue_bytes), MIB / 16, 1 << 30, "SIZE",
 	 "records that may wait for the writer; more is answered 503 (64M)"},
 	{"body-bytes", SIZE, AT(body_bytes), MIB, 1ull << 34, "SIZE",
@@ -408,6 +411,7 @@ config_read(struct config *c, int argc, char **argv, struct buf *why)
 		.passphrase_fd = PASSPHRASE_NO_FD,
 		.loops = 1,
 		.max_connections = LIMIT_CONNECTIONS,
+		.handshake_rate = LIMIT_TLS_HANDSHAKES_PER_S,
 		.queue_bytes = LIMIT_QUEUE_BYTES,
 		.body_bytes = LIMIT_BODIES_BYTES,
 		.answer_bytes = LIMIT_ANSWERS_BYTES,

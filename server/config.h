@@ -16,6 +16,7 @@ struct config {
 	char *tls_cert, *tls_key, *tls_client_ca, *tls_crl; /* files in PEM; NULL: none */
 	uint64_t loops;
 	uint64_t max_connections;
+	uint64_t handshake_rate;                 /* of TLS, a second and loop; 0: any */
 	uint64_t queue_bytes;                    /* waiting for the writer */
 	uint64_t body_bytes;                     /* large request bodies in memory */
 	uint64_t answer_bytes;                   /* answers that wait for their peers */

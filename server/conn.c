@@ -164,11 +164,37 @@ shake_hands(struct conn *c)
 	return !c->refused;
 }
 
+/* The handshake begins now, or waits for its turn, or is given up. */
+static void
+begin_or_wait(struct conn *c)
+{
+	c->shaking = turns_now(&c->loop->turns, uv_hrtime());
+	if (c->shaking)
+		return;
+	if (loop_wait_turn(c)) {
+		conn_set_phase(c, CONN_TURN);
+		return;
+	}
+	conn_count_failure(c, TLS_NO_TURN);
+	conn_close(c);
+}
+
+/* What comes before the turn is kept, and is no more than a ClientHello. */
+static void
+count_early(struct conn *c, size_t n)
+{
+	c->moved_bytes += n;
+	if (c->moved_bytes <= LIMIT_TLS_EARLY_BYTES)
+		return;
+	conn_count_failure(c, TLS_OTHER);
+	conn_close(c);
+}
+
 /* False: nothing of it is for a request. */
 static bool
 feed(struct conn *c, const char *p, size_t n)
 {
-	bool first = c->phase == CONN_HANDSHAKE && !c->moved_bytes;
+	bool first = c->phase == CONN_HANDSHAKE && !c->shaking;
 
 	if (first && p[0] >= 'A' && p[0] <= 'Z') { /* TLS begins with 22 (RFC 8446 section 5.1) */
 		answer_in_clear(c);
@@ -178,11 +204,12 @@ feed(struct conn *c, const char *p, size_t n)
 		conn_close(c);
 		return false;
 	}
-	if (c->phase == CONN_HANDSHAKE) {
-		c->moved_bytes += n;
-		if (!shake_hands(c))
-			return false;
-	}
+	if (first)
+		begin_or_wait(c);
+	if (c->phase == CONN_TURN)
+		count_early(c, n);
+	if (c->closing || c->phase == CONN_TURN || (c->phase == CONN_HANDSHAKE && !shake_hands(c)))
+		return false;
 	decrypt(c);
 	return !c->closing;
 }
@@ -194,17 +221,44 @@ on_end(struct conn *c, bool clean)
 {
 	c->eof = true;
 	stop_reading(c);
-	if (c->phase == CONN_HANDSHAKE && c->moved_bytes)
+	if (c->phase == CONN_TURN || (c->phase == CONN_HANDSHAKE && c->shaking))
 		conn_count_failure(c, TLS_CLOSED);
 	if (!clean || (c->phase != CONN_HANDLER && c->phase != CONN_WRITE))
 		conn_close(c);
+}
+
+/* What came may be a request's. */
+static void
+go_on(struct conn *c)
+{
+	uint8_t *p;
+
+	run(c);
+	if (c->phase != CONN_HANDLER && c->phase != CONN_WRITE)
+		return;
+	while (decrypt(c))
+		;
+	if (!c->closing)
+		conn_want_reading(c, http_room(&c->r->http, &p) > 0);
+}
+
+void
+conn_take_turn(struct conn *c)
+{
+	CHECK(c->magic == CONN_MAGIC && c->phase == CONN_TURN);
+	c->shaking = true;
+	conn_set_phase(c, CONN_HANDSHAKE);
+	if (!shake_hands(c))
+		return;
+	decrypt(c);
+	if (!c->closing)
+		go_on(c);
 }
 
 static void
 on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct conn *c = s->data;
-	uint8_t *p;
 
 	CHECK(c->magic == CONN_MAGIC);
 	if (n < 0)
@@ -216,13 +270,7 @@ on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		fill(c, (size_t)n);
 	else if (!feed(c, buf->base, (size_t)n))
 		return;
-	run(c);
-	if (c->phase != CONN_HANDLER && c->phase != CONN_WRITE)
-		return;
-	while (decrypt(c))
-		;
-	if (!c->closing)
-		conn_want_reading(c, http_room(&c->r->http, &p) > 0);
+	go_on(c);
 }
 
 void
@@ -497,6 +545,7 @@ conn_accept(struct loop *l)
 	CHECK(c); /* libuv would wait for ever for this one to be accepted */
 	c->magic = CONN_MAGIC;
 	c->loop = l;
+	c->turn.conn = c;
 	wire_init(&c->wire, &l->uv, l->scratch, on_sent);
 	c->wire.tcp.data = c;
 	c->next = l->conns;

@@ -11,10 +11,12 @@
 #include <uv.h>
 
 #include "server/loop.h"
+#include "server/turns.h"
 #include "server/wire.h"
 
 enum conn_phase {
 	CONN_HANDSHAKE, /* of TLS */
+	CONN_TURN,      /* it has begun, and waits for its turn */
 	CONN_IDLE,      /* no byte of a request */
 	CONN_HEADER,    /* a head has begun */
 	CONN_BODY,      /* a body is coming */
@@ -31,6 +33,8 @@ struct conn {
 	struct conn *prev, *next;
 	bool running, reading, continued, worked, eof, closing, closed;
 	bool refused;                      /* one more than there may be: to be told so */
+	bool shaking;                      /* its handshake had its turn, or has it */
+	struct turn turn;                  /* while it waits for that */
 	uint64_t since_ms, moved_ms;       /* start of the phase; last progress in it */
 	uint64_t moved_bytes, write_bytes; /* progress in the phase; size of the answer */
 	uint64_t held_bytes;               /* charged for the answer while it waits */
@@ -43,6 +47,9 @@ struct conn {
 
 /* Takes the connection that waits on the loop's listener. */
 void conn_accept(struct loop *l);
+
+/* Its handshake's turn has come. */
+void conn_take_turn(struct conn *c);
 
 /* A handler that took a piece of the body gave a window: reads on. */
 void conn_go_on(struct conn *c);

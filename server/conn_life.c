@@ -94,6 +94,8 @@ conn_close(struct conn *c)
 		return;
 	if (c->phase == CONN_IDLE || c->phase == CONN_HEADER || c->phase == CONN_BODY)
 		conn_say_goodbye(c);
+	if (c->phase == CONN_TURN)
+		loop_leave_turn(c);
 	c->closing = true;
 	uv_close((uv_handle_t *)&c->wire.tcp, on_closed);
 }
@@ -143,6 +145,7 @@ expired(struct conn *c, uint64_t now_ms)
 
 	switch (c->phase) {
 	case CONN_HANDSHAKE:
+	case CONN_TURN:
 		return now_ms - c->since_ms > c->loop->server->config->header_timeout_ms;
 	case CONN_IDLE:
 		return now_ms - c->since_ms > c->loop->server->config->idle_timeout_ms;
@@ -170,8 +173,8 @@ conn_check_deadline(struct conn *c, uint64_t now_ms)
 {
 	if (c->closing || !expired(c, now_ms))
 		return;
-	if (c->phase == CONN_HANDSHAKE)
-		conn_count_failure(c, TLS_TIMEOUT);
+	if (c->phase == CONN_HANDSHAKE || c->phase == CONN_TURN)
+		conn_count_failure(c, c->phase == CONN_TURN ? TLS_NO_TURN : TLS_TIMEOUT);
 	if (c->phase != CONN_HEADER && c->phase != CONN_BODY) {
 		conn_close(c);
 		return;

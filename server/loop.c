@@ -21,6 +21,52 @@ on_connection(uv_stream_t *listener, int status)
 		conn_accept(listener->data);
 }
 
+/* --- turns of handshakes ------------------------------------------------------- */
+
+static void
+count_waiting(struct loop *l)
+{
+	atomic_store_explicit(&l->metrics.turns_waiting, l->turns.waiting, memory_order_relaxed);
+}
+
+static void
+on_turning(uv_timer_t *h)
+{
+	struct loop *l = h->data;
+	struct turn *turn;
+
+	while ((turn = turns_next(&l->turns, uv_hrtime())))
+		conn_take_turn(turn->conn);
+	count_waiting(l);
+	if (!l->turns.waiting)
+		uv_timer_stop(h);
+}
+
+bool
+loop_wait_turn(struct conn *c)
+{
+	struct loop *l = c->loop;
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+	int n = sizeof from;
+
+	/* one that has gone already waits among those of no address, and is told so by reading */
+	(void)uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&from, &n);
+	if (!turns_wait(&l->turns, &c->turn, (struct sockaddr *)&from))
+		return false;
+	metrics_add(&l->metrics.turns_waited, 1);
+	count_waiting(l);
+	if (!uv_is_active((uv_handle_t *)&l->turning))
+		uv_timer_start(&l->turning, on_turning, LOOP_TURN_MS, LOOP_TURN_MS);
+	return true;
+}
+
+void
+loop_leave_turn(struct conn *c)
+{
+	turns_leave(&c->loop->turns, &c->turn);
+	count_waiting(c->loop);
+}
+
 /* --- jobs to the writer and back -------------------------------------------- */
 
 /* The writer's thread. */
@@ -326,6 +372,7 @@ drain_step(struct loop *l)
 	close_handle(&l->check);
 	close_handle(&l->prepare);
 	close_handle(&l->tick);
+	close_handle(&l->turning);
 }
 
 struct rest {
@@ -430,7 +477,12 @@ loop_new(struct loop **out, struct server *server, int fd)
 	uv_check_init(&l->uv, &l->check);
 	uv_prepare_init(&l->uv, &l->prepare);
 	uv_timer_init(&l->uv, &l->tick);
+	uv_timer_init(&l->uv, &l->turning);
 	l->listener.data = l->wake.data = l->check.data = l->prepare.data = l->tick.data = l;
+	l->turning.data = l;
+	/* half of what connections there may be are for other addresses */
+	turns_init(&l->turns, server->config->handshake_rate,
+		   1 + server->config->max_connections / server->config->loops / 2);
 	uv_check_start(&l->check, on_check);
 	uv_prepare_start(&l->prepare, on_prepare);
 	uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);

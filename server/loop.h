@@ -18,11 +18,13 @@
 #include "server/metrics.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/turns.h"
 
 struct conn;
 
 enum {
 	LOOP_TICK_MS = 250,       /* how late a deadline may be noticed */
+	LOOP_TURN_MS = 5,         /* and the turn of a handshake */
 	LOOP_POOL_REQUESTS = 512, /* idle requests kept for reuse */
 	LOOP_SCRATCH_BYTES = 65536,
 	LOOP_BRIEF_PARTS = 2, /* of an iteration's brief work: side by side on two cores */
@@ -37,6 +39,8 @@ struct loop {
 	uv_check_t check;
 	uv_prepare_t prepare;
 	uv_timer_t tick;
+	uv_timer_t turning; /* while handshakes wait for their turn */
+	struct turns turns;
 	pthread_t thread;
 
 	struct conn *conns; /* all, newest first */
@@ -79,6 +83,13 @@ void loop_wake(struct loop *l);
 /* A request for a connection, reset; NULL when memory is out. And back. */
 struct request *loop_take_request(struct loop *l);
 void loop_put_request(struct loop *l, struct request *r);
+
+/*
+ * The connection's handshake waits until conn_take_turn, or leaves. False: too many of its address
+ * do.
+ */
+bool loop_wait_turn(struct conn *c);
+void loop_leave_turn(struct conn *c);
 
 /* Queues r->job for the writer; r->then(r) follows on this loop, r->job.err tells. */
 void loop_submit(struct request *r);

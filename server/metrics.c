@@ -219,6 +219,11 @@ put_handshakes(struct buf *b, const struct server *s)
 	    SUM(s, resumed));
 	put(b, "tls_client_certificates_total", "counter",
 	    "Of them, those with a verified certificate of the client.", SUM(s, verified));
+	put(b, "tls_handshakes_waited_total", "counter",
+	    "TLS handshakes that had to wait for their turn (--handshake-rate).",
+	    SUM(s, turns_waited));
+	put(b, "tls_handshakes_waiting", "gauge", "TLS handshakes that wait for it now.",
+	    SUM(s, turns_waiting));
 	head(b, "tls_handshakes_failed_total", "counter", "TLS handshakes that failed, by reason.");
 	for (size_t i = 0; i < TLS_FAILURES; i++)
 		buf_printf(b, "stele_tls_handshakes_failed_total{reason=\"%s\"} %llu\n",

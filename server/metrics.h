@@ -27,6 +27,7 @@ struct metrics {
 	atomic_ullong intake_events[VENDORS], intake_duplicates[VENDORS], intake_unparsed[VENDORS];
 	atomic_ullong handshakes, resumed, verified; /* of TLS, done; the same with a certificate */
 	atomic_ullong handshakes_failed[TLS_FAILURES];
+	atomic_ullong turns_waited, turns_waiting; /* for one: all that did, and those now */
 };
 
 /* One answered request: route is its place in the table, or router_routes for none. */

@@ -294,6 +294,7 @@ tls_failure_name(enum tls_failure f)
 	static const char *const names[TLS_FAILURES] = {
 		[TLS_OTHER] = "other",
 		[TLS_TIMEOUT] = "timeout",
+		[TLS_NO_TURN] = "no-turn",
 		[TLS_CLOSED] = "closed",
 		[TLS_IN_CLEAR] = "not-tls",
 		[TLS_VERSION] = "version",

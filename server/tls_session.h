@@ -23,6 +23,7 @@ struct x509_store_ctx_st;
 enum tls_failure {
 	TLS_OTHER,
 	TLS_TIMEOUT,         /* it took too long */
+	TLS_NO_TURN,         /* too many wanted to begin one (server/turns.h) */
 	TLS_CLOSED,          /* the peer went away in it */
 	TLS_IN_CLEAR,        /* HTTP without TLS came */
 	TLS_VERSION,         /* nothing from TLS 1.2 on in common */
