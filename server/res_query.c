@@ -265,6 +265,23 @@ run(struct request *r, struct slice logs)
 	loop_work(r);
 }
 
+/* Whether a parameter of queries stands beside a payload's hash: as request_query. */
+static int
+asks_more(struct request *r)
+{
+	static const char *const more[] = {"to",     "tz",        "filter", "order",
+					   "cursor", "as_of",     "view",   "count",
+					   "by",     "histogram", "format"};
+	struct slice value;
+	int found = 0;
+
+	for (size_t i = 0; found == 0 && i < sizeof more / sizeof *more; i++)
+		found = request_query(r, more[i], &value);
+	for (int f = FIELD_WRITER; found == 0 && f <= FIELD_ANY; f++)
+		found = request_query(r, field_name((enum field)f), &value);
+	return found;
+}
+
 /* One log; or what is still asked for by its payload's hash (res_find.c). */
 void
 res_query_log(struct request *r)
@@ -272,10 +289,15 @@ res_query_log(struct request *r)
 	struct slice sha256;
 	int found = request_query(r, "sha256", &sha256);
 
-	if (found == 1)
-		res_find_get(r);
-	else if (found == 0)
+	int more = found == 1 ? asks_more(r) : 0;
+
+	if (found == 0)
 		run(r, r->param[0]);
+	else if (found == 1 && more == 0)
+		res_find_get(r);
+	else if (more == 1)
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "Beside sha256 there may be from, an index, and limit alone.");
 }
 
 /* Several, by name and pattern. */

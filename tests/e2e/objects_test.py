@@ -160,8 +160,8 @@ class Plain(Case):
         rest = self.server.get(f"{RECORDS}?sha256={digest}&from={one['next']}").json()
         self.assertEqual([r["index"] for r in rest["records"]], want[1:])
         self.assertEqual(self.server.get(f"{RECORDS}?sha256={'0' * 64}").json()["records"], [])
-        for query in ("", "?sha256=", "?sha256=" + digest.upper(), f"?sha256={digest}&limit=0",
-                      f"?sha256={digest}&from=x"):
+        for query in ("?sha256=", "?sha256=" + digest.upper(), f"?sha256={digest}&limit=0",
+                      f"?sha256={digest}&from=x", f"?sha256={digest}&actor=x"):
             self.refused(self.server.get(RECORDS + query), 400, "invalid-parameter")
 
     def test_nothing_on_disk_shows_payload_or_digest(self):
