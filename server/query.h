@@ -86,7 +86,6 @@ struct query {
 	uint64_t rows_n;
 	int64_t until_ns; /* monotonic: the page ends then */
 	bool full, done;
-	bool continued; /* not the first page */
 	int err;
 };
 

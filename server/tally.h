@@ -20,8 +20,7 @@ struct tally_row {
 
 struct tally {
 	struct arena arena;
-	struct tally_row
-		*rows; /* a hash table of LIMIT_TALLY_SLOTS, or NULL: nothing was counted */
+	struct tally_row *rows; /* a hash table, or NULL: nothing was counted */
 	size_t n;
 	uint64_t others;
 };
