@@ -44,6 +44,7 @@ class Told:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self):
                 path, _, query = self.path.partition("?")
