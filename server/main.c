@@ -273,16 +273,18 @@ warn(struct server *s, struct config *c)
 		say(c, STORE_WARN, "--insecure: tokens and payloads may cross a network in clear");
 }
 
-/* Without room for it nothing can be purged either, and reads and holds must go on. */
+/* Without room for it reads and holds must go on; a metric says so until the next start. */
 static int
-self_test(struct config *c, struct buf *why)
+self_test(struct server *s, struct config *c, struct buf *why)
 {
 	int err = selftest_run(c->data, why);
 
+	s->self_tested = err == 0;
 	if (err != STELE_ENOSPACE)
 		return err;
 	buf_reset(why);
-	say(c, STORE_WARN, "no room for the self-test: it runs at the next start");
+	say(c, STORE_WARN,
+	    "the disk is full, with no room for the self-test: make room, then restart");
 	return 0;
 }
 
@@ -293,7 +295,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	int err;
 
 	block_signals(s);
-	err = self_test(c, why);
+	err = self_test(s, c, why);
 	if (err)
 		return err;
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
@@ -408,7 +410,7 @@ main(int argc, char **argv)
 {
 	struct config config;
 	struct buf text;
-	int status = 0;
+	int status = 0, err;
 
 	buf_init(&text);
 	signal(SIGPIPE, SIG_IGN);
@@ -421,8 +423,9 @@ main(int argc, char **argv)
 		status = fail(&text, "this platform has no usable randomness");
 	} else {
 		raise_file_limit(&config);
-		if (open_and_serve(&config, &text) != 0)
-			status = fail(&text, "");
+		err = open_and_serve(&config, &text);
+		if (err != 0)
+			status = fail(&text, text.n ? "" : stele_strerror(err));
 	}
 	config_fini(&config);
 	buf_fini(&text);

@@ -397,6 +397,10 @@ work(struct request *r, struct kit *kit)
 	    (uint64_t)(r->server->started_ns / 1000000000));
 	put(b, "keys_sealed", "gauge", "1 when the key files are sealed with a passphrase.",
 	    r->server->keys_sealed);
+	put(b, "selftest_passed", "gauge",
+	    "1 when this start tried what must be refused, and it was; 0: the disk had no room for it. "
+	    "Alert when 0.",
+	    r->server->self_tested);
 	put(b, "insecure", "gauge",
 	    "1 while it listens beyond this machine in clear. Alert above 0.",
 	    config_is_exposed(r->server->config));

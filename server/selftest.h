@@ -9,10 +9,14 @@
 #include "proto/buf.h"
 
 /*
- * Runs it in DIR/selftest, which is removed before and after: 0, or STELE_EVERIFY when something
- * that must be refused was done, with a sentence in why. STELE_ENOSPACE when there is no room for
- * it, which says nothing of the promises; STELE_EIO, STELE_ENOMEM. Some tens of milliseconds. No
- * thread of the server's own is needed yet.
+ * Tries to purge a record before its time, one under a legal hold and a control entry; to shorten a
+ * lock, also by an extension; to make a policy weaker; to forge a control entry; and asks for the
+ * last nanosecond of a lock.
+ *
+ * It runs in DIR/selftest, which is removed before and after: 0, or STELE_EVERIFY when something
+ * that must be refused was done. STELE_ENOSPACE when there is no room for it, which says nothing of
+ * the promises; another error when it could not find out. why says what was tried. Some tens of
+ * milliseconds. No thread of the server's own is needed yet.
  */
 int selftest_run(const char *dir, struct buf *why);
 

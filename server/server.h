@@ -46,6 +46,7 @@ struct server {
 	sigset_t signals;             /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
 	bool demo;                    /* the server's name was made up: every answer says so */
 	bool keys_sealed;             /* the key files are, with a passphrase */
+	bool self_tested;             /* this start had room for the self-test, which was passed */
 	int64_t started_ns;           /* server_now_ns then */
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n_loops;

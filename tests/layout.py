@@ -75,7 +75,7 @@ class Source:
 DESTROYS = {
     "crypto/keyfile.c": ("an unfinished key file; a key file by its next state", "unit/test_keyfile.c"),
     "crypto/keyring.c": ("keys, in memory: who calls it commits", "unit/test_keyring.c"),
-    "server/selftest.c": ("the scratch store of the self-test", "e2e/start_test.py"),
+    "server/selftest.c": ("the scratch store of the self-test", "e2e/selftest_test.py"),
     "storage/backup.c": ("in a backup: what is no more in the store", "unit/test_backup.c"),
     "storage/backupcopy.c": ("in a backup: an unfinished copy", "crash/powerloss_backup.py"),
     "storage/backupfile.c": ("in a backup: files that LIST does not name", "unit/test_backup.c"),
