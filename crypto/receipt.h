@@ -77,6 +77,7 @@ struct receipt_verdict {
 		entry; /* meaningful after RECEIPT_ENTRY; points into scratch and the receipt */
 	struct checkpoint checkpoint; /* meaningful after RECEIPT_CHECKPOINT */
 	struct note_vkey key;         /* the log's; meaningful after RECEIPT_KEY */
+	uint64_t epoch, first_size;   /* what its statement says of it, when by_statement */
 	uint8_t leaf[SHA256_BYTES];   /* entry hash; meaningful after RECEIPT_ENTRY */
 	char scratch[LIMIT_ENTRY_BYTES];
 };

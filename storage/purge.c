@@ -469,7 +469,7 @@ root_of(struct store *st, struct log *log, const struct purge_set *s, struct too
 }
 
 int
-purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size,
+purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size, bool follows,
 	      struct slice entry_payload, const struct purge_request *rq, struct purge_result *out,
 	      struct buf *why)
 {
@@ -485,6 +485,10 @@ purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size
 			buf_put_str(why, "the purge entry's root is not that of these records");
 			err = STELE_EVERIFY;
 		}
+	} else if (err == 0 && set.n && !follows) {
+		buf_put_str(why, "the purge entry is of a history that the log has lost: what was "
+				 "purged in it are other records here");
+		err = STELE_EVERIFY;
 	}
 	if (err == 0 && set.n == 0)
 		err = STELE_ENOTFOUND;

@@ -146,9 +146,11 @@ uint64_t purge_pending(struct store *st);
  * The new entry has the caller's members, which say whence it is known. STELE_ENOTFOUND when there
  * is nothing of it to do; STELE_ESYNTAX when the payload is none of a purge entry; STELE_EVERIFY
  * when all of the ranges are in the backup and their root is another one: then it is another log's.
- * Else as purge_run. rq has no ranges and no skip.
+ * What is cut off has no root to be held against: unless it follows, which is that its entry is
+ * known to come after these `size` entries, STELE_EVERIFY. Else as purge_run. rq has no ranges and
+ * no skip.
  */
-int purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size,
+int purge_reapply(struct store *st, struct writer *w, struct log *log, uint64_t size, bool follows,
 		  struct slice entry_payload, const struct purge_request *rq,
 		  struct purge_result *out, struct buf *why);
 

@@ -46,6 +46,8 @@ struct restore_purge {
 	char log[LIMIT_LOG_NAME_BYTES + 1];
 	uint64_t entry; /* index of the purge entry, in the log as it was */
 	struct slice payload;
+	uint8_t key[32]; /* of the log, by which it is known; and what its statement says: */
+	uint64_t epoch, first_size;
 };
 
 struct restore_options {

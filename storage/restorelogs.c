@@ -122,10 +122,11 @@ static int
 take_checkpoint(struct restorer *r, struct slice signed_note)
 {
 	struct checkpoint c;
+	const struct note_vkey *key;
 	struct newest *n;
 	struct note note;
 	struct log *log;
-	size_t at, which = 0;
+	size_t at, n_keys;
 	int err = note_parse(&note, signed_note);
 
 	if (err == 0)
@@ -140,11 +141,13 @@ take_checkpoint(struct restorer *r, struct slice signed_note)
 			   (int)c.origin.n, (const char *)c.origin.p);
 		return STELE_ENOTFOUND;
 	}
-	err = sign_verify_note(log->keys->vkeys, log->keys->n, signed_note, &note, &which);
-	if (err != 0 || c.size < log->keys->first_sizes[which]) {
+	key = logkeys_for(log->keys, c.size, &n_keys); /* and no later one signs that size */
+	err = sign_verify_note(key, 1, signed_note, &note, NULL);
+	if (err != 0) {
 		buf_printf(r->why,
-			   "log %s: the checkpoint of size %llu is not signed by a key of this log "
-			   "that speaks for it",
+			   "log %s: the checkpoint of size %llu is not signed by the key of this "
+			   "log that speaks for that size: it is another log's, or of a history "
+			   "that was lost by an earlier restore",
 			   log->name, (unsigned long long)c.size);
 		return STELE_EVERIFY;
 	}

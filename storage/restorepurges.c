@@ -1,8 +1,24 @@
 /* What was purged after a backup must not come back with it. */
+#include <string.h>
+
 #include "proto/err.h"
 #include "storage/internal.h"
 #include "storage/purge.h"
 #include "storage/restorelogs.h"
+
+/*
+ * Whether the key that speaks for the purge can have been the log's after what the backup has of
+ * it: the newest that the backup knows, or of a later epoch that began behind it. What lives before
+ * a restore, or beside it, had other keys: they speak for records that are not these.
+ */
+static bool
+follows(const struct logkeys *k, const struct restore_purge *p, uint64_t size)
+{
+	size_t newest = k->n - 2; /* behind it is this restore's own */
+
+	return memcmp(p->key, k->vkeys[newest].public_key, sizeof p->key) == 0 ||
+	       (p->epoch > k->epochs[newest] && p->first_size > size);
+}
 
 static int
 again(struct store *st, const struct restore_options *o, const struct restore_purge *p,
@@ -25,7 +41,8 @@ again(struct store *st, const struct restore_options *o, const struct restore_pu
 	/* of the backup: the newest key speaks from one entry behind it on */
 	size = logkeys_first_size(log->keys) - 1;
 	err = members.err ? members.err
-			  : purge_reapply(st, NULL, log, size, p->payload, &rq, &out, why);
+			  : purge_reapply(st, NULL, log, size, follows(log->keys, p, size),
+					  p->payload, &rq, &out, why);
 	buf_fini(&members);
 	if (err == STELE_ENOTFOUND)
 		err = 0; /* the backup is later, or has none of these records */

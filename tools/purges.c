@@ -47,8 +47,9 @@ purges_fini(struct purges *p)
 
 /* The name of the entry's log is what follows the server's in its origin. */
 static void
-take(struct restore_purge *out, const struct receipt_json *d, const struct entry *e)
+take(struct restore_purge *out, const struct receipt_json *d, const struct receipt_verdict *v)
 {
+	const struct entry *e = &v->entry;
 	size_t n = 0;
 
 	while (n < e->origin.n && n < LIMIT_LOG_NAME_BYTES &&
@@ -58,6 +59,9 @@ take(struct restore_purge *out, const struct receipt_json *d, const struct entry
 	out->log[n] = '\0';
 	out->entry = e->index;
 	out->payload = d->receipt.payload;
+	memcpy(out->key, v->key.public_key, sizeof out->key);
+	out->epoch = v->epoch;
+	out->first_size = v->first_size;
 }
 
 static int
@@ -86,7 +90,7 @@ check_one(struct purges *p, size_t i, const char *identity, struct sha256 *h, st
 		return STELE_EVERIFY;
 	}
 	buf_reset(why);
-	take(&p->purge[i], d, &v.entry);
+	take(&p->purge[i], d, &v);
 	return 0;
 }
 

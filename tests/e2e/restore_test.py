@@ -209,6 +209,36 @@ class Restore(unittest.TestCase):
                              ("purge", [[590, 600], [602, 700]], {"entry": entry}))
             self.append(copy, 703, 710)
 
+    def test_a_purge_of_a_lost_history_takes_nothing_of_this_one(self):
+        r0, r1 = self.folder / "r0.json", self.folder / "r1.json"
+        self.append(self.server, 1, 600)
+        self.back_up(self.server, self.backup, self.ring)
+        self.append(self.server, 601, 650)
+        self.purged(590, 640, r0)  # entry 651
+        self.do("key", "rotate", "l", server=self.server)  # 652
+        self.append(self.server, 653, 670)
+        self.purged(570, 660, r1)  # by a key that no backup knows
+        self.server.kill()
+        self.do(*self.arguments())  # and nobody remembers these
+        with self.restored() as copy:
+            self.append(copy, 602, 620)  # fewer than what it purged
+            self.back_up(copy, self.folder / "backup2", self.folder / "ring2")
+        first = self.backup, self.ring
+        self.backup, self.ring = self.folder / "backup2", self.folder / "ring2"
+        self.data = self.folder / "data2"
+        for receipt in (r0, r1):
+            run = self.do(*self.arguments(), "--purge", receipt, status=1)
+            self.assertIn("of a history that the log has lost", run.stderr)
+        self.do(*self.arguments())
+        with self.restored() as copy:
+            for index in (*range(560, 601), *range(602, 621)):
+                self.assertEqual(copy.get(f"/api/v1/logs/l/records/{index}").status, 200, index)
+        # of the first backup's history they are, the second by a key of a later epoch
+        (self.backup, self.ring), self.data = first, self.folder / "data3"
+        run = self.do(*self.arguments(), "--purge", r0, "--purge", r1)
+        self.assertIn("l: 11 payloads that entry 651 purged are gone again", run.stdout)
+        self.assertIn("l: 20 payloads that entry 671 purged are gone again", run.stdout)
+
     def test_killed_it_opens_for_nobody_and_the_same_command_goes_on(self):
         for _ in range(6):
             self.append(self.server, 1, 9000)

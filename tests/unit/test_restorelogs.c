@@ -109,12 +109,25 @@ START_TEST(its_epoch_is_none_that_what_is_lost_can_have_had)
 }
 END_TEST
 
+/* A checkpoint of the log now, signed by its key. */
+static void
+checkpoint_now(struct log *log, struct buf *out)
+{
+	struct head *head = log_head(log);
+
+	buf_put(out, head->note, head->note_len);
+	head_unref(head);
+}
+
 START_TEST(a_restored_store_is_backed_up_and_restored_again)
 {
+	struct buf lost;
+	struct slice note;
 	struct case_ c, again;
 	struct scratch d;
 	struct log *log;
 
+	buf_init(&lost);
 	begin(&c);
 	ck_assert_int_eq(restore(&c, NULL, 0), 0);
 	again = c;
@@ -128,6 +141,11 @@ START_TEST(a_restored_store_is_backed_up_and_restored_again)
 	back_up(&again);
 	scratch_close(&again.s);
 	place(again.data, c.f.dir, "d2");
+	/* of the history that the first restore lost, and by a key of this log */
+	sealed_log_fill(&c.s, log_named(&c.s, "l"), 700);
+	checkpoint_now(log_named(&c.s, "l"), &lost);
+	note = buf_slice(&lost);
+	ck_assert_int_eq(restore(&again, &note, 1), STELE_EVERIFY);
 	ck_assert_int_eq(restore(&again, NULL, 0), 0);
 	ck_assert_uint_eq(again.seen[0].size, 602);
 	ck_assert_uint_gt(again.seen[0].epoch, c.seen[0].epoch);
@@ -147,20 +165,11 @@ START_TEST(a_restored_store_is_backed_up_and_restored_again)
 	place(again.ring, c.f.dir, "ring");
 	place(again.data, c.f.dir, "d4");
 	refused(&again, STELE_EKEY, "key");
+	buf_fini(&lost);
 	buf_fini(&again.why);
 	finish(&c);
 }
 END_TEST
-
-/* A checkpoint of the log now, signed by its key. */
-static void
-checkpoint_now(struct log *log, struct buf *out)
-{
-	struct head *head = log_head(log);
-
-	buf_put(out, head->note, head->note_len);
-	head_unref(head);
-}
 
 /* One of this size and root, by the log's key. */
 static void
@@ -264,6 +273,76 @@ START_TEST(a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it)
 }
 END_TEST
 
+/* --- purges that are later than the backup ------------------------------------------------- */
+
+static int
+believe(void *ctx, const char *identity_vkey, struct buf *why)
+{
+	(void)ctx;
+	(void)identity_vkey;
+	(void)why;
+	return 0;
+}
+
+static void
+count_purged(void *ctx, const struct restore_purge *p, uint64_t again, uint64_t records)
+{
+	struct case_ *c = ctx;
+
+	ck_assert_str_eq(p->log, "l");
+	ck_assert_uint_eq(again, 601);
+	c->n_seen = (unsigned)records;
+}
+
+/* A restore into another folder, with a purge of records 590 to 700, of which the backup has ten,
+   by that key of an epoch: how many went, or the error. */
+static int
+purged_again(struct case_ *c, const char *to, const uint8_t key[32], uint64_t epoch,
+	     uint64_t first_size)
+{
+	struct restore_purge p = {
+		.log = "l",
+		.entry = 701,
+		.payload = slice_str("{\"type\":\"purge\",\"ranges\":[[590,700]],\"count\":111,"
+				     "\"root\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"),
+		.epoch = epoch,
+		.first_size = first_size};
+	struct restore_options o = {.backup = c->backup,
+				    .dir = c->data,
+				    .keyring = c->ring,
+				    .purges = &p,
+				    .n_purges = 1,
+				    .check_purges = believe,
+				    .purged = count_purged,
+				    .say = say,
+				    .ctx = c};
+	struct restore_result result;
+	int err;
+
+	memcpy(p.key, key, 32);
+	place(c->data, c->f.dir, to);
+	buf_reset(&c->why);
+	c->n_seen = 0;
+	err = store_restore(&o, &result, &c->why);
+	return err ? err : (int)c->n_seen;
+}
+
+START_TEST(a_purge_beyond_the_backup_counts_when_its_key_comes_after_it)
+{
+	const uint8_t other[32] = {7};
+	uint8_t own[32];
+	struct case_ c;
+
+	begin_plain(&c);
+	memcpy(own, signer_vkey(log_named(&c.s, "l")->keys->signer)->public_key, 32);
+	ck_assert_int_eq(purged_again(&c, "to-a", own, 0, 0), 10);
+	ck_assert_int_eq(purged_again(&c, "to-b", other, 0, 601), STELE_EVERIFY);
+	ck_assert_int_eq(purged_again(&c, "to-c", other, 1, 600), STELE_EVERIFY);
+	ck_assert_int_eq(purged_again(&c, "to-d", other, 1, 601), 10);
+	finish(&c);
+}
+END_TEST
+
 START_TEST(a_keyring_from_before_the_backup_lacks_keys)
 {
 	struct case_ c;
@@ -351,6 +430,7 @@ main(void)
 		a_restored_store_is_backed_up_and_restored_again,
 		the_newest_checkpoint_names_what_is_lost,
 		a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it,
+		a_purge_beyond_the_backup_counts_when_its_key_comes_after_it,
 		a_keyring_from_before_the_backup_lacks_keys,
 		fsck_names_a_restore_entry_whose_key_statement_does_not_hold,
 		a_segment_of_the_lost_history_is_refused,
