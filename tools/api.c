@@ -127,6 +127,40 @@ api_explain(struct buf *out, const struct cli *cli, const struct http_call *c, u
 	json_decref(problem);
 }
 
+/* One record that is in the way of what was asked for: by what, and until when. */
+static void
+say_record(const json_t *row)
+{
+	const json_t *until = json_object_get(row, "until"), *holds = json_object_get(row, "holds"),
+		     *id;
+	struct buf text;
+	size_t i;
+
+	buf_init(&text);
+	buf_printf(&text, "record %lld: %s", api_number(row, "index"), api_text(row, "why"));
+	if (until)
+		buf_printf(&text, ", until %s", api_text(row, "until"));
+	json_array_foreach(holds, i, id)
+		buf_printf(&text, "%s%s", i ? " " : ", held by ", json_string_value(id));
+	cli_say("  %s", api_cstr(&text));
+	buf_fini(&text);
+}
+
+/* The records that a refusal lists, which are not always all. */
+static void
+say_records(const struct http_call *c)
+{
+	json_t *problem = json_loadb((const char *)c->answer.p, c->answer.n, 0, NULL);
+	const json_t *rows = json_object_get(problem, "records"), *row;
+	long long all = api_number(problem, "refused"), listed = (long long)json_array_size(rows);
+	size_t i;
+
+	json_array_foreach(rows, i, row) say_record(row);
+	if (all > listed)
+		cli_say("  and %lld more", all - listed);
+	json_decref(problem);
+}
+
 int
 api_refused(struct cli *cli, const struct http_call *c, const char *what)
 {
@@ -136,6 +170,8 @@ api_refused(struct cli *cli, const struct http_call *c, const char *what)
 	api_explain(&text, cli, c, NULL);
 	cli_say("cannot %s: %s", what, api_cstr(&text));
 	buf_fini(&text);
+	if (c->status && !cli->json)
+		say_records(c);
 	if (cli->json && c->status)
 		(void)cli_write_json(buf_slice(&c->answer)); /* it says so; the refusal stands */
 	return c->status ? CLI_REFUSED : CLI_UNREACHABLE;
