@@ -348,6 +348,36 @@ begin(struct request *r, const json_t *plan)
 	return a;
 }
 
+/* By this plan nothing goes: why, as the plan found it. */
+static void
+refuse_empty(struct request *r, const json_t *plan)
+{
+	const json_t *stay = json_object_get(plan, "stay");
+	long long held = json_integer_value(json_object_get(stay, "hold")),
+		  locked = json_integer_value(json_object_get(stay, "retention")),
+		  waiting = json_integer_value(json_object_get(stay, "event"));
+	const char *next = json_string_value(json_object_get(plan, "next"));
+	struct buf *b;
+
+	if (held) {
+		reply_problem(r, PROBLEM_LEGAL_HOLD_ACTIVE,
+			      "By this plan nothing goes: legal holds cover %lld of its records, "
+			      "until they are released. stele why LOG INDEX names them.",
+			      held);
+	} else if (locked || waiting) {
+		b = reply_problem_begin(r, PROBLEM_RETENTION_ACTIVE,
+					"By this plan nothing goes: retention of %lld of its "
+					"records is not over, %lld wait for their event. Plan "
+					"again when it is.",
+					locked, waiting);
+		if (next)
+			buf_printf(b, ",\"until\":\"%s\"", next);
+		reply_problem_end(r);
+	} else {
+		reply_problem(r, PROBLEM_PLAN_CONFLICT, "By this plan nothing goes.");
+	}
+}
+
 void
 res_purge_approve(struct request *r)
 {
@@ -363,7 +393,7 @@ res_purge_approve(struct request *r)
 			      "Say what you approve: {\"digest\": …}, as the plan has it.");
 	} else if (plan &&
 		   json_array_size(json_object_get(json_object_get(plan, "go"), "ranges")) == 0) {
-		reply_problem(r, PROBLEM_PLAN_CONFLICT, "By this plan nothing goes.");
+		refuse_empty(r, plan);
 	} else if (plan && begin(r, plan)) {
 		acting_run(r);
 	}

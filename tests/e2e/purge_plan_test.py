@@ -69,7 +69,9 @@ class Plans(Purges):
         first = self.fill(300)
         early = self.plan()
         self.assertEqual((early["go"]["records"], early["stay"]["retention"]), (0, 300))
-        self.refused(self.approve_plan(early), 409, "plan-conflict")
+        answer = self.approve_plan(early)
+        self.refused(answer, 403, "retention-active")
+        self.assertEqual(answer.json()["until"], early["next"])
         self.over()
         later = self.fill(10)
         made = self.plan()
@@ -208,6 +210,15 @@ class Locked(Purges):
                           6: ("hold", [two])})
         self.assertEqual([rows[i]["until"] for i in (2, 6)], [until, until])
         self.assertEqual([self.status(i) for i in range(1, 7)], [200] * 6)
+        run = stele("purge", "approve", "l", made["id"], server=self.server)
+        self.assertEqual(run.returncode, 1)
+        self.assertEqual([line.removeprefix("stele:   ") for line in run.stderr.splitlines()[1:]],
+                         [f"record 2: retention, until {until}",
+                          f"record 3: hold, until {rows[3]['until']}, held by {one}",
+                          f"record 4: hold, until {rows[4]['until']}, held by "
+                          + " ".join(sorted([one, two])),
+                          f"record 5: hold, until {rows[5]['until']}, held by {two}",
+                          f"record 6: hold, until {until}, held by {two}"])
 
     def test_the_list_of_what_is_locked_has_an_end(self):
         self.fill(150)
@@ -218,6 +229,8 @@ class Locked(Purges):
         self.refused(answer, 403, "retention-active")
         self.assertEqual(answer.json()["refused"], 150)
         self.assertEqual([r["index"] for r in answer.json()["records"]], list(range(1, 101)))
+        run = stele("purge", "approve", "l", made["id"], server=self.server)
+        self.assertEqual(run.stderr.splitlines()[-1], "stele:   and 50 more")
 
     def test_an_extension_racing_a_purge(self):
         self.fill(5)
@@ -250,11 +263,15 @@ class Locked(Purges):
         self.assertEqual(self.plan()["go"]["ranges"], [[index, index]])
 
     def test_object_lock_delete_object_with_retention(self):
-        """S3 403 AccessDenied; here it is in no plan, and the plan says when it will be."""
-        index = self.until(self.now_ns() + 30 * DAY_NS)
+        """S3 403 AccessDenied; here it is in no plan, and the plan says when it will be. One that
+        is approved all the same is 403, too."""
+        end = self.now_ns() + 30 * DAY_NS
+        index = self.until(end)
         made = self.plan(range=[index, index])
         self.assertEqual((made["go"]["records"], made["stay"]["retention"]), (0, 1))
-        self.refused(self.approve_plan(made), 409, "plan-conflict")
+        answer = self.approve_plan(made)
+        self.refused(answer, 403, "retention-active")
+        self.assertEqual(answer.json()["until"], instant(end))
         self.assertEqual(self.status(index), 200)
 
     def test_object_lock_delete_object_with_retention_and_marker(self):
@@ -278,7 +295,9 @@ class Locked(Purges):
         self.fill(1)
         self.over()
         hold = self.hold(records=[[1, 1]])
-        self.assertEqual((self.plan()["go"]["records"], self.plan()["stay"]["hold"]), (0, 1))
+        made = self.plan()
+        self.assertEqual((made["go"]["records"], made["stay"]["hold"]), (0, 1))
+        self.refused(self.approve_plan(made), 403, "legal-hold-active")
         self.server.post(f"{HOLDS}/{hold}/release", '{"reason":"r"}', JSON)
         self.assertEqual(self.purge()["records"], 1)
 
