@@ -168,10 +168,13 @@ bool token_may_some(const struct token *token, unsigned scopes, const char *patt
 
 /*
  * Appends the approvals, oldest first, as a JSON array: pending ones alone, or all that are
- * remembered. Or one of them, as an object: STELE_ENOTFOUND.
+ * remembered. Or one of them, as an object: STELE_ENOTFOUND. Those alone that `by` may see: with
+ * the scope access, or NULL, all; with approve those whose every log it has it on.
  */
-void access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf *out);
-int access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct buf *out);
+void access_put_approvals(struct access *a, const struct token *by, bool pending, int64_t now_ns,
+			  struct buf *out);
+int access_put_approval(struct access *a, const struct token *by, struct slice id, int64_t now_ns,
+			struct buf *out);
 
 /* Appends the types of acts that need a second principal, as a JSON array. */
 void access_put_dual_control(struct access *a, struct buf *out);

@@ -153,18 +153,46 @@ find_pending(const struct fold *f, const json_t *act, struct approval **out)
 	return 0;
 }
 
-/* Whether the principal has the scope on every log that the act names; on any, when it names none.
- */
+/* Whether who has the scope on every log that the act names; on any, when it names none. */
+static bool
+all_logs(bool (*may)(const void *who, unsigned scope, struct slice log), const void *who,
+	 unsigned scope, const json_t *act)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(act, "covers"), i, c)
+	{
+		if (!may(who, scope, fold_text(c, "log")))
+			return false;
+	}
+	return may(who, scope, fold_text(act, "log"));
+}
+
+static bool
+by_principal(const void *p, unsigned scope, struct slice log)
+{
+	return log.n ? principal_may(p, scope, log) : principal_has(p, scope);
+}
+
 static bool
 may_all(const struct principal *p, unsigned scope, const json_t *act)
 {
-	const json_t *covers = json_object_get(act, "covers"), *c;
-	struct slice log = fold_text(act, "log");
-	size_t i;
+	return all_logs(by_principal, p, scope, act);
+}
 
-	json_array_foreach(covers, i,
-			   c) if (!principal_may(p, scope, fold_text(c, "log"))) return false;
-	return log.n ? principal_may(p, scope, log) : principal_has(p, scope);
+static bool
+by_token(const void *t, unsigned scope, struct slice log)
+{
+	return token_may(t, scope, log);
+}
+
+/* Who says who may do what sees them all; others those that they might approve. */
+static bool
+sees(const struct token *t, const struct approval *p)
+{
+	return !t || token_may(t, SCOPE_ACCESS, slice_of("", 0)) ||
+	       all_logs(by_token, t, SCOPE_APPROVE, p->act);
 }
 
 /* Certificates are no tokens: their names came to a principal as grants do. */
@@ -176,6 +204,14 @@ is_new_token(const struct fold *f, const json_t *act)
 	size_t at = access_place_token(f->a, id, &found);
 
 	return found && f->time_ns - f->a->tokens[at]->created_ns < SETTLED_NS;
+}
+
+static int
+refuse_approver(const struct fold *f)
+{
+	return fold_refuse(f, STELE_EPERM,
+			   "Only a principal with the scope approve may, on every log that it "
+			   "touches.");
 }
 
 /* Whether `by` may grant it, and who asked could still ask. */
@@ -191,10 +227,7 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 			"The digest is not that of the act: look at what will happen, and "
 			"approve that.");
 	if (!by || by->disabled_ns || !may_all(by, SCOPE_APPROVE, p->act))
-		return fold_refuse(
-			f, STELE_EPERM,
-			"Only a principal with the scope approve may, on every log that it "
-			"touches.");
+		return refuse_approver(f);
 	if (strcmp(by->id, p->by) == 0)
 		return fold_refuse(f, STELE_EPERM,
 				   "Who asked for it cannot approve it, by no token: another "
@@ -257,9 +290,12 @@ access_pending_act(struct access *a, const json_t *grant)
 int
 fold_approval_refuse(const struct fold *f, const json_t *act)
 {
+	const struct principal *by = actor(f, act);
 	struct approval *p;
 	int err = find_pending(f, act, &p);
 
+	if (err == 0 && (!by || !may_all(by, SCOPE_APPROVE, p->act)))
+		return refuse_approver(f);
 	if (err == 0 && !f->dry)
 		decide(f, act, p, APPROVAL_REFUSED);
 	return err;
@@ -297,7 +333,8 @@ put(struct buf *b, const struct approval *p, const char *state)
 }
 
 void
-access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf *out)
+access_put_approvals(struct access *a, const struct token *by, bool pending, int64_t now_ns,
+		     struct buf *out)
 {
 	const char *comma = "";
 
@@ -305,7 +342,7 @@ access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf 
 	buf_put_u8(out, '[');
 	for (size_t i = 0; i < a->n_approvals; i++) {
 		const char *state = state_name(a->approvals[i], now_ns);
-		if (pending && strcmp(state, "pending") != 0)
+		if ((pending && strcmp(state, "pending") != 0) || !sees(by, a->approvals[i]))
 			continue;
 		buf_put_str(out, comma);
 		put(out, a->approvals[i], state);
@@ -316,16 +353,19 @@ access_put_approvals(struct access *a, bool pending, int64_t now_ns, struct buf 
 }
 
 int
-access_put_approval(struct access *a, struct slice id, int64_t now_ns, struct buf *out)
+access_put_approval(struct access *a, const struct token *by, struct slice id, int64_t now_ns,
+		    struct buf *out)
 {
 	const struct approval *p;
+	bool found;
 
 	pthread_rwlock_rdlock(&a->lock);
 	p = find(a, id);
-	if (p)
+	found = p && sees(by, p);
+	if (found)
 		put(out, p, state_name(p, now_ns));
 	pthread_rwlock_unlock(&a->lock);
-	return p ? 0 : STELE_ENOTFOUND;
+	return found ? 0 : STELE_ENOTFOUND;
 }
 
 /* --- the snapshot

@@ -120,7 +120,13 @@ confirm(const struct deed_turn *turn, const json_t *act)
 	int64_t step_ns;
 	int err = step_of(act, &step_ns);
 
-	return err ? err : store_clock_confirm(turn->s->store, step_ns);
+	if (err == 0)
+		err = store_clock_confirm(turn->s->store, step_ns);
+	if (err == STELE_ENOTFOUND)
+		return deed_refuse(turn, err, PROBLEM_NO_CLOCK_STEP,
+				   "The wall clock moved while it was confirmed, and evidence time "
+				   "did not follow: GET /api/v1/clock shows what there is.");
+	return err;
 }
 
 const struct deed deed_clock_credit = {

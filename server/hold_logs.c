@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "server/access.h"
 #include "server/server.h"
 #include "storage/locks.h"
 #include "storage/log.h"
@@ -239,6 +240,7 @@ hold_entries_release(struct hold_entries *all, struct log *log, struct slice id,
 struct table {
 	struct buf *b;
 	const struct hold *h;
+	const struct token *token;
 	const char *comma;
 	uint64_t logs, records, pending, purged;
 	bool examining;
@@ -267,7 +269,8 @@ put_row(void *ctx, struct log *log)
 	struct head *head;
 	uint64_t records;
 
-	if (!locks_hold(log_locks(log), slice_str(t->h->id), &held))
+	if (!locks_hold(log_locks(log), slice_str(t->h->id), &held) ||
+	    (t->token && !token_may(t->token, SCOPE_HOLD, slice_str(log_name(log)))))
 		return 0;
 	head = log_head(log);
 	locks_hold_count(log_locks(log), slice_str(t->h->id), head->size, &counts);
@@ -292,9 +295,9 @@ put_row(void *ctx, struct log *log)
 }
 
 void
-hold_logs_put(struct buf *b, struct store *st, const struct hold *h)
+hold_logs_put(struct buf *b, struct store *st, const struct hold *h, const struct token *token)
 {
-	struct table t = {.b = b, .h = h, .comma = ""};
+	struct table t = {.b = b, .h = h, .token = token, .comma = ""};
 
 	buf_put_str(b, ",\"covers\":[");
 	(void)each_log(st, put_row, &t); /* fn goes on to the end */

@@ -59,7 +59,12 @@ int hold_entries_cover(struct hold_entries *all, struct log *log, const struct h
 int hold_entries_release(struct hold_entries *all, struct log *log, struct slice id,
 			 struct slice actors);
 
-/* Appends ,"covers":[…] with a row for each log that it is or was in, and the sums of them. */
-void hold_logs_put(struct buf *b, struct store *st, const struct hold *h);
+/*
+ * Appends ,"covers":[…] with a row for each log that it is or was in, and the sums of them; of
+ * those logs alone that the token may hold, unless it is NULL.
+ */
+struct token;
+void hold_logs_put(struct buf *b, struct store *st, const struct hold *h,
+		   const struct token *token);
 
 #endif

@@ -29,8 +29,8 @@ res_approvals_list(struct request *r)
 	reply_begin(r, 200, "application/json");
 	b = reply_body(r);
 	buf_put_str(b, "{\"approvals\":");
-	access_put_approvals(audit_access(r->server->audit), slice_eq_str(state, "pending"),
-			     server_now_ns(r->server), b);
+	access_put_approvals(audit_access(r->server->audit), r->token,
+			     slice_eq_str(state, "pending"), server_now_ns(r->server), b);
 	buf_put_u8(b, '}');
 	reply_end(r);
 }
@@ -42,7 +42,8 @@ answer_one(struct request *r, struct slice id)
 	int err;
 
 	buf_init(&b);
-	err = access_put_approval(audit_access(r->server->audit), id, server_now_ns(r->server), &b);
+	err = access_put_approval(audit_access(r->server->audit), r->token, id,
+				  server_now_ns(r->server), &b);
 	if (err == 0 && !b.err)
 		reply_bytes(r, 200, "application/json", buf_slice(&b));
 	else if (err == 0)

@@ -62,7 +62,7 @@ put_whole(void *ctx, const struct hold *h)
 		return STELE_ENOTFOUND;
 	buf_put_u8(&l->body, '{');
 	hold_put(&l->body, h);
-	hold_logs_put(&l->body, l->r->server->store, h);
+	hold_logs_put(&l->body, l->r->server->store, h, l->r->token);
 	if (h->kind == HOLD_FILTER &&
 	    memcmp(h->mapping, hold_mapping_digest(l->r->server->mapping), sizeof h->mapping) != 0)
 		buf_put_str(&l->body, ",\"mapping_changed\":true");
@@ -249,9 +249,8 @@ take_covers(struct request *r, json_t *covers)
 			continue;
 		audit_denied(r->server->audit, r, slice_str(log), PROBLEM_INSUFFICIENT_SCOPE);
 		return refuse(a, STELE_EPERM, PROBLEM_INSUFFICIENT_SCOPE,
-			      "It is about the log %s, too, and the token has not the scope hold "
-			      "there. Nothing was done: name the logs that are yours to hold.",
-			      log);
+			      "It is about logs, too, where the token has not the scope hold. "
+			      "Nothing was done: somebody must who has it on all of them.");
 	}
 	return 0;
 }
@@ -326,22 +325,23 @@ fill_filter(struct request *r, struct access *access, json_t *hold)
 	return err;
 }
 
-/* An open-ended hold is about later logs, too. */
+/* By what was asked alone, whatever logs there are: nobody learns of those of others so. */
 static int
-check_patterns(struct request *r, const struct hold *h, const json_t *hold)
+check_patterns(struct request *r, const json_t *hold)
 {
 	const json_t *v;
 	size_t i;
 
 	json_array_foreach(json_object_get(hold, "logs"), i, v)
 	{
-		if (!h->open_ended ||
-		    token_may_pattern(r->token, SCOPE_HOLD, slice_str(json_string_value(v))))
+		struct slice pattern = slice_str(json_string_value(v));
+		if (token_may_pattern(r->token, SCOPE_HOLD, pattern))
 			continue;
+		audit_denied(r->server->audit, r, pattern, PROBLEM_INSUFFICIENT_SCOPE);
 		return refuse(
 			r->state, STELE_EPERM, PROBLEM_INSUFFICIENT_SCOPE,
-			"An open-ended hold on %s catches later logs, too: it needs the scope "
-			"hold on all of them.",
+			"The token has not the scope hold on all that %s may name. Nothing was "
+			"done: name the logs that are yours to hold.",
 			json_string_value(v));
 	}
 	return 0;
@@ -366,7 +366,7 @@ fill_place(struct request *r, struct access *access)
 	}
 	if (err != 0)
 		return err;
-	err = check_patterns(r, h, hold);
+	err = check_patterns(r, hold);
 	if (err == 0)
 		err = take_covers(r, hold_logs_matching(r->server->store, h));
 	hold_free(h);

@@ -49,7 +49,7 @@ digest_of(struct access *a, const char *id, char digest[65])
 	const char *at;
 
 	buf_init(&b);
-	ck_assert_int_eq(access_put_approval(a, slice_str(id), HOUR, &b), 0);
+	ck_assert_int_eq(access_put_approval(a, NULL, slice_str(id), HOUR, &b), 0);
 	at = memmem(b.p, b.n, "\"digest\":\"", 10);
 	ck_assert_ptr_nonnull(at);
 	snprintf(digest, 65, "%s", at + 10);
@@ -301,9 +301,9 @@ START_TEST(what_is_over_for_a_month_is_forgotten)
 		       "{\"principal\":\"p-1\"},\"act\":{\"type\":\"principal.disable\"}}"),
 		0);
 	buf_init(&b);
-	ck_assert_int_eq(access_put_approval(a, slice_str("a-aaaaaaaaaa"), HOUR, &b),
+	ck_assert_int_eq(access_put_approval(a, NULL, slice_str("a-aaaaaaaaaa"), HOUR, &b),
 			 STELE_ENOTFOUND);
-	ck_assert_int_eq(access_put_approval(a, slice_str("a-bbbbbbbbbb"), HOUR, &b), 0);
+	ck_assert_int_eq(access_put_approval(a, NULL, slice_str("a-bbbbbbbbbb"), HOUR, &b), 0);
 	buf_fini(&b);
 	access_free(a);
 }

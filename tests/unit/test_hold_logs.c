@@ -215,7 +215,7 @@ shown(struct scratch *s, const struct hold *h)
 
 	buf_init(&b);
 	buf_put_str(&b, "{\"x\":0");
-	hold_logs_put(&b, s->st, h);
+	hold_logs_put(&b, s->st, h, NULL);
 	buf_put_u8(&b, '}');
 	o = json_loadb((const char *)b.p, b.n, 0, NULL);
 	ck_assert_msg(o != NULL, "%.*s", (int)b.n, (char *)b.p);
