@@ -29,7 +29,8 @@ static const char usage[] =
 	"  --generate N        or N generated ones (50000)\n"
 	"  --batch N           records a batch had (400); 1: every record came alone\n"
 	"  --reads N           random reads (200000)\n"
-	"  --keys              every record came with an idempotency key\n";
+	"  --keys              every record came with an idempotency key\n"
+	"  --no-index          without an index of its fields\n";
 
 #define ORIGIN "bench.example.com/events"
 
@@ -38,6 +39,7 @@ struct log {
 	struct events events;
 	size_t n, batch, at;
 	bool keys;
+	const struct mapping *mapping; /* NULL: no index */
 	struct toolbox *t;
 	uint8_t (*leaves)[32];
 	uint8_t (*seeds)[32]; /* of each batch */
@@ -193,7 +195,8 @@ measure(struct log *log, const char *dir, size_t reads, struct segment_facts *fa
 		.dir = dir,
 		.facts = {.log_id = 1, .count = log->n, .generation = 1, .data_key_id = 1},
 		.replaces = "",
-		.data_key = data_key};
+		.data_key = data_key,
+		.mapping = log->mapping};
 	struct segment_source source = {log, rewind_log, next};
 	struct merkle_frontier before;
 	struct signer *signer;
@@ -242,8 +245,8 @@ measure(struct log *log, const char *dir, size_t reads, struct segment_facts *fa
 static void
 print(const struct segment_facts *f, const struct report *r, const uint64_t part[SEGMENT_PARTS])
 {
-	static const char *const names[SEGMENT_PARTS] = {"blocks", "columns", "index",
-							 "tiles",  "dict",    "keys"};
+	static const char *const names[SEGMENT_PARTS] = {"blocks", "columns", "index", "tiles",
+							 "dict",   "keys",    "terms"};
 	double n = (double)f->count, mb = (double)f->payload_bytes / 1e6;
 	uint64_t sum = 0;
 
@@ -268,7 +271,7 @@ print(const struct segment_facts *f, const struct report *r, const uint64_t part
 struct options {
 	const char *dir, *path;
 	size_t n_generated, batch, reads;
-	bool keys;
+	bool keys, no_index;
 };
 
 static bool
@@ -281,6 +284,7 @@ parse_options(struct options *o, int argc, char **argv)
 		{"batch", required_argument, NULL, 'b'},
 		{"reads", required_argument, NULL, 'r'},
 		{"keys", no_argument, NULL, 'k'},
+		{"no-index", no_argument, NULL, 'n'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -299,6 +303,8 @@ parse_options(struct options *o, int argc, char **argv)
 			o->reads = strtoull(optarg, NULL, 10);
 		else if (opt == 'k')
 			o->keys = true;
+		else if (opt == 'n')
+			o->no_index = true;
 		else
 			return false;
 	}
@@ -324,6 +330,7 @@ main(int argc, char **argv)
 	uint64_t part[SEGMENT_PARTS];
 	struct segment_facts facts;
 	struct report report = {0};
+	struct arena arena;
 	struct options o;
 	struct buf why;
 	int err;
@@ -333,9 +340,12 @@ main(int argc, char **argv)
 		return 3;
 	}
 	buf_init(&why);
+	arena_init(&arena);
 	log.batch = o.batch;
 	log.keys = o.keys;
 	log.t = crypto_init() == 0 ? toolbox_new() : NULL;
+	if (log.t && !o.no_index)
+		log.mapping = mapping_builtin(&arena, log.t->sha);
 	err = log.t ? 0 : STELE_ENOMEM;
 	if (err == 0)
 		err = o.path ? events_load(&log.events, o.path)
@@ -355,5 +365,6 @@ main(int argc, char **argv)
 	free(log.leaves);
 	free(log.seeds);
 	events_fini(&log.events);
+	arena_fini(&arena);
 	return err ? 1 : 0;
 }

@@ -97,6 +97,8 @@
 #define LIMIT_QUERY_PAGE_BYTES (4u << 20)  /* of rows: memory, and a slow reader's patience */
 #define LIMIT_TALLY_VALUES 4096u           /* different ones that a page counts */
 #define LIMIT_TERM_BYTES 255u              /* of a value in the index; the rest is the matcher's */
+#define LIMIT_INDEX_RECORD_TERMS 256u      /* of one record; one with more is always looked at */
+#define LIMIT_INDEX_LOOKUPS 2048u          /* of one query in one segment; beyond, it is scanned */
 
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */

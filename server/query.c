@@ -6,7 +6,6 @@
 #include "proto/err.h"
 #include "server/access.h"
 #include "server/audit.h"
-#include "server/erasures.h"
 #include "server/hold_match.h"
 #include "server/kit.h"
 #include "server/query_cursor.h"
@@ -147,6 +146,7 @@ query_begin(struct query *q)
 		return STELE_ENOMEM;
 	for (size_t i = 0; i < q->n; i++)
 		q->sources[i].hits = hits + i * SCAN_RECORDS;
+	q->use_index = !q->no_index && query_index_helps(&q->filter);
 	q->matcher = matcher_new(&q->filter, set, -1);
 	if (!q->matcher)
 		return STELE_ENOMEM;
@@ -158,6 +158,8 @@ query_begin(struct query *q)
 void
 query_fini(struct query *q)
 {
+	for (size_t i = 0; i < q->n; i++)
+		query_view_fini(&q->sources[i].view);
 	matcher_free(q->matcher);
 	if (q->has_fit)
 		schema_fit_fini(&q->fit);
@@ -165,120 +167,6 @@ query_fini(struct query *q)
 	buf_fini(&q->rows);
 	tally_fini(&q->values);
 	tally_fini(&q->times);
-}
-
-/* --- one tile -------------------------------------------------------------------------------- */
-
-struct look {
-	struct query *q;
-	struct query_source *s;
-	uint64_t counted_from, counted_to; /* these are in the totals already */
-	uint64_t bytes;
-	bool begun;
-};
-
-static bool
-is_counted(const struct look *l, uint64_t index)
-{
-	return index >= l->counted_from && index < l->counted_to;
-}
-
-/* Whether somebody asked that it be erased, and this reader may not see it till then. */
-static bool
-is_restricted(const struct look *l, uint64_t index)
-{
-	char id[CONTROL_HOLD_ID_CHARS + 1];
-	const char *log = log_name(l->s->log);
-
-	return access_restricts(audit_access(l->q->r->server->audit), log, index, id) &&
-	       !token_may(l->q->r->token, SCOPE_HOLD, slice_str(log));
-}
-
-static int
-take_match(struct look *l, const struct scan_record *r, const struct match_result *m, bool counted)
-{
-	struct query *q = l->q;
-
-	q->totals.matched += !counted;
-	if (q->count)
-		return counted ? 0 : query_count(q, r);
-	l->s->hits[l->s->n_hits++] =
-		(struct query_hit){r->index, r->time_ns, (m->flags & MATCH_DUPLICATE_NAMES) != 0};
-	return 0;
-}
-
-static int
-take(void *ctx, const struct scan_record *r)
-{
-	struct look *l = ctx;
-	struct query_totals *t = &l->q->totals;
-	bool counted = is_counted(l, r->index);
-	const struct match_record record = {
-		.payload = r->payload, .received_ns = r->time_ns, .writer = r->writer};
-	struct match_result m;
-	int err;
-
-	l->bytes += r->payload.n;
-	if (!l->q->backward || !l->begun)
-		l->s->frontier_ns = r->time_ns;
-	l->begun = true;
-	if (r->kind != ENTRY_RECORD)
-		return 0;
-	t->scanned += !counted;
-	if (!r->gone && is_restricted(l, r->index)) {
-		t->restricted += !counted;
-		return 0;
-	}
-	err = matcher_run(l->q->matcher, &record, &m);
-	if (err != 0)
-		return err;
-	if (m.verdict == MATCH_YES)
-		return take_match(l, r, &m, counted);
-	if (m.verdict == MATCH_UNPARSED && r->gone)
-		t->purged += !counted;
-	else if (m.verdict == MATCH_UNPARSED)
-		t->unparsed += !counted;
-	return 0;
-}
-
-static void
-reverse(struct query_source *s)
-{
-	for (size_t i = 0, k = s->n_hits; i + 1 < k; i++) {
-		struct query_hit hit = s->hits[i];
-
-		s->hits[i] = s->hits[--k];
-		s->hits[k] = hit;
-	}
-}
-
-/* Looks at the next tile, or at what the pinned size and the last page left of it. */
-static int
-look_at_tile(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes)
-{
-	uint64_t first = q->backward ? (s->next - 1) / SCAN_RECORDS * SCAN_RECORDS : s->next,
-		 end = q->backward ? s->next : (s->next / SCAN_RECORDS + 1) * SCAN_RECORDS, at;
-	struct look l = {.q = q, .s = s};
-	struct log *log = s->log;
-	int err;
-
-	end = end < s->size ? end : s->size;
-	at = first;
-	l.counted_from = q->backward ? s->next - s->behind : s->next;
-	l.counted_to = l.counted_from + s->behind;
-	s->at_hit = s->n_hits = 0;
-	err = scan_records(log, &at, end, kit->tools, take, &l);
-	if (err == STELE_EDAMAGED) {
-		for (; at < end; at++)
-			q->totals.unreadable += !is_counted(&l, at);
-		err = 0;
-	}
-	*bytes += l.bytes;
-	if (q->backward)
-		reverse(s);
-	s->next = q->backward ? first : end;
-	s->behind = 0;
-	return err;
 }
 
 /* --- one step -------------------------------------------------------------------------------- */
@@ -335,12 +223,13 @@ query_step(struct query *q, struct kit *kit)
 	uint64_t bytes = 0;
 	int err = 0;
 
+	q->step++;
 	while (err == 0 && !q->full && now_ns < end_ns && bytes < LIMIT_QUERY_STEP_BYTES) {
 		s = pick(q);
 		q->done = !s;
 		if (!s)
 			return 0;
-		err = s->at_hit < s->n_hits ? put_hit(q, s, kit) : look_at_tile(q, s, kit, &bytes);
+		err = s->at_hit < s->n_hits ? put_hit(q, s, kit) : query_look(q, s, kit, &bytes);
 		now_ns = server_monotonic_ns();
 	}
 	if (err != 0)

@@ -4,7 +4,8 @@
  * indexes, forward or backward. A page is made in steps, so that no worker is kept for long, and
  * ends with a cursor (server/query_cursor.h) when there is more.
  *
- * Every log is looked through in tiles of 256 records. Of the logs, the one whose next tile or next
+ * Every log is looked through in tiles of 256 records; those that the index of a segment rules out
+ * (server/query_index.h) are counted and not read. Of the logs, the one whose next tile or next
  * match comes first is always taken next: so nothing is looked at that the page does not need.
  */
 #ifndef STELE_SERVER_QUERY_H
@@ -17,6 +18,7 @@
 #include "proto/limits.h"
 #include "proto/match.h"
 #include "proto/schema_fit.h"
+#include "server/query_index.h"
 #include "server/tally.h"
 
 struct kit;
@@ -51,6 +53,7 @@ struct query_source {
 	int64_t frontier_ns;    /* receive time of what was looked at last */
 	struct query_hit *hits; /* of the tile looked at last, in order; the query's */
 	size_t n_hits, at_hit;
+	struct query_view view; /* of the segment that it is in */
 };
 
 enum query_form { QUERY_JSON, QUERY_NDJSON, QUERY_CSV };
@@ -64,6 +67,7 @@ struct query {
 	bool has_from, has_to;
 	int64_t from_ns, to_ns;
 	bool backward, summary, count;
+	bool no_index; /* every record is looked at, whatever an index says */
 	enum query_form form;
 	uint64_t limit, as_of;
 	bool has_as_of;
@@ -85,6 +89,8 @@ struct query {
 	struct query_totals totals;
 	uint64_t rows_n;
 	int64_t until_ns; /* monotonic: the page ends then */
+	uint64_t step;    /* number of the one under way */
+	bool use_index;
 	bool full, done;
 	int err;
 };
@@ -102,6 +108,12 @@ int query_begin(struct query *q);
  * is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker thread.
  */
 int query_step(struct query *q, struct kit *kit);
+
+/*
+ * query_tile.c: looks at the next tile of a log, or at what the pinned size and the last page left
+ * of it; *bytes grows by the payloads'. STELE_ENOMEM, STELE_EIO.
+ */
+int query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes);
 
 /* Frees what begin and step made. */
 void query_fini(struct query *q);

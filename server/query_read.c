@@ -193,11 +193,12 @@ read_form(struct query *q, struct request *r)
 {
 	static const char *const forms[] = {"json", "ndjson", "csv"},
 				 *const orders[] = {"asc", "desc"},
-				 *const views[] = {"full", "summary"};
-	size_t form, order, view;
+				 *const views[] = {"full", "summary"},
+				 *const yes_no[] = {"true", "false"};
+	size_t form, order, view, index;
 
 	if (!read_word(r, "format", forms, 3, &form) || !read_word(r, "order", orders, 2, &order) ||
-	    !read_word(r, "view", views, 2, &view))
+	    !read_word(r, "view", views, 2, &view) || !read_word(r, "index", yes_no, 2, &index))
 		return false;
 	if (form == QUERY_JSON && request_accepts(r, "application/x-ndjson"))
 		form = QUERY_NDJSON;
@@ -206,6 +207,7 @@ read_form(struct query *q, struct request *r)
 	q->form = (enum query_form)form;
 	q->backward = order == 1;
 	q->summary = view == 1;
+	q->no_index = index == 1;
 	return true;
 }
 

@@ -12,7 +12,7 @@ struct request;
 /* The parameters, each followed by a space, that routes of queries take (server/router.h). */
 #define QUERY_PARAMETERS                                                                           \
 	"from to tz writer actor action resource outcome source_ip trace_id event_id event_type "  \
-	"severity any filter order limit cursor as_of view count by histogram format "
+	"severity any filter order limit cursor as_of view count by histogram format index "
 
 /*
  * Reads them into q, which is all zeros but for r and logs; texts are the request's. False:

@@ -18,12 +18,14 @@
 #include "crypto/merkle.h"
 #include "crypto/merkle_batch.h"
 #include "crypto/sign.h"
+#include "proto/arena.h"
 #include "storage/catalog.h"
 #include "storage/compress.h"
 #include "storage/digest.h"
 #include "storage/keyindex.h"
 #include "storage/locks.h"
 #include "storage/log.h"
+#include "storage/mapping.h"
 #include "storage/place.h"
 #include "storage/purging.h"
 #include "storage/sealed.h"
@@ -142,6 +144,8 @@ struct store {
 	char dir[3072];
 	struct place place;
 	struct keyfile_seal *seal;
+	struct arena arena;            /* of mapping */
+	const struct mapping *mapping; /* how segments index their records */
 
 	struct wal *wal;
 	struct catalog *catalog;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,24 +16,26 @@
 #include "proto/limits.h"
 #include "storage/file.h"
 
-enum { KEY_BYTES = 20, AHEAD = 64 }; /* keys read from a run at a time */
+enum { KEY_BYTES = KEYSORT_DIGEST_BYTES + 4, AHEAD = 64 }; /* keys read from a run at a time */
 
 struct keysort {
 	const char *dir;
 	int fd; /* -1 until something was spilt */
-	size_t n, cap;
-	uint8_t (*keys)[KEY_BYTES]; /* the run in memory */
-	uint32_t n_runs;            /* spilt; of LIMIT_KEYRUN_KEYS each */
+	size_t key_bytes;
+	size_t n, cap; /* of the run in memory */
+	uint8_t *keys;
+	bool sorted;
+	uint32_t n_runs; /* spilt; of LIMIT_KEYRUN_KEYS each */
 };
 
 struct run {
 	uint64_t at, end; /* in the file, of what was not read */
 	uint32_t next, n; /* in ahead */
-	uint8_t ahead[AHEAD][KEY_BYTES];
+	uint8_t ahead[AHEAD * KEY_BYTES];
 };
 
 int
-keysort_new(struct keysort **out, const char *dir)
+keysort_new(struct keysort **out, const char *dir, unsigned digest_bytes)
 {
 	struct keysort *k = calloc(1, sizeof *k);
 
@@ -40,6 +43,7 @@ keysort_new(struct keysort **out, const char *dir)
 		return STELE_ENOMEM;
 	k->dir = dir;
 	k->fd = -1;
+	k->key_bytes = digest_bytes + 4;
 	*out = k;
 	return 0;
 }
@@ -56,9 +60,16 @@ keysort_free(struct keysort *k)
 }
 
 static int
-by_key(const void *a, const void *b)
+by_key(const void *a, const void *b, void *key_bytes)
 {
-	return memcmp(a, b, KEY_BYTES);
+	return memcmp(a, b, *(size_t *)key_bytes);
+}
+
+static void
+sort(struct keysort *k)
+{
+	if (k->n)
+		qsort_r(k->keys, k->n, k->key_bytes, by_key, &k->key_bytes);
 }
 
 /* A file that is gone once it is closed. */
@@ -80,13 +91,13 @@ open_spill(struct keysort *k)
 static int
 spill(struct keysort *k)
 {
-	size_t bytes = (size_t)LIMIT_KEYRUN_KEYS * KEY_BYTES;
+	size_t bytes = LIMIT_KEYRUN_KEYS * k->key_bytes;
 	int err = open_spill(k);
 
 	if (err != 0)
 		return err;
 	CHECK(k->n == LIMIT_KEYRUN_KEYS);
-	qsort(k->keys, k->n, KEY_BYTES, by_key);
+	sort(k);
 	err = file_pwrite(k->fd, k->keys, bytes, k->n_runs * bytes);
 	if (err != 0)
 		return err;
@@ -96,22 +107,26 @@ spill(struct keysort *k)
 }
 
 int
-keysort_add(struct keysort *k, const uint8_t digest[16], uint32_t ordinal)
+keysort_add(struct keysort *k, const uint8_t *digest, uint32_t ordinal)
 {
+	size_t digest_bytes = k->key_bytes - 4;
+	uint8_t *key;
 	int err = k->n == LIMIT_KEYRUN_KEYS ? spill(k) : 0;
 
 	if (err != 0)
 		return err;
+	CHECK(!k->sorted);
 	if (k->n == k->cap) {
 		size_t cap = k->cap ? k->cap * 2 : 1024;
-		void *p = realloc(k->keys, cap * KEY_BYTES);
+		void *p = realloc(k->keys, cap * k->key_bytes);
 		if (!p)
 			return STELE_ENOMEM;
 		k->keys = p;
 		k->cap = cap;
 	}
-	memcpy(k->keys[k->n], digest, 16);
-	be_put32(k->keys[k->n++] + 16, ordinal);
+	key = k->keys + k->n++ * k->key_bytes;
+	memcpy(key, digest, digest_bytes);
+	be_put32(key + digest_bytes, ordinal);
 	return 0;
 }
 
@@ -120,29 +135,29 @@ static int
 look(struct keysort *k, struct run *r, const uint8_t **key)
 {
 	if (r->next == r->n && r->at < r->end) {
-		uint64_t left = (r->end - r->at) / KEY_BYTES;
+		uint64_t left = (r->end - r->at) / k->key_bytes;
 		int err;
 		r->n = left < AHEAD ? (uint32_t)left : AHEAD;
 		r->next = 0;
-		err = file_pread(k->fd, r->ahead, (size_t)r->n * KEY_BYTES, r->at);
+		err = file_pread(k->fd, r->ahead, r->n * k->key_bytes, r->at);
 		if (err != 0)
 			return STELE_EIO; /* it was written a moment ago */
-		r->at += (uint64_t)r->n * KEY_BYTES;
+		r->at += r->n * k->key_bytes;
 	}
-	*key = r->next < r->n ? r->ahead[r->next] : NULL;
+	*key = r->next < r->n ? r->ahead + r->next * k->key_bytes : NULL;
 	return 0;
 }
 
 static int
 merge(struct keysort *k, struct run *runs, keysort_fn *fn, void *ctx)
 {
-	for (;;) {
-		const uint8_t *lowest = k->n < k->cap ? k->keys[k->n] : NULL, *key;
+	for (size_t at = 0;;) {
+		const uint8_t *lowest = at < k->n ? k->keys + at * k->key_bytes : NULL, *key;
 		struct run *from = NULL;
 		int err = 0;
 		for (uint32_t i = 0; err == 0 && i < k->n_runs; i++) {
 			err = look(k, &runs[i], &key);
-			if (err != 0 || !key || (lowest && memcmp(lowest, key, KEY_BYTES) < 0))
+			if (err != 0 || !key || (lowest && memcmp(lowest, key, k->key_bytes) < 0))
 				continue;
 			lowest = key;
 			from = &runs[i];
@@ -154,14 +169,14 @@ merge(struct keysort *k, struct run *runs, keysort_fn *fn, void *ctx)
 		if (from)
 			from->next++;
 		else
-			k->n++;
+			at++;
 	}
 }
 
 int
 keysort_each(struct keysort *k, keysort_fn *fn, void *ctx)
 {
-	uint64_t bytes = (uint64_t)LIMIT_KEYRUN_KEYS * KEY_BYTES;
+	uint64_t bytes = (uint64_t)LIMIT_KEYRUN_KEYS * k->key_bytes;
 	struct run *runs = calloc(k->n_runs + 1, sizeof *runs);
 	int err;
 
@@ -171,10 +186,9 @@ keysort_each(struct keysort *k, keysort_fn *fn, void *ctx)
 		runs[i].at = i * bytes;
 		runs[i].end = (i + 1) * bytes;
 	}
-	if (k->n)
-		qsort(k->keys, k->n, KEY_BYTES, by_key);
-	k->cap = k->n; /* from here on: keys[n .. cap) are left */
-	k->n = 0;
+	if (!k->sorted)
+		sort(k);
+	k->sorted = true;
 	err = merge(k, runs, fn, ctx);
 	free(runs);
 	return err;

@@ -11,8 +11,8 @@
 #include "storage/file.h"
 #include "storage/segseal.h"
 
-static const char *const parts[SEGMENT_PARTS] = {"blocks ", "columns ", "index ",
-						 "tiles ",  "dict ",    "keys "};
+static const char *const parts[SEGMENT_PARTS] = {"blocks ", "columns ", "index ", "tiles ",
+						 "dict ",   "keys ",    "terms "};
 
 /* A version: printable ASCII without spaces. */
 static bool
@@ -125,6 +125,7 @@ manifest_put(struct buf *out, const struct segment_facts *f, struct slice replac
 	put_hash(out, "file ", f->file_hash);
 	for (int i = 0; i < SEGMENT_PARTS; i++)
 		put_hash(out, parts[i], f->part[i]);
+	put_hash(out, "terms_root ", f->terms_root);
 	buf_printf(out, "software %s\n", f->software);
 	return out->err;
 }
@@ -188,6 +189,7 @@ take_rest(struct segment_facts *f, struct lines *l)
 	take_hash(l, "file ", f->file_hash);
 	for (int i = 0; i < SEGMENT_PARTS; i++)
 		take_hash(l, parts[i], f->part[i]);
+	take_hash(l, "terms_root ", f->terms_root);
 	take_text(l, lines_take_after(l, "software "), f->software, sizeof f->software);
 	if (size != f->first + f->count)
 		lines_fail(l);

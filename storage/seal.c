@@ -182,6 +182,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 			  .data_key_id = key_id},
 		.replaces = plan->replaces,
 		.data_key = key,
+		.mapping = log->store->mapping,
 		.signer = keys->signer,
 		.before = &before,
 	};

@@ -18,6 +18,8 @@
 #include "storage/segdict.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
+#include "storage/segterms.h"
+#include "storage/termbuild.h"
 #include "storage/tiletree.h"
 #include "storage/toolbox.h"
 
@@ -34,6 +36,7 @@ struct build {
 	struct compress_dict *dict;
 	uint64_t raw, packed; /* of the sample and all blocks so far: what lengths follow */
 	struct keysort *keys;
+	struct termbuild *terms; /* NULL without a mapping */
 	struct segtile tile;
 	uint32_t blocked; /* records of the tile that are in blocks already; none is gone */
 	struct segblock_writer block;
@@ -194,6 +197,8 @@ take_record(struct build *b, const struct segment_record *r)
 	err = segtile_add(&b->tile, r);
 	if (err == 0 && r->has_key)
 		err = keysort_add(b->keys, r->key, (uint32_t)b->n);
+	if (err == 0 && b->terms)
+		err = termbuild_add(b->terms, r);
 	if (err != 0)
 		return err;
 	if (!r->gone)
@@ -204,11 +209,20 @@ take_record(struct build *b, const struct segment_record *r)
 }
 
 static int
-put_key(void *ctx, const uint8_t key[20])
+put_key(void *ctx, const uint8_t *key)
 {
 	struct build *b = ctx;
 
 	segfile_put(b->file, SEGMENT_KEYS, slice_of(key, 20));
+	return 0;
+}
+
+static int
+write_terms(struct build *b)
+{
+	if (b->terms)
+		return segterms_write(b->terms, b->plan, b->file, b->t, b->facts.terms_root);
+	sha256_hash(b->t->sha, b->facts.terms_root, slice_of(NULL, 0)); /* of the empty tree */
 	return 0;
 }
 
@@ -233,6 +247,8 @@ write_streams(struct build *b)
 		err = end_tile(b);
 	if (err == 0)
 		err = keysort_each(b->keys, put_key, b);
+	if (err == 0)
+		err = write_terms(b);
 	return err ? err : segfile_end(b->file, &b->facts);
 }
 
@@ -294,6 +310,7 @@ begin(struct build *b)
 {
 	const struct segment_plan *p = b->plan;
 	const struct segment_facts *f = &p->facts;
+	uint8_t salt[TERM_SALT_BYTES];
 	int err;
 
 	if (f->first % SEGMENT_TILE != 0 || f->first > LIMIT_TREE_SIZE || f->count == 0 ||
@@ -310,7 +327,14 @@ begin(struct build *b)
 		err = segment_path(b->manifest, p->dir, f, ".manifest");
 	if (err == 0 && (access(b->seg, F_OK) == 0 || access(b->manifest, F_OK) == 0))
 		err = STELE_EEXIST;
-	return err ? err : keysort_new(&b->keys, p->dir);
+	if (err == 0)
+		err = keysort_new(&b->keys, p->dir, 16);
+	if (err != 0 || !p->mapping)
+		return err;
+	random_bytes(salt, sizeof salt);
+	err = termbuild_new(&b->terms, p->mapping, salt, (uint32_t)f->count, p->dir, b->t->sha);
+	explicit_bzero(salt, sizeof salt);
+	return err;
 }
 
 /* Steps 1 to 3; *made is how many names may have to be removed. */
@@ -344,6 +368,7 @@ build_fini(struct build *b)
 {
 	compress_dict_unref(b->dict);
 	keysort_free(b->keys);
+	termbuild_free(b->terms);
 	segtile_fini(&b->tile);
 	segblock_writer_fini(&b->block);
 	if (b->plain.p)

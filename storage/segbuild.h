@@ -7,6 +7,7 @@
 
 #include "crypto/merkle.h"
 #include "crypto/sign.h"
+#include "storage/mapping.h"
 #include "storage/segment.h"
 
 struct toolbox;
@@ -31,6 +32,7 @@ struct segment_plan {
 	/* FIRST-COUNT.GEN of the segments it replaces, each followed by a newline; "" for none */
 	const char *replaces;
 	const uint8_t *data_key;              /* 32 bytes; of this segment and generation alone */
+	const struct mapping *mapping;        /* how its records are indexed; NULL: not at all */
 	const struct signer *signer;          /* the log's */
 	const struct merkle_frontier *before; /* of the tree of facts.first entries */
 };
@@ -41,15 +43,15 @@ struct segment_plan {
  *   2. The file is read back from the disk, past the page cache where that can be:
  *      its hash, every block, every payload against its commitment, every rebuilt
  *      entry against its leaf, the chain from facts.prev, the nodes of height 4,
- *      the tree from plan->before to facts.root, every key.
+ *      the tree from plan->before to facts.root, every key, every page of the index.
  *   3. The manifest is written, flushed, renamed; the folder is flushed; it is read back.
  * A crash leaves *.tmp, or a .seg without manifest. A failure leaves nothing of the two.
  * *out is what the manifest says. Memory is bounded, whatever the
- * segment's size: some 10 MiB, most of it while the dictionary is trained. STELE_EINVAL when the
- * plan or a record is out of its range, or the source does not give exactly count records;
- * STELE_EEXIST when one of the files is there; STELE_EDAMAGED when what was read back disagrees;
- * STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; the source's errors. why says what was tried and what is
- * wrong.
+ * segment's size but for 4 bytes a record: some 12 MiB, most of it while the dictionary is trained.
+ * STELE_EINVAL when the plan or a record is out of its range, or the source does not give exactly
+ * count records; STELE_EEXIST when one of the files is there; STELE_EDAMAGED when what was read
+ * back disagrees; STELE_ENOSPACE, STELE_EIO, STELE_ENOMEM; the source's errors. why says what was
+ * tried and what is wrong.
  */
 int segment_build(const struct segment_plan *plan, const struct segment_source *src,
 		  struct toolbox *t, struct segment_facts *out, struct buf *why);

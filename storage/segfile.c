@@ -26,7 +26,7 @@ enum {
 
 static const size_t map_step = (size_t)64 << 20; /* address space, also of readers */
 static const char magic[8] = "steleseg";
-static const char letters[SEGMENT_PARTS] = {'b', 'c', 'i', 't', 'd', 'k'};
+static const char letters[SEGMENT_PARTS] = {'b', 'c', 'i', 't', 'd', 'k', 'x'};
 
 struct part_writer {
 	struct sha256 *sha;

@@ -4,14 +4,14 @@
  * changes it.
  *
  * Key "h" holds the head; key LETTER || be32 N holds bytes [N * SEGFILE_CHUNK, …)
- * of a stream, letters b c i t d k in the order of enum segment_part. A chunk
+ * of a stream, letters b c i t d k x in the order of enum segment_part. A chunk
  * and LMDB's 16 bytes of header fill 16 pages exactly.
  *
  * Head, SEGFILE_HEAD_BYTES, little-endian:
  *   0 magic "steleseg"    8 u32 version     12 u32 required features (0)
  *  16 u64 log id         24 u64 first       32 u64 count
  *  40 u64 data key id    48 u32 generation  52 u32 zero
- *  56 u64 bytes of each of the six streams
+ *  56 u64 bytes of each of the seven streams
  */
 #ifndef STELE_STORAGE_SEGFILE_H
 #define STELE_STORAGE_SEGFILE_H

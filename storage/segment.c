@@ -5,91 +5,28 @@
  */
 #include "storage/segment.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/check.h"
 #include "proto/err.h"
 #include "proto/le.h"
-#include "storage/file.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
+#include "storage/segterms.h"
 #include "storage/toolbox.h"
-
-enum { READ_BYTES = 256 << 10 };
 
 struct segment {
 	atomic_uint refs;
 	struct segment_facts facts;
 	struct segfile *file;
 	struct compress_dict *dict; /* NULL: none */
+	struct segterms *terms;     /* NULL: none, or terms_wrong */
+	bool terms_wrong;
 	uint8_t data_key[32];
 };
-
-void
-segment_box_ad(uint8_t ad[SEGMENT_AD_BYTES], uint64_t log_id, uint64_t first, uint64_t count,
-	       enum segment_box kind)
-{
-	le_put64(ad, log_id);
-	le_put64(ad + 8, first);
-	le_put64(ad + 16, count);
-	le_put32(ad + 24, kind);
-}
-
-int
-segment_path(char *out, const char *dir, const struct segment_facts *facts, const char *suffix)
-{
-	struct segment_name name = {facts->first, facts->count, facts->generation};
-	char stem[SEGMENT_NAME_BYTES];
-
-	segment_name_format(stem, &name);
-	return snprintf(out, PATH_MAX, "%s/%s%s", dir, stem, suffix) < PATH_MAX ? 0 : STELE_ELIMIT;
-}
-
-static int
-hash_fd(int fd, uint64_t bytes, struct toolbox *t, uint8_t hash[32])
-{
-	int err = 0;
-
-	buf_reset(&t->plain);
-	if (buf_reserve(&t->plain, READ_BYTES) != 0)
-		return STELE_ENOMEM;
-	sha256_begin(t->sha);
-	for (uint64_t at = 0; err == 0 && at < bytes;) {
-		size_t n = bytes - at < READ_BYTES ? (size_t)(bytes - at) : READ_BYTES;
-		err = file_pread(fd, t->plain.p, n, at);
-		if (err == 0)
-			sha256_update(t->sha, slice_of(t->plain.p, n));
-		at += n;
-	}
-	sha256_end(t->sha, hash);
-	return err;
-}
-
-int
-segment_hash_file(const char *path, uint64_t file_bytes, struct toolbox *t, uint8_t hash[32])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	struct stat sb;
-
-	if (fd < 0)
-		return stele_err_from_errno(errno);
-	if (fstat(fd, &sb) != 0)
-		err = STELE_EIO;
-	else if (!S_ISREG(sb.st_mode) || (uint64_t)sb.st_size != file_bytes)
-		err = STELE_EDAMAGED;
-	if (err == 0)
-		err = hash_fd(fd, file_bytes, t, hash);
-	close(fd);
-	return err;
-}
 
 /* The dictionary: a box of u32 length and the packed bytes. */
 static int
@@ -166,10 +103,15 @@ open_checked(struct segment *s, const char *path, struct toolbox *t, struct buf 
 		return err;
 	}
 	err = open_dict(s, t);
-	if (err != 0)
+	if (err != 0) {
 		buf_printf(why, "%s: its dictionary does not open under data key %llu (%s)", path,
 			   (unsigned long long)s->facts.data_key_id, stele_strerror(err));
-	return err;
+		return err;
+	}
+	/* what the records are, no index decides */
+	err = segterms_open(&s->terms, s, t);
+	s->terms_wrong = err == STELE_EDAMAGED;
+	return err == STELE_EDAMAGED ? 0 : err;
 }
 
 int
@@ -211,6 +153,7 @@ segment_unref(struct segment *s)
 		return;
 	segfile_close(s->file);
 	compress_dict_unref(s->dict);
+	segterms_free(s->terms);
 	explicit_bzero(s->data_key, sizeof s->data_key);
 	free(s);
 }
@@ -225,6 +168,24 @@ const struct segfile *
 segment_file(const struct segment *s)
 {
 	return s->file;
+}
+
+const uint8_t *
+segment_data_key(const struct segment *s)
+{
+	return s->data_key;
+}
+
+const struct segterms *
+segment_terms(const struct segment *s)
+{
+	return s->terms;
+}
+
+bool
+segment_terms_wrong(const struct segment *s)
+{
+	return s->terms_wrong;
 }
 
 /* Whether [first, first + n) lies within the segment. */

@@ -32,6 +32,7 @@ enum segment_part {
 	SEGMENT_TILES,   /* entry hashes, and the nodes of height 4 of full tiles */
 	SEGMENT_DICT,    /* the dictionary, compressed and sealed; may be empty */
 	SEGMENT_KEYS,    /* idempotency digests in order, with their records; may be empty */
+	SEGMENT_TERMS,   /* the index, sealed (storage/segterms.h); may be empty */
 	SEGMENT_PARTS,
 };
 
@@ -58,6 +59,7 @@ struct segment_facts {
 	uint8_t root[32];                    /* of the tree of first + count entries */
 	uint8_t file_hash[32];               /* SHA-256 of the whole file */
 	uint8_t part[SEGMENT_PARTS][32];     /* SHA-256 of each stream */
+	uint8_t terms_root[32];              /* of the index's pages: storage/segterms.h */
 	char software[SEGMENT_SOFTWARE_BYTES + 1]; /* version that wrote it */
 };
 
@@ -105,6 +107,14 @@ void segment_unref(struct segment *s);
 
 /* What it was opened with; the segment's. */
 const struct segment_facts *segment_facts(const struct segment *s);
+
+/*
+ * The head of its index, the segment's; NULL when it has none, or one that cannot be read (the
+ * second function): then all of its records are looked at.
+ */
+struct segterms;
+const struct segterms *segment_terms(const struct segment *s);
+bool segment_terms_wrong(const struct segment *s);
 
 /*
  * n entry hashes from index first on, all within the segment, else

@@ -10,11 +10,18 @@
 #include "crypto/aead.h"
 #include "storage/segment.h"
 
-enum segment_box { SEGMENT_BOX_BLOCK = 1, SEGMENT_BOX_DICT = 2 };
+enum segment_box {
+	SEGMENT_BOX_BLOCK = 1,
+	SEGMENT_BOX_DICT,
+	SEGMENT_BOX_TERMS_HEAD,
+	SEGMENT_BOX_TERMS, /* a page */
+	SEGMENT_BOX_POSTING,
+};
 
 enum { SEGMENT_AD_BYTES = 28 };
 
-/* Log id, index of the first record, records, kind of box; of a dictionary the whole segment's. */
+/* Log id, index of the first record, records, kind of box; of all but blocks the whole
+ * segment's. */
 void segment_box_ad(uint8_t ad[SEGMENT_AD_BYTES], uint64_t log_id, uint64_t first, uint64_t count,
 		    enum segment_box kind);
 
@@ -35,8 +42,9 @@ struct toolbox;
 /* A tile's columns into t->segment.columns, checked: STELE_EDAMAGED, STELE_ENOMEM. */
 int segment_load_tile(struct segment *s, uint64_t tile, struct toolbox *t);
 
-/* The container of an open segment, the segment's. */
+/* The container of an open segment, and its data key of 32 bytes; the segment's. */
 const struct segfile *segment_file(const struct segment *s);
+const uint8_t *segment_data_key(const struct segment *s);
 
 /* DIR/FIRST-COUNT.GEN and suffix, at out of PATH_MAX bytes: STELE_ELIMIT when it does not fit. */
 int segment_path(char *out, const char *dir, const struct segment_facts *facts, const char *suffix);

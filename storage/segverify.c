@@ -8,6 +8,7 @@
 #include "storage/segbuild.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
+#include "storage/segterms.h"
 #include "storage/tiletree.h"
 #include "storage/toolbox.h"
 
@@ -182,7 +183,9 @@ segment_verify(struct segment *s, const struct merkle_frontier *before, struct t
 	if (err != 0)
 		return err;
 	err = segment_keys(s, check_key, &keys);
-	if (err != 0)
+	if (err != 0) {
 		buf_put_str(why, "its idempotency digests are not in order");
-	return err;
+		return err;
+	}
+	return segterms_verify(s, t, why);
 }

@@ -224,6 +224,7 @@ store_new(struct store **out, const struct store_options *opts)
 		st->opts.free_bytes = LIMIT_FREE_BYTES;
 	st->place.lock_fd = -1;
 	st->next_log_id = 1;
+	arena_init(&st->arena);
 	err = init_lock(st);
 	if (err == 0)
 		err = crypto_init();
@@ -234,8 +235,10 @@ store_new(struct store **out, const struct store_options *opts)
 		st->sealer = sealer_new();
 		st->scrub = scrub_new();
 		st->backup = backup_new();
-		err = st->upkeep && st->tiles && st->segments && st->sealer && st->scrub &&
-				      st->backup
+		if (st->upkeep)
+			st->mapping = mapping_builtin(&st->arena, st->upkeep->sha);
+		err = st->upkeep && st->mapping && st->tiles && st->segments && st->sealer &&
+				      st->scrub && st->backup
 			      ? commit_new(&st->commit, st)
 			      : STELE_ENOMEM;
 	}
@@ -380,6 +383,7 @@ store_close(struct store *st)
 	backup_free(st->backup);
 	commit_free(st->commit);
 	toolbox_free(st->upkeep);
+	arena_fini(&st->arena);
 	place_unlock(&st->place);
 	pthread_rwlock_destroy(&st->lock);
 	pthread_mutex_destroy(&st->creating);

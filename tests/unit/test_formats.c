@@ -502,6 +502,7 @@ START_TEST(a_segment_manifest_is_as_documented)
 	memset(f.file_hash, 0x11, sizeof f.file_hash);
 	for (int i = 0; i < SEGMENT_PARTS; i++)
 		memset(f.part[i], 0x21 + i, sizeof f.part[i]);
+	memset(f.terms_root, 0x21 + SEGMENT_PARTS, sizeof f.terms_root);
 	ck_assert_int_eq(manifest_put(&text, &f, slice_str("0-4.1\n")), 0);
 	sign_note(&manifest, buf_slice(&text), &s, 1);
 	expect("segment manifest", buf_slice(&manifest));

@@ -16,7 +16,7 @@ struct check {
 };
 
 static int
-in_order(void *ctx, const uint8_t key[20])
+in_order(void *ctx, const uint8_t *key)
 {
 	struct check *c = ctx;
 
@@ -36,7 +36,7 @@ START_TEST(keys_come_out_in_order_whatever_their_number)
 	for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
 		struct check c = {.stop = UINT64_MAX};
 		struct keysort *sort;
-		ck_assert_int_eq(keysort_new(&sort, folder.dir), 0);
+		ck_assert_int_eq(keysort_new(&sort, folder.dir, 16), 0);
 		for (uint32_t i = 0; i < counts[k]; i++) {
 			uint8_t digest[16] = {0};
 			be_put32(digest, i / 2 * 2654435761u); /* each twice */
@@ -58,7 +58,7 @@ START_TEST(the_walk_ends_when_told_and_a_folder_that_is_not_there_is_an_error)
 	uint8_t digest[16] = {0};
 	int err = 0;
 
-	ck_assert_int_eq(keysort_new(&sort, "/nonexistent"), 0);
+	ck_assert_int_eq(keysort_new(&sort, "/nonexistent", 16), 0);
 	for (uint32_t i = 0; i < LIMIT_KEYRUN_KEYS; i++)
 		ck_assert_int_eq(keysort_add(sort, digest, i), 0);
 	err = keysort_add(sort, digest, 7);

@@ -1,0 +1,355 @@
+/* Opening: the last four bytes, the head. Finding: one page, at most one posting. */
+#include "storage/segterms.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/err.h"
+#include "proto/le.h"
+#include "storage/posting.h"
+#include "storage/segfile.h"
+#include "storage/segseal.h"
+#include "storage/termbuild.h"
+#include "storage/toolbox.h"
+#include "storage/varint.h"
+
+/* --- the head ------------------------------------------------------------------------------ */
+
+void
+segterms_free(struct segterms *s)
+{
+	if (!s)
+		return;
+	ordset_fini(&s->unsure);
+	ordset_fini(&s->controls);
+	free(s->tiles);
+	free(s->pages);
+	explicit_bzero(s->salt, sizeof s->salt);
+	free(s);
+}
+
+size_t
+segterms_bytes(const struct segterms *s)
+{
+	return sizeof *s + s->n_tiles * sizeof *s->tiles + s->n_pages * sizeof *s->pages +
+	       2 * ordset_words(s->count) * sizeof(uint64_t);
+}
+
+/* A time that others are added to: none of them leads beyond what a clock shows. */
+static int64_t
+take_time(struct bytes *b, int64_t from, bool is_signed)
+{
+	int64_t d = is_signed ? varint_take_signed(b) : (int64_t)varint_take(b, INT64_MAX), sum;
+
+	if (!__builtin_add_overflow(from, d, &sum))
+		return sum;
+	bytes_fail(b);
+	return 0;
+}
+
+static void
+take_tiles(struct segterms *s, struct bytes *b)
+{
+	int64_t before_ns = 0;
+
+	for (uint32_t i = 0; i < s->n_tiles && bytes_err(b) == 0; i++) {
+		struct segterms_tile *t = &s->tiles[i];
+
+		t->first_ns = take_time(b, before_ns, true);
+		t->last_ns = take_time(b, t->first_ns, false);
+		t->earliest_ns = take_time(b, t->first_ns, true);
+		t->latest_ns = take_time(b, t->earliest_ns, false);
+		before_ns = t->last_ns;
+	}
+}
+
+static void
+take_set(struct segterms *s, struct bytes *b, struct ordset *set)
+{
+	struct bitreader r;
+
+	bitreader_init(&r, slice_of(b->p, b->left));
+	if (bytes_err(b) != 0 || posting_take(&r, s->count, set) != 0)
+		bytes_fail(b);
+	else
+		(void)bytes_take(b, (r.at + 7) / 8);
+}
+
+static int
+take_pages(struct segterms *s, struct bytes *b)
+{
+	uint64_t at = 0, lowest = 0;
+
+	/* a page takes three bytes here at least */
+	s->n_pages = varint_take(b, bytes_left(b) / 3);
+	s->pages = calloc(s->n_pages + 1, sizeof *s->pages);
+	if (!s->pages)
+		return STELE_ENOMEM;
+	for (size_t i = 0; i < s->n_pages && bytes_err(b) == 0; i++) {
+		struct segterms_page *p = &s->pages[i];
+
+		p->at = at + varint_take(b, 1ull << 48);
+		p->bytes = (uint32_t)varint_take(b, 1u << 20);
+		lowest += varint_take(b, 1ull << s->digest_bits);
+		p->lowest = lowest;
+		at = p->at + p->bytes;
+		if (at >= 1ull << 48 || lowest >= 1ull << s->digest_bits ||
+		    (i ? lowest <= p[-1].lowest : lowest != 0) || p->bytes < AEAD_OVERHEAD)
+			bytes_fail(b);
+	}
+	return 0;
+}
+
+static int
+parse(struct segterms *s, struct slice head, uint32_t count)
+{
+	struct bytes b;
+	int err;
+
+	bytes_init(&b, head);
+	if (bytes_u8(&b) != SEGTERMS_VERSION)
+		bytes_fail(&b);
+	bytes_copy(&b, s->salt, sizeof s->salt);
+	bytes_copy(&b, s->mapping, sizeof s->mapping);
+	if (varint_take(&b, LIMIT_SEGMENT_RECORDS) != count)
+		bytes_fail(&b);
+	s->n_terms = varint_take(&b, 1ull << 39);
+	s->digest_bits = bytes_u8(&b);
+	if (s->digest_bits != bitcode_digits(s->n_terms) + TERM_SPARE_BITS)
+		bytes_fail(&b);
+	if (bytes_err(&b) != 0)
+		return STELE_ESYNTAX;
+	s->n_tiles = (count + SEGMENT_TILE - 1) / SEGMENT_TILE;
+	s->tiles = calloc(s->n_tiles + 1, sizeof *s->tiles);
+	if (!s->tiles || !ordset_init(&s->unsure, count) || !ordset_init(&s->controls, count))
+		return STELE_ENOMEM;
+	s->count = count;
+	take_tiles(s, &b);
+	take_set(s, &b, &s->unsure);
+	take_set(s, &b, &s->controls);
+	s->body_bytes = head.n - bytes_left(&b);
+	err = take_pages(s, &b);
+	if (err == 0)
+		err = bytes_end(&b);
+	return err == 0 && (s->n_pages != 0) != (s->n_terms != 0) ? STELE_ESYNTAX : err;
+}
+
+int
+segterms_parse(struct segterms **out, struct slice head, uint32_t count)
+{
+	struct segterms *s = calloc(1, sizeof *s);
+	int err = s ? parse(s, head, count) : STELE_ENOMEM;
+
+	if (err == 0)
+		*out = s;
+	else
+		segterms_free(s);
+	return err;
+}
+
+int
+segterms_box(struct segment *s, enum segment_box kind, uint64_t at, uint64_t bytes,
+	     struct toolbox *t, struct buf *plain)
+{
+	const struct segment_facts *f = segment_facts(s);
+	const struct segfile *file = segment_file(s);
+	uint8_t ad[SEGMENT_AD_BYTES];
+	int err;
+
+	if (bytes < AEAD_OVERHEAD || bytes > segfile_bytes(file, SEGMENT_TERMS))
+		return STELE_EDAMAGED;
+	err = segfile_read(file, SEGMENT_TERMS, at, bytes, &t->packed);
+	if (err != 0)
+		return err;
+	buf_reset(plain);
+	if (buf_reserve(plain, bytes) != 0)
+		return STELE_ENOMEM;
+	segment_box_ad(ad, f->log_id, f->first, f->count, kind);
+	if (aead_open(plain->p, segment_data_key(s), buf_slice(&t->packed),
+		      slice_of(ad, sizeof ad)) != 0)
+		return STELE_EDAMAGED;
+	plain->n = bytes - AEAD_OVERHEAD;
+	return 0;
+}
+
+int
+segterms_head(struct segment *s, struct toolbox *t, struct buf *head)
+{
+	const struct segfile *file = segment_file(s);
+	uint64_t n = segfile_bytes(file, SEGMENT_TERMS), bytes;
+	uint8_t last[4];
+	int err;
+
+	if (n == 0)
+		return STELE_ENOTFOUND;
+	if (n < sizeof last)
+		return STELE_EDAMAGED;
+	err = segfile_copy(file, SEGMENT_TERMS, n - sizeof last, sizeof last, last);
+	bytes = le_get32(last);
+	if (err == 0 && bytes > n - sizeof last)
+		err = STELE_EDAMAGED;
+	return err ? err
+		   : segterms_box(s, SEGMENT_BOX_TERMS_HEAD, n - sizeof last - bytes, bytes, t,
+				  head);
+}
+
+int
+segterms_open(struct segterms **out, struct segment *s, struct toolbox *t)
+{
+	struct segterms *terms = NULL;
+	struct buf head;
+	int err;
+
+	buf_init(&head);
+	err = segterms_head(s, t, &head);
+	if (err == 0)
+		err = segterms_parse(&terms, buf_slice(&head), (uint32_t)segment_facts(s)->count);
+	if (head.p)
+		explicit_bzero(head.p, head.n);
+	buf_fini(&head);
+	if (err != 0 && err != STELE_ENOTFOUND)
+		return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+	*out = terms;
+	return 0;
+}
+
+/* --- a page -------------------------------------------------------------------------------- */
+
+int
+segterms_walk_begin(struct segterms_walk *w, const struct segterms *terms, struct slice page,
+		    struct bitreader *bits)
+{
+	struct bytes b;
+
+	bytes_init(&b, page);
+	(void)bytes_take(&b, SEGTERMS_BLIND_BYTES);
+	w->terms = terms;
+	w->bits = bits;
+	w->lowest = w->low = bytes_u64(&b);
+	w->next_lowest = bytes_u64(&b);
+	w->left = bytes_u16(&b);
+	bitreader_init(bits, slice_of(b.p, b.left));
+	return bytes_err(&b) != 0 || w->left == 0 || w->lowest >= w->next_lowest ||
+			       w->next_lowest > 1ull << terms->digest_bits
+		       ? STELE_ESYNTAX
+		       : 0;
+}
+
+int
+segterms_walk_next(struct segterms_walk *w, uint64_t *digest)
+{
+	if (w->left == 0)
+		return bitreader_end(w->bits) == 0 ? 1 : STELE_ESYNTAX;
+	w->left--;
+	*digest = w->low + bitreader_take_code(w->bits, SEGTERMS_GAP_ORDER);
+	w->low = *digest + 1;
+	return w->bits->bad || *digest >= w->next_lowest ? STELE_ESYNTAX : 0;
+}
+
+int
+segterms_walk_take(struct segterms_walk *w, struct ordset *set, struct segterms_place *place)
+{
+	uint32_t count = w->terms->count;
+	uint64_t ordinal;
+
+	place->elsewhere = false;
+	if (bitreader_take(w->bits, 1) == 0) {
+		ordinal = bitreader_take(w->bits, bitcode_digits(count - 1));
+		if (w->bits->bad || ordinal >= count)
+			return STELE_ESYNTAX;
+		if (set)
+			ordset_add(set, (uint32_t)ordinal);
+		return 0;
+	}
+	if (bitreader_take(w->bits, 1) == 0)
+		return posting_take(w->bits, count, set);
+	place->elsewhere = true;
+	place->at = bitreader_take(w->bits, 48);
+	place->bytes = (uint32_t)bitreader_take(w->bits, 32);
+	for (size_t i = 0; i < sizeof place->hash; i++)
+		place->hash[i] = (uint8_t)bitreader_take(w->bits, 8);
+	return w->bits->bad ? STELE_ESYNTAX : 0;
+}
+
+int
+segterms_posting(struct segment *s, const struct segterms_place *place, struct ordset *set,
+		 struct toolbox *t)
+{
+	uint32_t count = (uint32_t)segment_facts(s)->count;
+	struct bitreader r;
+	uint8_t hash[32];
+	int err = segterms_box(s, SEGMENT_BOX_POSTING, place->at, place->bytes, t, &t->plain);
+
+	if (err != 0)
+		return err;
+	sha256_hash(t->sha, hash, buf_slice(&t->plain));
+	if (memcmp(hash, place->hash, 32) != 0 || t->plain.n < SEGTERMS_BLIND_BYTES)
+		return STELE_EDAMAGED;
+	bitreader_init(
+		&r, slice_of(t->plain.p + SEGTERMS_BLIND_BYTES, t->plain.n - SEGTERMS_BLIND_BYTES));
+	return posting_take(&r, count, set) != 0 || bitreader_end(&r) != 0 ? STELE_EDAMAGED : 0;
+}
+
+/* --- finding ------------------------------------------------------------------------------- */
+
+/* The page that would have the digest; there is one for each. */
+static size_t
+page_of(const struct segterms *terms, uint64_t digest)
+{
+	size_t lo = 0, hi = terms->n_pages;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (terms->pages[mid].lowest <= digest)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int
+segterms_page(const struct segterms *terms, struct segment *s, size_t i, struct toolbox *t,
+	      struct buf *plain, struct segterms_walk *w, struct bitreader *bits)
+{
+	const struct segterms_page *p = &terms->pages[i];
+	uint64_t next = i + 1 < terms->n_pages ? p[1].lowest : 1ull << terms->digest_bits;
+	int err = segterms_box(s, SEGMENT_BOX_TERMS, p->at, p->bytes, t, plain);
+
+	if (err != 0)
+		return err;
+	return segterms_walk_begin(w, terms, buf_slice(plain), bits) != 0 ||
+			       w->lowest != p->lowest || w->next_lowest != next
+		       ? STELE_EDAMAGED
+		       : 0;
+}
+
+int
+segterms_find(const struct segterms *terms, struct segment *s, enum field field, struct slice text,
+	      struct ordset *set, struct toolbox *t)
+{
+	uint64_t digest =
+			 term_digest(t->sha, terms->salt, field, text) >> (64 - terms->digest_bits),
+		 found = 0;
+	struct segterms_place place = {.elsewhere = false};
+	struct segterms_walk w;
+	struct bitreader bits;
+	int err;
+
+	if (terms->n_pages == 0)
+		return 0;
+	err = segterms_page(terms, s, page_of(terms, digest), t, &t->plain, &w, &bits);
+	while (err == 0 && w.left) {
+		err = segterms_walk_next(&w, &found);
+		if (err == 0 && found > digest)
+			return 0;
+		if (err == 0)
+			err = segterms_walk_take(&w, found == digest ? set : NULL, &place);
+		if (err == 0 && found == digest)
+			break;
+	}
+	if (err == 0 && found == digest && place.elsewhere)
+		err = segterms_posting(s, &place, set, t);
+	return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+}
