@@ -110,3 +110,23 @@ base64_decode_exact(uint8_t *dst, size_t n, struct slice text)
 		return STELE_ESYNTAX;
 	return 0;
 }
+
+int
+base64url_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text)
+{
+	char std[BASE64URL_CHARS + 3];
+	size_t i;
+
+	if (text.n > BASE64URL_CHARS || text.n % 4 == 1)
+		return STELE_ESYNTAX;
+	for (i = 0; i < text.n; i++) {
+		char c = (char)text.p[i];
+
+		if (c == '+' || c == '/' || c == '=')
+			return STELE_ESYNTAX;
+		std[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+	}
+	while (i % 4)
+		std[i++] = '=';
+	return base64_decode(dst, cap, n_out, slice_of(std, i));
+}

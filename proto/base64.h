@@ -1,5 +1,5 @@
 /*
- * Standard padded base64 (RFC 4648 section 4), strict when decoding.
+ * Standard padded base64 (RFC 4648 section 4), and base64url without padding; strict when decoding.
  */
 #ifndef STELE_PROTO_BASE64_H
 #define STELE_PROTO_BASE64_H
@@ -24,6 +24,13 @@ size_t base64_encode(char *dst, const void *src, size_t n);
  * base64, STELE_ELIMIT when dst is too small.
  */
 int base64_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text);
+
+/*
+ * Decodes base64url without padding (RFC 4648 section 5), as base64_decode but for text of at most
+ * BASE64URL_CHARS: STELE_ESYNTAX beyond.
+ */
+enum { BASE64URL_CHARS = 4096 };
+int base64url_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text);
 
 /* Decodes text that must be exactly n bytes: 0 or STELE_ESYNTAX. */
 int base64_decode_exact(uint8_t *dst, size_t n, struct slice text);

@@ -101,6 +101,18 @@ buf_put_base64(struct buf *b, const void *p, size_t n)
 	b->n += base64_encode((char *)b->p + b->n, p, n);
 }
 
+void
+buf_put_base64url(struct buf *b, const void *p, size_t n)
+{
+	size_t at = b->n;
+
+	buf_put_base64(b, p, n);
+	while (b->n > at && b->p[b->n - 1] == '=')
+		b->n--;
+	for (; at < b->n; at++)
+		b->p[at] = b->p[at] == '+' ? '-' : b->p[at] == '/' ? '_' : b->p[at];
+}
+
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /*

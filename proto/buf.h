@@ -43,6 +43,9 @@ void buf_put_dec(struct buf *b, uint64_t v);
 /* Appends padded standard base64 (RFC 4648 section 4) of n bytes at p. */
 void buf_put_base64(struct buf *b, const void *p, size_t n);
 
+/* The same as base64url (section 5), without padding. */
+void buf_put_base64url(struct buf *b, const void *p, size_t n);
+
 /*
  * Appends s as a JSON string with its quotes (RFC 8259 section 7): escapes
  * the quote, backslash and control characters; other bytes pass unchanged,

@@ -95,6 +95,12 @@
 #define LIMIT_QUERY_STEP_BYTES (64u << 20) /* looked at in one, at most */
 #define LIMIT_QUERY_PAGE_NS 1000000000ll   /* then an answer says how far it came */
 #define LIMIT_QUERY_PAGE_BYTES (4u << 20)  /* of rows: memory, and a slow reader's patience */
+#define LIMIT_TAIL_ROWS 1000u              /* in one piece of a tail */
+#define LIMIT_TAIL_PAGE_BYTES (256u << 10) /* and then it is full: what all its readers share */
+#define LIMIT_TAIL_BEHIND_BYTES (8u << 20) /* that a tail has yet to take: beyond it is dropped */
+#define LIMIT_TAIL_FEEDS 1024u             /* different questions of all tails: about 100 KiB each */
+#define LIMIT_TAIL_HEARTBEAT_MS 10000u     /* of silence, before a line that says nothing */
+#define LIMIT_TAIL_ID_BYTES 1024u          /* as bytes; 11 a log, and 40 */
 #define LIMIT_TALLY_VALUES 4096u           /* different ones that a page counts */
 #define LIMIT_TERM_BYTES 255u              /* of a value in the index; the rest is the matcher's */
 #define LIMIT_INDEX_RECORD_TERMS 256u      /* of one record; one with more is always looked at */

@@ -505,6 +505,8 @@ release(struct commit *c)
 		return STELE_EREADONLY;
 	}
 	publish(c);
+	if (c->st->opts.released)
+		c->st->opts.released(c->st->opts.released_ctx);
 	return 0;
 }
 

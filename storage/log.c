@@ -294,6 +294,17 @@ store_log_find(struct store *st, struct slice name, struct log **out)
 	return 0;
 }
 
+uint64_t
+store_next_log_id(struct store *st)
+{
+	uint64_t id;
+
+	pthread_rwlock_rdlock(&st->lock);
+	id = st->next_log_id;
+	pthread_rwlock_unlock(&st->lock);
+	return id;
+}
+
 size_t
 store_log_list(struct store *st, struct slice after, struct log **out, size_t cap)
 {

@@ -53,6 +53,12 @@ struct store_options {
 	 */
 	void (*record)(void *record_ctx, struct slice json);
 	void *record_ctx;
+	/*
+	 * A commit was released: its heads are what log_head gives. The thread that settles
+	 * commits; must not block. NULL: nobody waits for it.
+	 */
+	void (*released)(void *released_ctx);
+	void *released_ctx;
 };
 
 /* Figures for /metrics and `log show`; counters since start unless said otherwise. */
@@ -108,6 +114,9 @@ void store_stats_get(struct store *st, struct store_stats *out);
 
 /* The log of that name: 0 and *out, or STELE_ENOTFOUND. Any thread. */
 int store_log_find(struct store *st, struct slice name, struct log **out);
+
+/* The id that the next log will have: those that are there have lower ones. Any thread. */
+uint64_t store_next_log_id(struct store *st);
 
 /* The log of that id, or NULL. Any thread. */
 struct log *store_log_of(struct store *st, uint64_t id);
