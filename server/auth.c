@@ -140,20 +140,29 @@ refuse(struct request *r, bool presented)
 	reply_problem(r, PROBLEM_UNAUTHORIZED, "%s", detail);
 }
 
+/* Finds r->token, counted. *presented: there was something that may be one. */
+static enum access_answer
+check(struct request *r, bool *presented)
+{
+	struct slice text = bearer(r);
+
+	*presented = text.n > 0 || (r->peer && r->conn);
+	if (text.n == 0 && *presented)
+		return check_certificate(r);
+	return access_check(audit_access(r->server->audit), text, server_now_ns(r->server),
+			    &r->token);
+}
+
 bool
 auth_admit(struct request *r, struct slice log)
 {
 	struct audit *audit = r->server->audit;
-	struct slice text = bearer(r);
-	bool by_certificate = text.n == 0 && r->peer && r->conn;
-	enum access_answer answer = by_certificate
-					    ? check_certificate(r)
-					    : access_check(audit_access(audit), text,
-							   server_now_ns(r->server), &r->token);
+	bool presented;
+	enum access_answer answer = check(r, &presented);
 
 	if (answer != ACCESS_OPENS) {
-		audit_refused(audit, answer, text.n > 0 || by_certificate);
-		refuse(r, text.n > 0);
+		audit_refused(audit, answer, presented);
+		refuse(r, bearer(r).n > 0);
 		return false;
 	}
 	if (!token_may(r->token, r->route->scopes, log)) {
@@ -162,6 +171,25 @@ auth_admit(struct request *r, struct slice log)
 		return false;
 	}
 	return within_paths(r, log) && within_rate(r);
+}
+
+bool
+auth_still(struct request *r)
+{
+	struct token *was = r->token;
+	bool presented, still;
+
+	r->token = NULL;
+	still = check(r, &presented) == ACCESS_OPENS &&
+		(r->token == was || (bearer(r).n == 0 && r->token->principal == was->principal));
+	if (!still) {
+		token_unref(r->token);
+		r->token = was;
+	} else {
+		token_unref(was);
+	}
+	arena_reset(&r->arena); /* of the certificate's names */
+	return still;
 }
 
 bool

@@ -18,6 +18,12 @@ struct request;
 bool auth_admit(struct request *r, struct slice log);
 
 /*
+ * Whether an admitted request would be let in again now, with the same rights. For a request whose
+ * answer goes on for long: what is in its arena is forgotten.
+ */
+bool auth_still(struct request *r);
+
+/*
  * The same for a scope that is needed besides, of a request that was admitted. False: answered,
  * 403.
  */

@@ -104,6 +104,8 @@ static const struct option options[] = {
 	 "a connection without a request (75)"},
 	{"write-timeout", SECONDS, AT(write_timeout_ms), 1, 3600, "S",
 	 "a peer that takes nothing of its answer (30)"},
+	{"tail-heartbeat", SECONDS, AT(tail_heartbeat_ms), 1, 3600, "S",
+	 "of silence, before a tail says that it is there (10)"},
 	{"moved", FLAG, AT(moved), 0, 0, NULL,
 	 "the data directory was moved here, and its old place is gone"},
 	{"unprotected", FLAG, AT(unprotected), 0, 0, NULL,
@@ -428,6 +430,7 @@ config_read(struct config *c, int argc, char **argv, struct buf *why)
 		.body_timeout_ms = LIMIT_BODY_TIMEOUT_MS,
 		.idle_timeout_ms = LIMIT_IDLE_TIMEOUT_MS,
 		.write_timeout_ms = LIMIT_WRITE_TIMEOUT_MS,
+		.tail_heartbeat_ms = LIMIT_TAIL_HEARTBEAT_MS,
 	};
 	int err;
 

@@ -216,6 +216,16 @@ feed(struct conn *c, const char *p, size_t n)
 
 /* --- what comes ------------------------------------------------------------------ */
 
+/* Who waits for others with an answer half sent is told that its peer has ended. */
+static bool
+left(struct conn *c)
+{
+	if (!c->eof || c->phase != CONN_HANDLER || !c->r->left)
+		return false;
+	c->r->left(c->r);
+	return true;
+}
+
 static void
 on_end(struct conn *c, bool clean)
 {
@@ -223,6 +233,8 @@ on_end(struct conn *c, bool clean)
 	stop_reading(c);
 	if (c->phase == CONN_TURN || (c->phase == CONN_HANDSHAKE && c->shaking))
 		conn_count_failure(c, TLS_CLOSED);
+	if (left(c))
+		return;
 	if (!clean || (c->phase != CONN_HANDLER && c->phase != CONN_WRITE))
 		conn_close(c);
 }
@@ -238,7 +250,7 @@ go_on(struct conn *c)
 		return;
 	while (decrypt(c))
 		;
-	if (!c->closing)
+	if (!left(c) && !c->closing)
 		conn_want_reading(c, http_room(&c->r->http, &p) > 0);
 }
 
@@ -424,10 +436,11 @@ written(struct conn *c)
 {
 	struct request *r = c->r;
 
-	metrics_add(&c->loop->metrics.written_bytes, r->out.n);
+	metrics_add(&c->loop->metrics.written_bytes, r->lent.n ? r->lent.n : r->out.n);
 	if (r->source) {
 		conn_set_phase(c, CONN_HANDLER);
-		r->pull(r);
+		if (!left(c))
+			r->pull(r);
 		return;
 	}
 	if (r->close || c->eof) {
@@ -486,7 +499,7 @@ send_out(struct request *r)
 			conn_free(c);
 		return;
 	}
-	rc = wire_send(&c->wire, buf_slice(&r->out));
+	rc = wire_send(&c->wire, r->lent.n ? r->lent : buf_slice(&r->out));
 	if (rc == 1) {
 		written(c);
 		return;
@@ -520,6 +533,15 @@ conn_cut(struct request *r)
 		conn_free(c);
 	else
 		conn_close(c);
+}
+
+void
+conn_drop(struct request *r)
+{
+	if (r->conn->phase == CONN_HANDLER)
+		conn_cut(r);
+	else
+		conn_close(r->conn);
 }
 
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"

@@ -64,6 +64,9 @@ void conn_send_more(struct request *r);
 /* From r->pull: there is no next piece; the peer sees the connection end too early. */
 void conn_cut(struct request *r);
 
+/* The same at any time since the answer began, also while a piece waits to be taken. */
+void conn_drop(struct request *r);
+
 /* Cuts the connection when its deadline has passed. */
 void conn_check_deadline(struct conn *c, uint64_t now_ms);
 

@@ -175,6 +175,8 @@ conn_check_deadline(struct conn *c, uint64_t now_ms)
 		return;
 	if (c->phase == CONN_HANDSHAKE || c->phase == CONN_TURN)
 		conn_count_failure(c, c->phase == CONN_TURN ? TLS_NO_TURN : TLS_TIMEOUT);
+	if (c->phase == CONN_WRITE && c->r->left)
+		metrics_add(&c->loop->metrics.tails_dropped, 1);
 	if (c->phase != CONN_HEADER && c->phase != CONN_BODY) {
 		conn_close(c);
 		return;

@@ -362,6 +362,7 @@ drain_step(struct loop *l)
 	bool by_force = uv_now(&l->uv) >= l->drain_deadline_ms;
 	struct conn *c, *next;
 
+	tails_drain(&l->tails);
 	for (c = l->conns; c; c = next) {
 		next = c->next;
 		conn_drain(c, by_force);
@@ -373,6 +374,7 @@ drain_step(struct loop *l)
 	close_handle(&l->prepare);
 	close_handle(&l->tick);
 	close_handle(&l->turning);
+	tails_close(&l->tails);
 }
 
 struct rest {
@@ -425,6 +427,7 @@ on_tick(uv_timer_t *h)
 		next = c->next;
 		conn_check_deadline(c, uv_now(&l->uv));
 	}
+	tails_tick(&l->tails);
 	if (l->draining) {
 		drain_step(l);
 	} else if (l == l->server->loops[0]) {
@@ -440,6 +443,7 @@ on_wake(uv_async_t *h)
 
 	submit_pending(l);
 	take_done(l);
+	tails_heard(&l->tails);
 	if (!atomic_load(&l->server->draining))
 		return;
 	if (!l->draining) {
@@ -480,6 +484,7 @@ loop_new(struct loop **out, struct server *server, int fd)
 	uv_timer_init(&l->uv, &l->turning);
 	l->listener.data = l->wake.data = l->check.data = l->prepare.data = l->tick.data = l;
 	l->turning.data = l;
+	tails_init(&l->tails, l);
 	/* half of what connections there may be are for other addresses */
 	turns_init(&l->turns, server->config->handshake_rate,
 		   1 + server->config->max_connections / server->config->loops / 2);

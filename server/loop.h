@@ -18,6 +18,7 @@
 #include "server/metrics.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/tails.h"
 #include "server/turns.h"
 
 struct conn;
@@ -41,6 +42,7 @@ struct loop {
 	uv_timer_t tick;
 	uv_timer_t turning; /* while handshakes wait for their turn */
 	struct turns turns;
+	struct tails tails;
 	pthread_t thread;
 
 	struct conn *conns; /* all, newest first */

@@ -350,12 +350,15 @@ open_and_serve(struct config *c, struct buf *why)
 		.say = say,
 		.say_ctx = c,
 		.record = record,
+		.released = bell_ring,
 	};
 	struct server *s = calloc(1, sizeof *s);
 	int fds[LIMIT_LOOPS];
 	int err;
 
 	CHECK(s);
+	bell_init(&s->bell);
+	options.released_ctx = &s->bell;
 	s->audit = options.record_ctx = audit_new();
 	err = s->audit ? 0 : STELE_ENOMEM;
 	if (!err) {
@@ -383,6 +386,7 @@ open_and_serve(struct config *c, struct buf *why)
 	audit_free(s->audit);
 	hold_mapping_free(s->mapping);
 	tls_free(s->tls);
+	bell_fini(&s->bell);
 	free(s);
 	return err;
 }

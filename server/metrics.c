@@ -211,6 +211,19 @@ put_intake(struct buf *b, const struct server *s)
 }
 
 static void
+put_tails(struct buf *b, const struct server *s)
+{
+	put(b, "tails", "gauge", "Tails open now.", SUM(s, tails));
+	put(b, "tail_feeds", "gauge", "Different questions that they ask.", SUM(s, feeds));
+	put(b, "tails_opened_total", "counter", "Tails that began.", SUM(s, tails_opened));
+	put(b, "tails_dropped_total", "counter", "Tails cut because their readers were too slow.",
+	    SUM(s, tails_dropped));
+	put(b, "tail_rounds_total", "counter",
+	    "Looks at what came in, each for all tails that ask the same.", SUM(s, tail_rounds));
+	put(b, "tail_rows_total", "counter", "Records given to tails.", SUM(s, tail_rows));
+}
+
+static void
 put_handshakes(struct buf *b, const struct server *s)
 {
 	put(b, "tls_handshakes_total", "counter", "TLS handshakes that were completed.",
@@ -406,6 +419,7 @@ work(struct request *r, struct kit *kit)
 	    config_is_exposed(r->server->config));
 	put_http(b, r->server);
 	put_intake(b, r->server);
+	put_tails(b, r->server);
 	put_tls(b, r->server);
 	put_store(b, r->server);
 	put_purge(b, r->server);

@@ -27,6 +27,8 @@ struct metrics {
 	atomic_ullong intake_events[VENDORS], intake_duplicates[VENDORS], intake_unparsed[VENDORS];
 	atomic_ullong handshakes, resumed, verified; /* of TLS, done; the same with a certificate */
 	atomic_ullong handshakes_failed[TLS_FAILURES];
+	atomic_ullong tails, feeds; /* now: tails, and what they follow */
+	atomic_ullong tails_opened, tails_dropped, tail_rounds, tail_rows;
 	atomic_ullong turns_waited, turns_waiting; /* for one: all that did, and those now */
 };
 

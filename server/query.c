@@ -9,7 +9,6 @@
 #include "server/hold_match.h"
 #include "server/kit.h"
 #include "server/query_cursor.h"
-#include "server/request.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/scan.h"
@@ -22,7 +21,7 @@ enum { LIST_ROWS = 256 };
 static bool
 may_read(const struct query *q, const char *log)
 {
-	return token_may(q->r->token, SCOPE_READ, slice_str(log));
+	return token_may(q->token, SCOPE_READ, slice_str(log));
 }
 
 /* The next element of a comma-separated list. */
@@ -48,9 +47,9 @@ check_names(struct query *q)
 		name = next_name(&list);
 		if (memchr(name.p, '*', name.n))
 			continue;
-		if (!token_may(q->r->token, SCOPE_READ, name))
+		if (!token_may(q->token, SCOPE_READ, name))
 			return STELE_EPERM;
-		if (store_log_find(q->r->server->store, name, &log) != 0)
+		if (store_log_find(q->server->store, name, &log) != 0)
 			return STELE_ENOTFOUND;
 	}
 	return 0;
@@ -90,32 +89,45 @@ add_source(struct query *q, struct log *log)
 	return 0;
 }
 
-/* The logs that are asked for, pinned, in the order of their names. */
-static int
-choose(struct query *q)
+int
+query_choose(struct query *q)
 {
 	struct log *logs[LIST_ROWS];
 	struct slice after = slice_of("", 0);
 	size_t n = LIST_ROWS;
 	int err = check_names(q);
 
-	q->sources = arena_alloc(&q->r->arena, (LIMIT_QUERY_LOGS + 1) * sizeof *q->sources);
+	q->n = 0;
+	if (!q->sources)
+		q->sources = arena_alloc(q->memory, LIMIT_QUERY_LOGS * sizeof *q->sources);
 	if (!q->sources)
 		return STELE_ENOMEM;
 	while (err == 0 && n == LIST_ROWS) {
-		n = store_log_list(q->r->server->store, after, logs, LIST_ROWS);
+		n = store_log_list(q->server->store, after, logs, LIST_ROWS);
 		for (size_t i = 0; err == 0 && i < n; i++)
 			if (is_asked(q, log_name(logs[i])) && may_read(q, log_name(logs[i])))
 				err = add_source(q, logs[i]);
 		after = n ? slice_str(log_name(logs[n - 1])) : after;
 	}
-	if (err == 0 && q->has_as_of && (q->n != 1 || q->as_of > q->sources[0].size))
-		return STELE_EINVAL;
-	if (err == 0 && q->has_as_of)
-		q->sources[0].size = q->as_of;
 	for (size_t i = 0; err == 0 && i < q->n; i++)
 		q->sources[i].next = q->backward ? q->sources[i].size : 0;
 	return err;
+}
+
+/* As of which size of its one log. */
+static int
+choose_size(struct query *q)
+{
+	int err = query_choose(q);
+	struct query_source *s = q->sources;
+
+	if (err != 0 || !q->has_as_of)
+		return err;
+	if (q->n != 1 || q->as_of > s->size)
+		return STELE_EINVAL;
+	s->size = q->as_of;
+	s->next = q->backward ? s->size : 0;
+	return 0;
 }
 
 /* --- begin --------------------------------------------------------------------------------- */
@@ -133,19 +145,27 @@ go_on(struct query *q)
 }
 
 int
-query_begin(struct query *q)
+query_make_room(struct query *q)
 {
-	const struct schema_set *set = hold_mapping_set(q->r->server->mapping);
-	struct query_hit *hits;
-	int err = q->cursor.n ? go_on(q) : choose(q);
+	for (size_t i = 0; i < q->n; i++) {
+		struct query_source *s = &q->sources[i];
+
+		if (!s->hits)
+			s->hits = arena_alloc(q->memory, SCAN_RECORDS * sizeof *s->hits);
+		if (!s->hits)
+			return STELE_ENOMEM;
+	}
+	return 0;
+}
+
+int
+query_prepare(struct query *q)
+{
+	const struct schema_set *set = hold_mapping_set(q->server->mapping);
+	int err = query_make_room(q);
 
 	if (err != 0)
 		return err;
-	hits = arena_alloc(&q->r->arena, (q->n + 1) * SCAN_RECORDS * sizeof *hits);
-	if (!hits)
-		return STELE_ENOMEM;
-	for (size_t i = 0; i < q->n; i++)
-		q->sources[i].hits = hits + i * SCAN_RECORDS;
 	q->use_index = !q->no_index && query_index_helps(&q->filter);
 	q->matcher = matcher_new(&q->filter, set, -1);
 	if (!q->matcher)
@@ -153,6 +173,14 @@ query_begin(struct query *q)
 	q->has_fit = true;
 	err = schema_fit_init(&q->fit, set, -1, (1u << FIELD_COUNT) - 1);
 	return err ? err : schema_fit_start(&q->fit);
+}
+
+int
+query_begin(struct query *q)
+{
+	int err = q->cursor.n ? go_on(q) : choose_size(q);
+
+	return err ? err : query_prepare(q);
 }
 
 void
@@ -175,6 +203,14 @@ static bool
 is_spent(const struct query *q, const struct query_source *s)
 {
 	return s->at_hit == s->n_hits && (q->backward ? s->next == 0 : s->next == s->size);
+}
+
+uint64_t
+query_position(const struct query *q, const struct query_source *s)
+{
+	if (s->at_hit == s->n_hits)
+		return s->next;
+	return s->hits[s->at_hit].index + (q->backward ? 1 : 0);
 }
 
 /* When the next match or tile of a log is, at the earliest (backward: at the latest). */
@@ -211,7 +247,7 @@ put_hit(struct query *q, struct query_source *s, struct kit *kit)
 	if (err != 0)
 		return err;
 	s->at_hit++;
-	q->full = q->rows_n == q->limit || q->rows.n >= LIMIT_QUERY_PAGE_BYTES;
+	q->full = q->rows_n == q->limit || q->rows.n >= q->page_bytes;
 	return 0;
 }
 

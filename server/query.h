@@ -56,7 +56,7 @@ struct query_source {
 	struct query_view view; /* of the segment that it is in */
 };
 
-enum query_form { QUERY_JSON, QUERY_NDJSON, QUERY_CSV };
+enum query_form { QUERY_JSON, QUERY_NDJSON, QUERY_CSV, QUERY_EVENTS /* of a tail */ };
 
 struct query {
 	/* What is asked, from query_read. */
@@ -69,13 +69,16 @@ struct query {
 	bool backward, summary, count;
 	bool no_index; /* every record is looked at, whatever an index says */
 	enum query_form form;
-	uint64_t limit, as_of;
+	uint64_t limit, page_bytes, as_of;
 	bool has_as_of;
 	int by;               /* enum field whose values are counted, or -1 */
 	int64_t histogram_ns; /* width of what is counted by time, or 0 */
 
-	/* What it works with. */
-	struct request *r;
+	/* What it works with: the caller's, as long as it is there. */
+	struct server *server;
+	struct token *token;  /* of who asks */
+	struct arena *memory; /* the texts above, the sources below */
+
 	struct matcher *matcher;
 	struct schema_fit fit;
 	bool has_fit;
@@ -88,6 +91,7 @@ struct query {
 	size_t n;
 	struct query_totals totals;
 	uint64_t rows_n;
+	uint64_t horizon; /* of a tail: logs of lower ids were there when it chose its logs */
 	int64_t until_ns; /* monotonic: the page ends then */
 	uint64_t step;    /* number of the one under way */
 	bool use_index;
@@ -96,12 +100,28 @@ struct query {
 };
 
 /*
- * Makes it ready for its steps: the matcher, the logs, the cursor that it goes on from. A worker
- * thread. STELE_ELIMIT: more than LIMIT_QUERY_LOGS logs; STELE_EPERM: the token may not read one
- * that is named; STELE_ENOTFOUND: there is none such; STELE_ESYNTAX: the cursor is not of this
- * query; STELE_EINVAL: as_of is beyond the log, or there are several; STELE_ENOMEM.
+ * Sets the sources: the logs that are asked for, in the order of their names, pinned as they are
+ * now, to be looked through from the begin (backward: the end). Any thread that may wait for a
+ * lock. STELE_ELIMIT: more than LIMIT_QUERY_LOGS logs; STELE_EPERM: the token may not read one that
+ * is named; STELE_ENOTFOUND: there is none such; STELE_ENOMEM.
+ */
+int query_choose(struct query *q);
+
+/* Room for the hits of sources that have none yet. STELE_ENOMEM. */
+int query_make_room(struct query *q);
+
+/* Makes what has its sources ready for its steps. STELE_ENOMEM. */
+int query_prepare(struct query *q);
+
+/*
+ * All of it: the logs, or the cursor that it goes on from; then query_prepare. A worker thread.
+ * Errors as query_choose, and STELE_ESYNTAX: the cursor is not of this query; STELE_EINVAL: as_of
+ * is beyond the log, or there are several.
  */
 int query_begin(struct query *q);
+
+/* Where a source goes on: at the first match that is in no row yet, else at what comes next. */
+uint64_t query_position(const struct query *q, const struct query_source *s);
 
 /*
  * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES: 1 when the page needs more, 0 when it

@@ -8,7 +8,6 @@
 #include "server/audit.h"
 #include "server/hold_match.h"
 #include "server/query.h"
-#include "server/request.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/store.h"
@@ -16,13 +15,11 @@
 
 enum { VERSION = 1, PARTS = 6 };
 
-#define CURSOR_TEXT_BYTES (LIMIT_QUERY_CURSOR_BYTES / 3 * 4 + 8)
-
 /* What the digest is of. how has room for 16 bytes. */
 static void
 parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice parts[PARTS])
 {
-	const struct hold_mapping *mapping = q->r->server->mapping;
+	const struct hold_mapping *mapping = q->server->mapping;
 
 	memset(how, 0, 16);
 	how[0] = q->backward;
@@ -30,7 +27,7 @@ parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice
 	how[2] = (uint8_t)(q->by + 1);
 	memcpy(how + 8, &q->histogram_ns, 8);
 	parts[0] = body;
-	parts[1] = slice_str(q->r->token->principal->id);
+	parts[1] = slice_str(q->token->principal->id);
 	parts[2] = q->text;
 	parts[3] = slice_of(how, 16);
 	parts[4] = slice_of(hold_mapping_digest(mapping), 32);
@@ -39,37 +36,22 @@ parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice
 
 /* --- writing ----------------------------------------------------------------------------- */
 
-/* Where a log goes on: at the first match that is not on the page, else at what comes next. */
 static void
 put_source(struct buf *b, const struct query *q, const struct query_source *s)
 {
-	uint64_t next = s->next, behind = s->behind;
+	uint64_t next = query_position(q, s);
+	uint64_t behind = s->behind;
 	int64_t frontier_ns = s->frontier_ns;
 
 	if (s->at_hit < s->n_hits) {
-		const struct query_hit *hit = &s->hits[s->at_hit];
-
-		next = q->backward ? hit->index + 1 : hit->index;
 		behind = q->backward ? next - s->next : s->next - next;
-		frontier_ns = hit->time_ns;
+		frontier_ns = s->hits[s->at_hit].time_ns;
 	}
 	varint_put(b, log_id(s->log));
 	varint_put(b, s->size);
 	varint_put(b, next);
 	varint_put(b, behind);
 	varint_put(b, (uint64_t)frontier_ns);
-}
-
-static void
-put_text(struct buf *out, struct slice bytes)
-{
-	size_t at = out->n;
-
-	buf_put_base64(out, bytes.p, bytes.n);
-	while (out->n > at && out->p[out->n - 1] == '=')
-		out->n--;
-	for (; at < out->n; at++)
-		out->p[at] = out->p[at] == '+' ? '-' : out->p[at] == '/' ? '_' : out->p[at];
 }
 
 void
@@ -92,35 +74,15 @@ query_cursor_put(const struct query *q, struct buf *out)
 	for (size_t i = 0; i < q->n; i++)
 		put_source(&b, q, &q->sources[i]);
 	parts_of(q, buf_slice(&b), how, parts);
-	access_seal(audit_access(q->r->server->audit), parts, PARTS, seal);
+	access_seal(audit_access(q->server->audit), parts, PARTS, seal);
 	buf_put(&b, seal, sizeof seal);
-	put_text(out, buf_slice(&b));
+	buf_put_base64url(out, b.p, b.n);
 	if (b.err)
 		out->err = b.err;
 	buf_fini(&b);
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
-
-static int
-read_text(struct slice text, uint8_t *out, size_t cap, size_t *n)
-{
-	char std[CURSOR_TEXT_BYTES];
-	size_t i;
-
-	if (text.n == 0 || text.n + 3 > sizeof std)
-		return STELE_ESYNTAX;
-	for (i = 0; i < text.n; i++) {
-		char c = (char)text.p[i];
-
-		if (c == '+' || c == '/' || c == '=')
-			return STELE_ESYNTAX;
-		std[i] = c == '-' ? '+' : c == '_' ? '/' : c;
-	}
-	while (i % 4)
-		std[i++] = '=';
-	return base64_decode(out, cap, n, slice_of(std, i)) == 0 ? 0 : STELE_ESYNTAX;
-}
 
 static int
 read_source(struct query *q, struct query_source *s, struct bytes *b)
@@ -133,7 +95,7 @@ read_source(struct query *q, struct query_source *s, struct bytes *b)
 	s->frontier_ns = (int64_t)varint_take(b, INT64_MAX);
 	if (bytes_err(b) != 0)
 		return STELE_ESYNTAX;
-	s->log = store_log_of(q->r->server->store, id);
+	s->log = store_log_of(q->server->store, id);
 	return s->log ? 0 : STELE_ESYNTAX;
 }
 
@@ -154,7 +116,7 @@ read_body(struct query *q, struct slice body)
 	t->restricted = varint_take(&b, LIMIT_INTEGER);
 	t->unreadable = varint_take(&b, LIMIT_INTEGER);
 	q->n = (size_t)varint_take(&b, LIMIT_QUERY_LOGS);
-	q->sources = arena_alloc(&q->r->arena, (q->n + 1) * sizeof *q->sources);
+	q->sources = arena_alloc(q->memory, (q->n + 1) * sizeof *q->sources);
 	if (!q->sources)
 		return STELE_ENOMEM;
 	memset(q->sources, 0, (q->n + 1) * sizeof *q->sources);
@@ -169,15 +131,12 @@ query_cursor_read(struct query *q)
 	uint8_t bytes[LIMIT_QUERY_CURSOR_BYTES], how[16];
 	struct slice parts[PARTS];
 	size_t n;
-	int err = read_text(q->cursor, bytes, sizeof bytes, &n);
 
-	if (err != 0)
-		return err;
-	if (n <= KDIGEST_BYTES)
+	if (base64url_decode(bytes, sizeof bytes, &n, q->cursor) != 0 || n <= KDIGEST_BYTES)
 		return STELE_ESYNTAX;
 	n -= KDIGEST_BYTES;
 	parts_of(q, slice_of(bytes, n), how, parts);
-	if (!access_sealed(audit_access(q->r->server->audit), parts, PARTS, bytes + n))
+	if (!access_sealed(audit_access(q->server->audit), parts, PARTS, bytes + n))
 		return STELE_ESYNTAX;
 	return read_body(q, slice_of(bytes, n));
 }

@@ -9,7 +9,6 @@
 #include "server/hold_match.h"
 #include "server/kit.h"
 #include "server/query.h"
-#include "server/request.h"
 #include "server/server.h"
 #include "storage/segment.h"
 #include "storage/segterms.h"
@@ -245,7 +244,7 @@ static int
 look(struct query *q, struct query_view *v, struct segment *segment, struct kit *kit)
 {
 	const struct segterms *terms = segment_terms(segment);
-	const uint8_t *mapping = hold_mapping_digest(q->r->server->mapping);
+	const uint8_t *mapping = hold_mapping_digest(q->server->mapping);
 	struct asking a = {.segment = segment, .terms = terms, .tools = kit->tools};
 	struct found found = {.all = true};
 	int err;

@@ -254,6 +254,7 @@ query_read(struct query *q, struct request *r)
 	int has_as_of;
 
 	q->limit = USUAL_ROWS;
+	q->page_bytes = LIMIT_QUERY_PAGE_BYTES;
 	if (!read_times(q, r) || !read_filter(q, r) || !read_form(q, r) || !read_counting(q, r) ||
 	    request_query_number(r, "limit", &q->limit) < 0 ||
 	    request_query(r, "cursor", &q->cursor) < 0 ||
@@ -265,4 +266,20 @@ query_read(struct query *q, struct request *r)
 	reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit is a number from 1 to %u.",
 		      LIMIT_LIST_ROWS);
 	return false;
+}
+
+void
+query_refuse(struct request *r, int err)
+{
+	if (err == STELE_EPERM)
+		reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
+			      "The token may not read every log that is named.");
+	else if (err == STELE_ENOTFOUND)
+		reply_problem(r, PROBLEM_UNKNOWN_LOG, "There is no log of a name that is named.");
+	else if (err == STELE_ELIMIT)
+		reply_problem(r, PROBLEM_INVALID_PARAMETER,
+			      "More than %u logs are asked for: name fewer, or a narrower pattern.",
+			      LIMIT_QUERY_LOGS);
+	else
+		reply_err(r, err);
 }

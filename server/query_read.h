@@ -9,15 +9,21 @@
 struct query;
 struct request;
 
-/* The parameters, each followed by a space, that routes of queries take (server/router.h). */
-#define QUERY_PARAMETERS                                                                           \
+/* The parameters, each followed by a space, that routes of queries and of tails take
+ * (server/router.h). */
+#define QUERY_TERMS                                                                                \
 	"from to tz writer actor action resource outcome source_ip trace_id event_id event_type "  \
-	"severity any filter order limit cursor as_of view count by histogram format index "
+	"severity any filter view "
+#define QUERY_PARAMETERS QUERY_TERMS "order limit cursor as_of count by histogram format index "
+#define TAIL_PARAMETERS QUERY_TERMS "start after "
 
 /*
  * Reads them into q, which is all zeros but for r and logs; texts are the request's. False:
  * answered, 400.
  */
 bool query_read(struct query *q, struct request *r);
+
+/* Answers what query_choose came to. */
+void query_refuse(struct request *r, int err);
 
 #endif

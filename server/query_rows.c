@@ -7,8 +7,8 @@
 #include "server/kit.h"
 #include "server/query.h"
 #include "server/receipt.h"
-#include "server/request.h"
 #include "server/server.h"
+#include "server/tail_id.h"
 #include "storage/log.h"
 #include "storage/read.h"
 #include "storage/scan.h"
@@ -111,11 +111,18 @@ static int
 put_json(struct query *q, const struct query_source *s, const struct query_hit *hit,
 	 const struct record *r, int64_t time_ns)
 {
+	static const char *const ends[] = {
+		[QUERY_JSON] = "}", [QUERY_NDJSON] = "}\n", [QUERY_EVENTS] = "}\n\n"};
 	struct buf *b = &q->rows;
 	int err;
 
 	if (q->form == QUERY_JSON && q->rows_n)
 		buf_put_u8(b, ',');
+	if (q->form == QUERY_EVENTS) {
+		buf_put_str(b, "id: ");
+		tail_id_put(q, s, hit, b);
+		buf_put_str(b, "\ndata: ");
+	}
 	buf_printf(b, "{\"log\":\"%s\",\"index\":%llu,\"time\":\"", log_name(s->log),
 		   (unsigned long long)hit->index);
 	put_instant(b, time_ns);
@@ -137,7 +144,7 @@ put_json(struct query *q, const struct query_source *s, const struct query_hit *
 		buf_printf(b, ",\"purged\":%llu", (unsigned long long)r->purge);
 	else if (!q->summary)
 		put_payload(b, s, r);
-	buf_put_str(b, q->form == QUERY_JSON ? "}" : "}\n");
+	buf_put_str(b, ends[q->form]);
 	return err;
 }
 
@@ -224,13 +231,12 @@ int
 query_put_row(struct query *q, const struct query_source *s, const struct query_hit *hit,
 	      struct kit *kit)
 {
-	struct request *r = q->r;
 	struct record record;
 	int64_t time_ns;
 	int err;
 
 	arena_reset(&q->arena);
-	err = read_entry(r->server->store, s->log, hit->index, kit->tools, &q->arena, &record);
+	err = read_entry(q->server->store, s->log, hit->index, kit->tools, &q->arena, &record);
 	if (err == STELE_EDAMAGED) { /* it was said, and the answer counts it */
 		q->totals.unreadable++;
 		return 0;
@@ -246,7 +252,7 @@ query_put_row(struct query *q, const struct query_source *s, const struct query_
 	if (err != 0 || q->rows.err)
 		return err ? err : q->rows.err;
 	if (!record.gone && !record.object)
-		audit_read(r->server->audit, r->token, s->log, hit->index);
+		audit_read(q->server->audit, q->token, s->log, hit->index);
 	q->rows_n++;
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include "server/erasures.h"
 #include "server/kit.h"
 #include "server/query.h"
-#include "server/request.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/scan.h"
@@ -32,8 +31,8 @@ is_restricted(const struct look *l, uint64_t index)
 	char id[CONTROL_HOLD_ID_CHARS + 1];
 	const char *log = log_name(l->s->log);
 
-	return access_restricts(audit_access(l->q->r->server->audit), log, index, id) &&
-	       !token_may(l->q->r->token, SCOPE_HOLD, slice_str(log));
+	return access_restricts(audit_access(l->q->server->audit), log, index, id) &&
+	       !token_may(l->q->token, SCOPE_HOLD, slice_str(log));
 }
 
 static int
@@ -104,7 +103,7 @@ pass(struct look *l, const struct query_view *v, uint64_t from, uint64_t to)
 	uint32_t at = (uint32_t)(from - v->range.first), end = (uint32_t)(to - v->range.first);
 
 	if (l->counted_from == l->counted_to &&
-	    access_open_erasures(audit_access(l->q->r->server->audit)) == 0) {
+	    access_open_erasures(audit_access(l->q->server->audit)) == 0) {
 		t->scanned += end - at - ordset_count(&v->controls, at, end);
 		return;
 	}

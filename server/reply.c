@@ -18,18 +18,16 @@ enum {
 	DETAIL_BYTES = 512,
 };
 
-void
-reply_begin(struct request *r, int status, const char *type)
+static void
+begin(struct request *r, int status, struct slice line, bool has_length, const char *type)
 {
 	struct buf *b = &r->out;
-	struct slice line = problem_status_line(status);
 
 	CHECK(r->status == 0);
 	r->status = status;
 	buf_reserve(b, HEAD_BYTES);
 	buf_put_slice(b, line);
-	/* 204 and 304 have no body, nor a length of one */
-	r->length_at = status == 204 || status == 304 ? 0 : b->n - PROBLEM_LENGTH_DIGITS;
+	r->length_at = has_length ? b->n - PROBLEM_LENGTH_DIGITS : 0;
 	if (type) {
 		buf_put_str(b, "\r\nContent-Type: ");
 		buf_put_str(b, type);
@@ -41,6 +39,13 @@ reply_begin(struct request *r, int status, const char *type)
 		buf_put_str(b, "\r\nConnection: close");
 	else if (!r->http.http_1_1)
 		buf_put_str(b, "\r\nConnection: keep-alive");
+}
+
+void
+reply_begin(struct request *r, int status, const char *type)
+{
+	/* 204 and 304 have no body, nor a length of one */
+	begin(r, status, problem_status_line(status), status != 204 && status != 304, type);
 }
 
 void
@@ -105,6 +110,58 @@ reply_end(struct request *r)
 	}
 	r->send(r);
 }
+
+/* --- in chunks ------------------------------------------------------------------------------ */
+
+enum { CHUNK_DIGITS = REPLY_CHUNK_HEAD - 2 };
+
+bool
+reply_begin_chunked(struct request *r, const char *type)
+{
+	static const struct slice line = {(const uint8_t *)"HTTP/1.1 200 OK", 15};
+
+	if (!r->http.http_1_1) {
+		reply_problem(
+			r, PROBLEM_HTTP_VERSION,
+			"What has no end in sight comes in chunks: send the request as HTTP/1.1.");
+		return false;
+	}
+	r->close = true;
+	begin(r, 200, line, false, type);
+	reply_header(r, "Transfer-Encoding", "chunked");
+	return true;
+}
+
+size_t
+reply_chunk_begin(struct buf *b)
+{
+	size_t at = b->n;
+
+	buf_put(b, "00000000\r\n", REPLY_CHUNK_HEAD);
+	return at;
+}
+
+void
+reply_chunk_end(struct buf *b, size_t at)
+{
+	size_t n;
+
+	if (b->err)
+		return;
+	n = b->n - at - REPLY_CHUNK_HEAD;
+	CHECK(n > 0 && n <= UINT32_MAX); /* an empty one would be the last */
+	for (int i = CHUNK_DIGITS; i-- > 0; n >>= 4)
+		b->p[at + (size_t)i] = (uint8_t) "0123456789abcdef"[n & 15];
+	buf_put_str(b, "\r\n");
+}
+
+void
+reply_chunk_last(struct buf *b)
+{
+	buf_put_str(b, "0\r\n\r\n");
+}
+
+/* --- whole --------------------------------------------------------------------------------- */
 
 void
 reply_bytes(struct request *r, int status, const char *type, struct slice body)

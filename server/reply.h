@@ -5,6 +5,8 @@
 #ifndef STELE_SERVER_REPLY_H
 #define STELE_SERVER_REPLY_H
 
+#include <stdbool.h>
+
 #include "proto/buf.h"
 #include "proto/slice.h"
 #include "server/problem.h"
@@ -23,6 +25,21 @@ struct buf *reply_body(struct request *r);
 
 /* The answer is complete: it goes out. */
 void reply_end(struct request *r);
+
+/*
+ * Starts an answer, 200, of a length that nobody knows yet: its body comes in chunks (RFC 9112
+ * section 7.1), and the connection ends with it. The answer to HEAD has none. False: answered,
+ * HTTP/1.0 knows no chunks.
+ */
+bool reply_begin_chunked(struct request *r, const char *type);
+
+/* A chunk: what is appended to the buffer between the two; at is what the first one returned. */
+enum { REPLY_CHUNK_HEAD = 10 }; /* bytes before what is in one */
+size_t reply_chunk_begin(struct buf *b);
+void reply_chunk_end(struct buf *b, size_t at);
+
+/* The last one, behind which nothing comes. */
+void reply_chunk_last(struct buf *b);
 
 /* A whole answer. */
 void reply_bytes(struct request *r, int status, const char *type, struct slice body);

@@ -34,6 +34,8 @@ request_drop_source(struct request *r)
 	if (r->source)
 		r->source_free(r->source);
 	r->source = NULL;
+	r->left = NULL;
+	r->lent = slice_of(NULL, 0);
 }
 
 void

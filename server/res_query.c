@@ -4,62 +4,34 @@
  */
 #include <string.h>
 
-#include "crypto/sha256.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
-#include "server/audit.h"
 #include "server/loop.h"
 #include "server/query.h"
 #include "server/query_cursor.h"
 #include "server/query_read.h"
+#include "server/query_record.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
 #include "storage/log.h"
 
-/* --- who asked what: a record of `_access` ----------------------------------------------- */
+/* --- answers --------------------------------------------------------------------------------- */
 
+/* The logs, and the sizes of their trees. */
 static void
-put_logs(struct buf *b, const struct query *q, bool sizes)
+put_logs(struct buf *b, const struct query *q)
 {
 	buf_put_str(b, "[");
 	for (size_t i = 0; i < q->n; i++) {
 		const struct query_source *s = &q->sources[i];
 
-		buf_printf(b, sizes ? "%s{\"log\":\"%s\",\"size\":%llu}" : "%s\"%s\"", i ? "," : "",
-			   log_name(s->log), (unsigned long long)s->size);
+		buf_printf(b, "%s{\"log\":\"%s\",\"size\":%llu}", i ? "," : "", log_name(s->log),
+			   (unsigned long long)s->size);
 	}
 	buf_put_u8(b, ']');
 }
-
-/* The filter is said by its digest: what was looked for may be as private as what was found. */
-static void
-record(const struct request *r, const struct query *q)
-{
-	struct sha256 *h = sha256_new();
-	uint8_t hash[32] = {0};
-	struct buf b;
-
-	buf_init(&b);
-	if (h)
-		sha256_hash(h, hash, q->text);
-	sha256_free(h);
-	buf_put_str(&b, ",\"logs\":");
-	put_logs(&b, q, false);
-	buf_put_str(&b, ",\"filter\":\"");
-	for (size_t i = 0; i < sizeof hash; i++)
-		buf_printf(&b, "%02x", hash[i]);
-	buf_printf(&b, "\",\"scanned\":%llu,\"matched\":%llu,\"rows\":%llu",
-		   (unsigned long long)q->totals.scanned, (unsigned long long)q->totals.matched,
-		   (unsigned long long)q->rows_n);
-	if (!h)
-		b.err = STELE_ENOMEM; /* counts as lost */
-	audit_query(r->server->audit, r->token, b.err ? slice_of(NULL, 0) : buf_slice(&b));
-	buf_fini(&b);
-}
-
-/* --- answers --------------------------------------------------------------------------------- */
 
 static bool
 is_complete(const struct query *q)
@@ -129,7 +101,7 @@ answer_json(struct request *r, struct query *q)
 	if (q->has_to)
 		put_instant(b, "to", q->to_ns);
 	buf_printf(b, ",\"order\":\"%s\",\"logs\":", q->backward ? "desc" : "asc");
-	put_logs(b, q, true);
+	put_logs(b, q);
 	buf_put_u8(b, ',');
 	if (q->count) {
 		put_counts(b, q);
@@ -181,16 +153,7 @@ refuse(struct request *r, struct query *q)
 	int err = q->err;
 
 	query_fini(q);
-	if (err == STELE_EPERM)
-		reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
-			      "The token may not read every log that is named.");
-	else if (err == STELE_ENOTFOUND)
-		reply_problem(r, PROBLEM_UNKNOWN_LOG, "There is no log of a name that is named.");
-	else if (err == STELE_ELIMIT)
-		reply_problem(r, PROBLEM_INVALID_PARAMETER,
-			      "More than %u logs are asked for: name fewer, or a narrower pattern.",
-			      LIMIT_QUERY_LOGS);
-	else if (err == STELE_ESYNTAX)
+	if (err == STELE_ESYNTAX)
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,
 			      "The cursor is not one of this query: repeat all its parameters, and "
 			      "the token, or begin anew without one.");
@@ -198,7 +161,7 @@ refuse(struct request *r, struct query *q)
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,
 			      "as_of is for one log, and at most its size.");
 	else
-		reply_err(r, err);
+		query_refuse(r, err);
 }
 
 /* --- the way of a request -------------------------------------------------------------------- */
@@ -238,7 +201,7 @@ then(struct request *r)
 		refuse(r, q);
 		return;
 	}
-	record(r, q);
+	query_record(r, q);
 	if (q->form == QUERY_JSON)
 		answer_json(r, q);
 	else
@@ -255,7 +218,9 @@ run(struct request *r, struct slice logs)
 		return;
 	}
 	memset(q, 0, sizeof *q);
-	q->r = r;
+	q->server = r->server;
+	q->token = r->token;
+	q->memory = &r->arena;
 	q->logs = logs;
 	if (!query_read(q, r))
 		return;

@@ -70,6 +70,10 @@ void res_upload_delete(struct request *r);
 void res_query_log(struct request *r);
 void res_query_logs(struct request *r);
 
+/* res_tail.c: records as they come, as server-sent events */
+void res_tail_log(struct request *r);
+void res_tail_logs(struct request *r);
+
 /* res_find.c */
 void res_find_get(struct request *r);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "proto/limits.h"
+#include "server/bell.h"
 #include "server/http.h"
 #include "server/kit.h"
 #include "server/plans.h"
@@ -40,6 +41,7 @@ struct server {
 	struct plans plans;           /* of purges */
 	struct purger *purger;        /* what goes by itself; NULL before it runs */
 	struct http_budget answers;   /* memory of answers that their peers have yet to take */
+	struct bell bell;             /* of the loops that want to know of every commit */
 	atomic_uint connections;      /* open now */
 	atomic_bool draining;         /* no new connections, every answer closes */
 	atomic_bool drained;          /* the loops have ended */

@@ -1,0 +1,71 @@
+/* The members of a record, but for those that all of `_access` have. */
+#include "server/query_record.h"
+
+#include "crypto/sha256.h"
+#include "proto/err.h"
+#include "server/audit.h"
+#include "server/feed.h"
+#include "server/query.h"
+#include "server/request.h"
+#include "server/server.h"
+#include "storage/log.h"
+
+static void
+put_log(struct buf *b, size_t i, const struct log *log)
+{
+	buf_printf(b, "%s\"%s\"", i ? "," : ",\"logs\":[", log_name(log));
+}
+
+static void
+put_filter(struct buf *b, size_t n_logs, struct slice text)
+{
+	struct sha256 *h = sha256_new();
+	uint8_t hash[32] = {0};
+
+	if (h)
+		sha256_hash(h, hash, text);
+	else
+		b->err = STELE_ENOMEM; /* counts as lost */
+	sha256_free(h);
+	buf_put_str(b, n_logs ? "],\"filter\":\"" : ",\"logs\":[],\"filter\":\"");
+	for (size_t i = 0; i < sizeof hash; i++)
+		buf_printf(b, "%02x", hash[i]);
+	buf_put_u8(b, '"');
+}
+
+static void
+send_off(const struct request *r, struct buf *b)
+{
+	audit_query(r->server->audit, r->token, b->err ? slice_of(NULL, 0) : buf_slice(b));
+	buf_fini(b);
+}
+
+void
+query_record(const struct request *r, const struct query *q)
+{
+	struct buf b;
+
+	buf_init(&b);
+	for (size_t i = 0; i < q->n; i++)
+		put_log(&b, i, q->sources[i].log);
+	put_filter(&b, q->n, q->text);
+	buf_printf(&b, ",\"scanned\":%llu,\"matched\":%llu,\"rows\":%llu",
+		   (unsigned long long)q->totals.scanned, (unsigned long long)q->totals.matched,
+		   (unsigned long long)q->rows_n);
+	send_off(r, &b);
+}
+
+void
+query_record_tail(const struct request *r, const struct feed *f, uint64_t rows, bool begins)
+{
+	struct buf b;
+
+	buf_init(&b);
+	for (size_t i = 0; i < f->n_places; i++)
+		put_log(&b, i, f->places[i].log);
+	put_filter(&b, f->n_places, f->q.text);
+	buf_printf(&b, ",\"tail\":\"%s\"", begins ? "begun" : "ended");
+	if (!begins)
+		buf_printf(&b, ",\"rows\":%llu", (unsigned long long)rows);
+	send_off(r, &b);
+}
