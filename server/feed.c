@@ -23,13 +23,18 @@ enum { KEPT_BYTES = 64 << 10 }; /* of working memory, between rounds */
 static struct piece *
 piece_new(struct server *s, struct slice bytes, uint64_t rows)
 {
-	struct piece *p = malloc(sizeof *p + bytes.n);
+	struct piece *p = malloc(sizeof *p);
+	uint8_t *copy = bytes.n ? malloc(bytes.n) : NULL;
 
-	if (!p)
+	if (!p || (bytes.n && !copy)) {
+		free(p);
+		free(copy);
 		return NULL;
-	*p = (struct piece){.refs = 1, .budget = &s->answers, .rows = rows, .n = bytes.n};
-	if (bytes.n)
-		memcpy(p->bytes, bytes.p, bytes.n);
+	}
+	*p = (struct piece){
+		.refs = 1, .budget = &s->answers, .rows = rows, .n = bytes.n, .bytes = copy};
+	if (copy)
+		memcpy(copy, bytes.p, bytes.n);
 	atomic_fetch_add(&s->answers.used_bytes, bytes.n);
 	return p;
 }
@@ -42,12 +47,21 @@ piece_ref(struct piece *p)
 }
 
 void
+piece_empty(struct piece *p)
+{
+	atomic_fetch_sub(&p->budget->used_bytes, p->n);
+	free(p->bytes);
+	p->bytes = NULL;
+	p->n = 0;
+}
+
+void
 piece_unref(struct piece *p)
 {
 	while (p && --p->refs == 0) {
 		struct piece *next = p->next;
 
-		atomic_fetch_sub(&p->budget->used_bytes, p->n);
+		piece_empty(p);
 		free(p);
 		p = next;
 	}

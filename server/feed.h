@@ -40,11 +40,15 @@ struct piece {
 	uint64_t end;               /* bytes of all pieces of its feed up to and with this one */
 	uint64_t rows;
 	size_t n;
-	uint8_t bytes[]; /* one chunk of HTTP; none: it is only a place to begin behind */
+	uint8_t *bytes; /* one chunk of HTTP; none: it is only a place to go on behind */
 };
 
+/* Counts one more holder; and one fewer. */
 struct piece *piece_ref(struct piece *p);
 void piece_unref(struct piece *p); /* and what it alone holds behind it; NULL is fine */
+
+/* Everybody has it: its text may go. */
+void piece_empty(struct piece *p);
 
 /* How far a log was looked through. */
 struct feed_place {

@@ -577,12 +577,18 @@ tails_tick(struct tails *t)
 	bool acted = generation != t->generation;
 	struct tail *tail, *next;
 	struct feed *f, *after;
+	bool taken;
 
 	t->generation = generation;
 	for (f = t->feeds; f; f = after) {
 		bool opens = token_opens(f->token, server_now_ns(s)) == ACCESS_OPENS;
 
 		after = f->next;
+		taken = true;
+		for (tail = f->members; tail; tail = tail->next)
+			taken = taken && tail->idle && tail->at == f->newest;
+		if (taken)
+			piece_empty(f->newest);
 		for (tail = f->members; tail; tail = next) {
 			next = tail->next;
 			look_at(tail, opens, acted, uv_now(&t->loop->uv));

@@ -38,6 +38,7 @@ struct tails {
 	uv_timer_t timer;       /* of the next turn */
 };
 
+/* None, with a timer of the loop. */
 void tails_init(struct tails *t, struct loop *l);
 
 /* With the loop's other handles: all tails have gone. */
