@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "proto/limits.h"
 #include "tools/api.h"
 #include "tools/commands.h"
-#include "tools/when.h"
+#include "tools/query_args.h"
 
 static const char about[] =
 	"Lists the records of the LOGs (names, and patterns such as 'k8s-*'; none: of all that the\n"
@@ -26,15 +25,10 @@ static const char about[] =
 	"cannot be judged, and whether the answer is whole. Exit status 2 when it is not: something\n"
 	"could not be read.";
 
-/* A simple term's option: they are the server's parameters. */
-static const char *const terms[] = {"actor",     "action",     "resource", "outcome",
-				    "source_ip", "event_type", "event_id", "trace_id",
-				    "severity",  "writer",     "any"};
-
-enum { N_TERMS = sizeof terms / sizeof *terms, PAGE_ROWS = 500, VALUE_COLUMNS = 100 };
+enum { PAGE_ROWS = 500, VALUE_COLUMNS = 100 };
 
 struct asked {
-	struct cli_texts value[N_TERMS];
+	struct query_args terms;
 	const char *from, *to, *tz, *filter, *by, *histogram;
 	uint64_t limit, as_of;
 	bool desc, csv, count;
@@ -54,48 +48,6 @@ struct querying {
 
 /* --- what is asked ------------------------------------------------------------------------ */
 
-static void
-put_parameter(struct buf *b, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	buf_printf(b, "&%s=", name);
-	cli_put_path(b, value);
-}
-
-static int
-put_time(const struct cli_command *self, struct buf *b, const char *name, const char *text)
-{
-	struct timespec now;
-	struct buf when;
-	int rc = CLI_GO;
-
-	if (!text)
-		return CLI_GO;
-	clock_gettime(CLOCK_REALTIME, &now);
-	buf_init(&when);
-	if (when_put(&when, text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) == 0)
-		put_parameter(b, name, api_cstr(&when));
-	else
-		rc = cli_usage(self,
-			       "--%s: write a time such as '2h ago', '3 days ago' or 2026-11-01",
-			       name);
-	buf_fini(&when);
-	return rc;
-}
-
-static void
-put_logs(struct buf *b, int n, char **logs)
-{
-	buf_put_str(b, "/api/v1/records?logs=");
-	for (int i = 0; i < n; i++) {
-		buf_put_str(b, i ? "," : "");
-		cli_put_path(b, logs[i]);
-	}
-	if (n == 0)
-		buf_put_u8(b, '*');
-}
-
 static int
 put_query(struct querying *q, int n, char **logs)
 {
@@ -103,75 +55,26 @@ put_query(struct querying *q, int n, char **logs)
 	struct buf *b = &q->base;
 	int rc;
 
-	put_logs(b, n, logs);
-	rc = put_time(q->self, b, "from", a->from);
+	buf_put_str(b, "/api/v1/records?logs=");
+	query_args_put_logs(b, n, logs);
+	rc = query_args_put_time(q->self, b, "from", "from", a->from);
 	if (rc == CLI_GO)
-		rc = put_time(q->self, b, "to", a->to);
-	put_parameter(b, "tz", a->tz);
-	for (size_t i = 0; i < N_TERMS; i++)
-		for (size_t k = 0; k < a->value[i].n; k++)
-			put_parameter(b, terms[i], a->value[i].text[k]);
-	put_parameter(b, "filter", a->filter);
-	put_parameter(b, "by", a->by);
-	put_parameter(b, "histogram", a->histogram);
-	put_parameter(b, "order", a->desc ? "desc" : NULL);
-	put_parameter(b, "count", a->count ? "true" : NULL);
-	put_parameter(b, "format", a->csv ? "csv" : NULL);
-	put_parameter(b, "view", q->cli->json || a->csv ? NULL : "summary");
+		rc = query_args_put_time(q->self, b, "to", "to", a->to);
+	query_args_put_one(b, "tz", a->tz);
+	query_args_put(&a->terms, b);
+	query_args_put_one(b, "filter", a->filter);
+	query_args_put_one(b, "by", a->by);
+	query_args_put_one(b, "histogram", a->histogram);
+	query_args_put_one(b, "order", a->desc ? "desc" : NULL);
+	query_args_put_one(b, "count", a->count ? "true" : NULL);
+	query_args_put_one(b, "format", a->csv ? "csv" : NULL);
+	query_args_put_one(b, "view", q->cli->json || a->csv ? NULL : "summary");
 	if (a->as_of != UINT64_MAX)
 		buf_printf(b, "&as_of=%" PRIu64, a->as_of);
 	return rc;
 }
 
 /* --- a table ------------------------------------------------------------------------------- */
-
-/* Text out of payloads: what a terminal would obey is a dot, and what is too long is cut. How many
- * characters it was. */
-static int
-put_text(const char *text, int width)
-{
-	int column = 0;
-
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool begins = (*p & 0xc0) != 0x80;
-
-		if (begins && column == width)
-			break;
-		column += begins;
-		putchar(*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0) ? '.' : *p);
-		if (*p == 0xc2 && p[1] < 0xa0)
-			p++;
-	}
-	return column;
-}
-
-static void
-put_column(const char *text, int width)
-{
-	printf("%*s", width + 1 - put_text(text, width), "");
-}
-
-static const char *
-first_of(const json_t *row, const char *field)
-{
-	const json_t *values = json_object_get(json_object_get(row, "fields"), field);
-	const char *text = json_string_value(json_array_get(values, 0));
-
-	return text ? text : "-";
-}
-
-static void
-put_row(const json_t *row)
-{
-	printf("%.19s %-16s %9" JSON_INTEGER_FORMAT " ", api_text(row, "time"),
-	       api_text(row, "log"), json_integer_value(json_object_get(row, "index")));
-	put_column(first_of(row, "actor"), 24);
-	put_column(first_of(row, "action"), 24);
-	put_column(first_of(row, "resource"), 28);
-	put_column(first_of(row, "source_ip"), 15);
-	printf("%s%s\n", first_of(row, "outcome"),
-	       json_object_get(row, "purged") ? " (purged)" : "");
-}
 
 static void
 put_rows(struct querying *q, const json_t *page)
@@ -180,11 +83,10 @@ put_rows(struct querying *q, const json_t *page)
 	size_t i;
 
 	if (q->rows == 0 && json_array_size(rows))
-		printf("%-19s %-16s %9s %-24s %-24s %-28s %-15s %s\n", "TIME", "LOG", "INDEX",
-		       "ACTOR", "ACTION", "RESOURCE", "SOURCE", "OUTCOME");
+		query_args_print_head();
 	json_array_foreach(rows, i, row)
 	{
-		put_row(row);
+		query_args_print_row(row);
 	}
 }
 
@@ -244,7 +146,7 @@ put_counted(json_t *counts, int (*order)(const void *, const void *))
 	qsort(list, n, sizeof *list, order);
 	for (i = 0; i < n; i++) {
 		printf("%10" JSON_INTEGER_FORMAT "  ", list[i].n);
-		put_text(list[i].text, VALUE_COLUMNS);
+		query_args_print_text(list[i].text, VALUE_COLUMNS);
 		putchar('\n');
 	}
 	free(list);
@@ -376,18 +278,11 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 		{"histogram", 0, CLI_TEXT, &a->histogram, "WIDTH", "counted by time: 15m, 1h, 1d"},
 		{NULL},
 	};
-	struct cli_option options[N_TERMS + sizeof rest / sizeof *rest];
-	static const char *const spelled[N_TERMS] = {
-		"actor",    "action",   "resource", "outcome", "source-ip", "event-type",
-		"event-id", "trace-id", "severity", "writer",  "any"};
+	struct cli_option options[QUERY_ARGS_TERMS + sizeof rest / sizeof *rest];
 	int rc;
 
-	for (size_t i = 0; i < N_TERMS; i++)
-		options[i] = (struct cli_option){
-			spelled[i], 0,
-			CLI_TEXTS,  &a->value[i],
-			"VALUE",    i + 1 == N_TERMS ? "one of these fields" : "with this value"};
-	memcpy(options + N_TERMS, rest, sizeof rest);
+	query_args_options(&a->terms, options);
+	memcpy(options + QUERY_ARGS_TERMS, rest, sizeof rest);
 	rc = cli_parse(cli, self, options, argc, argv, 0, LIMIT_QUERY_LOGS, n);
 	if (rc != CLI_GO)
 		return rc;

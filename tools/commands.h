@@ -31,6 +31,9 @@ extern const struct cli_command cmd_find;
 
 /* cmd_query.c */
 extern const struct cli_command cmd_query;
+
+/* cmd_tail.c */
+extern const struct cli_command cmd_tail;
 extern const struct cli_command cmd_prove;
 extern const struct cli_command cmd_checkpoint;
 extern const struct cli_command cmd_key_show; /* cmd_key.c */

@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_get,
 	&cmd_find,
 	&cmd_query,
+	&cmd_tail,
 	&cmd_why,
 	&cmd_retain_extend,
 	&cmd_retain_shorten,

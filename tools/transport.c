@@ -188,10 +188,12 @@ take_body(char *p, size_t size, size_t n, void *ctx)
 	struct http_call *c = ctx;
 	long status = 0;
 
-	if (c->answer_fd >= 0)
+	if (c->answer_fd >= 0 || c->take)
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (c->answer_fd >= 0 && status == c->answer_status)
 		return write_out(c, p, size * n);
+	if (c->take && status == 200)
+		return c->take(c, slice_of(p, size * n)) ? size * n : 0;
 	if (c->answer.n + size * n > ANSWER_MAX_BYTES)
 		return 0;
 	buf_put(&c->answer, p, size * n);
@@ -468,6 +470,15 @@ transport_start(struct transport *t, struct http_call *c)
 	}
 	c->next = t->finished;
 	t->finished = c;
+}
+
+void
+transport_cancel(struct transport *t, struct http_call *c)
+{
+	if (!c->easy)
+		return;
+	CHECK(curl_multi_remove_handle(t->multi, c->easy) == CURLM_OK);
+	finish(t, c, CURLE_ABORTED_BY_CALLBACK);
 }
 
 struct http_call *

@@ -29,6 +29,8 @@ struct http_call {
 	uint64_t body_bytes; /* of it; UINT64_MAX: until it ends */
 	int answer_fd;       /* the body goes there as it comes, not to answer; -1 */
 	long answer_status;  /* for answer_fd: of the answer that is meant, 200 or 206 */
+	/* takes the body of a 200 as it comes, not answer; false ends the call; NULL */
+	bool (*take)(struct http_call *c, struct slice bytes);
 	void (*moved)(struct http_call *c); /* now and then while moved_bytes grows; NULL */
 	void *owner;
 
@@ -82,6 +84,9 @@ void transport_call(struct transport *t, struct http_call *c);
 
 /* Sends without waiting; transport_done() hands c back once it has an answer. */
 void transport_start(struct transport *t, struct http_call *c);
+
+/* Gives up a call that was started and not handed back: it is as if the connection had broken. */
+void transport_cancel(struct transport *t, struct http_call *c);
 
 /* The next finished call, or NULL when none has finished. */
 struct http_call *transport_done(struct transport *t);

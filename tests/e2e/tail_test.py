@@ -186,6 +186,8 @@ class Filters(Case):
 
     def test_what_waits_for_its_erasure_is_for_who_may_hold(self):
         secret, plain = self.append(b'{"secret":1}'), self.append(b'{"n":1}')
+        hold = {"matter": "m", "name": "n", "logs": ["a"], "range": [secret, secret], "reason": "it would go else"}
+        self.assertEqual(self.server.post("/api/v1/holds", json.dumps(hold), JSON).status, 201)
         asked = self.server.post("/api/v1/logs/a/erasures", json.dumps({"case": "c", "records": [secret]}), JSON)
         self.assertEqual(asked.status, 201, asked.body)
         _, token = self.principal({"scopes": ["read"], "logs": ["a"]})
