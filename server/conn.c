@@ -535,15 +535,6 @@ conn_cut(struct request *r)
 		conn_close(c);
 }
 
-void
-conn_drop(struct request *r)
-{
-	if (r->conn->phase == CONN_HANDLER)
-		conn_cut(r);
-	else
-		conn_close(r->conn);
-}
-
 static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
 			      "Retry-After: 1\r\nConnection: close\r\n\r\n";
 

@@ -67,6 +67,9 @@ void conn_cut(struct request *r);
 /* The same at any time since the answer began, also while a piece waits to be taken. */
 void conn_drop(struct request *r);
 
+/* Whether the peer has ended its side, or the connection is broken. */
+bool conn_left(const struct request *r);
+
 /* Cuts the connection when its deadline has passed. */
 void conn_check_deadline(struct conn *c, uint64_t now_ms);
 

@@ -128,6 +128,21 @@ conn_count_failure(struct conn *c, enum tls_failure why)
 	metrics_add(&c->loop->metrics.handshakes_failed[why], 1);
 }
 
+void
+conn_drop(struct request *r)
+{
+	if (r->conn->phase == CONN_HANDLER)
+		conn_cut(r);
+	else
+		conn_close(r->conn);
+}
+
+bool
+conn_left(const struct request *r)
+{
+	return r->conn->eof || r->conn->closing;
+}
+
 /* --- deadlines ------------------------------------------------------------------- */
 
 /* Since the phase began, a peer may take this long for what it moved. */

@@ -66,7 +66,7 @@ struct query {
 	struct slice cursor;
 	bool has_from, has_to;
 	int64_t from_ns, to_ns;
-	bool backward, summary, count;
+	bool backward, summary, count, stream;
 	bool no_index; /* every record is looked at, whatever an index says */
 	enum query_form form;
 	uint64_t limit, page_bytes, as_of;

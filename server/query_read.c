@@ -9,6 +9,7 @@
 #include "proto/instant.h"
 #include "server/http.h"
 #include "server/query.h"
+#include "server/query_stream.h"
 #include "server/reply.h"
 #include "server/request.h"
 
@@ -211,6 +212,23 @@ read_form(struct query *q, struct request *r)
 	return true;
 }
 
+/* Whether all of it is to come in one answer. */
+static bool
+read_stream(struct query *q, struct request *r, bool has_limit)
+{
+	static const char *const yes_no[] = {"false", "true"};
+	size_t stream;
+
+	if (!read_word(r, "stream", yes_no, 2, &stream))
+		return false;
+	q->stream = stream == 1;
+	if (!q->stream || (q->form != QUERY_JSON && !has_limit))
+		return true;
+	reply_problem(r, PROBLEM_INVALID_PARAMETER,
+		      "A stream is of format=ndjson or csv, and has no limit.");
+	return false;
+}
+
 /* What is to be counted instead of listed. */
 static bool
 read_counting(struct query *q, struct request *r)
@@ -251,21 +269,26 @@ read_counting(struct query *q, struct request *r)
 bool
 query_read(struct query *q, struct request *r)
 {
-	int has_as_of;
+	int has_as_of, has_limit;
 
 	q->limit = USUAL_ROWS;
 	q->page_bytes = LIMIT_QUERY_PAGE_BYTES;
 	if (!read_times(q, r) || !read_filter(q, r) || !read_form(q, r) || !read_counting(q, r) ||
-	    request_query_number(r, "limit", &q->limit) < 0 ||
-	    request_query(r, "cursor", &q->cursor) < 0 ||
+	    (has_limit = request_query_number(r, "limit", &q->limit)) < 0 ||
+	    !read_stream(q, r, has_limit == 1) || request_query(r, "cursor", &q->cursor) < 0 ||
 	    (has_as_of = request_query_number(r, "as_of", &q->as_of)) < 0)
 		return false;
 	q->has_as_of = has_as_of == 1;
-	if (q->limit >= 1 && q->limit <= LIMIT_LIST_ROWS)
-		return true;
-	reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit is a number from 1 to %u.",
-		      LIMIT_LIST_ROWS);
-	return false;
+	if (q->limit < 1 || q->limit > LIMIT_LIST_ROWS) {
+		reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit is a number from 1 to %u.",
+			      LIMIT_LIST_ROWS);
+		return false;
+	}
+	if (q->stream) {
+		q->limit = UINT64_MAX;
+		q->page_bytes = QUERY_STREAM_BYTES;
+	}
+	return true;
 }
 
 void

@@ -14,7 +14,8 @@ struct request;
 #define QUERY_TERMS                                                                                \
 	"from to tz writer actor action resource outcome source_ip trace_id event_id event_type "  \
 	"severity any filter view "
-#define QUERY_PARAMETERS QUERY_TERMS "order limit cursor as_of count by histogram format index "
+#define QUERY_PARAMETERS                                                                           \
+	QUERY_TERMS "order limit cursor as_of count by histogram format stream index "
 #define TAIL_PARAMETERS QUERY_TERMS "start after "
 
 /*

@@ -11,6 +11,7 @@
 #include "server/query_cursor.h"
 #include "server/query_read.h"
 #include "server/query_record.h"
+#include "server/query_stream.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -48,8 +49,8 @@ put_instant(struct buf *b, const char *name, int64_t ns)
 	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
 }
 
-static void
-put_totals(struct buf *b, const struct query *q)
+void
+query_put_totals(struct buf *b, const struct query *q)
 {
 	const struct query_totals *t = &q->totals;
 
@@ -110,7 +111,7 @@ answer_json(struct request *r, struct query *q)
 		buf_put_slice(b, buf_slice(&q->rows));
 		buf_put_str(b, "],");
 	}
-	put_totals(b, q);
+	query_put_totals(b, q);
 	if (!q->done) {
 		buf_put_str(b, ",\"next\":\"");
 		query_cursor_put(q, b);
@@ -132,7 +133,7 @@ answer_lines(struct request *r, struct query *q)
 					 : "application/x-ndjson");
 	reply_header(r, "Cache-Control", "private, no-cache");
 	buf_printf(&text, "{\"rows\":%llu,", (unsigned long long)q->rows_n);
-	put_totals(&text, q);
+	query_put_totals(&text, q);
 	buf_put_u8(&text, '}');
 	reply_header_slice(r, "Stele-Query", buf_slice(&text));
 	if (!q->done) {
@@ -193,12 +194,16 @@ then(struct request *r)
 {
 	struct query *q = r->state;
 
-	if (q->err == 1) {
+	if (q->err == 1 && !q->stream) {
 		loop_work(r);
 		return;
 	}
-	if (q->err != 0) {
+	if (q->err < 0) {
 		refuse(r, q);
+		return;
+	}
+	if (q->stream) {
+		query_stream(r, q);
 		return;
 	}
 	query_record(r, q);
@@ -236,7 +241,7 @@ asks_more(struct request *r)
 {
 	static const char *const more[] = {"to",     "tz",        "filter", "order",
 					   "cursor", "as_of",     "view",   "count",
-					   "by",     "histogram", "format"};
+					   "by",     "histogram", "format", "stream"};
 	struct slice value;
 	int found = 0;
 
