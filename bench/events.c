@@ -9,117 +9,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/draw.h"
 #include "bench/lines.h"
+#include "bench/mixed.h"
 #include "proto/buf.h"
 #include "proto/check.h"
+#include "proto/dec.h"
 #include "proto/err.h"
 
-/* splitmix64 (Steele, Lea, Flood 2014): small, seeded, the same everywhere. */
-struct rng {
-	uint64_t state;
-};
-
-static uint64_t
-rng_next(struct rng *r)
-{
-	uint64_t z = r->state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-static uint64_t
-rng_below(struct rng *r, uint64_t n)
-{
-	return rng_next(r) % n;
-}
-
-/* A draw that favours small numbers, as some users and resources are busy. */
-static unsigned
-rng_skewed(struct rng *r, unsigned n)
-{
-	uint64_t a = rng_below(r, n), b = rng_below(r, n);
-
-	return (unsigned)(a < b ? a : b);
-}
-
-static void
-put_uuid(struct buf *b, struct rng *r)
-{
-	uint64_t hi = rng_next(r), lo = rng_next(r);
-
-	buf_printf(b, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)(hi >> 32),
-		   (unsigned)(hi >> 16 & 0xffff), (unsigned)(hi & 0xfff),
-		   (unsigned)(lo >> 48 & 0x3fff) | 0x8000, lo & 0xffffffffffff);
-}
-
-/* A stable upper-case id of n characters for one thing of the small world. */
-static void
-put_id(struct buf *b, uint64_t what, unsigned n)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-	struct rng r = {what * 0x2545f4914f6cdd1du};
-
-	for (uint64_t v = 0, i = 0; i < n; i++, v >>= 5) {
-		if (i % 12 == 0)
-			v = rng_next(&r);
-		buf_put_u8(b, (uint8_t)alphabet[v & 31]);
-	}
-}
-
-/* n characters of base64 that no other event has, as opaque request ids are. */
-static void
-put_opaque(struct buf *b, struct rng *r, unsigned n)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (uint64_t v = 0, i = 0; i < n; i++, v >>= 6) {
-		if (i % 10 == 0)
-			v = rng_next(r);
-		buf_put_u8(b, (uint8_t)alphabet[v & 63]);
-	}
-}
-
-/* An instant of the generated day, 23 November 2026, growing with i. */
-struct instant {
-	unsigned h, m, s, us;
-};
-
-static struct instant
-instant_of(size_t i, struct rng *r)
-{
-	uint64_t us = (uint64_t)i * 700 + rng_below(r, 700);
-	uint64_t s = us / 1000000 % 86400;
-
-	return (struct instant){(unsigned)(s / 3600), (unsigned)(s / 60 % 60), (unsigned)(s % 60),
-				(unsigned)(us % 1000000)};
-}
+enum { WRITE_BYTES = 1 << 20, MAX_EVENTS = 1000000000 };
 
 struct action {
 	const char *service, *name, *resource, *read_only;
 };
 
 static void
-put_cloud_parameters(struct buf *b, struct rng *r, const struct action *a)
+put_cloud_parameters(struct buf *b, struct draw *r, const struct action *a)
 {
-	unsigned bucket = rng_skewed(r, 60);
+	unsigned bucket = draw_skewed(r, 60);
 
 	buf_printf(b, "\"requestParameters\":{\"%s\":\"", a->resource);
 	if (a->resource[0] == 'b')
 		buf_printf(b,
 			   "ledger-archive-%02u\",\"key\":\"statements/2026/11/%02u/%08" PRIx64
 			   ".parquet\"",
-			   bucket, 1 + bucket % 28, rng_next(r) >> 32);
+			   bucket, 1 + bucket % 28, draw_next(r) >> 32);
 	else
 		buf_printf(b, "%s-0%016" PRIx64 "\",\"maxResults\":%u",
-			   a->resource[0] == 'i' ? "i" : "res", rng_next(r), 50 + bucket);
+			   a->resource[0] == 'i' ? "i" : "res", draw_next(r), 50 + bucket);
 	buf_put_str(b, "},");
 }
 
 static void
-put_cloud(struct buf *b, struct rng *r, size_t i)
+put_cloud(struct buf *b, struct draw *r, size_t i)
 {
 	static const struct action actions[] = {
 		{"objects", "GetObject", "bucketName", "true"},
@@ -136,19 +58,19 @@ put_cloud(struct buf *b, struct rng *r, size_t i)
 	static const char *const agents[] = {
 		"cloud-cli/2.15.30 Python/3.11.8 Linux/6.1 botocore/2.4", "console.example.net",
 		"terraform/1.9.2 provider/5.61.0"};
-	const struct action *a = &actions[rng_skewed(r, sizeof actions / sizeof *actions)];
-	unsigned user = rng_skewed(r, 240), account = 100 + user % 7;
-	struct instant t = instant_of(i, r);
+	const struct action *a = &actions[draw_skewed(r, sizeof actions / sizeof *actions)];
+	unsigned user = draw_skewed(r, 240), account = 100 + user % 7;
+	struct draw_instant t = draw_instant(i, r);
 
 	buf_printf(b, "{\"eventVersion\":\"1.08\",\"userIdentity\":{\"type\":\"IAMUser\","
 		      "\"principalId\":\"AIDA");
-	put_id(b, user, 16);
+	draw_id(b, user, 16);
 	buf_printf(b,
 		   "\",\"arn\":\"arn:cloud:iam::%03u045612398:user/"
 		   "user-%03u\",\"accountId\":\"%03u045612398\","
 		   "\"accessKeyId\":\"ASIA",
 		   account, user, account);
-	put_id(b, user + 1000u * t.h + 7, 16);
+	draw_id(b, user + 1000u * t.h + 7, 16);
 	buf_printf(
 		b,
 		"\",\"userName\":\"user-%03u\",\"sessionContext\":{\"attributes\":{\"creationDate\":"
@@ -160,9 +82,9 @@ put_cloud(struct buf *b, struct rng *r, size_t i)
 		"\"eventName\":\"%s\",\"awsRegion\":\"%s\",\"sourceIPAddress\":\"198.51.%u.%u\","
 		"\"userAgent\":\"%s\",",
 		t.h, t.m, t.s, a->service, a->name, regions[user % 3], user % 100,
-		(unsigned)rng_below(r, 4) * 60 + user % 60, agents[user % 3]);
+		(unsigned)draw_below(r, 4) * 60 + user % 60, agents[user % 3]);
 	put_cloud_parameters(b, r, a);
-	if (rng_below(r, 20) == 0)
+	if (draw_below(r, 20) == 0)
 		buf_put_str(b,
 			    "\"errorCode\":\"AccessDenied\",\"errorMessage\":\"not authorized\",");
 	buf_printf(
@@ -170,12 +92,12 @@ put_cloud(struct buf *b, struct rng *r, size_t i)
 		"\"responseElements\":null,\"additionalEventData\":{\"SignatureVersion\":\"SigV4\","
 		"\"CipherSuite\":\"TLS_AES_128_GCM_SHA256\",\"bytesTransferredIn\":%u,"
 		"\"bytesTransferredOut\":%u,\"traceId\":\"",
-		(unsigned)rng_below(r, 4000), (unsigned)rng_below(r, 900000));
-	put_opaque(b, r, 44);
+		(unsigned)draw_below(r, 4000), (unsigned)draw_below(r, 900000));
+	draw_opaque(b, r, 44);
 	buf_put_str(b, "\"},\"requestID\":\"");
-	put_uuid(b, r);
+	draw_uuid(b, r);
 	buf_put_str(b, "\",\"eventID\":\"");
-	put_uuid(b, r);
+	draw_uuid(b, r);
 	buf_printf(b,
 		   "\",\"readOnly\":%s,\"eventType\":\"ApiCall\",\"managementEvent\":true,"
 		   "\"recipientAccountId\":\"%03u045612398\",\"eventCategory\":\"Management\"}",
@@ -183,18 +105,18 @@ put_cloud(struct buf *b, struct rng *r, size_t i)
 }
 
 static void
-put_kubernetes(struct buf *b, struct rng *r, size_t i)
+put_kubernetes(struct buf *b, struct draw *r, size_t i)
 {
 	static const char *const verbs[] = {"get", "list", "watch", "create", "update", "delete"};
 	static const char *const resources[] = {"pods", "secrets", "configmaps", "deployments",
 						"leases"};
-	const char *resource = resources[rng_skewed(r, 5)];
-	unsigned ns = rng_skewed(r, 40), verb = rng_skewed(r, 6);
-	unsigned object = (unsigned)rng_below(r, 100000);
-	struct instant t = instant_of(i, r);
+	const char *resource = resources[draw_skewed(r, 5)];
+	unsigned ns = draw_skewed(r, 40), verb = draw_skewed(r, 6);
+	unsigned object = (unsigned)draw_below(r, 100000);
+	struct draw_instant t = draw_instant(i, r);
 
 	buf_put_str(b, "{\"kind\":\"Event\",\"level\":\"Metadata\",\"auditID\":\"");
-	put_uuid(b, r);
+	draw_uuid(b, r);
 	buf_printf(
 		b,
 		"\",\"stage\":\"ResponseComplete\",\"requestURI\":\"/api/v1/namespaces/team-%02u/%s/"
@@ -209,6 +131,19 @@ put_kubernetes(struct buf *b, struct rng *r, size_t i)
 		   "\"2026-11-23T%02u:%02u:%02u.%06uZ\",",
 		   resource, ns, object, verb == 3 ? 201u : 200u, t.h, t.m, t.s, t.us);
 	buf_put_str(b, "\"annotations\":{\"authorization.k8s.io/decision\":\"allow\"}}");
+}
+
+static void
+put_event(struct buf *b, struct draw *r, enum events_kind kind, size_t i)
+{
+	unsigned which = kind == EVENTS_MIXED ? (unsigned)draw_below(r, MIXED_KINDS + 2) : kind;
+
+	if (which == EVENTS_CLOUD)
+		put_cloud(b, r, i);
+	else if (which == EVENTS_KUBERNETES)
+		put_kubernetes(b, r, i);
+	else
+		mixed_put(b, r, which - 2, i);
 }
 
 /* Points items at the lines of e->bytes; blank lines are left out. */
@@ -254,18 +189,55 @@ take(struct events *e, struct buf *b, int err)
 int
 events_generate(struct events *e, enum events_kind kind, uint64_t seed, size_t n)
 {
-	struct rng r = {seed};
+	struct draw r = {seed};
 	struct buf b;
 
 	buf_init(&b);
 	for (size_t i = 0; i < n; i++) {
-		if (kind == EVENTS_CLOUD)
-			put_cloud(&b, &r, i);
-		else
-			put_kubernetes(&b, &r, i);
+		put_event(&b, &r, kind, i);
 		buf_put_u8(&b, '\n');
 	}
 	return take(e, &b, 0);
+}
+
+int
+events_write(FILE *f, enum events_kind kind, uint64_t seed, size_t n)
+{
+	struct draw r = {seed};
+	struct buf b;
+	int err;
+
+	buf_init(&b);
+	for (size_t i = 0; i < n; i++) {
+		put_event(&b, &r, kind, i);
+		buf_put_u8(&b, '\n');
+		if (b.err || (b.n < WRITE_BYTES && i + 1 < n))
+			continue;
+		if (fwrite(b.p, 1, b.n, f) != b.n)
+			break;
+		buf_reset(&b);
+	}
+	err = b.err ? b.err : ferror(f) ? STELE_EIO : 0;
+	buf_fini(&b);
+	return err;
+}
+
+int
+events_read_kind(const char *text, enum events_kind *kind, size_t *n)
+{
+	static const char *const kinds[] = {"cloud", "kubernetes", "mixed"};
+	const char *colon = strchr(text, ':');
+	uint64_t count;
+
+	if (!colon || dec_parse(&count, slice_str(colon + 1), MAX_EVENTS) != 0 || count == 0)
+		return STELE_ESYNTAX;
+	for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++)
+		if (slice_eq_str(slice_of(text, (size_t)(colon - text)), kinds[k])) {
+			*kind = (enum events_kind)k;
+			*n = (size_t)count;
+			return 0;
+		}
+	return STELE_ESYNTAX;
 }
 
 int

@@ -7,12 +7,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "proto/slice.h"
 
 enum events_kind {
 	EVENTS_CLOUD,      /* a cloud API call, about 1 KB, in the manner of CloudTrail */
 	EVENTS_KUBERNETES, /* an API server's audit event, about 512 bytes */
+	EVENTS_MIXED,      /* both, and OCSF, GitLab, Windows and ECS: bench/mixed.h; about 750 */
 };
 
 /*
@@ -32,6 +34,12 @@ struct events {
  * until events_fini. STELE_ENOMEM.
  */
 int events_generate(struct events *e, enum events_kind kind, uint64_t seed, size_t n);
+
+/* Writes the same events to f as lines, in bounded memory. STELE_EIO, STELE_ENOMEM. */
+int events_write(FILE *f, enum events_kind kind, uint64_t seed, size_t n);
+
+/* Reads KIND:N, as "mixed:1000": at least one, at most 1e9. STELE_ESYNTAX. */
+int events_read_kind(const char *text, enum events_kind *kind, size_t *n);
 
 /*
  * Reads the non-blank lines of a file; a name that ends in .zst is

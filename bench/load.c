@@ -26,10 +26,11 @@ static const char usage[] =
 	"  --indexes FIRST:N     what {} in PATH becomes: drawn from N for a GET, in turn for POSTs (0:1)\n"
 	"  --connections N       (64)\n"
 	"  --rate R              open loop: R requests a second, latency from the instant due\n"
+	"  --event-rate R        the same by events: as many requests as carry R events a second\n"
 	"  --duration S          seconds that count (5); --count N ends after N requests instead\n"
 	"  --warmup S            seconds before that do not count (0)\n"
 	"  --events FILE         bodies from the lines of FILE (.zst is decompressed)\n"
-	"  --generate KIND:N     or N generated events, KIND cloud or kubernetes (cloud:16384)\n"
+	"  --generate KIND:N     or N generated events, KIND cloud, kubernetes or mixed (cloud:16384)\n"
 	"  --seed N              of the generated events (1)\n"
 	"  --batch-bytes N       NDJSON bodies of up to N bytes, not one event each\n"
 	"  --token T             bearer token, or @FILE\n"
@@ -52,6 +53,7 @@ struct options {
 	size_t n_generated;
 	uint64_t seed;
 	size_t n_gets;
+	double event_rate; /* 0: not asked for */
 	char host[64];
 	char token[256];
 };
@@ -110,15 +112,8 @@ set_token(struct options *o, const char *arg)
 static void
 set_generate(struct options *o, const char *arg)
 {
-	const char *colon = strchr(arg, ':');
-
-	if (colon && strncmp(arg, "cloud:", 6) == 0)
-		o->kind = EVENTS_CLOUD;
-	else if (colon && strncmp(arg, "kubernetes:", 11) == 0)
-		o->kind = EVENTS_KUBERNETES;
-	else
-		die("want cloud:N or kubernetes:N", arg);
-	o->n_generated = (size_t)number(colon + 1, 1, 1e8);
+	if (events_read_kind(arg, &o->kind, &o->n_generated) != 0)
+		die("want cloud:N, kubernetes:N or mixed:N", arg);
 }
 
 static void
@@ -138,6 +133,7 @@ static const struct option longopts[] = {
 	{"indexes", required_argument, NULL, 'i'},
 	{"connections", required_argument, NULL, 'c'},
 	{"rate", required_argument, NULL, 'r'},
+	{"event-rate", required_argument, NULL, 'E'},
 	{"duration", required_argument, NULL, 'd'},
 	{"count", required_argument, NULL, 'n'},
 	{"warmup", required_argument, NULL, 'w'},
@@ -210,6 +206,9 @@ set_form(struct options *o, int opt, char *arg)
 		break;
 	case 'p':
 		o->form.path = arg;
+		break;
+	case 'E':
+		o->event_rate = number(arg, 0.01, 1e9);
 		break;
 	case 'g':
 		o->form.method = "GET";
@@ -304,6 +303,17 @@ prepare(struct request_set *set, const struct options *o)
 	return err;
 }
 
+/* Requests a second that carry so many events, all bodies being sent equally often. */
+static double
+requests_of(double event_rate, const struct request_set *set)
+{
+	double events = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		events += set->items[i].events;
+	return event_rate * (double)set->n / events;
+}
+
 static void
 print_histogram(const char *name, const struct histogram *h)
 {
@@ -365,6 +375,8 @@ main(int argc, char **argv)
 	o.plan.links = &links;
 	if (prepare(&set, &o) != 0)
 		return 3;
+	if (o.event_rate > 0)
+		o.plan.rate = requests_of(o.event_rate, &set);
 	err = client_run(&result, &o.plan, &set);
 	print_result(&o, &result);
 	if (result.failure[0])

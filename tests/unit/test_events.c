@@ -46,6 +46,7 @@ START_TEST(generated_events_are_json_of_their_size_and_all_differ)
 {
 	check_kind(EVENTS_CLOUD, 950, 1150);
 	check_kind(EVENTS_KUBERNETES, 450, 560);
+	check_kind(EVENTS_MIXED, 600, 900);
 }
 END_TEST
 
@@ -61,6 +62,40 @@ START_TEST(a_seed_gives_the_same_events_and_another_seed_others)
 	events_fini(&a);
 	events_fini(&b);
 	events_fini(&c);
+}
+END_TEST
+
+START_TEST(what_is_written_to_a_file_is_what_is_generated)
+{
+	enum events_kind kind;
+	struct events made, e;
+	char path[80];
+	size_t n;
+	FILE *f;
+
+	ck_assert_int_eq(events_read_kind("mixed:4000", &kind, &n), 0);
+	ck_assert_int_eq(kind, EVENTS_MIXED);
+	ck_assert_uint_eq(n, 4000);
+	sprintf(path, "/tmp/stele-test-%d-written", (int)getpid());
+	f = fopen(path, "wb");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(events_write(f, kind, 5, n), 0);
+	fclose(f);
+	ck_assert_int_eq(events_load(&e, path), 0);
+	unlink(path);
+	ck_assert_int_eq(events_generate(&made, kind, 5, n), 0);
+	ck_assert(slice_eq(slice_of(made.bytes, made.n_bytes), slice_of(e.bytes, e.n_bytes)));
+	events_fini(&made);
+	events_fini(&e);
+	f = fopen("/dev/full", "wb");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(events_write(f, kind, 5, n), STELE_EIO);
+	fclose(f);
+	for (size_t i = 0; i < 5; i++)
+		ck_assert_int_eq(events_read_kind((const char *[]){"mixed", "mixed:", "mixed:0",
+								   "cloudy:1", "cloud:1x"}[i],
+						  &kind, &n),
+				 STELE_ESYNTAX);
 }
 END_TEST
 
@@ -220,6 +255,7 @@ main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, generated_events_are_json_of_their_size_and_all_differ);
 	tcase_add_test(t, a_seed_gives_the_same_events_and_another_seed_others);
+	tcase_add_test(t, what_is_written_to_a_file_is_what_is_generated);
 	tcase_add_test(t, a_files_lines_are_its_events_without_the_blank_ones);
 	tcase_add_test(t, a_compressed_file_is_the_same_and_a_cut_one_is_refused);
 	tcase_add_test(t, runs_stay_within_their_bound_and_leave_no_event_out);
