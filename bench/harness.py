@@ -203,6 +203,7 @@ class Bench:
                 raise BenchError(f"{self.build / name} is not there: build first (./dev build)")
         where = Path(options.dir or self.build)
         where.mkdir(parents=True, exist_ok=True)
+        self.where = where
         self.scratch = Path(tempfile.mkdtemp(prefix="stele-bench-", dir=where))
         self.echo = None
         self.failed = False

@@ -6,6 +6,7 @@ A small steled in Python stands in for the real one, so that it can lie.
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -13,10 +14,12 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
+import postgres  # noqa: E402
 from harness import certificate  # noqa: E402
 
 BUILD = Path(os.environ.get("STELE_BUILD", ROOT / "build")).resolve()
@@ -196,7 +199,7 @@ class LoadTest(unittest.TestCase):
 
     def test_a_pause_of_the_server_is_felt_by_all_that_was_due_in_it(self):
         with Echo() as echo:
-            run = subprocess.Popen([LOAD, "--url", echo.url, "--rate", "1000", "--duration", "2",
+            run = subprocess.Popen([LOAD, "--url", echo.url, "--rate", "40000", "--duration", "2",
                                     "--connections", "1", "--expect", "200"],
                                    stdout=subprocess.PIPE, text=True)
             pause = "sleep 0.7; kill -STOP $0; sleep 0.5; kill -CONT $0"
@@ -282,6 +285,62 @@ class ReportTest(unittest.TestCase):
         run, report, _ = self.bench("--only", "single", LIE="refuse")
         self.assertEqual(1, run.returncode)
         self.assertIn("status 503 where 201 was expected", report["failures"][0]["error"])
+
+
+class QueryTest(unittest.TestCase):
+    def bench(self, *arguments):
+        with tempfile.TemporaryDirectory(prefix="stele-bench-") as folder:
+            os.chmod(folder, 0o755)  # PostgreSQL may have to run as another user
+            out = Path(folder) / "report.json"
+            run = subprocess.run(
+                [sys.executable, ROOT / "bench/query.py", "--build", BUILD, "--dir", folder, "--json", out,
+                 "--seconds", "0.1", *arguments], capture_output=True, text=True, timeout=300, check=False)
+            self.assertIn("all figures", run.stdout, run.stderr)
+            left = [p.name for p in Path(folder).iterdir() if p.name.startswith("stele-")]
+            return run, json.loads(out.read_text()), left
+
+    def test_every_figure_is_there_with_the_others_beside_it(self):
+        run, report, left = self.bench("--events", "2000", "--rate", "40000")
+        self.assertNotIn("failure", report, run.stdout)
+        others = ["grep"] + ["jq"] * bool(shutil.which("jq"))
+        if report["without_postgres"] is None:
+            others.append("PostgreSQL")
+        else:
+            self.assertIn("without PostgreSQL: ", run.stdout)
+        asked = report["rows"][:5]
+        self.assertEqual(["ms"] * 4 + ["GB/s/core"], [row["unit"] for row in asked])
+        for row in asked:
+            for name in others:
+                self.assertAlmostEqual(row["ratios"][name], row[name] / row["stele"])
+        self.assertEqual([10, 10, 10, None, 1], [row["target"] for row in asked])
+        for row in report["rows"]:
+            self.assertEqual(row["ok"], row["target"] is None or (
+                row["stele"] >= row["target"] if row["at_least"] else row["stele"] <= row["target"]))
+        self.assertEqual(run.returncode, 0 if all(row["ok"] for row in report["rows"]) else 1)
+        self.assertGreater(asked[3]["details"]["matched"], 1)
+        self.assertTrue(all(len(q.split(" AND ")) == 3 for q in asked[2]["details"]["questions"]))
+        pairs = report["arriving"]["pairs"]
+        self.assertEqual(7, len(pairs))
+        self.assertTrue(all(pair["alone"] > 0 and pair["both"] > 0 for pair in pairs), pairs)
+        self.assertEqual([], left)
+
+    def test_an_answer_that_another_program_contradicts_fails(self):
+        # jq takes a text for no number, stele compares it as one.
+        event = {"Channel": "c", "SubjectUserName": "rare", "IpAddress": "10.0.0.1", "EventID": "4700"}
+        with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as file:
+            for i in range(50):
+                file.write(json.dumps({**event, "SubjectUserName": f"p{min(i, 9)}"}) + "\n\n")
+            file.flush()
+            run, report, left = self.bench("--file", file.name, "--no-postgres", "--rate", "40000")
+        if shutil.which("jq"):
+            self.assertIn("not the same number is found by all: {'stele': 50, 'jq': 0}", report["failure"])
+            self.assertEqual((1, 1), (run.returncode, len(left)))
+        self.assertEqual(50, report["events"]["n"])
+
+    def test_without_postgres_the_reason_is_said(self):
+        with unittest.mock.patch.object(postgres, "programs", lambda: None):
+            with self.assertRaisesRegex(postgres.BenchError, "not installed"):
+                postgres.Postgres(None)
 
 
 if __name__ == "__main__":
