@@ -29,7 +29,7 @@ static const char about[] =
 	"key show'), or a single log's ('stele key show LOG'). A key that comes with the\n"
 	"evidence is never trusted by itself: with the identity's key, a log's key counts when\n"
 	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
-	"the statement along; --keys takes it from a file. An identity that was replaced, or that\n"
+	"the statement along; --keys takes up to 1024 from files. An identity that was replaced, or that\n"
 	"replaced another one, does as well: the succession notes tie them together, and come the\n"
 	"same ways. When an identity was replaced because others may know its key, --no-successions\n"
 	"has the pinned one speak for itself alone.\n"

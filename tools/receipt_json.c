@@ -120,19 +120,20 @@ payload_member(struct receipt_json *d, struct buf *why)
 	return 0;
 }
 
-_Static_assert(LIMIT_STATEMENTS == 64 && LIMIT_SUCCESSIONS == 64, "what is said below");
-
-/* A list of signed notes. */
+/* A list of signed notes, as many as out takes. */
 static int
-notes_member(struct slice out[64], size_t *n, const json_t *doc, const char *name, struct buf *why)
+notes_member(struct slice *out, size_t *n, size_t most, const json_t *doc, const char *name,
+	     struct buf *why)
 {
 	const json_t *list = json_object_get(doc, name), *note;
 	size_t i;
 
 	if (!list)
 		return 0;
-	if (!json_is_array(list) || json_array_size(list) > 64)
-		return bad(why, name, "a list of at most 64 notes");
+	if (!json_is_array(list) || json_array_size(list) > most) {
+		buf_printf(why, "its member \"%s\" is not a list of at most %zu notes", name, most);
+		return STELE_ESYNTAX;
+	}
 	json_array_foreach(list, i, note)
 	{
 		if (!json_is_string(note))
@@ -203,9 +204,10 @@ read_members(struct receipt_json *d, struct buf *why)
 	if (!err)
 		err = integer_member(&d->line, &d->has_line, d->doc, "line", why);
 	if (!err)
-		err = notes_member(d->keys, &d->n_keys, d->doc, "keys", why);
+		err = notes_member(d->keys, &d->n_keys, LIMIT_STATEMENTS, d->doc, "keys", why);
 	if (!err)
-		err = notes_member(d->identities, &d->n_identities, d->doc, "identities", why);
+		err = notes_member(d->identities, &d->n_identities, LIMIT_SUCCESSIONS, d->doc,
+				   "identities", why);
 	return err ? err : consistency_member(d, why);
 }
 

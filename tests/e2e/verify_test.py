@@ -166,11 +166,26 @@ class Evidence(CliTest):
     def test_key_statements_beyond_the_limit_are_not_passed_over(self):
         receipt = json.loads(self.json.read_text())
         own = receipt["keys"]
-        for others, status in ((64 - len(own), 0), (64, USAGE)):
+        for others, status in ((1024 - len(own), 0), (1024, USAGE)):
             receipt["keys"] = [f"{n}" for n in range(others)] + (own if status == 0 else [])
             run = self.offline("verify", self.file("many.json", json.dumps(receipt)), "--key",
                                self.identity, "--keys", self.keys, status=status)
-        self.assertIn("more than 64 key statements", run.stdout)
+        self.assertIn("more than 1024 key statements", run.stdout)
+
+    def test_a_file_of_many_logs_statements_finds_its_own(self):
+        others = self.keys.read_text().replace("/evidence+", "/other+")  # proves nothing, harms nothing
+        self.assertIn("/other+", others)
+        many = self.file("many.keys", others.rstrip("\n") + "\n" + self.keys.read_text())
+        receipt = json.loads(self.json.read_text())
+        del receipt["keys"]
+        bare = self.file("bare.json", json.dumps(receipt))
+        self.offline("verify", bare, "--key", self.identity, "--keys", many)
+        statement = "stele key v1\nx/o{}+00000000+AA\n0\n0\n\n\u2014 x AAAAAAA=\n"
+        most = "".join(statement.format(n) for n in range(1023)) + self.keys.read_text()
+        self.offline("verify", bare, "--key", self.identity, "--keys", self.file("1024", most))
+        run = self.offline("verify", bare, "--key", self.identity, "--keys",
+                           self.file("1025", statement.format("x") + most), status=USAGE)
+        self.assertIn("more than 1024 key statements", run.stderr)
 
     def test_wrong_files_are_named_without_their_content(self):
         run = self.offline("verify", self.folder, "--key", self.key, status=USAGE)

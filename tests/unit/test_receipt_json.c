@@ -167,16 +167,17 @@ take_notes(const char *name, char prefix, unsigned n)
 START_TEST(notes_that_came_along_add_up_to_a_limit_and_count_once)
 {
 	static const char *const names[] = {"keys", "identities"};
+	static const unsigned limits[] = {LIMIT_STATEMENTS, LIMIT_SUCCESSIONS};
 
 	for (size_t i = 0; i < 2; i++) {
 		struct receipt_trust trust = {.n_statements = 0};
 		struct receipt_json whole;
 
-		take_notes(names[i], 'a', LIMIT_STATEMENTS - 1);
+		take_notes(names[i], 'a', limits[i] - 1);
 		whole = d;
 		ck_assert_int_eq(receipt_json_trust(&whole, true, &trust, &why), 0);
 		ck_assert_int_eq(receipt_json_trust(&whole, true, &trust, &why), 0);
-		ck_assert_uint_eq(i ? trust.n_successions : trust.n_statements, LIMIT_STATEMENTS);
+		ck_assert_uint_eq(i ? trust.n_successions : trust.n_statements, limits[i]);
 		take_notes(names[i], 'b', 0);
 		ck_assert_int_eq(receipt_json_trust(&d, true, &trust, &why), STELE_ELIMIT);
 		ck_assert_uint_gt(why.n, 0);
