@@ -70,38 +70,6 @@ class Source:
             yield line_of(self.text, m.start()), m.group(2), m.group(1) == '"'
 
 
-# Every file that unlinks, truncates, renames over something or destroys a key: what of it may
-# leave, and the test that guards it. Nothing else may.
-DESTROYS = {
-    "crypto/keyfile.c": ("an unfinished key file; a key file by its next state", "unit/test_keyfile.c"),
-    "crypto/keyring.c": ("keys, in memory: who calls it commits", "unit/test_keyring.c"),
-    "server/selftest.c": ("the scratch store of the self-test", "e2e/selftest_test.py"),
-    "storage/backup.c": ("in a backup: what is no more in the store", "unit/test_backup.c"),
-    "storage/backupcopy.c": ("in a backup: an unfinished copy", "crash/powerloss_backup.py"),
-    "storage/backupfile.c": ("in a backup: files that LIST does not name", "unit/test_backup.c"),
-    "storage/catalog.c": ("the catalogue, which is made anew; rows of it", "unit/test_catalog.c"),
-    "storage/deposit.c": ("an upload that became no record", "unit/test_deposit.c"),
-    "storage/deposit_sweep.c": ("after a crash: uploads without a record", "unit/test_deposit.c"),
-    "storage/digest.c": ("keys of idempotency digests that nothing needs", "unit/test_digest.c"),
-    "storage/file.c": ("a small file, by its next content", "crash/powerloss.py"),
-    "storage/found.c": ("keys of a log that was not born", "unit/test_store.c"),
-    "storage/keyrun.c": ("runs of digests that were merged or are 7 days old", "unit/test_keyrun.c"),
-    "storage/keysort.c": ("a scratch file, unlinked when it is made", "unit/test_keysort.c"),
-    "storage/place.c": ("what a first start left that did not end", "unit/test_place.c"),
-    "storage/protect.c": ("a scratch file that tries what the file system can", "unit/test_protect.c"),
-    "storage/purgework.c": ("objects of records that a purge entry names", "crash/residue.c"),
-    "storage/recover.c": ("a signing key whose epoch the log has ended", "crash/failing_disk.c"),
-    "storage/restore.c": ("the marker of a restore that has ended", "unit/test_restore.c"),
-    "storage/restorelogs.c": ("signing keys of epochs before a restore", "unit/test_restorelogs.c"),
-    "storage/rotate.c": ("the signing key that was replaced", "crash/failing_disk.c"),
-    "storage/seal.c": ("data keys of segments that others replaced", "unit/test_seal.c"),
-    "storage/segbuild.c": ("a segment whose building failed", "unit/test_segbuild.c"),
-    "storage/segfile.c": ("files of segments that others replaced", "unit/test_seal.c"),
-    "storage/tailkey.c": ("a tail's data key once all it sealed is sealed anew", "crash/residue.c"),
-    "storage/walfile.c": ("WAL files that nothing needs", "crash/powerloss.py"),
-}
-
-
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
 
@@ -317,27 +285,47 @@ def unit_tests_are_named_after_files(sources):
 
 
 DESTROYING = re.compile(
-    r"\b(unlink|unlinkat|rmdir|ftruncate|truncate|rename|renameat|remove|mdb_del|mdb_drop"
-    r"|keyring_drop_\w+|keyring_begin_epoch)\s*\(|\bO_TRUNC\b")
+    r"\b(unlink|unlinkat|rmdir|ftruncate|truncate|rename|renameat|remove|fopen|mdb_put|mdb_del|mdb_drop"
+    r"|pwrite|pwritev|file_pwrite|file_replace|keyfile_write|catalog_create|catalog_delete|keyrun_remove"
+    r"|protect_unlink|seal_drop_keys|keyring_drop_\w+|keyring_begin_epoch)\s*\(|\b(O_TRUNC|PROT_WRITE)\b")
+DESTROYING_ROW = re.compile(r"\| `([\w/.]+)` `(\w+)` \| [^|]+ \| `([\w/.]+)`: (\w+) \|")
 
 
-def what_destroys_is_listed(sources):
-    """WORM is a matter of few places: each is known, with what guards it (tools/ runs elsewhere)."""
-    paths = {s.path for s in sources}
+def places_that_destroy(source):
+    """{function: line} of those whose body does."""
+    code = without_directives(source.code)
+    places = {}
+    for start, brace, end in top_level(code):
+        m = brace is not None and DESTROYING.search(code, brace, end)
+        if m:
+            name = re.search(r"(\w+)\s*\(", code[start:brace]).group(1)
+            places[name] = line_of(code, m.start())
+    return places
+
+
+def what_destroys_is_listed(root, sources):
+    """WORM is a matter of few places: docs/destroying.md has each, with the test that guards it
+    (tools/ runs elsewhere)."""
+    page = root / "docs/destroying.md"
+    rows = DESTROYING_ROW.findall(page.read_text(encoding="utf-8")) if page.is_file() else []
+    listed = {(path, name) for path, name, _, _ in rows}
+    texts = {s.path: s.text for s in sources}
+    found = set()
     for s in sources:
         if s.folder not in ("proto", "crypto", "storage", "server") or not s.path.endswith(".c"):
             continue
-        m = DESTROYING.search(s.code)
-        if m and s.path not in DESTROYS:
-            yield f"{s.path}:{line_of(s.text, m.start())}: {m.group(0)} is not in DESTROYS"
-        if not m and s.path in DESTROYS:
-            yield f"{s.path}:1: it destroys nothing, and is in DESTROYS"
-        if m and s.path in DESTROYS and "tests/" + DESTROYS[s.path][1] not in paths:
-            yield f"{s.path}:1: its guard tests/{DESTROYS[s.path][1]} is not there"
+        for name, line in places_that_destroy(s).items():
+            found.add((s.path, name))
+            if (s.path, name) not in listed:
+                yield f"{s.path}:{line}: {name} destroys something and is not in docs/destroying.md"
+    for path, name, guard, test in rows:
+        if (path, name) not in found:
+            yield f"docs/destroying.md:1: {name} of {path} destroys nothing"
+        if not re.search(rf"\b{test}\b", texts.get(guard, "")):
+            yield f"docs/destroying.md:1: {name} of {path}: {guard} has no {test}"
 
 
 RULES = [
-    what_destroys_is_listed,
     includes_point_one_way,
     restricted_headers_stay_home,
     files_are_short,
@@ -393,6 +381,7 @@ def violations(root, build=None):
     root = Path(root).resolve()
     sources = read_tree(root)
     found = [v for rule in RULES for v in rule(sources)]
+    found += what_destroys_is_listed(root, sources)
     return found + list(headers_compile_alone(root, sources, build))
 
 

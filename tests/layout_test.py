@@ -167,14 +167,21 @@ class Layout(unittest.TestCase):
         self.assertRegex("\n".join(found), r"proto/a.h:1: does not compile alone: .*redefinition")
 
     def test_what_destroys_is_listed(self):
-        self.write("storage/a.c", "int a;\n\nvoid\nf(void)\n{\n\tunlink(\"x\");\n}\n")
-        self.assert_finds("storage/a.c:6: unlink( is not in DESTROYS")
-        self.write("storage/a.c", "/* unlink(x) */\n")
+        row = "| `storage/a.c` `{}` | old files | `tests/unit/test_thing.c`: {} |\n"
+        one = "static void\nf(void)\n{\n\tunlink(\"x\");\n}\n"
+        self.write("tests/unit/test_thing.c", "START_TEST(old_files_go)\n")
+        self.write("storage/a.c", one)
+        self.assert_finds("storage/a.c:4: f destroys something and is not in docs/destroying.md")
+        self.write("docs/destroying.md", row.format("f", "old_files_go"))
         self.assert_finds()
-        self.write("storage/keyrun.c", "void\nf(void)\n{\n\tunlink(\"x\");\n}\n")
-        self.assert_finds("storage/keyrun.c:1: its guard tests/unit/test_keyrun.c is not there")
-        self.write("storage/keyrun.c", "int a;\n")
-        self.assert_finds("storage/keyrun.c:1: it destroys nothing, and is in DESTROYS")
+        self.write("storage/a.c", one + one.replace("f(", "g(").replace("unlink", "seal_drop_keys"))
+        self.assert_finds("storage/a.c:9: g destroys something and is not in docs/destroying.md")
+        self.write("storage/a.c", one)
+        self.write("docs/destroying.md", row.format("f", "old_files"))
+        self.assert_finds("docs/destroying.md:1: f of storage/a.c: tests/unit/test_thing.c has no old_files")
+        self.write("docs/destroying.md", row.format("f", "old_files_go"))
+        self.write("storage/a.c", "/* unlink(x) */\nvoid unlink(const char *x);\n")
+        self.assert_finds("docs/destroying.md:1: f of storage/a.c destroys nothing")
 
     def test_a_unit_test_of_no_file_is_seen(self):
         self.write("tests/unit/test_nothing.c", "int main(void);\n")
