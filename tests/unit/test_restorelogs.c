@@ -273,6 +273,29 @@ START_TEST(a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it)
 }
 END_TEST
 
+/* In a restore that goes on there may be a file of the clocks: of the first try, or whosever. */
+START_TEST(no_clock_file_beside_it_says_what_time_it_is)
+{
+	char command[1200];
+	struct clock_info info;
+	struct case_ c;
+	struct scratch d;
+
+	begin_plain(&c);
+	snprintf(command, sizeof command,
+		 "mkdir -m 700 '%s' && touch '%s/RESTORE.partial' && cp '%s/clock' '%s/clock'",
+		 c.data, c.data, c.s.dir, c.data);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(restore(&c, NULL, 0), 0);
+	ck_assert_int_eq(open_data(&c, &d), 0);
+	store_clock_info(d.st, &info);
+	ck_assert_int_eq(info.now.state, CLOCK_FROZEN);
+	ck_assert_int_eq(info.cause, CLOCK_RESTORED);
+	scratch_close(&d);
+	finish(&c);
+}
+END_TEST
+
 /* --- purges that are later than the backup ------------------------------------------------- */
 
 static int
@@ -430,6 +453,7 @@ main(void)
 		a_restored_store_is_backed_up_and_restored_again,
 		the_newest_checkpoint_names_what_is_lost,
 		a_checkpoint_that_contradicts_or_is_not_the_logs_ends_it,
+		no_clock_file_beside_it_says_what_time_it_is,
 		a_purge_beyond_the_backup_counts_when_its_key_comes_after_it,
 		a_keyring_from_before_the_backup_lacks_keys,
 		fsck_names_a_restore_entry_whose_key_statement_does_not_hold,
