@@ -484,35 +484,6 @@ START_TEST(nothing_of_the_systems_own_log_goes_whoever_asks)
 }
 END_TEST
 
-START_TEST(a_purge_that_is_refused_at_the_last_moment_leaves_no_record_that_it_was)
-{
-	struct log *log = purge_filled(&s, 300), *other = scratch_log(&s, "o", "{}");
-	const struct control_range range = {10, 20};
-	int asked = 0;
-	struct append_job record;
-	const struct purge_request rq = {.ranges = &range,
-					 .n_ranges = 1,
-					 .members = slice_str("{}"),
-					 .writer = slice_str("p-purger"),
-					 .record = &record,
-					 .still_allowed = refuse,
-					 .ctx = &asked};
-	struct purge_result out;
-	struct buf why;
-
-	buf_init(&why);
-	scratch_job(&s, &record, other, "{\"purged\":1}", NULL);
-	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), STELE_EPERM);
-	ck_assert_int_eq(record.err, STELE_EPERM);
-	ck_assert_uint_eq(other->frontier.size, 1);
-	ck_assert_uint_eq(log->frontier.size, 300);
-	purge_reads(&s, log, 1, 299);
-	append_job_fini(&record);
-	buf_fini(&why);
-	scratch_end(&s);
-}
-END_TEST
-
 /* Appends beside what the test does, with pauses: else a slow machine has ever more to purge. */
 struct appender {
 	struct writer *w;
@@ -619,7 +590,6 @@ main(void)
 		a_file_from_before_a_purge_is_not_put_back,
 		a_purge_is_done_again_in_an_older_copy,
 		nothing_of_the_systems_own_log_goes_whoever_asks,
-		a_purge_that_is_refused_at_the_last_moment_leaves_no_record_that_it_was,
 		appends_go_on_while_purges_run_and_another_log_has_the_record_of_each,
 	};
 

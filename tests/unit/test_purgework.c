@@ -202,6 +202,42 @@ START_TEST(a_purge_under_way_is_found_without_a_catalogue_behind_later_entries)
 }
 END_TEST
 
+/* --- at the last moment ------------------------------------------------------------------ */
+
+static int
+refuse(void *ctx)
+{
+	(void)ctx;
+	return STELE_EPERM;
+}
+
+START_TEST(a_purge_that_is_refused_at_the_last_moment_leaves_no_record_that_it_was)
+{
+	struct log *log = purge_filled(&s, 300), *other = scratch_log(&s, "o", "{}");
+	const struct control_range range = {10, 20};
+	struct append_job record;
+	const struct purge_request rq = {.ranges = &range,
+					 .n_ranges = 1,
+					 .members = slice_str("{}"),
+					 .writer = slice_str("p-purger"),
+					 .record = &record,
+					 .still_allowed = refuse};
+	struct purge_result out;
+	struct buf why;
+
+	buf_init(&why);
+	scratch_job(&s, &record, other, "{\"purged\":1}", NULL);
+	ck_assert_int_eq(purge_run(s.st, NULL, log, &rq, &out, &why), STELE_EPERM);
+	ck_assert_int_eq(record.err, STELE_EPERM);
+	ck_assert_uint_eq(other->frontier.size, 1);
+	ck_assert_uint_eq(log->frontier.size, 300);
+	purge_reads(&s, log, 1, 299);
+	append_job_fini(&record);
+	buf_fini(&why);
+	scratch_end(&s);
+}
+END_TEST
+
 /* --- cut off ---------------------------------------------------------------------------- */
 
 enum { CUT_FIRST = 100, CUT_LAST = 310, CUT_SIZE = 400 };
@@ -337,6 +373,7 @@ main(void)
 		a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole,
 		while_a_backup_is_made_nothing_leaves_but_nothing_is_read,
 		a_purge_under_way_is_found_without_a_catalogue_behind_later_entries,
+		a_purge_that_is_refused_at_the_last_moment_leaves_no_record_that_it_was,
 		a_purge_that_is_cut_off_anywhere_ends_at_the_next_start_or_never_began,
 		a_purge_on_a_disk_that_fails_anywhere_ends_or_never_began,
 	};
