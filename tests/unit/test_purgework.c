@@ -158,6 +158,46 @@ START_TEST(while_a_backup_is_made_nothing_leaves_but_nothing_is_read)
 }
 END_TEST
 
+/* A segment was made: a backup begins. */
+static void
+pin_when_sealed(void *ctx, struct slice json)
+{
+	if (memmem(json.p, json.n, "segment.seal", 12))
+		atomic_store((atomic_bool *)ctx, true);
+}
+
+START_TEST(a_backup_that_begins_between_thinning_and_destruction_finds_all_that_it_copies)
+{
+	struct log *log = purge_filled(&s, 256);
+	const struct control_range range = {5, 6};
+	struct purge_result out;
+	uint64_t newest;
+
+	sealed_log_seal(&s, log);
+	ck_assert_uint_eq(purge_keys(&s, log, KEYRING_SEGMENT, &newest), 1);
+	s.st->opts.record = pin_when_sealed;
+	s.st->opts.record_ctx = &s.st->pinned;
+	ck_assert_int_eq(purge_of(&s, log, &range, 1, &out), 0);
+	s.st->opts.record = NULL;
+	ck_assert(!out.destroyed && out.backup);
+	ck_assert_uint_eq(out.segments, 1);
+	/* both generations and the tail that was sealed; the tail's keys of before and after */
+	ck_assert_int_eq(access(sealed_log_path(&s, "l", "0-256.1.seg"), F_OK), 0);
+	ck_assert_uint_eq(purge_keys(&s, log, KEYRING_SEGMENT, &newest), 3);
+	ck_assert_uint_eq(purge_keys(&s, log, KEYRING_TAIL, &newest), 2);
+	purge_gone(&s, log, 5, 6, out.entry);
+	atomic_store(&s.st->pinned, false);
+	s.now_ns += INT64_C(31) * 1000000000;
+	while (purge_resume(s.st) > 0)
+		;
+	ck_assert_uint_eq(purge_pending(s.st), 0);
+	ck_assert_int_ne(access(sealed_log_path(&s, "l", "0-256.1.seg"), F_OK), 0);
+	ck_assert_uint_eq(purge_keys(&s, log, KEYRING_SEGMENT, &newest), 2);
+	ck_assert_uint_eq(purge_keys(&s, log, KEYRING_TAIL, &newest), 1);
+	scratch_end(&s);
+}
+END_TEST
+
 START_TEST(a_purge_under_way_is_found_without_a_catalogue_behind_later_entries)
 {
 	static const char hold[] =
@@ -372,6 +412,7 @@ main(void)
 		an_object_goes_with_its_file,
 		a_quarantined_segment_keeps_a_purge_under_way_until_it_is_whole,
 		while_a_backup_is_made_nothing_leaves_but_nothing_is_read,
+		a_backup_that_begins_between_thinning_and_destruction_finds_all_that_it_copies,
 		a_purge_under_way_is_found_without_a_catalogue_behind_later_entries,
 		a_purge_that_is_refused_at_the_last_moment_leaves_no_record_that_it_was,
 		a_purge_that_is_cut_off_anywhere_ends_at_the_next_start_or_never_began,
