@@ -199,13 +199,21 @@ struct json_t *access_pending_act(struct access *a, const struct json_t *grant);
 /* A new approval's id, with its NUL. */
 void access_new_approval_id(struct access *a, char id[APPROVAL_ID_CHARS + 1]);
 
+/* Whether an act needs a second principal. */
+enum access_second {
+	ACCESS_ALONE,
+	ACCESS_SECOND,
+	ACCESS_SECOND_BY_POLICY, /* if the policy of any log asks for one */
+};
+
 /*
- * True when the act needs a second principal before it may be recorded: credit for the lock clock
- * always does; when dual control is on, what it names does; or it weakens dual control; or it lets
- * somebody do what approving, holding, retaining or purging is, or gives a token for that. The last
- * two also when only policies of logs ask for two (`policies`) and there are two who approve.
+ * Whether the act needs a second principal before it may be recorded: when dual control is on, what
+ * it names does; or it weakens dual control; or it lets somebody do what approving, holding,
+ * retaining or purging is, or gives a token for that, or moves evidence time. The last three also
+ * where only policies of logs ask for two and there are two who approve; to look at all of those is
+ * the caller's, for these few acts alone.
  */
-bool access_needs_second(struct access *a, const struct json_t *act, bool policies);
+enum access_second access_needs_second(struct access *a, const struct json_t *act);
 
 /*
  * Folds an act of `_system` in, that was recorded at time_ns; with `dry` it is only looked at,

@@ -94,24 +94,31 @@ weakens(const struct access *a, const json_t *act)
 	return false;
 }
 
-bool
-access_needs_second(struct access *a, const json_t *act, bool policies)
+/* Whether it is one by which alone somebody could come to be two. */
+static bool
+gives_power(const struct access *a, const json_t *act, const char *type)
 {
-	const char *type = json_string_value(json_object_get(act, "type"));
-
-	/* by policies alone it begins when there is somebody to approve */
-	if (!a->dual && !(policies && access_approvers(a, "") >= 2))
-		return false;
-	if (listed(a->dual, type))
-		return true;
-	if (strcmp(type, "dual_control.set") == 0)
-		return weakens(a, act);
 	if (strcmp(type, "clock.confirm") == 0)
 		return true; /* evidence time jumps: new principals would have stood for 72 hours */
 	if (strcmp(type, "principal.create") == 0 || strcmp(type, "principal.change") == 0)
 		return makes_powerful(a, act);
 	return (strcmp(type, "token.create") == 0 || strcmp(type, "token.rotate") == 0) &&
 	       hands_out_power(a, act);
+}
+
+enum access_second
+access_needs_second(struct access *a, const json_t *act)
+{
+	const char *type = json_string_value(json_object_get(act, "type"));
+
+	if (listed(a->dual, type) || (strcmp(type, "dual_control.set") == 0 && weakens(a, act)))
+		return ACCESS_SECOND;
+	if (!gives_power(a, act, type))
+		return ACCESS_ALONE;
+	if (a->dual)
+		return ACCESS_SECOND;
+	/* by policies alone it begins when there is somebody to approve */
+	return access_approvers(a, "") >= 2 ? ACCESS_SECOND_BY_POLICY : ACCESS_ALONE;
 }
 
 bool

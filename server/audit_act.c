@@ -189,9 +189,10 @@ static bool
 needs_second(struct audit *a, const json_t *act, const struct deed_turn *turn)
 {
 	const struct deed *deed = deed_of(act);
+	enum access_second second = access_needs_second(a->access, act);
 
-	return access_needs_second(a->access, act, policies_ask(a->s->store)) ||
-	       (deed && deed->second && deed->second(turn, act));
+	return second == ACCESS_SECOND || (deed && deed->second && deed->second(turn, act)) ||
+	       (second == ACCESS_SECOND_BY_POLICY && policies_ask(a->s->store));
 }
 
 static int

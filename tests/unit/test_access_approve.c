@@ -74,7 +74,8 @@ static bool
 needs_second_by(struct access *a, const char *json, bool policies)
 {
 	json_t *act = json_loads(json, 0, NULL);
-	bool needs = access_needs_second(a, act, policies);
+	bool needs = access_needs_second(a, act) == ACCESS_SECOND ||
+		     (policies && access_needs_second(a, act) == ACCESS_SECOND_BY_POLICY);
 
 	json_decref(act);
 	return needs;
