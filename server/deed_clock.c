@@ -100,10 +100,14 @@ look_confirm(const struct deed_turn *turn, const json_t *act)
 {
 	int64_t step_ns, wall_ns, lock_ns;
 	struct clock_info now;
+	int err;
 
 	if (step_of(act, &step_ns) != 0 || instant_of(act, "wall", &wall_ns) != 0 ||
 	    instant_of(act, "lock", &lock_ns) != 0)
 		return refuse_syntax(turn);
+	err = clocks_tend(turn->s->store); /* else the record could come, and nothing be followed */
+	if (err != 0)
+		return err;
 	store_clock_info(turn->s->store, &now);
 	if (!now.stepped || !clock_same_step(step_ns, now.step_ns))
 		return deed_refuse(turn, STELE_ENOTFOUND, PROBLEM_NO_CLOCK_STEP,

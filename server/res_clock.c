@@ -147,8 +147,11 @@ fill_confirm(struct request *r, struct access *access)
 {
 	struct acting *a = r->state;
 	struct clock_info now;
+	int err = clocks_tend(r->server->store); /* the step as it is now, not a second ago */
 
 	(void)access;
+	if (err != 0)
+		return err;
 	store_clock_info(r->server->store, &now);
 	if (!json_object_get(a->act, "step_seconds"))
 		json_object_set_new(a->act, "step_seconds", json_integer(seconds(now.step_ns)));

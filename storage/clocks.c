@@ -27,10 +27,12 @@ struct clocks {
 	_Atomic int64_t credited_ns;          /* since the process began */
 	uint8_t boot_id[CLOCK_BOOT_ID_BYTES]; /* fixed */
 
-	pthread_mutex_t mu; /* all below */
-	struct clock clock;
+	pthread_mutex_t changing; /* whoever changes them, also over a save; before mu */
 	struct clockfile file;
 	int64_t saved_ns; /* by CLOCK_BOOTTIME */
+
+	pthread_mutex_t mu; /* for moments alone: the event loops wait for it */
+	struct clock clock; /* changed under both, read under either */
 };
 
 /* --- the machine's clocks --------------------------------------------------------------- */
@@ -134,7 +136,7 @@ clocks_stamp(struct store *st, uint64_t sequence, struct clock_mark *out)
 
 /* --- changing them --------------------------------------------------------------------------- */
 
-/* Saves them as `next` has them; mu is held. */
+/* Saves them as `next` has them; changing is held. */
 static int
 save(struct store *st, const struct clock *next, const struct clock_now *now)
 {
@@ -150,13 +152,15 @@ save(struct store *st, const struct clock *next, const struct clock_now *now)
 	return err;
 }
 
-/* Puts them in the place of those there are; mu is held. What is new goes into news. */
+/* Puts them in the place of those there are; changing is held. What is new goes into news. */
 static void
 replace(struct clocks *k, const struct clock *next, struct clock *news)
 {
+	pthread_mutex_lock(&k->mu);
 	k->clock = *next;
 	k->clock.n_events = 0;
 	clockline_put(&k->line, &k->clock.line);
+	pthread_mutex_unlock(&k->mu);
 	*news = *next;
 	for (size_t i = 0; i < next->n_events; i++)
 		if (next->events[i].kind == CLOCK_EVENT_CREDIT)
@@ -182,7 +186,7 @@ clocks_tend(struct store *st)
 	struct clock_now now;
 	int err = 0;
 
-	pthread_mutex_lock(&k->mu);
+	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	next = k->clock;
 	clock_tick(&next, &now);
@@ -190,7 +194,7 @@ clocks_tend(struct store *st)
 	if ((news.n_events || now.boot_ns - k->saved_ns >= LIMIT_CLOCK_SAVE_NS) &&
 	    !atomic_load(&st->read_only))
 		err = save(st, &k->clock, &now);
-	pthread_mutex_unlock(&k->mu);
+	pthread_mutex_unlock(&k->changing);
 	clocknews_tell(st, &news);
 	return err;
 }
@@ -203,14 +207,14 @@ store_clock_confirm(struct store *st, int64_t step_ns)
 	struct clock_now now;
 	int err, late = 0;
 
-	pthread_mutex_lock(&k->mu);
+	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	next = k->clock;
 	err = clock_confirm(&next, &now, step_ns, CLOCK_BY_OPERATOR);
 	replace(k, &next, &news);
 	if (news.n_events && !atomic_load(&st->read_only))
 		late = save(st, &k->clock, &now);
-	pthread_mutex_unlock(&k->mu);
+	pthread_mutex_unlock(&k->changing);
 	clocknews_tell(st, &news);
 	return err ? err : save_failed(st, late);
 }
@@ -226,14 +230,14 @@ store_clock_credit(struct store *st, int64_t until_ns, int64_t *moved_ns)
 
 	if (atomic_load(&st->read_only))
 		return STELE_EREADONLY;
-	pthread_mutex_lock(&k->mu);
+	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	next = k->clock;
 	moved = clock_credit(&next, &now, until_ns);
 	err = save(st, &next, &now);
 	if (err == 0)
 		replace(k, &next, &news);
-	pthread_mutex_unlock(&k->mu);
+	pthread_mutex_unlock(&k->changing);
 	if (err != 0)
 		return save_failed(st, err);
 	clocknews_tell(st, &news);
@@ -245,27 +249,28 @@ void
 store_clock_info(struct store *st, struct clock_info *out)
 {
 	struct clocks *k = st->clocks;
-	const struct clock *c = &k->clock;
+	struct clock c;
 	struct clock_now now;
 
 	pthread_mutex_lock(&k->mu);
+	c = k->clock;
+	pthread_mutex_unlock(&k->mu);
 	take_now(st, &now);
 	*out = (struct clock_info){
 		.wall_ns = now.wall_ns,
-		.cause = c->cause,
-		.disagreement_ns = c->disagreement_ns,
-		.stepped = c->stepped,
-		.credit_left_ns = clock_credit_left(c),
+		.cause = c.cause,
+		.disagreement_ns = c.disagreement_ns,
+		.stepped = c.stepped,
+		.credit_left_ns = clock_credit_left(&c),
 		.credited_ns = atomic_load(&k->credited_ns),
-		.limits = c->limits,
+		.limits = c.limits,
 	};
-	clock_read(&c->line, now.boot_ns, &out->now);
-	if (c->stepped) {
-		out->step_ns = c->step_ns;
-		out->step_stood_ns = now.boot_ns - c->step_since_ns;
-		out->step_wait_ns = clock_persistence(c->step_ns);
+	clock_read(&c.line, now.boot_ns, &out->now);
+	if (c.stepped) {
+		out->step_ns = c.step_ns;
+		out->step_stood_ns = now.boot_ns - c.step_since_ns;
+		out->step_wait_ns = clock_persistence(c.step_ns);
 	}
-	pthread_mutex_unlock(&k->mu);
 }
 
 /* --- begin and end ------------------------------------------------------------------------- */
@@ -315,7 +320,7 @@ begin(struct store *st, int found, const struct clock_saved *saved, bool restore
 	struct clock_now now;
 	int err;
 
-	pthread_mutex_lock(&k->mu);
+	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	clock_start(&next, &limits, &f, &now);
 	atomic_store(&k->sequence, p->sequence);
@@ -325,7 +330,7 @@ begin(struct store *st, int found, const struct clock_saved *saved, bool restore
 		err = 0;
 	}
 	replace(k, &next, &news);
-	pthread_mutex_unlock(&k->mu);
+	pthread_mutex_unlock(&k->changing);
 	clocknews_tell(st, &news);
 	return err;
 }
@@ -340,6 +345,7 @@ clocks_open(struct store *st, bool restored, struct buf *why)
 	if (!k)
 		return STELE_ENOMEM;
 	st->clocks = k;
+	pthread_mutex_init(&k->changing, NULL);
 	pthread_mutex_init(&k->mu, NULL);
 	read_boot_id(st, k->boot_id);
 	found = clockfile_open(&k->file, st->dir, st->place.incarnation, &saved);
@@ -367,18 +373,19 @@ clocks_close(struct store *st)
 
 	if (!k)
 		return;
-	pthread_mutex_lock(&k->mu);
+	pthread_mutex_lock(&k->changing);
 	if (k->file.fd >= 0 && !atomic_load(&st->read_only)) {
 		take_now(st, &now);
 		err = save(st, &k->clock, &now);
 	}
-	pthread_mutex_unlock(&k->mu);
+	pthread_mutex_unlock(&k->changing);
 	if (err != 0)
 		store_say(st, STORE_WARN,
 			  "closing: %s/clock was not saved (%s): the next start takes what was "
 			  "saved before",
 			  st->dir, stele_strerror(err));
 	clockfile_close(&k->file);
+	pthread_mutex_destroy(&k->changing);
 	pthread_mutex_destroy(&k->mu);
 	free(k);
 	st->clocks = NULL;

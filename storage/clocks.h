@@ -22,7 +22,7 @@ struct store;
  */
 void store_clock_get(struct store *st, struct clock_reading *out);
 
-/* For people and metrics. */
+/* For people and metrics, as the last tick left them: no file is waited for. */
 struct clock_info {
 	struct clock_reading now;
 	int64_t wall_ns;
@@ -60,8 +60,8 @@ int clocks_open(struct store *st, bool restored, struct buf *why);
 /* Saves, unless the store is read-only, and forgets them. */
 void clocks_close(struct store *st);
 
-/* Looks at the wall clock, says and records what is new, saves when it is time. Upkeep's; the first
- * error. */
+/* Looks at the wall clock, says and records what is new, saves when it is time. Any thread:
+ * upkeep's, once a second, and whoever confirms a step. May wait for a flush; the first error. */
 int clocks_tend(struct store *st);
 
 /*
