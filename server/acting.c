@@ -18,19 +18,15 @@
 struct acting *
 acting_begin(struct request *r, const char *type, enum problem syntax)
 {
-	struct acting *a = arena_alloc(&r->arena, sizeof *a);
+	struct acting *a = request_state(r, sizeof *a);
 
-	if (!a) {
-		reply_err(r, STELE_ENOMEM);
+	if (!a)
 		return NULL;
-	}
-	memset(a, 0, sizeof *a);
 	buf_init(&a->why);
 	deed_outcome_init(&a->outcome);
 	a->act = json_object();
 	a->syntax = syntax;
 	json_object_set_new(a->act, "type", json_string(type));
-	r->state = a;
 	return a;
 }
 

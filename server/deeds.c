@@ -7,6 +7,7 @@
 
 #include "proto/control.h"
 #include "proto/err.h"
+#include "proto/limits.h"
 #include "server/kit.h"
 #include "server/server.h"
 #include "storage/append.h"
@@ -80,6 +81,23 @@ deed_log(const struct deed_turn *turn, const json_t *act, struct log **out)
 		return 0;
 	return deed_refuse(turn, STELE_ENOTFOUND, PROBLEM_UNKNOWN_LOG, "There is no log %.*s.",
 			   (int)s.n, (const char *)s.p);
+}
+
+bool
+deed_index(const json_t *v, uint64_t *out)
+{
+	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+	    (uint64_t)json_integer_value(v) > LIMIT_INTEGER)
+		return false;
+	*out = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+bool
+deed_range(const json_t *v, struct control_range *out)
+{
+	return json_array_size(v) == 2 && deed_index(json_array_get(v, 0), &out->first) &&
+	       deed_index(json_array_get(v, 1), &out->last) && out->first <= out->last;
 }
 
 json_t *

@@ -86,6 +86,11 @@ struct control_actors deed_actors(const struct deed_turn *turn);
 /* Appends ,"by":"…" and, when there is one, ,"approved_by":"…". */
 void deed_put_actors(const struct deed_turn *turn, struct buf *b);
 
+/* An index, and a range [first, last] with first <= last, as acts and requests name them: false
+ * when it is none. */
+bool deed_index(const json_t *v, uint64_t *out);
+bool deed_range(const json_t *v, struct control_range *out);
+
 /* Ranges as JSON: [[F,L],…]; the caller's. */
 struct ranges;
 json_t *deed_ranges(const struct ranges *set);

@@ -9,6 +9,7 @@
 #include "proto/timestamp.h"
 #include "proto/utf8.h"
 #include "server/access_json.h"
+#include "server/deeds.h"
 #include "server/scope.h"
 
 /* What is being read: the strings gather in text, and are found there by their offsets. */
@@ -131,24 +132,14 @@ read_times(struct reading *r, const json_t *o)
 	return err;
 }
 
-static bool
-read_index(const json_t *v, uint64_t *out)
-{
-	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-	    (uint64_t)json_integer_value(v) > LIMIT_INTEGER)
-		return false;
-	*out = (uint64_t)json_integer_value(v);
-	return true;
-}
-
 static int
 read_range(struct reading *r, const json_t *v)
 {
 	const json_t *first = json_array_get(v, 0), *last = json_array_get(v, 1);
 	uint64_t end;
 
-	if (json_array_size(v) != 2 || !read_index(first, &r->h.first) ||
-	    !(json_is_null(last) || (read_index(last, &end) && end >= r->h.first)))
+	if (json_array_size(v) != 2 || !deed_index(first, &r->h.first) ||
+	    !(json_is_null(last) || (deed_index(last, &end) && end >= r->h.first)))
 		return wrong(
 			r, "range is [first, last], both indexes in it; last may be null, which is "
 			   "the log's end.");
@@ -172,9 +163,7 @@ read_set(struct reading *r, const json_t *list)
 	json_array_foreach(list, i, v)
 	{
 		struct control_range *at = &r->h.set[i];
-		if (json_array_size(v) != 2 || !read_index(json_array_get(v, 0), &at->first) ||
-		    !read_index(json_array_get(v, 1), &at->last) || at->first > at->last ||
-		    (i && at->first <= at[-1].last))
+		if (!deed_range(v, at) || (i && at->first <= at[-1].last))
 			return wrong(
 				r, "The ranges of records are [first, last], ascending and apart.");
 		r->h.n_set++;

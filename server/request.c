@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "proto/dec.h"
+#include "proto/err.h"
 #include "server/reply.h"
 #include "server/access.h"
 #include "server/upload.h"
@@ -13,6 +14,20 @@ enum {
 	ARENA_KEPT_BYTES = 64 << 10, /* what an idle request may hold on to */
 	OUT_KEPT_BYTES = 64 << 10,
 };
+
+void *
+request_state(struct request *r, size_t n)
+{
+	void *state = arena_alloc(&r->arena, n);
+
+	if (!state) {
+		reply_err(r, STELE_ENOMEM);
+		return NULL;
+	}
+	memset(state, 0, n);
+	r->state = state;
+	return state;
+}
 
 void
 request_answered(struct request *r)

@@ -74,6 +74,12 @@ struct request {
 	void *state;        /* the handler's, in the arena */
 };
 
+/*
+ * What a handler keeps of the request until its answer: n zeroed bytes of its arena, which r->state
+ * points to. NULL: no memory, answered already.
+ */
+void *request_state(struct request *r, size_t n);
+
 /* Frees what the answer was made from; the answer itself stays. */
 void request_answered(struct request *r);
 

@@ -41,16 +41,12 @@ struct looking {
 static struct looking *
 look(struct request *r)
 {
-	struct looking *l = arena_alloc(&r->arena, sizeof *l);
+	struct looking *l = request_state(r, sizeof *l);
 
-	if (!l) {
-		reply_err(r, STELE_ENOMEM);
+	if (!l)
 		return NULL;
-	}
-	memset(l, 0, sizeof *l);
 	buf_init(&l->body);
 	buf_init(&l->why);
-	r->state = l;
 	return l;
 }
 
@@ -187,26 +183,14 @@ struct erasing {
 	int err;
 };
 
-static bool
-read_index(const json_t *v, uint64_t *out)
-{
-	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-	    json_integer_value(v) >= (json_int_t)LIMIT_INTEGER)
-		return false;
-	*out = (uint64_t)json_integer_value(v);
-	return true;
-}
-
 /* 7, or [3, 9]. */
 static bool
 read_range(const json_t *v, struct control_range *out)
 {
-	if (read_index(v, &out->first)) {
-		out->last = out->first;
-		return true;
-	}
-	return json_array_size(v) == 2 && read_index(json_array_get(v, 0), &out->first) &&
-	       read_index(json_array_get(v, 1), &out->last) && out->first <= out->last;
+	if (!deed_index(v, &out->first))
+		return deed_range(v, out);
+	out->last = out->first;
+	return true;
 }
 
 static int
@@ -267,8 +251,9 @@ read_body(struct request *r, struct erasing *s, json_t *body)
 	const char *name;
 	json_t *v;
 
-	json_object_set_new(s->act, "log",
-			    json_stringn((const char *)r->param[0].p, r->param[0].n));
+	if (json_object_set_new(s->act, "log",
+				json_stringn((const char *)r->param[0].p, r->param[0].n)) != 0)
+		return STELE_ENOMEM;
 	json_object_foreach(body, name, v)
 	{
 		if (strcmp(name, "case") == 0 || strcmp(name, "reason") == 0) {
@@ -382,14 +367,16 @@ request_it(struct request *r, struct erasing *s)
 	struct acting *a = acting_begin(r, "erasure.request", PROBLEM_INVALID_ERASURE);
 	struct erasure_find counts = {
 		.looked = s->find.looked, .unread = s->find.unread, .gone = s->find.gone};
+	bool whole = a && json_object_update(a->act, s->act) == 0 &&
+		     json_object_set_new(a->act, "ranges", deed_ranges(&s->find.found)) == 0;
 
-	if (!a) {
-		drop(s);
-		return;
-	}
-	json_object_update(a->act, s->act);
-	json_object_set_new(a->act, "ranges", deed_ranges(&s->find.found));
 	drop(s);
+	if (a && !whole) {
+		acting_drop(r);
+		reply_err(r, STELE_ENOMEM);
+	}
+	if (!whole)
+		return;
 	s->find = counts;
 	buf_init(&s->l.body);
 	buf_init(&s->l.why);
@@ -446,16 +433,12 @@ void
 res_erasures_post(struct request *r)
 {
 	json_t *body = acting_body(r, PROBLEM_INVALID_ERASURE, false);
-	struct erasing *s = body ? arena_alloc(&r->arena, sizeof *s) : NULL;
+	struct erasing *s = body ? request_state(r, sizeof *s) : NULL;
 
-	if (!body)
-		return;
 	if (!s) {
 		json_decref(body);
-		reply_err(r, STELE_ENOMEM);
 		return;
 	}
-	memset(s, 0, sizeof *s);
 	buf_init(&s->why);
 	s->act = json_object();
 	s->err = s->act ? read_body(r, s, body) : STELE_ENOMEM;
@@ -472,7 +455,6 @@ res_erasures_post(struct request *r)
 			      "What the server records of itself is no subject's to erase.");
 		return;
 	}
-	r->state = s;
 	r->work = find_work;
 	r->then = find_then;
 	loop_work(r);

@@ -90,16 +90,12 @@ answer_looked(struct request *r)
 static struct looking *
 look(struct request *r)
 {
-	struct looking *l = arena_alloc(&r->arena, sizeof *l);
+	struct looking *l = request_state(r, sizeof *l);
 
-	if (!l) {
-		reply_err(r, STELE_ENOMEM);
+	if (!l)
 		return NULL;
-	}
-	memset(l, 0, sizeof *l);
 	buf_init(&l->body);
 	l->r = r;
-	r->state = l;
 	return l;
 }
 

@@ -137,38 +137,26 @@ plan_then(struct request *r)
 	buf_fini(&s.why);
 }
 
-static bool
-read_range(const json_t *range, struct purgeplan_wish *wish)
-{
-	json_int_t first = json_integer_value(json_array_get(range, 0)),
-		   last = json_integer_value(json_array_get(range, 1));
-
-	if (json_array_size(range) != 2 || !json_is_integer(json_array_get(range, 0)) ||
-	    !json_is_integer(json_array_get(range, 1)) || first < 0 || last < first)
-		return false;
-	wish->from = (uint64_t)first;
-	wish->to = (uint64_t)last + 1;
-	return true;
-}
-
 /* {"range":[F,L],"unlocked":true}, either or nothing: all whose retention is over. */
 static bool
 read_wish(json_t *body, struct purgeplan_wish *wish)
 {
+	struct control_range within = {0, LIMIT_INTEGER};
 	const char *name;
 	json_t *v;
 	bool good = true;
 
-	wish->to = UINT64_MAX;
 	json_object_foreach(body, name, v)
 	{
 		if (strcmp(name, "range") == 0) {
-			good = good && read_range(v, wish);
+			good = good && deed_range(v, &within);
 		} else {
 			good = good && strcmp(name, "unlocked") == 0 && json_is_boolean(v);
 			wish->unlocked = json_is_true(v);
 		}
 	}
+	wish->from = within.first;
+	wish->to = within.last + 1;
 	return good;
 }
 
@@ -176,7 +164,7 @@ void
 res_purge_plan(struct request *r)
 {
 	json_t *body = acting_body(r, PROBLEM_INVALID_PLAN, true);
-	struct planning *s = arena_alloc(&r->arena, sizeof *s);
+	struct planning *s;
 	struct clock_reading now;
 	bool good;
 
@@ -189,12 +177,11 @@ res_purge_plan(struct request *r)
 			      "purged.");
 		return;
 	}
+	s = request_state(r, sizeof *s);
 	if (!s) {
 		json_decref(body);
-		reply_err(r, STELE_ENOMEM);
 		return;
 	}
-	memset(s, 0, sizeof *s);
 	buf_init(&s->why);
 	store_clock_get(r->server->store, &now);
 	s->made_ns = now.evidence_ns;
@@ -208,7 +195,6 @@ res_purge_plan(struct request *r)
 			"Say {\"range\": [FIRST, LAST]}, or nothing: all records of the log.");
 		return;
 	}
-	r->state = s;
 	r->work = plan_work;
 	r->then = plan_then;
 	loop_work(r);

@@ -27,16 +27,6 @@ static const char bad_records[] =
 	"Say which records: records, a list of indexes, or range, [first, last], or filter, alone or "
 	"within a range; at most 262144 of them.";
 
-static bool
-read_index(const json_t *v, uint64_t *out)
-{
-	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-	    (uint64_t)json_integer_value(v) > LIMIT_INTEGER)
-		return false;
-	*out = (uint64_t)json_integer_value(v);
-	return true;
-}
-
 static int
 by_index(const void *a, const void *b)
 {
@@ -55,7 +45,7 @@ read_records(struct request *r, const json_t *list, struct ranges *out)
 
 	if (!at)
 		return false;
-	json_array_foreach(list, i, v) if (!read_index(v, &at[i])) return false;
+	json_array_foreach(list, i, v) if (!deed_index(v, &at[i])) return false;
 	qsort(at, n, sizeof *at, by_index);
 	for (i = 0; i < n; i++)
 		if ((i == 0 || at[i] != at[i - 1]) && ranges_add(out, at[i], at[i]) != 0)
@@ -64,19 +54,12 @@ read_records(struct request *r, const json_t *list, struct ranges *out)
 }
 
 static bool
-read_pair(const json_t *pair, uint64_t *first, uint64_t *last)
-{
-	return json_array_size(pair) == 2 && read_index(json_array_get(pair, 0), first) &&
-	       read_index(json_array_get(pair, 1), last) && *first <= *last;
-}
-
-static bool
 read_range(const json_t *pair, struct ranges *out)
 {
-	uint64_t first, last;
+	struct control_range one;
 
-	return read_pair(pair, &first, &last) && last - first < LIMIT_EXTEND_RECORDS &&
-	       ranges_add(out, first, last) == 0;
+	return deed_range(pair, &one) && one.last - one.first < LIMIT_EXTEND_RECORDS &&
+	       ranges_add(out, one.first, one.last) == 0;
 }
 
 /* --- extensions ------------------------------------------------------------------------------ */
@@ -131,9 +114,9 @@ check_members(const json_t *body)
 static const char *
 take_filter(struct request *r, struct extending *x, const json_t *filter, const json_t *range)
 {
-	uint64_t first = 0, last = LIMIT_INTEGER;
+	struct control_range within = {0, LIMIT_INTEGER};
 
-	if (range && !read_pair(range, &first, &last))
+	if (range && !deed_range(range, &within))
 		return bad_records;
 	if (json_string_length(filter) < 1 || json_string_length(filter) > LIMIT_HOLD_FILTER_BYTES)
 		return "filter is a filter of audit queries, in a string.";
@@ -141,7 +124,7 @@ take_filter(struct request *r, struct extending *x, const json_t *filter, const 
 		buf_put_u8(&x->why, 0);
 		return x->why.n > 1 && !x->why.err ? (const char *)x->why.p : "No such filter.";
 	}
-	return ranges_add(&x->find.named, first, last) == 0 ? NULL : bad_records;
+	return ranges_add(&x->find.named, within.first, within.last) == 0 ? NULL : bad_records;
 }
 
 /* NULL, or what is wrong. */
