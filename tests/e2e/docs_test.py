@@ -31,7 +31,36 @@ def manual_options(name):
     return set(re.findall(r"--([a-z][a-z-]+)", text))
 
 
+def written_types():
+    """The types of records that the code can write: strings where an act or an event begins."""
+    starts = (r'\\"type\\":\\"(?=[a-z_.]+\\")', r'"type",\s*', r"acting_begin\(", r"\bbegin\(r, ",
+              r"\.type =", r"record\(log, s, ", r"put_who\(&?b, ", r"const struct deed deed_\w+ = \{")
+    entries = {"hold", "release", "extend", "event"}  # what control entries say of themselves
+    found = set()
+    for source in (*ROOT.glob("server/*.c"), *ROOT.glob("storage/*.c")):
+        text = re.sub(r'"\s*\n\s*"', "", source.read_text(encoding="utf-8"))
+        for start in re.finditer("|".join(starts), text if source.name != "selftest.c" else ""):
+            said = re.match(r"[^;{}]*", text[start.end():]).group()
+            if start.group().startswith("\\"):
+                found.add(re.match(r"[a-z_.]+", said).group())
+            else:
+                found |= set(re.findall(r'"([a-z]+[._][a-z_.]+|purge|read|query)"', said))
+    return found - entries
+
+
+def documented_types():
+    """Those of docs/formats.md section 8: in its tables, and of `_access`."""
+    text = page("docs/formats.md")
+    trail, reads = text[text.index("\n## 8."):].split("\n### Reads")
+    cells = [line.split("|")[1] for line in trail.splitlines() if line.startswith("| `")]
+    types = {name for cell in cells for name in re.findall(r"`([a-z_.]+)`", cell)}
+    return types | set(re.findall(r'{"type":"([a-z_.]+)"', reads))
+
+
 class Docs(unittest.TestCase):
+    def test_every_type_of_audit_record_is_described_and_no_other(self):
+        self.assertEqual(written_types(), documented_types())
+
     def test_links_lead_somewhere(self):
         for path in PAGES:
             for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):

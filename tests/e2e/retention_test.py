@@ -318,7 +318,8 @@ class Shortening(Case):
         elsewhere = [{"scopes": ["approve"], "logs": ["other"]}]
         _, stranger = self.made(elsewhere)
         self.wait(80)
-        self.refused(self.approve(stranger, asked), 403, "not-yours-to-approve")
+        shown = self.other.get(f"/api/v1/approvals/{asked['approval']}").json()
+        self.refused(self.approve(stranger, asked, shown["digest"]), 403, "not-yours-to-approve")
         self.assertEqual(self.approve(young, asked).status, 200)
 
     def test_who_asked_may_not_ask_any_more(self):

@@ -2,37 +2,50 @@
 
 Written from docs/formats.md alone, so that it and steled must agree.
 """
+import base64
 import json
+from datetime import datetime, timedelta
+
+
+PAGE = 1000  # rows of a query
 
 
 class SystemLog:
     """The records of `_system` read so far, folded into who may do what."""
 
     def __init__(self):
-        self.records = []  # (entry, act), from index 0
+        self.records, self.size = [], 0  # (of its entry, act), in order; below which index
         self.principals, self.tokens, self.logs = {}, {}, {}
         self.controls = {}  # of each log: (kind, what it says), but for entry 0
+        self.trail = {}  # the policies of the server's own logs
         self.dual, self.approvals = [], {}
-        self.holds = {}
+        self.holds, self.erasures, self.identities = {}, {}, []
 
     def read(self, server):
         """Reads what came since the last time; returns the new acts."""
-        size = server.get("/api/v1/logs/_system").json()["size"]
+        rows, path = [], f"/api/v1/logs/_system/records?order=desc&limit={PAGE}"
+        page, end = {"next": None}, None
+        while "next" in page and (not rows or rows[-1]["index"] > self.size):
+            cursor = f"&cursor={page['next']}" if page["next"] else ""
+            page = server.get(path + cursor).json()
+            end = end or page["logs"][0]["size"]
+            rows += [row for row in page["records"] if row["index"] >= self.size]
+            if page["records"] and page["records"][-1]["index"] < self.size:
+                break
         new = []
-        for index in range(len(self.records), size):
-            answer = server.get(f"/api/v1/logs/_system/records/{index}",
-                                {"Accept": "application/json"}).json()
-            entry = json.loads(answer["entry"])
-            act = None
-            if entry["kind"] == "record":
-                act = json.loads(server.get(f"/api/v1/logs/_system/records/{index}").body)
-                self.fold(act, entry["time"])
-                new.append(act)
+        for row in reversed(rows):
+            text = row.get("payload") or server.get(
+                f"/api/v1/logs/_system/records/{row['index']}").text()
+            act = json.loads(text)
+            self.fold(act, row["receive_time"])
+            entry = {"index": row["index"], "time": row["receive_time"], "writer": row["writer"]}
             self.records.append((entry, act))
+            new.append(act)
+        self.size = end
         return new
 
     def of_type(self, kind):
-        return [act for _, act in self.records if act and act["type"] == kind]
+        return [act for _, act in self.records if act["type"] == kind]
 
     def fold(self, act, time):
         fold = getattr(self, act["type"].replace(".", "_"), None)
@@ -77,16 +90,21 @@ class SystemLog:
     def dual_control_set(self, act, _):
         self.dual = act["acts"]
 
-    def approval_request(self, act, _):
-        self.approvals[act["id"]] = {"id": act["id"], "state": "pending", "act": act["act"]}
+    def approval_request(self, act, time):
+        self.approvals[act["id"]] = {"id": act["id"], "state": "pending", "requested": time,
+                                     "by": act["by"]["principal"], "expires": act["expires"],
+                                     "act": act["act"]}
+
+    def _decided(self, act, time, state):
+        self.approvals[act["id"]].update({"state": state, "decided": time,
+                                          "decider": act["by"]["principal"]})
 
     def approval_grant(self, act, time):
-        approval = self.approvals[act["id"]]
-        approval["state"] = "granted"
-        self.fold(approval["act"], time)
+        self._decided(act, time, "granted")
+        self.fold(self.approvals[act["id"]]["act"], time)
 
-    def approval_refuse(self, act, _):
-        self.approvals[act["id"]]["state"] = "refused"
+    def approval_refuse(self, act, time):
+        self._decided(act, time, "refused")
 
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
@@ -109,12 +127,21 @@ class SystemLog:
     def _control(self, act, kind, said):
         self.controls.setdefault(act["log"], []).append((kind, said))
 
-    def policy_change(self, act, _):
-        """With compliance_after its entry in the log says from when. The server's own logs were
-        never created."""
+    def policy_change(self, act, time):
+        policy = dict(act["policy"])
+        if "compliance_after" in act:
+            policy["compliance_from"] = later(time, int(act["compliance_after"].rstrip("h")))
         if act["log"] in self.logs:
-            self.logs[act["log"]] = act["policy"]
-        self._control(act, "policy", act["policy"])
+            self.logs[act["log"]] = policy
+        self._control(act, "policy", policy)
+
+    def trail_keep(self, act, _):
+        for log in ("_system", "_access"):
+            if self.trail.get(log) != act["policy"]:
+                self._control({"log": log}, "policy", act["policy"])
+            self.trail[log] = act["policy"]
+        if "until" in act:
+            self._control({"log": "_access"}, "extend", {"until": act["until"]})
 
     def retain_extend(self, act, _):
         self._control(act, "extend", {"ranges": act["ranges"], "until": act["until"]})
@@ -125,6 +152,31 @@ class SystemLog:
 
     def retain_event(self, act, _):
         self._control(act, "event", {k: act[k] for k in ("event", "at", "until")})
+
+    def purge(self, act, _):
+        self._control(act, "purge", {"ranges": act["ranges"]})
+
+    def log_key_rotate(self, act, _):
+        self._control(act, "key", {"epoch": act["epoch"]})
+
+    def identity_rotate(self, act, _):
+        """As the act of a request it has no succession: that is in a record of its own."""
+        if "succession" in act:
+            self.identities.append(act["succession"])
+
+    def erasure_request(self, act, time):
+        self.erasures[act["id"]] = {"id": act["id"], "log": act["log"], "case": act["case"],
+                                    "requested": time, "ranges": act["ranges"]}
+
+    def erasure_end(self, act, time):
+        self.erasures[act["id"]]["ended"] = time
+        del self.erasures[act["id"]]["ranges"]
+
+
+def later(time, hours):
+    """An instant, so much later."""
+    moved = datetime.fromisoformat(time[:19]) + timedelta(hours=hours)
+    return moved.isoformat() + time[19:]
 
 
 def listed(server, path, member):
@@ -149,23 +201,46 @@ def state_of(server):
     return principals, tokens, logs
 
 
+class Controls:
+    """The control entries of logs as SystemLog has them: back from the head, as a verifier goes,
+    to what was read before. Those of holds are hold_model.py's."""
+
+    KINDS = {"policy": None, "extend": ("ranges", "until", "shorten"),
+             "event": ("event", "at", "until"), "purge": ("ranges",), "key": ("key_statement",)}
+
+    def __init__(self):
+        self.known = {}  # log: (index of the latest entry, what they say)
+
+    def of(self, server, log):
+        path = f"/api/v1/logs/{log}/records"
+        index, new = server.get(f"/api/v1/logs/{log}").json()["size"] - 1, []
+        below, found = self.known.get(log, (0, []))
+        latest = None
+        while index > below:
+            answer = server.get(f"{path}/{index}", {"Accept": "application/json"}).json()
+            entry = json.loads(answer["entry"])
+            if entry["kind"] != "record":
+                latest = latest or index
+                if entry["kind"] in self.KINDS:
+                    new.append(self.said(log, entry["kind"], answer))
+            index = entry["ctl"]
+        self.known[log] = (latest or below, found + new[::-1])
+        return self.known[log][1]
+
+    def said(self, log, kind, answer):
+        payload = (base64.b64decode(answer["payload_b64"]) if "payload_b64" in answer
+                   else answer["payload"])
+        said = json.loads(payload)
+        if kind == "policy":
+            return kind, said["policy"]
+        if kind == "key":
+            return kind, {"epoch": int(said["key_statement"].split("\n")[2])}
+        return kind, {k: said[k] for k in self.KINDS[kind]
+                      if k in said and not (log == "_access" and k == "ranges")}
+
+
 def controls_of(server, log):
-    """The control entries of a log as SystemLog has them: back from its head, as a verifier goes.
-    Those of holds are hold_model.py's."""
-    path = f"/api/v1/logs/{log}/records"
-    index, found = server.get(f"/api/v1/logs/{log}").json()["size"] - 1, []
-    while index:
-        answer = server.get(f"{path}/{index}", {"Accept": "application/json"}).json()
-        entry = json.loads(answer["entry"])
-        if entry["kind"] in ("policy", "extend", "event"):
-            said = json.loads(answer["payload"])
-            if entry["kind"] == "policy":
-                said = said["policy"]
-            for name in ("type", "by", "approved_by", "reason"):
-                said.pop(name, None)
-            found.append((entry["kind"], said))
-        index = entry["ctl"]
-    return found[::-1]
+    return Controls().of(server, log)
 
 
 def same(rows):
