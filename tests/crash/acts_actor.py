@@ -200,7 +200,7 @@ class Actor:
         if len(self.holds) > HOLDS:
             self.release()
             return
-        body = {"matter": "m", "name": "n", "reason": "r", "logs": [f"log-{self.number}*"],
+        body = {"matter": "m", "name": "n", "reason": "r", "logs": [f"log-{self.number}-{self.dice.randint(1, 9)}*"],
                 "open_ended": True}
         if self.dice.random() < 0.3:
             body["filter"] = "a = 1"

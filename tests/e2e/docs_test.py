@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 import pki
-from lib import BUILD, ROOT, STELED, Server, stele
+from lib import BUILD, JSON, ROOT, STELED, Server, stele
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -72,6 +72,42 @@ class Docs(unittest.TestCase):
             for name in re.findall(r"`((?:\w+/)+\w+\.\w+)`", path.read_text(encoding="utf-8")):
                 if name.split("/")[0] not in ("wal", "keys", "DIR"):
                     self.assertTrue((ROOT / name).exists(), f"{path.name}: {name}")
+
+    def test_the_walk_through_who_may_do_what(self):
+        """Each command of it, to the letter; then what it says of what came of them."""
+        section = page("docs/operations.md").split("\n## Who may do what")[1].split("*Two pairs")[0]
+        walk = "".join(re.findall(r"```\n(.*?)```", section, re.S))
+        self.assertGreater(walk.count("stele "), 15)
+        with Server() as server, tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+            server.create_log("payments")
+            server.post("/api/v1/logs/payments/records", b'{"n":1}', JSON)
+            Path(folder, "services").write_text("".join(f"svc{i}\n" for i in range(4)))
+            env = {**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}",
+                   "STELE_SERVER": server.url(), "STELE_TOKEN": f"@{server.data}/admin.token"}
+
+            def run(script, status=0):
+                done = subprocess.run(["bash", "-ec", script], cwd=folder, env=env, text=True,
+                                      capture_output=True, timeout=120, check=False)
+                self.assertEqual(done.returncode, status, f"{script}\n{done.stdout}{done.stderr}")
+                return done.stdout
+
+            said = run(walk)
+            self.assertIn("_access", said)
+            self.assertIn("_system", said)
+            run("echo '{}' | stele --token @svc1.token append app-svc1")
+            run("echo '{}' | stele --token @svc1.token append app-svc2", 1)
+            run("stele --token @operator.token query 'app-*'", 1)
+            run("stele --token @guest.token query 'app-svc1'", 1)
+            run("stele --token @officer.token query payments", 1)
+            run("stele --token @next.token query payments")
+            events = b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{"auditID":"a"}]}'
+            token = Path(folder, "prod-eu.token").read_text().strip()
+            cluster = server.connect(token)
+            self.assertEqual(cluster.post("/k8s/audit", events, JSON).status, 200)
+            self.assertEqual(cluster.post("/api/v1/logs/k8s-prod-eu/records", b"1").status, 403)
+            cluster.close()
+            listed = json.loads(run("stele principal show p-17 --json"))
+            self.assertEqual(listed["successor"], "p-19")
 
     def test_the_two_minutes_by_hand_and_the_audit_work(self):
         readme = page("README.md")
