@@ -52,11 +52,12 @@ class World:
         policy = example("createLog")
         for log in (LOG, OTHER):
             self.server.create_log(log, policy)
-        self.server.create_log("loose")  # nothing in it is locked
-        for log in (LOG, OTHER, "loose"):
+        for log in ("loose", "sealed"):  # nothing in it is locked; nothing comes to it
+            self.server.create_log(log)
+        for log in (LOG, OTHER, "loose", "sealed"):
             self.post(f"/api/v1/logs/{log}/records", '{"n":1}')
         self.post(f"/api/v1/logs/{LOG}/retention-events/closing", {})
-        self.post(f"/api/v1/logs/{LOG}/seal")
+        self.post("/api/v1/logs/sealed/seal")
 
     def end(self):
         self.server.stop()
@@ -143,9 +144,8 @@ def upload(w):
 
 
 def segment(w):
-    file = max((w.server.data / "segments" / LOG).glob("*.manifest"),
-               key=lambda f: int(f.name.split(".")[1]))
-    return {"file": file.name, "body": file.read_bytes(), "headers": {}}
+    (file,) = (w.server.data / "segments/sealed").glob("*.manifest")
+    return {"log": "sealed", "file": file.name, "body": file.read_bytes(), "headers": {}}
 
 
 def backup(w):

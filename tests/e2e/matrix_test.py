@@ -22,7 +22,7 @@ from matrix_case import ABSENT, CASES, LOG, OPERATIONS, OTHER, SCOPES, World, do
 from system_log import SystemLog
 
 DENIED, UNAUTHORIZED = (403, "insufficient-scope"), (401, "unauthorized")
-MINE = [LOG, "loose", "lock*"]
+MINE = [LOG, "loose", "sealed", "lock*"]
 
 
 def needed(name):
