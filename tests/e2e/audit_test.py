@@ -254,6 +254,33 @@ class Audit(unittest.TestCase):
             reads = [(r["log"], r["records"]) for r in records if r["type"] == "read"]
             self.assertEqual(reads, [(asked["records"][0]["log"], [[3, 4]])])
 
+    def test_the_last_use_of_a_token_is_known_to_the_minute_and_written_for_none(self):
+        with Server() as server:
+            made = principal(server, token={})
+
+            def used():
+                (token,) = [t for t in server.get("/api/v1/tokens?limit=1000").json()["tokens"]
+                            if t["principal"] == made["id"]]
+                return token.get("used")
+
+            self.assertIsNone(used())
+            before = server.get("/api/v1/clock").json()["evidence"]
+            size = server.get("/api/v1/logs/_system").json()["size"]
+            client = server.connect(made["token"])
+            for _ in range(20):
+                client.get("/api/v1/logs")
+            client.close()
+            seen = used()
+            self.assertRegex(seen, r":00\.000000000Z$")
+            self.assertGreaterEqual(seen[:16], before[:16])
+            log = SystemLog()
+            log.read(server)
+            self.assertEqual([act for entry, act in log.records
+                              if entry["index"] >= size and "by" in act], [])
+            self.assertEqual(server.stop(), 0)
+            server.start()
+            self.assertEqual(used(), seen)
+
     def test_refusals_are_counted_and_not_each_recorded(self):
         with Server() as server:
             server.create_log("pay")
