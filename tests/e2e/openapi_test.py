@@ -9,6 +9,7 @@ import unittest
 
 import yaml
 from lib import JSON, NDJSON, ROOT, STELED, Clock, Server
+from tail_case import Tail
 
 DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 TABLE = json.loads(subprocess.run([STELED, "--routes"], stdout=subprocess.PIPE, check=True).stdout)
@@ -163,6 +164,15 @@ class Live(unittest.TestCase):
         if "schema" in content.get(kind, {}) and kind == "application/json" and not payload:
             self.assertEqual(list(violations(answer.json(), content[kind]["schema"])), [])
         return answer
+
+    def tail(self, name, fill):
+        """Calls an operation whose answer does not end."""
+        path, operation = next((p, o) for _, p, o, _ in operations() if o["operationId"] == name)
+        tail = Tail(self.server, path.format(**fill))
+        self.assertEqual(tail.status, 200)
+        self.assertIn(tail.answer.getheader("content-type"), operation["responses"]["200"]["content"])
+        tail.close()
+        self.called.add((name, 200))
 
     def check_problem(self, answer, described):
         self.assertEqual(answer.headers["content-type"], "application/problem+json")
@@ -367,6 +377,13 @@ class Live(unittest.TestCase):
         self.call("queryLogs", 200, query="?limit=2")
         self.call("queryLogs", 400, query="?cursor=x")
         self.call("queryLogs", 404, query="?logs=none")
+        self.call("queryLogs", 200, query="?stream=true&format=ndjson")
+        self.tail("tailLog", log)
+        self.call("tailLog", 400, log, query="?start=x")
+        self.call("tailLog", 404, {"log": "none"})
+        self.tail("tailLogs", {})
+        self.call("tailLogs", 400, query="?after=x")
+        self.call("tailLogs", 404, query="?logs=none")
         self.call("append", 422, log, body="1", headers={"Stele-Retain-Forever": "7y"})
         self.call("append", 422, log, body="1", headers={"Stele-Retain-For": "700y"})
         self.call("append", 201, log, body="1", headers={"Stele-Retain-For": "7y"})
