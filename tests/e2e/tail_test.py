@@ -163,6 +163,23 @@ class Order(Case):
         self.assertTrue(only.endswith(b"\r\n\r\n") and only.count(b"\r\n\r\n") == 1, only)
 
 
+class TwoLoops(Case):
+    options = ("--loops", "2")
+
+    def test_both_hear_of_every_commit(self):
+        tails = [self.tail() for _ in range(24)]
+        until(lambda: metric(self.server, "tail_feeds") <= 2, "each loop has one feed at most")
+        n = 20 if sanitized() else 60
+        self.write(["a"], n)
+        for tail in tails:
+            self.assertEqual(tail.places(WRITERS * n), [("a", i) for i in range(1, WRITERS * n + 1)])
+        for tail in tails[::2]:
+            tail.close()
+        last = self.append()
+        for tail in tails[1::2]:
+            self.assertEqual(tail.places(1), [("a", last)])
+
+
 class Filters(Case):
     options = ("--tail-heartbeat", "1")
 
@@ -224,6 +241,8 @@ class Filters(Case):
 
 
 class Ends(Case):
+    options = ("--tail-heartbeat", "3600")  # so that nothing is noticed by one
+
     def test_a_token_that_is_revoked_ends_its_tails_and_no_others(self):
         _, token = self.principal({"scopes": ["read"], "logs": ["a"]})
         theirs, ours = self.tail(token=token["token"]), self.tail()
@@ -420,7 +439,7 @@ class Tls(Case):
         self.addCleanup(shutil.rmtree, folder)
         ca = pki.Authority(folder, "ca")
         certificate, key = ca.issue("server")
-        self.server = Server(options=["--tls-cert", str(certificate), "--tls-key", str(key)],
+        self.server = Server(options=["--tls-cert", str(certificate), "--tls-key", str(key), "--tail-heartbeat", "3600"],
                              context=ssl.create_default_context(cafile=ca.pem)).start()
         self.addCleanup(self.remove)
         self.server.create_log("a")
