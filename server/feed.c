@@ -315,6 +315,8 @@ shrink(struct feed *f)
 		buf_fini(&f->q.rows);
 	if (f->text.cap > KEPT_BYTES)
 		buf_fini(&f->text);
+	for (size_t i = 0; f->q.done && i < f->q.n; i++)
+		query_view_fini(&f->q.sources[i].view); /* what comes now has no index yet */
 }
 
 void
