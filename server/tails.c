@@ -23,10 +23,11 @@
 #include "server/server.h"
 
 enum {
-	TURN_TAILS = 32,    /* served in one turn, before requests get theirs */
-	TURN_REST = 3,      /* times as long as the turn took, till the next */
-	TURN_SHORT = 50000, /* ns: so little needs no rest */
-	ROUNDS = 2,         /* at once: workers are for others too */
+	TURN_TAILS = 32,          /* served in one turn, before requests get theirs */
+	TURN_REST = 3,            /* times as long as the turn took, till the next */
+	TURN_SHORT = 50000,       /* ns: so little needs no rest */
+	TURN_REST_MAX = 10000000, /* ns: a turn that others' work made long is none of ours */
+	ROUNDS = 2,               /* at once: workers are for others too */
 };
 
 /* One answer. It is freed as its request's source is. */
@@ -68,7 +69,6 @@ static void
 make_ready(struct tail *tail)
 {
 	struct tails *t = tail->feed->tails;
-
 	if (tail->ready)
 		return;
 	tail->ready = true;
@@ -202,11 +202,13 @@ leave_members(struct tail *tail)
 }
 
 static struct feed *
-find_shared(const struct tails *t, const struct feed *f)
+find_shared(struct tails *t, const struct feed *f)
 {
+	if (t->shared && feed_same(t->shared, f))
+		return t->shared;
 	for (struct feed *other = t->feeds; other; other = other->next)
 		if (!other->own && feed_same(other, f))
-			return other;
+			return t->shared = other;
 	return NULL;
 }
 
@@ -234,6 +236,7 @@ static void
 drop_feed(struct tails *t, struct feed *f)
 {
 	unlink_feed(t, f);
+	t->shared = t->shared == f ? NULL : t->shared;
 	t->n_feeds--;
 	feed_free(f);
 	atomic_store_explicit(&t->loop->metrics.feeds, t->n_feeds, memory_order_relaxed);
@@ -318,8 +321,7 @@ is_slow(const struct tail *tail)
 static void
 drop(struct tail *tail)
 {
-	if (!tail->dropped)
-		metrics_add(&tail->r->loop->metrics.tails_dropped, 1);
+	metrics_add(&tail->r->loop->metrics.tails_dropped, !tail->dropped);
 	tail->dropped = true;
 	conn_drop(tail->r); /* which frees it, now or later */
 }
@@ -428,7 +430,7 @@ static void
 on_turn(uv_timer_t *h)
 {
 	struct tails *t = h->data;
-	uint64_t begin = uv_hrtime(), took;
+	uint64_t begin = uv_hrtime(), took, rest;
 
 	for (int i = 0; t->ready && i < TURN_TAILS; i++) {
 		struct tail *tail = t->ready;
@@ -438,7 +440,8 @@ on_turn(uv_timer_t *h)
 	}
 	start_rounds(t);
 	took = uv_hrtime() - begin;
-	t->not_before_ns = took < TURN_SHORT ? 0 : begin + took * (1 + TURN_REST);
+	rest = took * TURN_REST < TURN_REST_MAX ? took * TURN_REST : TURN_REST_MAX;
+	t->not_before_ns = took < TURN_SHORT ? 0 : begin + took + rest;
 	if (t->ready)
 		kick(t);
 }
@@ -551,10 +554,7 @@ heartbeat(struct tail *tail)
 	buf_put_slice(b, buf_slice(&tail->feed->position));
 	buf_put_str(b, "\n\n");
 	reply_chunk_end(b, at);
-	if (b->err)
-		conn_cut(tail->r);
-	else
-		send_out(tail);
+	b->err ? conn_cut(tail->r) : send_out(tail);
 }
 
 static void

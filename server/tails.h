@@ -27,6 +27,7 @@ struct tail;
 
 struct tails {
 	struct loop *loop;
+	struct feed *shared;             /* whom one joined last, or NULL: the next may do so too */
 	struct feed *feeds, **feeds_end; /* those that had a round last at the end */
 	size_t n_feeds;
 	uint64_t n_opened;               /* feeds, ever: their numbers */
