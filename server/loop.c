@@ -183,6 +183,50 @@ loop_work(struct request *r)
 	CHECK(uv_queue_work(&r->loop->uv, &c->work, on_work, on_work_done) == 0);
 }
 
+/* --- long work, step by step --------------------------------------------------- */
+
+static void start_steps(struct loop *l);
+
+static void
+on_step_done(uv_work_t *w, int status)
+{
+	struct conn *c = w->data;
+	struct loop *l = c->loop;
+
+	l->n_long--;
+	start_steps(l);
+	on_work_done(w, status);
+}
+
+/* Loops share the workers: with several of them each has one step at a time. */
+static void
+start_steps(struct loop *l)
+{
+	size_t at_once = l->server->n_loops > 1 ? 1 : LOOP_LONG_AT_ONCE;
+	struct request *r;
+
+	while (l->waiting && l->n_long < at_once) {
+		r = l->waiting;
+		l->waiting = r->next;
+		if (!l->waiting)
+			l->waiting_end = &l->waiting;
+		r->conn->work.data = r->conn;
+		CHECK(uv_queue_work(&l->uv, &r->conn->work, on_work, on_step_done) == 0);
+		l->n_long++;
+	}
+}
+
+void
+loop_work_on(struct request *r)
+{
+	struct loop *l = r->loop;
+
+	r->next = NULL;
+	*l->waiting_end = r;
+	l->waiting_end = &r->next;
+	start_steps(l);
+}
+
 /* --- brief work: an iteration's worth of it together ------------------------------ */
 
 /* Requests for one worker, in order. */
@@ -472,6 +516,7 @@ loop_new(struct loop **out, struct server *server, int fd)
 	l->pending_end = &l->pending;
 	l->done_end = &l->done;
 	l->brief_end = &l->brief;
+	l->waiting_end = &l->waiting;
 	pthread_mutex_init(&l->lock, NULL);
 	set_date(l);
 	l->kit = kit_new();

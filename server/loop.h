@@ -28,8 +28,9 @@ enum {
 	LOOP_TURN_MS = 5,         /* and the turn of a handshake */
 	LOOP_POOL_REQUESTS = 512, /* idle requests kept for reuse */
 	LOOP_SCRATCH_BYTES = 65536,
-	LOOP_BRIEF_PARTS = 2, /* of an iteration's brief work: side by side on two cores */
-	LOOP_BRIEF_ALONE = 4, /* so few are not worth dividing */
+	LOOP_BRIEF_PARTS = 2,  /* of an iteration's brief work: side by side on two cores */
+	LOOP_BRIEF_ALONE = 4,  /* so few are not worth dividing */
+	LOOP_LONG_AT_ONCE = 2, /* steps of long work: of libuv's four workers two stay for others */
 };
 
 struct loop {
@@ -52,7 +53,9 @@ struct loop {
 	struct append_job *pending, **pending_end; /* to be submitted this iteration */
 	struct request *brief, **brief_end;        /* for workers, this iteration */
 	size_t n_brief;
-	struct kit *kit;     /* the loop thread's own */
+	struct request *waiting, **waiting_end; /* for their next step of long work */
+	size_t n_long;                          /* such steps that workers have */
+	struct kit *kit;                        /* the loop thread's own */
 	uint64_t trimmed_ms; /* when free memory was last given back: the first loop's */
 
 	pthread_mutex_t lock;
@@ -98,6 +101,12 @@ void loop_submit(struct request *r);
 
 /* Runs r->work(r, kit) on a worker thread; r->then(r) follows on this loop. */
 void loop_work(struct request *r);
+
+/*
+ * The same for one of many steps of long work, such as a scan: few are with workers at once and the
+ * others wait for their turn, in order, so that who comes with one request finds a worker.
+ */
+void loop_work_on(struct request *r);
 
 /*
  * The same for work of microseconds, such as one read: what an iteration gathers of it

@@ -166,6 +166,7 @@ query_prepare(struct query *q)
 
 	if (err != 0)
 		return err;
+	q->span = 1;
 	q->use_index = !q->no_index && query_index_helps(&q->filter);
 	q->matcher = matcher_new(&q->filter, set, -1);
 	if (!q->matcher)

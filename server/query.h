@@ -4,9 +4,10 @@
  * indexes, forward or backward. A page is made in steps, so that no worker is kept for long, and
  * ends with a cursor (server/query_cursor.h) when there is more.
  *
- * Every log is looked through in tiles of 256 records; those that the index of a segment rules out
- * (server/query_index.h) are counted and not read. Of the logs, the one whose next tile or next
- * match comes first is always taken next: so nothing is looked at that the page does not need.
+ * Every log is looked through in tiles of 256 records, or in parts of one where looking takes long;
+ * those that the index of a segment rules out (server/query_index.h) are counted and not read. Of
+ * the logs, the one whose next tile or next match comes first is always taken next: so nothing is
+ * looked at that the page does not need.
  */
 #ifndef STELE_SERVER_QUERY_H
 #define STELE_SERVER_QUERY_H
@@ -93,6 +94,7 @@ struct query {
 	uint64_t rows_n;
 	uint64_t horizon; /* of a tail: logs of lower ids were there when it chose its logs */
 	int64_t until_ns; /* monotonic: the page ends then */
+	uint64_t span;    /* records that are looked at at once: a tile at most */
 	uint64_t step;    /* number of the one under way */
 	bool use_index;
 	bool full, done;
@@ -124,8 +126,9 @@ int query_begin(struct query *q);
 uint64_t query_position(const struct query *q, const struct query_source *s);
 
 /*
- * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES: 1 when the page needs more, 0 when it
- * is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker thread.
+ * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES, or one record longer: 1 when the page
+ * needs more, 0 when it is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker
+ * thread.
  */
 int query_step(struct query *q, struct kit *kit);
 

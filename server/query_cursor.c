@@ -44,7 +44,7 @@ put_source(struct buf *b, const struct query *q, const struct query_source *s)
 	int64_t frontier_ns = s->frontier_ns;
 
 	if (s->at_hit < s->n_hits) {
-		behind = q->backward ? next - s->next : s->next - next;
+		behind += q->backward ? next - s->next : s->next - next;
 		frontier_ns = s->hits[s->at_hit].time_ns;
 	}
 	varint_put(b, log_id(s->log));

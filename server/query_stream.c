@@ -138,7 +138,7 @@ send_piece(struct request *r)
 		return;
 	}
 	if (s->q->rows.n == 0 && !is_last(s)) {
-		loop_work(r);
+		loop_work_on(r);
 		return;
 	}
 	put_rows(s);
@@ -165,7 +165,7 @@ pull(struct request *r)
 	buf_reset(&r->out);
 	r->work = step;
 	r->then = send_piece;
-	loop_work(r);
+	loop_work_on(r);
 }
 
 static struct stream *

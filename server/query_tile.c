@@ -135,13 +135,44 @@ look_where_wanted(struct look *l, const struct query_view *v, uint64_t *at, uint
 	return err;
 }
 
-/* How far the log was looked through, as take() would say of all of the tile that begins there. */
+/*
+ * How far the log was looked through: to the time where the tile of [first, end) ends, or, if the
+ * pace left something of it, where it begins.
+ */
 static void
-move_frontier(struct look *l, const struct query_view *v, uint64_t first)
+move_frontier(struct look *l, const struct query_view *v, uint64_t first, uint64_t end)
 {
 	const struct segterms_tile *t = &v->tiles[(first - v->range.first) / SEGMENT_TILE];
+	bool whole = (l->q->backward ? first : end) % SCAN_RECORDS == 0;
 
-	l->s->frontier_ns = l->q->backward ? t->first_ns : t->last_ns;
+	l->s->frontier_ns = l->q->backward == whole ? t->first_ns : t->last_ns;
+}
+
+/* So few are looked at at once that a step does not take much longer than it should. */
+static void
+pace(struct query *q, int64_t took_ns)
+{
+	if (took_ns > LIMIT_QUERY_STEP_NS)
+		q->span = q->span / 4 ? q->span / 4 : 1;
+	else if (took_ns < LIMIT_QUERY_STEP_NS / 16)
+		q->span = q->span * 4 < SCAN_RECORDS ? q->span * 4 : SCAN_RECORDS;
+}
+
+/* [*first, *end): the next tile, or what the pinned size, the last page and the pace leave of it.
+ */
+static void
+choose_range(const struct query *q, const struct query_source *s, uint64_t *first, uint64_t *end)
+{
+	if (q->backward) {
+		*end = s->next;
+		*first = (s->next - 1) / SCAN_RECORDS * SCAN_RECORDS;
+		*first = *end - *first > q->span ? *end - q->span : *first;
+	} else {
+		*first = s->next;
+		*end = (s->next / SCAN_RECORDS + 1) * SCAN_RECORDS;
+		*end = *end < s->size ? *end : s->size;
+		*end = *end - *first > q->span ? *first + q->span : *end;
+	}
 }
 
 /* --------------------------------------------------------------------------------------------- */
@@ -149,13 +180,13 @@ move_frontier(struct look *l, const struct query_view *v, uint64_t first)
 int
 query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes)
 {
-	uint64_t first = q->backward ? (s->next - 1) / SCAN_RECORDS * SCAN_RECORDS : s->next,
-		 end = q->backward ? s->next : (s->next / SCAN_RECORDS + 1) * SCAN_RECORDS, at;
+	int64_t begun_ns = server_monotonic_ns();
+	uint64_t first, end, at;
 	const struct query_view *view = NULL;
 	struct look l = {.q = q, .s = s};
 	int err = 0;
 
-	end = end < s->size ? end : s->size;
+	choose_range(q, s, &first, &end);
 	at = first;
 	l.counted_from = q->backward ? s->next - s->behind : s->next;
 	l.counted_to = l.counted_from + s->behind;
@@ -167,7 +198,7 @@ query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *b
 	else if (err == 0)
 		err = scan_records(s->log, &at, end, kit->tools, take, &l);
 	if (view)
-		move_frontier(&l, view, first);
+		move_frontier(&l, view, first, end);
 	if (err == STELE_EDAMAGED) {
 		for (; at < end; at++)
 			q->totals.unreadable += !is_counted(&l, at);
@@ -177,6 +208,7 @@ query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *b
 	if (q->backward)
 		reverse(s);
 	s->next = q->backward ? first : end;
-	s->behind = 0;
+	s->behind -= s->behind < end - first ? s->behind : end - first;
+	pace(q, server_monotonic_ns() - begun_ns);
 	return err;
 }

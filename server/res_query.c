@@ -195,7 +195,7 @@ then(struct request *r)
 	struct query *q = r->state;
 
 	if (q->err == 1 && !q->stream) {
-		loop_work(r);
+		loop_work_on(r);
 		return;
 	}
 	if (q->err < 0) {
