@@ -12,6 +12,7 @@ struct draw {
 	uint64_t state;
 };
 
+/* The next 64 bits. */
 uint64_t draw_next(struct draw *r);
 
 /* Below n, evenly. */
@@ -29,11 +30,11 @@ void draw_id(struct buf *b, uint64_t what, unsigned n);
 /* n characters of base64 that no other event has, as opaque request ids are. */
 void draw_opaque(struct buf *b, struct draw *r, unsigned n);
 
-/* An instant of the generated day, 23 November 2026, growing with i. */
 struct draw_instant {
 	unsigned h, m, s, us;
 };
 
+/* When event i was, on the generated day, 23 November 2026: later ones are later. */
 struct draw_instant draw_instant(size_t i, struct draw *r);
 
 #endif

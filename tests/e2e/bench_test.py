@@ -199,7 +199,7 @@ class LoadTest(unittest.TestCase):
 
     def test_a_pause_of_the_server_is_felt_by_all_that_was_due_in_it(self):
         with Echo() as echo:
-            run = subprocess.Popen([LOAD, "--url", echo.url, "--rate", "40000", "--duration", "2",
+            run = subprocess.Popen([LOAD, "--url", echo.url, "--rate", "1000", "--duration", "2",
                                     "--connections", "1", "--expect", "200"],
                                    stdout=subprocess.PIPE, text=True)
             pause = "sleep 0.7; kill -STOP $0; sleep 0.5; kill -CONT $0"
