@@ -189,6 +189,9 @@ query_fini(struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		query_view_fini(&q->sources[i].view);
+	if (q->held_bytes)
+		atomic_fetch_sub(&q->server->answers.used_bytes, q->held_bytes);
+	q->held_bytes = 0;
 	matcher_free(q->matcher);
 	if (q->has_fit)
 		schema_fit_fini(&q->fit);
@@ -239,6 +242,22 @@ pick(struct query *q)
 	return best;
 }
 
+/*
+ * Pages that are being made count among the answers: half of what these may take ends them all.
+ * Tails have a bound of their own.
+ */
+static bool
+is_too_much(struct query *q)
+{
+	struct http_budget *answers = &q->server->answers;
+	uint64_t more = q->rows.cap - q->held_bytes;
+
+	if (q->form == QUERY_EVENTS)
+		return false;
+	q->held_bytes += more;
+	return atomic_fetch_add(&answers->used_bytes, more) + more > answers->max_bytes / 2;
+}
+
 /* One match onto the page. */
 static int
 put_hit(struct query *q, struct query_source *s, struct kit *kit)
@@ -248,7 +267,7 @@ put_hit(struct query *q, struct query_source *s, struct kit *kit)
 	if (err != 0)
 		return err;
 	s->at_hit++;
-	q->full = q->rows_n == q->limit || q->rows.n >= q->page_bytes;
+	q->full = is_too_much(q) || q->rows_n == q->limit || q->rows.n >= q->page_bytes;
 	return 0;
 }
 

@@ -85,6 +85,7 @@ struct query {
 	bool has_fit;
 	struct arena arena; /* of a record that is read */
 	struct buf rows;
+	uint64_t held_bytes; /* of them, counted among the server's answers */
 	struct tally values, times;
 
 	/* Where it is. */

@@ -7,10 +7,12 @@ than its input can pass.
 import base64
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
 import unittest
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -278,6 +280,43 @@ class Records(Asking):
             self.assertGreater(page["scanned"], 0, order)
             again = self.ask(text, "slow", count="true", order=order, cursor=page["next"]).json()
             self.assertGreater(again["scanned"], page["scanned"])
+
+
+class Memory(Asking):
+    """Readers by the hundred that ask for the largest pages and do not take them."""
+
+    options = ["--answer-bytes", "16M"]
+    ROWS = 300
+
+    def test_pages_that_are_made_and_not_taken_share_a_bound(self):
+        line = b'{"a":"' + b"x y" * 13000 + b'"}\n'
+        for _ in range(self.ROWS // 20):
+            self.assertEqual(self.server.post(RECORDS, line * 20, NDJSON).status, 201)
+        before, peak, token = self.own_mib(), 0, self.server.token()
+        head = f"GET {RECORDS}?limit=1000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+        with ExitStack() as stack:
+            for _ in range(200):
+                reader = stack.enter_context(socket.socket())
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                reader.connect(("127.0.0.1", self.server.port))
+                reader.sendall(head)
+                peak = max(peak, self.own_mib())
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                peak = max(peak, self.own_mib())
+                time.sleep(0.02)
+        if not sanitized():
+            self.assertLess(peak - before, 100)  # 200 pages of 4 MiB, made within a second, are 800
+        rows, parameters = 0, {}
+        while "cursor" not in parameters or parameters["cursor"]:  # and everything is still there
+            page = self.ask("", limit=1000, **parameters).json()
+            rows += len(page["records"])
+            parameters["cursor"] = page.get("next", "")
+        self.assertEqual(rows, self.ROWS)
+        until = time.monotonic() + 60
+        while b"\nstele_answer_bytes 0\n" not in self.server.get("/metrics").body:
+            self.assertLess(time.monotonic(), until, "answers are given up, and still counted")
+            time.sleep(0.05)
 
 
 class Parallel(Asking):
