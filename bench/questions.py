@@ -1,7 +1,7 @@
 """What is asked of a store whose events nobody knows: values that are rare, frequent, and that meet.
 
 A question is text in the filter's language and the values that it looks for, so that others can be asked the
-same. They are taken from what the store itself counts and shows.
+same. They are taken from what the store itself shows.
 """
 import json
 import re
@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode
 from harness import BenchError
 
 ROWS = 100  # of a page
-RARE_SHARE = 50_000  # at most one record of so many, and one at least
+RARE_SHARE = 50_000  # at most one record of so many, and four at least
+SAMPLE_PAGES = 10
 AT_MOST = 20  # questions of a kind
 FIELDS = ("actor", "action", "source_ip")
 # Comparisons along a path that no index knows; the first one that finds something is asked.
@@ -81,28 +82,38 @@ class Asker:
                 return page["matched"], page["scanned"]
             parameters["cursor"] = page["next"]
 
-    def actors(self):
-        """How often each actor is named, the commonest first."""
-        found, parameters = {}, {"by": "actor"}
-        while True:
-            page = self.page(**parameters)
-            for line in page["values"]:
-                found[line["value"]] = found.get(line["value"], 0) + line["count"]
-            if "next" not in page:
-                return sorted(found.items(), key=lambda item: -item[1])
-            parameters["cursor"] = page["next"]
+    def sample(self):
+        """The first and the last some thousand rows, by index."""
+        found = {}
+        for order in ("asc", "desc"):
+            parameters = {"view": "summary", "limit": 1000, "order": order}
+            for _ in range(SAMPLE_PAGES):
+                page = self.page(**parameters)
+                found.update((row["index"], row) for row in page["records"])
+                if "next" not in page:
+                    break
+                parameters["cursor"] = page["next"]
+        return found.values()
 
 
-def choose_actors(asker, named, most=None):
+def actors_of(rows):
     """
-    Those that records name so before all other ways, as a column of a table would have it; of at most
-    so many records, since a page counts only so many different values.
+    How often each actor is named in them, the commonest first, by the name that comes before all other ways to
+    say it: so would a column of a table have it.
     """
+    found = {}
+    for row in rows:
+        for actor in row["fields"].get("actor", [])[:1]:
+            found[actor] = found.get(actor, 0) + 1
+    return sorted(found, key=lambda actor: -found[actor])
+
+
+def choose_rare(asker, actors, few):
+    """Those of few records in all."""
     chosen = []
-    for actor in named:
+    for actor in actors:
         question = Question((("actor", actor),))
-        rows = asker.first_page(question, limit=most + 1 if most else 1, view="summary")
-        if rows and len(rows) <= (most or 1) and all(r["fields"]["actor"][0] == actor for r in rows):
+        if len(asker.first_page(question, limit=few + 1, view="summary")) <= few:
             chosen.append(question)
         if len(chosen) == AT_MOST:
             break
@@ -130,10 +141,10 @@ def comparison(asker, wanted):
 
 def choose(asker, events, wanted):
     """(rare, frequent, three together, a comparison). BenchError when the events have no such."""
-    actors = asker.actors()
-    few = max(1, events // RARE_SHARE)
-    rare = choose_actors(asker, [a for a, n in reversed(actors) if n <= few][:3 * AT_MOST], few)
-    frequent = choose_actors(asker, [a for a, n in actors if n > few][:3 * AT_MOST])
+    actors = actors_of(asker.sample())
+    few = max(4, events // RARE_SHARE)
+    rare = choose_rare(asker, actors[:-3 * AT_MOST:-1], few)
+    frequent = [Question((("actor", a),)) for a in actors[:AT_MOST // 2]]
     if not frequent or not rare:
         raise BenchError("the events name no actors, rare ones and frequent ones")
     three = meeting(asker, frequent)
