@@ -27,6 +27,7 @@ static const char usage[] =
 	"Events sealed into one segment in DIRECTORY, verified, walked, read at random; removed.\n"
 	"  --events FILE       events from the lines of FILE (.zst is decompressed)\n"
 	"  --generate N        or N generated ones (50000)\n"
+	"  --kubernetes        of an API server, not of a cloud's calls\n"
 	"  --batch N           records a batch had (400); 1: every record came alone\n"
 	"  --reads N           random reads (200000)\n"
 	"  --keys              every record came with an idempotency key\n"
@@ -272,6 +273,7 @@ struct options {
 	const char *dir, *path;
 	size_t n_generated, batch, reads;
 	bool keys, no_index;
+	enum events_kind kind;
 };
 
 static bool
@@ -285,6 +287,7 @@ parse_options(struct options *o, int argc, char **argv)
 		{"reads", required_argument, NULL, 'r'},
 		{"keys", no_argument, NULL, 'k'},
 		{"no-index", no_argument, NULL, 'n'},
+		{"kubernetes", no_argument, NULL, 'K'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -305,6 +308,8 @@ parse_options(struct options *o, int argc, char **argv)
 			o->keys = true;
 		else if (opt == 'n')
 			o->no_index = true;
+		else if (opt == 'K')
+			o->kind = EVENTS_KUBERNETES;
 		else
 			return false;
 	}
@@ -349,7 +354,7 @@ main(int argc, char **argv)
 	err = log.t ? 0 : STELE_ENOMEM;
 	if (err == 0)
 		err = o.path ? events_load(&log.events, o.path)
-			     : events_generate(&log.events, EVENTS_CLOUD, 1, o.n_generated);
+			     : events_generate(&log.events, o.kind, 1, o.n_generated);
 	if (err == 0) {
 		make_log(&log);
 		err = measure(&log, o.dir, o.reads, &facts, &report, part, &why);

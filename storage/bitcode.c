@@ -105,7 +105,8 @@ bitreader_take_code(struct bitreader *r, unsigned k)
 		return 0;
 	pass(r, m + 1);
 	q = (1ull << m | bitreader_take(r, m)) - 1;
-	return q << k | bitreader_take(r, k);
+	q = q << k | bitreader_take(r, k);
+	return r->bad ? 0 : q;
 }
 
 int

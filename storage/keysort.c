@@ -59,10 +59,15 @@ keysort_free(struct keysort *k)
 	free(k);
 }
 
+/* As memcmp: digests differ in their first 8 bytes, nearly always. */
 static int
 by_key(const void *a, const void *b, void *key_bytes)
 {
-	return memcmp(a, b, *(size_t *)key_bytes);
+	uint64_t x = be_get64(a), y = be_get64(b);
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return memcmp((const uint8_t *)a + 8, (const uint8_t *)b + 8, *(size_t *)key_bytes - 8);
 }
 
 static void
@@ -157,7 +162,7 @@ merge(struct keysort *k, struct run *runs, keysort_fn *fn, void *ctx)
 		int err = 0;
 		for (uint32_t i = 0; err == 0 && i < k->n_runs; i++) {
 			err = look(k, &runs[i], &key);
-			if (err != 0 || !key || (lowest && memcmp(lowest, key, k->key_bytes) < 0))
+			if (err != 0 || !key || (lowest && by_key(lowest, key, &k->key_bytes) < 0))
 				continue;
 			lowest = key;
 			from = &runs[i];

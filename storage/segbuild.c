@@ -220,8 +220,13 @@ put_key(void *ctx, const uint8_t *key)
 static int
 write_terms(struct build *b)
 {
-	if (b->terms)
-		return segterms_write(b->terms, b->plan, b->file, b->t, b->facts.terms_root);
+	int err;
+
+	if (b->terms) {
+		err = segterms_write(b->terms, b->plan, b->file, b->t, b->facts.terms_root);
+		b->facts.terms_bytes = segfile_put_bytes(b->file, SEGMENT_TERMS);
+		return err;
+	}
 	sha256_hash(b->t->sha, b->facts.terms_root, slice_of(NULL, 0)); /* of the empty tree */
 	return 0;
 }

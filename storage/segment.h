@@ -60,6 +60,7 @@ struct segment_facts {
 	uint8_t file_hash[32];               /* SHA-256 of the whole file */
 	uint8_t part[SEGMENT_PARTS][32];     /* SHA-256 of each stream */
 	uint8_t terms_root[32];              /* of the index's pages: storage/segterms.h */
+	uint64_t terms_bytes;                /* of its index; from segment_build alone */
 	char software[SEGMENT_SOFTWARE_BYTES + 1]; /* version that wrote it */
 };
 

@@ -14,7 +14,7 @@
  *     box, varint its lowest digest less that of the page before
  * Page: blind[16]  u64 lowest digest, u64 the next page's lowest, or 1 << bits behind the last
  *   u16 entries, as bits (bitcode.h), each:
- *   code of order 8: its digest less what is the lowest it can be
+ *   code of order 6: its digest less what is the lowest it can be
  *   0, ordinal in as many bits as count - 1 has; or
  *   1 0, posting; or
  *   1 1, 48 bits where its box begins, 32 bits the box's bytes, SHA-256 of what is in the box
@@ -46,7 +46,7 @@ enum {
 	SEGTERMS_BLIND_BYTES = 16,
 	SEGTERMS_PAGE_BYTES = 4096,  /* at which a page is ended */
 	SEGTERMS_INLINE_BYTES = 512, /* of a posting; longer ones have boxes of their own */
-	SEGTERMS_GAP_ORDER = 8,
+	SEGTERMS_GAP_ORDER = 6,
 };
 
 /* Of 256 records. */

@@ -80,7 +80,8 @@ term_digest(struct sha256 *h, const uint8_t salt[TERM_SALT_BYTES], enum field fi
 	    struct slice text)
 {
 	static const char tag[] = "stele-term-1\n";
-	const char *name = field_name(field);
+	bool is_id = field == FIELD_TRACE_ID || field == FIELD_EVENT_ID;
+	const char *name = is_id ? "id" : field_name(field);
 	uint8_t in[sizeof tag + TERM_SALT_BYTES + 32 + LIMIT_TERM_BYTES], out[SHA256_BYTES];
 	size_t n = sizeof tag - 1, name_bytes = strlen(name);
 

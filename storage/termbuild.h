@@ -4,8 +4,9 @@
  *
  * A term is kept as a digest under a salt of this segment and generation alone:
  *   SHA-256("stele-term-1\n" || salt || name of the field || "\n" || text)
- * and of that so many bits as to tell terms apart that are there, and 8 more: an entry that was
- * not asked for is found once in 256 times, and the record then says that it is not it.
+ * ("id" is the name of trace_id and event_id, which often are the same) and of that so many bits as
+ * to tell terms apart that are there, and 6 more: an entry that was not asked for is found once in
+ * 64 times at most, and the record then says that it is not it.
  *
  * Terms are not listed of records that may match whatever their terms are: those that are no JSON,
  * fit no schema, lie in files of their own, are gone, or have more than LIMIT_INDEX_RECORD_TERMS.
@@ -20,7 +21,7 @@
 #include "storage/mapping.h"
 #include "storage/segment.h"
 
-enum { TERM_SALT_BYTES = 32, TERM_SPARE_BITS = 8 };
+enum { TERM_SALT_BYTES = 32, TERM_SPARE_BITS = 6 };
 
 struct termbuild;
 

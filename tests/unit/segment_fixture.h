@@ -34,8 +34,32 @@ struct fixture {
 	uint8_t seed[32];
 	struct buf payload; /* of the record given last */
 	int fail_at;        /* the source fails at this record; -1: never */
+	struct arena arena; /* of mapping */
+	const struct mapping *mapping;
+	bool events; /* payloads that a schema fits, most of them, with values of their own */
 	struct buf why;
 };
+
+/* A cloud API call: few actors, one id each; some have a second resource, one in 90 no time. */
+static inline void
+fixture_event(struct fixture *f, uint64_t i)
+{
+	struct buf *b = &f->payload;
+
+	buf_reset(b);
+	buf_printf(
+		b,
+		"{\"eventVersion\":\"1.08\",\"eventSource\":\"s3\",\"eventName\":\"act%llu\","
+		"\"userIdentity\":{\"userName\":\"user%llu\"},\"sourceIPAddress\":\"10.0.%llu.%llu\","
+		"\"eventID\":\"id-%llu\",\"resources\":[{\"ARN\":\"arn:%llu\"}%s]",
+		(unsigned long long)(i * i % 23), (unsigned long long)(i % 7),
+		(unsigned long long)(i / 300), (unsigned long long)(i % 251), (unsigned long long)i,
+		(unsigned long long)(i % 400), i % 3 ? "" : ",{\"ARN\":\"arn:second\"}");
+	if (i % 90)
+		buf_printf(b, ",\"eventTime\":\"2026-01-%02lluT00:00:%02lluZ\"",
+			   (unsigned long long)(1 + i / 256 % 28), (unsigned long long)(i % 60));
+	buf_put_u8(b, '}');
+}
 
 /* A payload of n bytes that has the record's number in it; every 50th is random. */
 static inline void
@@ -43,6 +67,10 @@ fixture_payload(struct fixture *f, uint64_t i)
 {
 	struct buf *b = &f->payload;
 
+	if (f->events && i % 31) {
+		fixture_event(f, i);
+		return;
+	}
 	buf_reset(b);
 	if (i % 97 == 5)
 		return; /* empty */
@@ -188,6 +216,8 @@ fixture_init(struct fixture *f, uint64_t n)
 	memset(f, 0, sizeof *f);
 	folder_init(&f->folder);
 	f->t = toolbox_new();
+	arena_init(&f->arena);
+	f->mapping = mapping_builtin(&f->arena, f->t->sha);
 	f->n = n;
 	f->fail_at = -1;
 	f->ctl = calloc(n, sizeof *f->ctl);
@@ -209,6 +239,7 @@ static inline void
 fixture_fini(struct fixture *f)
 {
 	folder_fini(&f->folder);
+	arena_fini(&f->arena);
 	signer_free(f->signer);
 	toolbox_free(f->t);
 	buf_fini(&f->payload);
@@ -238,6 +269,7 @@ fixture_plan(struct fixture *f, uint64_t from, uint64_t to, struct merkle_fronti
 			  .payload_bytes = 77 /* not for the caller to say */},
 		.replaces = "",
 		.data_key = f->data_key,
+		.mapping = f->mapping,
 		.signer = f->signer,
 		.before = before,
 	};

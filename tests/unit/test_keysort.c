@@ -44,6 +44,9 @@ START_TEST(keys_come_out_in_order_whatever_their_number)
 		}
 		ck_assert_int_eq(keysort_each(sort, in_order, &c), 0);
 		ck_assert_uint_eq(c.n, counts[k]);
+		c = (struct check){.stop = UINT64_MAX}; /* and once more */
+		ck_assert_int_eq(keysort_each(sort, in_order, &c), 0);
+		ck_assert_uint_eq(c.n, counts[k]);
 		ck_assert_uint_eq(c.sum, counts[k] ? (uint64_t)counts[k] * (counts[k] - 1) / 2 : 0);
 		keysort_free(sort);
 	}
