@@ -341,6 +341,23 @@ put_clock(struct buf *b, struct store *store)
 		    (uint64_t)c.credit_left_ns);
 }
 
+/* What makes queries fast, and what it costs. */
+static void
+put_index(struct buf *b, struct server *s, const struct store_stats *st)
+{
+	put(b, "sealed_file_bytes_total", "counter", "Bytes of their files.",
+	    st->sealed_file_bytes);
+	put(b, "sealed_index_bytes_total", "counter", "Bytes of these that are their indexes.",
+	    st->sealed_index_bytes);
+	put(b, "index_memory_bytes", "gauge", "Memory of the indexes of open segments.",
+	    st->index_memory_bytes);
+	put(b, "query_records_looked_at_total", "counter", "Records that queries looked at.",
+	    atomic_load(&s->queries.looked_at));
+	put(b, "query_records_passed_total", "counter",
+	    "Records that an index ruled out: queries did not look at them.",
+	    atomic_load(&s->queries.passed));
+}
+
 static void
 put_store(struct buf *b, struct server *s)
 {
@@ -379,6 +396,7 @@ put_store(struct buf *b, struct server *s)
 	put(b, "segments_sealed_total", "counter", "Segments built.", st.segments_sealed);
 	put(b, "sealed_payload_bytes_total", "counter", "Payload bytes in them.",
 	    st.sealed_payload_bytes);
+	put_index(b, s, &st);
 	put(b, "uploads", "gauge", "Uploads under way or waiting for their next part.",
 	    st.deposits_open);
 	put(b, "upload_bytes_total", "counter", "Payload bytes that came by uploads.",

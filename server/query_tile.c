@@ -14,7 +14,7 @@ struct look {
 	struct query *q;
 	struct query_source *s;
 	uint64_t counted_from, counted_to; /* these are in the totals already */
-	uint64_t bytes;
+	uint64_t bytes, passed, looked_at;
 	bool begun;
 };
 
@@ -60,6 +60,7 @@ take(void *ctx, const struct scan_record *r)
 	int err;
 
 	l->bytes += r->payload.n;
+	l->looked_at++;
 	if (!l->q->backward || !l->begun)
 		l->s->frontier_ns = r->time_ns;
 	l->begun = true;
@@ -102,6 +103,7 @@ pass(struct look *l, const struct query_view *v, uint64_t from, uint64_t to)
 	struct query_totals *t = &l->q->totals;
 	uint32_t at = (uint32_t)(from - v->range.first), end = (uint32_t)(to - v->range.first);
 
+	l->passed += end - at;
 	if (l->counted_from == l->counted_to &&
 	    access_open_erasures(audit_access(l->q->server->audit)) == 0) {
 		t->scanned += end - at - ordset_count(&v->controls, at, end);
@@ -205,6 +207,8 @@ query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *b
 		err = 0;
 	}
 	*bytes += l.bytes;
+	atomic_fetch_add_explicit(&q->server->queries.looked_at, l.looked_at, memory_order_relaxed);
+	atomic_fetch_add_explicit(&q->server->queries.passed, l.passed, memory_order_relaxed);
 	if (q->backward)
 		reverse(s);
 	s->next = q->backward ? first : end;

@@ -26,6 +26,7 @@ void res_logs_list(struct request *r);
 void res_logs_put(struct request *r);
 void res_logs_get(struct request *r);
 void res_logs_seal(struct request *r);
+void res_logs_reindex(struct request *r);
 
 /* res_policy.c */
 void res_policy_get(struct request *r);

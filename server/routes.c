@@ -67,6 +67,8 @@ const struct route router_table[] = {
 	{METHOD_GET, RECORDS "/{index}/why", SCOPE_READ | SCOPE_HOLD | SCOPE_RETAIN | SCOPE_PURGE,
 	 .handle = res_why_get},
 	{METHOD_POST, LOGS "/{log}/seal", SCOPE_OPERATE, .handle = res_logs_seal},
+	{METHOD_POST, LOGS "/{log}/reindex", SCOPE_OPERATE, .query = "from all ",
+	 .handle = res_logs_reindex},
 	{METHOD_POST, LOGS "/{log}/key/rotate", SCOPE_OPERATE, .handle = res_keys_rotate},
 	{METHOD_POST, PLANS, SCOPE_PURGE, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_purge_plan},

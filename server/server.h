@@ -42,6 +42,9 @@ struct server {
 	struct purger *purger;        /* what goes by itself; NULL before it runs */
 	struct http_budget answers;   /* memory of answers that their peers have yet to take */
 	struct bell bell;             /* of the loops that want to know of every commit */
+	struct {
+		atomic_ullong looked_at, passed; /* records: by queries; which an index ruled out */
+	} queries;
 	atomic_uint connections;      /* open now */
 	atomic_bool draining;         /* no new connections, every answer closes */
 	atomic_bool drained;          /* the loops have ended */

@@ -16,6 +16,7 @@
 #include "storage/rebuild.h"
 #include "storage/segbuild.h"
 #include "storage/segcache.h"
+#include "storage/segterms.h"
 
 enum { THREADS_MAX = 64 };
 
@@ -135,6 +136,35 @@ check_controls(struct checking *c, struct log *log, struct segment *segment, str
 	return err;
 }
 
+/*
+ * Whether its index says what its records say: if not, they are sound all the same. An index of
+ * another mapping is not used, and not looked at here.
+ */
+static int
+check_index(struct checking *c, struct log *log, struct segment *segment, struct toolbox *t)
+{
+	const struct segment_facts *f = segment_facts(segment);
+	const char *dir = getenv("TMPDIR");
+	struct buf why;
+	int err;
+
+	buf_init(&why);
+	err = segterms_compare(segment, log->store->mapping, dir ? dir : "/tmp", t, &why);
+	buf_put_str(&why, ". Run stele log reindex --all for the log");
+	buf_put_u8(&why, 0);
+	if (err == STELE_EDAMAGED)
+		fsck_find(c->f, why.err ? "its index is wrong" : (const char *)why.p,
+			  "segments/%s/%llu-%llu.%u.seg", log->name, (unsigned long long)f->first,
+			  (unsigned long long)f->count, f->generation);
+	buf_fini(&why);
+	if (err == STELE_ENOTFOUND) {
+		pthread_mutex_lock(&c->f->mu);
+		c->f->result->unindexed++;
+		pthread_mutex_unlock(&c->f->mu);
+	}
+	return err == STELE_EDAMAGED || err == STELE_ENOTFOUND ? 0 : err;
+}
+
 static void
 check_one(struct checking *c, struct log *log, const struct sealed *s, struct toolbox *t)
 {
@@ -156,6 +186,8 @@ check_one(struct checking *c, struct log *log, const struct sealed *s, struct to
 		err = fsck_purges_gone(c->f, log, segment, t);
 	if (err == 0)
 		err = check_objects(c, log, segment, t);
+	if (err == 0)
+		err = check_index(c, log, segment, t);
 	segment_unref(segment);
 	segcache_forget(log->store->segments, log->id, s->first, s->first + 1);
 	if (err != 0) {

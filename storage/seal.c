@@ -21,6 +21,7 @@
 #include "storage/sealleave.h"
 #include "storage/sealplan.h"
 #include "storage/segcache.h"
+#include "storage/segterms.h"
 
 struct sealer {
 	pthread_mutex_t mu; /* one seal at a time */
@@ -284,6 +285,8 @@ seal(struct sealer *s, struct log *log, const struct sealplan *plan, struct segm
 	}
 	atomic_fetch_add(&st->segments_sealed, 1);
 	atomic_fetch_add(&st->sealed_payload_bytes, facts.payload_bytes);
+	atomic_fetch_add(&st->sealed_file_bytes, facts.file_bytes);
+	atomic_fetch_add(&st->sealed_index_bytes, facts.terms_bytes);
 	record_seal(log, &facts);
 	if (out)
 		*out = facts;
@@ -307,10 +310,11 @@ seal_let_leave(struct log *log, const uint64_t *ids, size_t n, bool *pinned, str
 	return err;
 }
 
-/* --- purges -------------------------------------------------------------------------- */
+/* --- again ---------------------------------------------------------------------------- */
 
-int
-seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
+/* Steps 1 to 3 for a segment of the list, as its own next generation. */
+static int
+seal_anew(struct log *log, const struct sealed *old, const struct purging *thin,
 	  struct segment_facts *out, struct buf *why)
 {
 	struct sealer *s = log->store->sealer;
@@ -330,13 +334,21 @@ seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
 	pthread_mutex_lock(&s->mu);
 	pthread_rwlock_rdlock(&log->store->lock);
 	now = sealed_find(&log->sealed, old->first);
-	if (now && now->first == old->first && now->generation == old->generation)
+	if (now && now->first == old->first && now->generation == old->generation &&
+	    (thin || !log->purging))
 		err = 0;
 	pthread_rwlock_unlock(&log->store->lock);
 	if (err == 0)
 		err = seal(s, log, &plan, out, why);
 	pthread_mutex_unlock(&s->mu);
 	return err;
+}
+
+int
+seal_thin(struct log *log, const struct sealed *old, const struct purging *thin,
+	  struct segment_facts *out, struct buf *why)
+{
+	return seal_anew(log, old, thin, out, why);
 }
 
 /* --- what is due --------------------------------------------------------------------- */
@@ -483,4 +495,48 @@ store_seal_log(struct store *st, struct log *log, struct buf *why)
 		pthread_mutex_unlock(&s->mu);
 	}
 	return err == 1 ? 0 : judge(st, err);
+}
+
+/* --- the index ----------------------------------------------------------------------- */
+
+/* Whether the segment of a location has an index of the log's mapping. */
+static int
+has_index(struct log *log, const struct location *l, struct toolbox *t, bool *has)
+{
+	const struct segterms *terms;
+	struct segment *segment;
+	int err = location_open(log, l, t, &segment);
+
+	if (err != 0)
+		return err;
+	terms = segment_terms(segment);
+	*has = terms && memcmp(terms->mapping, log->store->mapping->digest, 32) == 0;
+	segment_unref(segment);
+	return 0;
+}
+
+int
+store_reindex(struct store *st, struct log *log, uint64_t at, bool all, struct toolbox *t,
+	      uint64_t *next, struct buf *why)
+{
+	struct location l;
+	bool has = false;
+	int err;
+
+	do {
+		locate(log, at, &l);
+		if (!l.sealed)
+			return STELE_ENOTFOUND;
+		if (atomic_load(&st->read_only))
+			return STELE_EREADONLY;
+		if (atomic_load(&st->low_space))
+			return STELE_ENOSPACE;
+		err = has_index(log, &l, t, &has);
+		if (err == 0 && (all || !has))
+			err = seal_anew(log, &l.segment, NULL, NULL, why);
+	} while (err != 0 && location_moved(log, at, &l));
+	if (err != 0)
+		return judge(st, err);
+	*next = l.segment.first + l.segment.count;
+	return all || !has;
 }

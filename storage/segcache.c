@@ -9,6 +9,7 @@
 #include "proto/err.h"
 #include "storage/internal.h"
 #include "storage/manifest.h"
+#include "storage/segterms.h"
 
 struct slot {
 	uint64_t log_id, first;
@@ -187,4 +188,20 @@ segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to)
 		pthread_mutex_unlock(&c->mu);
 		segment_unref(closed);
 	}
+}
+
+uint64_t
+segcache_index_bytes(struct segcache *c)
+{
+	uint64_t sum = 0;
+
+	pthread_mutex_lock(&c->mu);
+	for (unsigned i = 0; i < SEGCACHE_OPEN; i++) {
+		const struct segment *s = c->slot[i].segment;
+
+		if (s && segment_terms(s))
+			sum += segterms_bytes(segment_terms(s));
+	}
+	pthread_mutex_unlock(&c->mu);
+	return sum;
 }

@@ -46,6 +46,9 @@ int segcache_manifest(struct log *log, const struct segment_name *name, struct s
 /* Closes what is open of the log's segments that begin in [from, to): they were replaced. */
 void segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to);
 
+/* Memory of the indexes' heads of the segments that are open. Any thread. */
+uint64_t segcache_index_bytes(struct segcache *c);
+
 /* DATA/segments/LOG into out, cap bytes: 0 or STELE_ELIMIT. */
 int segcache_dir(char *out, size_t cap, const struct log *log);
 

@@ -17,6 +17,7 @@
 
 struct identity;
 struct store;
+struct toolbox;
 
 enum store_level { STORE_INFO, STORE_WARN, STORE_ERROR };
 
@@ -78,6 +79,8 @@ struct store_stats {
 	uint64_t segments_quarantined;                 /* now */
 	uint64_t segments_immutable, segments_verity;  /* now: storage/protect.h */
 	uint64_t segments_sealed, sealed_payload_bytes;
+	uint64_t sealed_file_bytes, sealed_index_bytes; /* of the files built; their indexes */
+	uint64_t index_memory_bytes;                    /* now: heads of the indexes that are open */
 	uint64_t deposits_open;    /* now: payloads on their way into files of their own */
 	uint64_t deposited_bytes;  /* of payloads that came that way */
 	uint64_t objects_stored;   /* of them, committed */
@@ -173,6 +176,17 @@ void store_seal_stop(struct store *st);
  * STELE_ENOSPACE, STELE_EDAMAGED, STELE_EIO, STELE_ENOMEM, with why. Blocks: a worker thread.
  */
 int store_seal_log(struct store *st, struct log *log, struct buf *why);
+
+/*
+ * Makes the index of the segment that holds the record at index `at` anew, in a next generation of
+ * it, under the store's mapping; with all even when there is one of that mapping. 1 when it did, 0
+ * when there was nothing to do, and *next is the index behind the segment. STELE_ENOTFOUND when the
+ * record is not in a segment; STELE_EBUSY while something of the log is being purged;
+ * STELE_EDAMAGED, with why or said before; STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED,
+ * STELE_EIO, STELE_ENOMEM. Blocks, seconds: a worker thread.
+ */
+int store_reindex(struct store *st, struct log *log, uint64_t at, bool all, struct toolbox *t,
+		  uint64_t *next, struct buf *why);
 
 /*
  * Makes the next WAL file before it is needed, slowly, so that commits hardly

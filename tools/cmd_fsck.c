@@ -72,10 +72,11 @@ print_result(const struct fsck *f, const struct fsck_result *r)
 		printf("{\"verdict\":\"%s\",\"problems\":%" PRIu64 ",\"logs\":%" PRIu64
 		       ",\"records\":%" PRIu64 ",\"payload_bytes\":%" PRIu64 ",\"commits\":%" PRIu64
 		       ",\"wal_bytes\":%" PRIu64 ",\"segments\":%" PRIu64
-		       ",\"segment_bytes\":%" PRIu64 ",\"seconds\":%.3f}\n",
+		       ",\"segment_bytes\":%" PRIu64 ",\"unindexed_segments\":%" PRIu64
+		       ",\"seconds\":%.3f}\n",
 		       r->problems ? "damaged" : "sound", r->problems, r->logs, r->records,
 		       r->payload_bytes, r->commits, r->wal_bytes, r->segments, r->segment_bytes,
-		       seconds);
+		       r->unindexed, seconds);
 	else
 		printf("%s: %" PRIu64 " records in %" PRIu64 " logs, %.1f MB of payload; %" PRIu64
 		       " segments, %" PRIu64 " commits; %" PRIu64 " problem%s; %.2f s, %.0f MB/s\n",
@@ -83,6 +84,11 @@ print_result(const struct fsck *f, const struct fsck_result *r)
 		       (double)r->payload_bytes / 1e6, r->segments, r->commits, r->problems,
 		       r->problems == 1 ? "" : "s", seconds,
 		       (double)r->payload_bytes / 1e6 / (seconds > 0 ? seconds : 1));
+	if (r->unindexed && !f->cli->json)
+		printf("note   %" PRIu64
+		       " of the segments have no index of this version's schemas: "
+		       "queries read them whole until stele log reindex\n",
+		       r->unindexed);
 }
 
 static int

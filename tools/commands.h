@@ -9,6 +9,7 @@ extern const struct cli_command cmd_log_create;
 extern const struct cli_command cmd_log_list;
 extern const struct cli_command cmd_log_show;
 extern const struct cli_command cmd_log_seal;
+extern const struct cli_command cmd_log_reindex;
 
 /* cmd_policy.c */
 extern const struct cli_command cmd_policy_show;

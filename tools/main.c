@@ -13,6 +13,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_log_list,
 	&cmd_log_show,
 	&cmd_log_seal,
+	&cmd_log_reindex,
 	&cmd_policy_show,
 	&cmd_policy_set,
 	&cmd_policy_lock,

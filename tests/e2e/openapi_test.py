@@ -480,6 +480,8 @@ class Live(unittest.TestCase):
         self.server.post("/api/v1/logs/segments/records", b"1\n2\n3", NDJSON)
         self.server.post("/api/v1/logs/segments/seal", b"")
         folder = self.server.data / "segments/segments"
+        self.call("reindexLog", 200, {"log": "segments"})
+        self.call("reindexLog", 400, {"log": "segments"}, "?all=perhaps")
         name = {"log": "segments"}
         for suffix in (".manifest", ".seg"):
             file = {**name, "file": "0-4.1" + suffix}

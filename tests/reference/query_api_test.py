@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The server's queries against the reference: random events in several logs, random filters, the same answers at
-every page size, forward and backward, before and after sealing, a restart and a purge.
+every page size, forward and backward, before and after sealing, a restart, making the index anew and a purge; with the
+index and without.
 
 STELE_QUERIES says how many filters are tried at each stage (120), STELE_QUERY_SEED with which seed.
 """
@@ -18,7 +19,7 @@ from urllib.parse import quote
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 import query_cases as cases  # noqa: E402
 import query_reference as ref  # noqa: E402
-from lib import JSON, ROOT, Client, Server, stele  # noqa: E402
+from lib import JSON, NDJSON, ROOT, Client, Server, stele  # noqa: E402
 
 COUNT = int(os.environ.get("STELE_QUERIES", "120"))
 SEED = int(os.environ.get("STELE_QUERY_SEED", "1"))
@@ -115,6 +116,7 @@ class Case(unittest.TestCase):
             self.assertEqual(row.get("duplicate_names", False), record.answer(tree)[1] & 4 != 0)
         counted = self.ask(filter=text, logs=",".join(logs), count="true").json()
         self.assertEqual((counted["matched"], counted["unparsed"], counted["complete"]), (len(found), unparsed, True))
+        self.assertEqual(self.ask(filter=text, logs=",".join(logs), count="true", index="false").json(), counted)
         return len(found)
 
     def compare_many(self):
@@ -187,6 +189,115 @@ class Stages(Case):
         done = stele("query", "--count", "beta", server=self.server)
         self.assertEqual((done.returncode, done.stdout), (2, "0\n"), done.stderr)
         self.assertIn(f"{size} cannot be read", done.stderr)
+
+
+class Index(Case):
+    """Many tiles in one log and some in another, sealed: pages with the index are those without it, byte by byte."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for _ in range(800):
+            cls.append("alpha", cases.event(cls.random, SCHEMAS, ref.path_of))
+        for _ in range(270):
+            cls.append("beta", cases.event(cls.random, SCHEMAS, ref.path_of))
+        for log in LOGS:
+            assert stele("log", "seal", log, server=cls.server).returncode == 0
+
+    def metric(self, name):
+        text = self.server.get("/metrics").body.decode()
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"stele_{name} "))
+
+    def narrow(self):
+        """A filter whose parts are in the index: values that are there, and some that are not."""
+        r = self.random
+        parts = []
+        for _ in range(r.choice([1, 1, 2, 3])):
+            record = r.choice(list(self.records.values()))
+            field = r.choice(FIELDS + ["any", "writer", "time", "receive_time"])
+            values = record.values(field if field != "any" else r.choice(FIELDS))
+            value = r.choice(values) if values and r.random() < 0.9 else r.choice(["nobody", "42", "10.9.8.7"])
+            if field in ("time", "receive_time"):
+                ns = value if isinstance(value, int) else record.received
+                parts.append(f"{field} {r.choice(['<', '<=', '>', '>=', '='])} {max(ns, 10**18)}")
+            else:
+                text = ref.text_of(value) if not isinstance(value, str) else value
+                parts.append(f"{field} = {json.dumps(text.replace('*', ''))}" if text else f"{field} = x")
+        return r.choice([" AND ", " AND ", " OR "]).join(parts)
+
+    def same_pages(self, text, **more):
+        """Page after page with and without, as long as no page is ended by the clock."""
+        cursor, limit = {}, self.random.choice([2, 10, 50])
+        ask = {"filter": text, "logs": "alpha,beta", "limit": limit, "view": "summary", **more}
+        while True:
+            pages = [self.ask(**ask, **cursor, index=index).json() for index in ("true", "false")]
+            if any(len(p["records"]) < limit and not p["complete"] for p in pages):
+                return
+            self.assertEqual(*pages, (text, more))
+            if "next" not in pages[0]:
+                return
+            cursor = {"cursor": pages[0]["next"]}
+
+    def compare_narrow(self):
+        passed, seen = self.metric("query_records_passed_total"), 0
+        for _ in range(COUNT // 4):
+            text = self.narrow()
+            try:
+                tree = ref.parse(text.encode())
+            except ref.Refused:
+                continue
+            seen += self.compare(text, tree) > 0
+            self.same_pages(text, order=self.random.choice(["asc", "desc"]))
+        self.assertGreater(seen, COUNT // 20)
+        self.assertGreater(self.metric("query_records_passed_total") - passed, 1000)
+
+    def test_1_sealed(self):
+        self.compare_narrow()
+
+    def test_2_what_cannot_be_asked_of_it_is_looked_at_whole(self):
+        for text in ("actor != x", "NOT actor = x", "actor = x*", "a.b = 1", "actor = x OR a.b = 1", "actor:*",
+                     "source_ip = 10.0.0.0/8", "actor > x", " OR ".join(f"any=v{i}" for i in range(160))):
+            passed = self.metric("query_records_passed_total")
+            self.compare(text, ref.parse(text.encode()))
+            self.assertEqual(self.metric("query_records_passed_total"), passed, text)
+
+    def test_3_what_waits_for_its_erasure_is_counted_as_without_it(self):
+        policy = {"mode": "governance", "retain": {"default": "7y"}}
+        self.assertEqual(self.server.request("PUT", "/api/v1/logs/held", json.dumps(policy), JSON).status, 201)
+        events = [json.dumps({"eventVersion": "1", "eventSource": "s", "eventName": f"n{i % 40}", "eventTime": "2026-01-01",
+                              "userIdentity": {"userName": f"u{i % 7}"}, "eventID": f"id{i}"}) for i in range(900)]
+        self.assertEqual(self.server.post("/api/v1/logs/held/records", "\n".join(events), NDJSON).status, 201)
+        body = {"case": "c", "records": [[300, 420], [700, 701]]}
+        made = self.server.post("/api/v1/logs/held/erasures", json.dumps(body), JSON)
+        self.assertEqual(made.status, 201, made.body)
+        grants = [{"scopes": ["read"], "logs": ["*"]}]
+        body = {"kind": "person", "grants": grants, "token": {}}
+        client = Client(self.server.port, self.server.post("/api/v1/principals", json.dumps(body), JSON).json()["token"])
+        self.addCleanup(client.close)
+        hidden = 0
+        for _ in range(COUNT // 4):
+            text = f"actor = u{self.random.randrange(9)} AND action = n{self.random.randrange(45)}"
+            answers = [client.get(f"/api/v1/records?logs=alpha,held&limit=1000&filter={quote(text, safe='')}&index={index}")
+                       for index in ("true", "false")]
+            pages = [a.json() for a in answers]
+            if all(p["complete"] for p in pages):
+                self.assertEqual(*pages, text)
+                hidden += pages[0]["restricted"]
+        self.assertGreater(hidden, 100)
+
+    def test_4_made_anew(self):
+        names = lambda: sorted(p.name for p in (Path(self.server.data) / "segments/alpha").glob("*.manifest"))  # noqa: E731
+        before = names()
+        done = stele("log", "reindex", "alpha", server=self.server)
+        self.assertEqual((done.returncode, names()), (0, before), done.stderr)
+        self.assertIn("was as it should be", done.stdout)
+        done = stele("log", "reindex", "alpha", "--all", server=self.server)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(set(names()) - set(before))
+        self.compare_narrow()
+        self.server.kill()
+        self.server.start()
+        self.compare_narrow()
 
 
 class Answers(Case):
