@@ -209,6 +209,64 @@ START_TEST(a_segment_without_mapping_has_no_index_and_verifies)
 }
 END_TEST
 
+/* The fixture's records, but that every 5th event was purged. */
+static int
+next_thinned(void *ctx, struct segment_record *r)
+{
+	uint64_t at = f.at;
+	int err = fixture_next(ctx, r);
+
+	if (err != 0 || at % 5 || r->kind != ENTRY_RECORD)
+		return err;
+	fixture_record(&f, at, r); /* with its commitment, which is kept */
+	r->gone = true;
+	r->purge = RECORDS;
+	r->object = false;
+	r->has_key = false;
+	r->payload = slice_of(NULL, 0);
+	r->seed = NULL;
+	memset(r->salt, 0, sizeof r->salt);
+	return 0;
+}
+
+START_TEST(nothing_of_what_was_purged_is_in_the_next_generation)
+{
+	const struct segment_source source = {&f, fixture_rewind, next_thinned};
+	struct merkle_frontier before;
+	struct segment_facts thinned;
+	struct segment_plan plan;
+	struct ordset set;
+	unsigned found = 0, looked = 0;
+	char text[32];
+
+	begin();
+	fixture_plan(&f, 256, RECORDS, &before, &plan);
+	plan.facts.generation = 2;
+	ck_assert_int_eq(segment_build(&plan, &source, f.t, &thinned, &f.why), 0);
+	segment_unref(s);
+	ck_assert_int_eq(fixture_open(&f, &thinned, &s), 0);
+	ck_assert_uint_gt(thinned.purged, 400);
+	ck_assert_int_eq(segterms_compare(s, f.mapping, f.folder.dir, f.t, &f.why), 0);
+	ck_assert(ordset_init(&set, (uint32_t)thinned.count));
+	for (uint64_t i = 260; i < RECORDS; i += 5) {
+		if (i % 500 == 499 || i % 31 == 0 || i % 401 == 200)
+			continue;
+		ck_assert(ordset_has(&segment_terms(s)->unsure, (uint32_t)(i - 256)));
+		snprintf(text, sizeof text, "id-%llu", (unsigned long long)i);
+		find(FIELD_EVENT_ID, slice_str(text), &set);
+		ck_assert(!ordset_has(&set, (uint32_t)(i - 256)));
+		found += !ordset_empty(&set);
+		looked++;
+	}
+	ck_assert_uint_gt(looked, 400);
+	ck_assert_uint_le(found, looked / 16);
+	/* and digests of one generation are not those of another */
+	ck_assert_mem_ne(thinned.terms_root, facts.terms_root, 32);
+	ordset_fini(&set);
+	end();
+}
+END_TEST
+
 /* The root covers every page and the head: with another one in the manifest nothing verifies. */
 START_TEST(a_root_that_is_not_the_pages_is_refused)
 {
@@ -269,6 +327,7 @@ main(void)
 		tiles_have_the_times_of_their_entries_and_sure_records,
 		an_index_of_fewer_schemas_or_other_records_is_found_wrong,
 		a_segment_without_mapping_has_no_index_and_verifies,
+		nothing_of_what_was_purged_is_in_the_next_generation,
 		a_root_that_is_not_the_pages_is_refused,
 		heads_that_are_cut_or_altered_are_refused_or_read_safely,
 	};
