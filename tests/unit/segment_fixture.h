@@ -54,7 +54,8 @@ fixture_event(struct fixture *f, uint64_t i)
 		"\"eventID\":\"id-%llu\",\"resources\":[{\"ARN\":\"arn:%llu\"}%s]",
 		(unsigned long long)(i * i % 23), (unsigned long long)(i % 7),
 		(unsigned long long)(i / 300), (unsigned long long)(i % 251), (unsigned long long)i,
-		(unsigned long long)(i % 400), i % 3 ? "" : ",{\"ARN\":\"arn:second\"}");
+		(unsigned long long)(i % 400),
+		(i * 2654435761u >> 20 & 1) ? "" : ",{\"ARN\":\"arn:second\"}");
 	if (i % 90)
 		buf_printf(b, ",\"eventTime\":\"2026-01-%02lluT00:00:%02lluZ\"",
 			   (unsigned long long)(1 + i / 256 % 28), (unsigned long long)(i % 60));

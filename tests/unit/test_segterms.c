@@ -5,9 +5,10 @@
 #include "segment_fixture.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
+#include "storage/termbuild.h"
 #include "suite.h"
 
-enum { RECORDS = 3000 };
+enum { RECORDS = 7000 }; /* postings of half of them do not fit a page */
 
 static struct fixture f;
 static struct segment_facts facts;
@@ -57,14 +58,14 @@ START_TEST(every_term_leads_to_its_record_and_hardly_to_others)
 	struct term_lister *l;
 	struct ordset set;
 	struct arena a;
-	uint64_t found = 0, there = 0, unsure = 0;
+	uint64_t others = 0, there = 0, unsure = 0;
 
 	begin();
 	arena_init(&a);
 	ck_assert(ordset_init(&set, (uint32_t)facts.count));
 	ck_assert_ptr_nonnull(segment_terms(s));
 	l = term_lister_new(f.mapping->set, -1);
-	for (uint64_t i = facts.first; i < RECORDS; i++) {
+	for (uint64_t i = facts.first; i < RECORDS; i += 3) {
 		struct terms terms = {.n = 0};
 		uint32_t ordinal = (uint32_t)(i - facts.first);
 		struct segment_record r;
@@ -85,14 +86,14 @@ START_TEST(every_term_leads_to_its_record_and_hardly_to_others)
 			if (terms.items[k].field != FIELD_EVENT_ID)
 				continue;
 			there++;
-			found += ordset_count(&set, 0, set.count);
+			others += ordset_count(&set, 0, set.count) > 1;
 			find(FIELD_TRACE_ID, terms.items[k].text, &set); /* ids are one kind */
 			ck_assert(ordset_has(&set, ordinal));
 		}
 	}
 	ck_assert_uint_gt(unsure, 50);
 	ck_assert_uint_gt(there, 2000);
-	ck_assert_uint_le(found - there, there / 32); /* an id is in one record */
+	ck_assert_uint_le(others, there / 16); /* an id is in one record */
 	term_lister_free(l);
 	ordset_fini(&set);
 	arena_fini(&a);
@@ -115,10 +116,9 @@ START_TEST(what_is_not_there_is_hardly_found)
 	}
 	ck_assert_uint_le(found, 4000 / 16); /* once in 64 times at most */
 	/* the same text in another field is another term */
-	find(FIELD_ACTOR, slice_str("user3"), &set);
-	ck_assert_uint_gt(ordset_count(&set, 0, set.count), 300);
-	find(FIELD_RESOURCE, slice_str("user3"), &set);
-	ck_assert_uint_le(ordset_count(&set, 0, set.count), 5);
+	ck_assert_uint_ne(
+		term_digest(f.t->sha, segment_terms(s)->salt, FIELD_ACTOR, slice_str("a")),
+		term_digest(f.t->sha, segment_terms(s)->salt, FIELD_RESOURCE, slice_str("a")));
 	ordset_fini(&set);
 	end();
 }
