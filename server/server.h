@@ -45,14 +45,14 @@ struct server {
 	struct {
 		atomic_ullong looked_at, passed; /* records: by queries; which an index ruled out */
 	} queries;
-	atomic_uint connections;      /* open now */
-	atomic_bool draining;         /* no new connections, every answer closes */
-	atomic_bool drained;          /* the loops have ended */
-	sigset_t signals;             /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
-	bool demo;                    /* the server's name was made up: every answer says so */
-	bool keys_sealed;             /* the key files are, with a passphrase */
-	bool self_tested;             /* this start had room for the self-test, which was passed */
-	int64_t started_ns;           /* server_now_ns then */
+	atomic_uint connections; /* open now */
+	atomic_bool draining;    /* no new connections, every answer closes */
+	atomic_bool drained;     /* the loops have ended */
+	sigset_t signals;        /* SIGTERM and SIGINT end it; SIGHUP, under TLS, reloads */
+	bool demo;               /* the server's name was made up: every answer says so */
+	bool keys_sealed;        /* the key files are, with a passphrase */
+	bool self_tested;        /* this start had room for the self-test, which was passed */
+	int64_t started_ns;      /* server_now_ns then */
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n_loops;
 };

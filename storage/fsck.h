@@ -26,12 +26,12 @@ struct fsck_result {
 	uint64_t commits, logs, records, payload_bytes, wal_bytes;
 	uint64_t segments, segment_bytes;
 	uint64_t unindexed; /* of them, without an index that queries of this version use */
-	uint64_t problems; /* findings reported */
+	uint64_t problems;  /* findings reported */
 };
 
 /*
- * Checks keys, segments and their indexes, WAL, every record's entry, commitment, chain and tree, every object, every
- * log's key statement, the key runs and the catalogue. Returns 0 when it could
+ * Checks keys, segments and their indexes, WAL, every record's entry, commitment, chain and tree,
+ * every object, every log's key statement, the key runs and the catalogue. Returns 0 when it could
  * look (result->problems says what it found); STELE_EBUSY when a server runs;
  * STELE_EKEY, STELE_EDAMAGED (stele.id or a key file), STELE_EIO, with why.
  */

@@ -202,10 +202,9 @@ struct store {
 	atomic_uint open_commits; /* that have taken jobs and are not settled */
 	/* counters for store_stats */
 	atomic_ullong commits, records, duplicates, payload_bytes, wal_bytes, flush_ns_total,
-		flush_ns_max, sign_ns_total, segments_sealed, sealed_payload_bytes, sealed_file_bytes,
-		sealed_index_bytes, damaged_reads,
-		free_disk_bytes, catalog_commits, deposits_open, deposited_bytes, deposits_dropped,
-		objects_stored;
+		flush_ns_max, sign_ns_total, segments_sealed, sealed_payload_bytes,
+		sealed_file_bytes, sealed_index_bytes, damaged_reads, free_disk_bytes,
+		catalog_commits, deposits_open, deposited_bytes, deposits_dropped, objects_stored;
 };
 
 /* Whether what is left below the soft limit still has half of it: the reserve. Any thread. */

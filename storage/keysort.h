@@ -12,8 +12,8 @@ struct keysort;
 enum { KEYSORT_DIGEST_BYTES = 16 }; /* at most */
 
 /*
- * Empty, for digests of so many bytes, 8 at least; a spill file is made in dir when there are more than
- * LIMIT_KEYRUN_KEYS. STELE_ENOMEM.
+ * Empty, for digests of so many bytes, 8 at least; a spill file is made in dir when there are more
+ * than LIMIT_KEYRUN_KEYS. STELE_ENOMEM.
  */
 int keysort_new(struct keysort **out, const char *dir, unsigned digest_bytes);
 /* Frees it, and the file with it. NULL is fine. */
