@@ -106,6 +106,11 @@
 #define LIMIT_INDEX_RECORD_TERMS 256u      /* of one record; one with more is always looked at */
 #define LIMIT_INDEX_LOOKUPS 2048u          /* of one query in one segment; beyond, it is scanned */
 
+#define LIMIT_CERTIFICATE_LOGS 64u           /* their sums fit a note, beside the filter */
+#define LIMIT_CERTIFICATE_BYTES (12u << 20)  /* evidence: below LIMIT_SOCKET_OUT_BYTES */
+#define LIMIT_CERTIFICATE_RANGES (1u << 20)  /* of one log's matches: 16 MiB while it is made */
+#define LIMIT_CERTIFICATE_NS 30000000000ll   /* of searching: a client waits 60 s for a byte */
+
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */
 #define LIMIT_WAL_FILE_MIN_BYTES (1u << 20) /* for tests of many files */

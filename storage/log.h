@@ -90,6 +90,9 @@ size_t logkeys_count(const struct logkeys *k);
  */
 int logkeys_put_statement(const struct logkeys *k, size_t i, struct buf *out);
 
+/* Appends the text as a signed note by the key that signs; errors stick to out. */
+void logkeys_sign(const struct logkeys *k, struct slice text, struct buf *out);
+
 /* How a log lies on disk, now. */
 struct log_storage {
 	uint64_t sealed; /* entries in segments; the rest is in the WAL */

@@ -94,6 +94,14 @@ logkeys_put_statement(const struct logkeys *k, size_t i, struct buf *out)
 	return err ? err : out->err;
 }
 
+void
+logkeys_sign(const struct logkeys *k, struct slice text, struct buf *out)
+{
+	const struct signer *signer = k->signer;
+
+	sign_note(out, text, &signer, 1);
+}
+
 const struct note_vkey *
 logkeys_for(const struct logkeys *k, uint64_t size, size_t *n)
 {

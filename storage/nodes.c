@@ -263,6 +263,16 @@ read_consistency(struct store *st, struct log *log, uint64_t from, uint64_t to, 
 	return merkle_consistency(t->sha, node_get, &s, from, to, out->hash, &out->n);
 }
 
+int
+read_root(struct store *st, struct log *log, uint64_t size, struct toolbox *t, uint8_t root[32])
+{
+	struct node_source s = {st, log, t, false};
+
+	if (size > released_size(log))
+		return STELE_EINVAL;
+	return merkle_root_at(t->sha, node_get, &s, size, root);
+}
+
 /* Whether tile n of a level has width hashes in a tree of size; overflow-safe. */
 static bool
 tile_exists(uint64_t size, unsigned level, uint64_t n, unsigned width)

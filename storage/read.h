@@ -70,6 +70,10 @@ int read_inclusion_cached(struct store *st, struct log *log, uint64_t index, uin
 int read_consistency(struct store *st, struct log *log, uint64_t from, uint64_t to,
 		     struct toolbox *t, struct proof *out);
 
+/* The root of the tree of the first size entries: size <= released, else STELE_EINVAL. */
+int read_root(struct store *st, struct log *log, uint64_t size, struct toolbox *t,
+	      uint8_t root[32]);
+
 /*
  * Appends the width hashes of tile n at a level (C2SP tlog-tiles). width is
  * 1..256 and must not pass the released size, else STELE_ENOTFOUND.

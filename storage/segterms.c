@@ -272,29 +272,63 @@ segterms_walk_take(struct segterms_walk *w, struct ordset *set, struct segterms_
 }
 
 int
+segterms_walk_find(struct segterms_walk *w, uint64_t digest, struct ordset *set,
+		   struct segterms_place *place)
+{
+	uint64_t found;
+	int err = 0;
+
+	while (err == 0 && w->left) {
+		err = segterms_walk_next(w, &found);
+		if (err == 0 && found > digest)
+			return 1;
+		if (err == 0)
+			err = segterms_walk_take(w, found == digest ? set : NULL, place);
+		if (err == 0 && found == digest)
+			return 0;
+	}
+	return err ? err : 1;
+}
+
+int
+segterms_posting_take(struct slice plain, uint32_t count, struct ordset *set)
+{
+	struct bitreader r;
+
+	if (plain.n < SEGTERMS_BLIND_BYTES)
+		return STELE_ESYNTAX;
+	bitreader_init(&r,
+		       slice_of(plain.p + SEGTERMS_BLIND_BYTES, plain.n - SEGTERMS_BLIND_BYTES));
+	return posting_take(&r, count, set) != 0 || bitreader_end(&r) != 0 ? STELE_ESYNTAX : 0;
+}
+
+int
 segterms_posting(struct segment *s, const struct segterms_place *place, struct ordset *set,
 		 struct toolbox *t)
 {
 	uint32_t count = (uint32_t)segment_facts(s)->count;
-	struct bitreader r;
 	uint8_t hash[32];
 	int err = segterms_box(s, SEGMENT_BOX_POSTING, place->at, place->bytes, t, &t->plain);
 
 	if (err != 0)
 		return err;
 	sha256_hash(t->sha, hash, buf_slice(&t->plain));
-	if (memcmp(hash, place->hash, 32) != 0 || t->plain.n < SEGTERMS_BLIND_BYTES)
+	if (memcmp(hash, place->hash, 32) != 0)
 		return STELE_EDAMAGED;
-	bitreader_init(
-		&r, slice_of(t->plain.p + SEGTERMS_BLIND_BYTES, t->plain.n - SEGTERMS_BLIND_BYTES));
-	return posting_take(&r, count, set) != 0 || bitreader_end(&r) != 0 ? STELE_EDAMAGED : 0;
+	return segterms_posting_take(buf_slice(&t->plain), count, set) != 0 ? STELE_EDAMAGED : 0;
 }
 
 /* --- finding ------------------------------------------------------------------------------- */
 
-/* The page that would have the digest; there is one for each. */
-static size_t
-page_of(const struct segterms *terms, uint64_t digest)
+uint64_t
+segterms_digest(const struct segterms *terms, struct sha256 *h, enum field field, struct slice text)
+{
+	return term_digest(h, terms->salt, field, text) >> (64 - terms->digest_bits);
+}
+
+/* There is one for each. */
+size_t
+segterms_page_of(const struct segterms *terms, uint64_t digest)
 {
 	size_t lo = 0, hi = terms->n_pages;
 
@@ -329,9 +363,7 @@ int
 segterms_find(const struct segterms *terms, struct segment *s, enum field field, struct slice text,
 	      struct ordset *set, struct toolbox *t)
 {
-	uint64_t digest =
-			 term_digest(t->sha, terms->salt, field, text) >> (64 - terms->digest_bits),
-		 found = 0;
+	uint64_t digest = segterms_digest(terms, t->sha, field, text);
 	struct segterms_place place = {.elsewhere = false};
 	struct segterms_walk w;
 	struct bitreader bits;
@@ -339,17 +371,10 @@ segterms_find(const struct segterms *terms, struct segment *s, enum field field,
 
 	if (terms->n_pages == 0)
 		return 0;
-	err = segterms_page(terms, s, page_of(terms, digest), t, &t->plain, &w, &bits);
-	while (err == 0 && w.left) {
-		err = segterms_walk_next(&w, &found);
-		if (err == 0 && found > digest)
-			return 0;
-		if (err == 0)
-			err = segterms_walk_take(&w, found == digest ? set : NULL, &place);
-		if (err == 0 && found == digest)
-			break;
-	}
-	if (err == 0 && found == digest && place.elsewhere)
+	err = segterms_page(terms, s, segterms_page_of(terms, digest), t, &t->plain, &w, &bits);
+	if (err == 0)
+		err = segterms_walk_find(&w, digest, set, &place);
+	if (err == 0 && place.elsewhere)
 		err = segterms_posting(s, &place, set, t);
-	return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+	return err == 1 ? 0 : err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
 }

@@ -28,6 +28,7 @@
 #ifndef STELE_STORAGE_SEGTERMS_H
 #define STELE_STORAGE_SEGTERMS_H
 
+#include "crypto/sha256.h"
 #include "proto/buf.h"
 #include "proto/field.h"
 #include "storage/bitcode.h"
@@ -98,6 +99,11 @@ size_t segterms_bytes(const struct segterms *s);
  */
 int segterms_open(struct segterms **out, struct segment *s, struct toolbox *t);
 
+/* The digest that a term has in the index, of its bits; and the page that would have it. */
+uint64_t segterms_digest(const struct segterms *terms, struct sha256 *h, enum field field,
+			 struct slice text);
+size_t segterms_page_of(const struct segterms *terms, uint64_t digest);
+
 /*
  * Adds to *set, of the segment's count, the records that may have the term. STELE_EDAMAGED when
  * the index is not as above; STELE_ENOMEM. Any thread.
@@ -136,6 +142,16 @@ int segterms_walk_next(struct segterms_walk *w, uint64_t *digest);
  * place->elsewhere, where they are. STELE_ESYNTAX.
  */
 int segterms_walk_take(struct segterms_walk *w, struct ordset *set, struct segterms_place *place);
+
+/*
+ * Walks on to the entry of a digest: 0, and its records are in *set, or *place says where; 1 when
+ * the page has none. Else as segterms_walk_next.
+ */
+int segterms_walk_find(struct segterms_walk *w, uint64_t digest, struct ordset *set,
+		       struct segterms_place *place);
+
+/* Adds what a posting that has a box of its own says, from its plain bytes: STELE_ESYNTAX. */
+int segterms_posting_take(struct slice plain, uint32_t count, struct ordset *set);
 
 /* The plain bytes of a box of the stream: STELE_EDAMAGED, STELE_ENOMEM. */
 int segterms_box(struct segment *s, enum segment_box kind, uint64_t at, uint64_t bytes,
