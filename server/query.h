@@ -69,6 +69,7 @@ struct query {
 	int64_t from_ns, to_ns;
 	bool backward, summary, count, stream;
 	bool no_index; /* every record is looked at, whatever an index says */
+	bool certify;  /* a certificate instead of rows (server/query_certify.h) */
 	enum query_form form;
 	uint64_t limit, page_bytes, as_of;
 	bool has_as_of;

@@ -192,14 +192,15 @@ read_word(struct request *r, const char *name, const char *const words[], size_t
 static bool
 read_form(struct query *q, struct request *r)
 {
-	static const char *const forms[] = {"json", "ndjson", "csv"},
-				 *const orders[] = {"asc", "desc"},
-				 *const views[] = {"full", "summary"},
-				 *const yes_no[] = {"true", "false"};
-	size_t form, order, view, index;
+	static const char
+		*const forms[] = {"json", "ndjson", "csv"},
+		       *const orders[] = {"asc", "desc"}, *const views[] = {"full", "summary"},
+		       *const yes_no[] = {"true", "false"}, *const no_yes[] = {"false", "true"};
+	size_t form, order, view, index, certify;
 
 	if (!read_word(r, "format", forms, 3, &form) || !read_word(r, "order", orders, 2, &order) ||
-	    !read_word(r, "view", views, 2, &view) || !read_word(r, "index", yes_no, 2, &index))
+	    !read_word(r, "view", views, 2, &view) || !read_word(r, "index", yes_no, 2, &index) ||
+	    !read_word(r, "certify", no_yes, 2, &certify))
 		return false;
 	if (form == QUERY_JSON && request_accepts(r, "application/x-ndjson"))
 		form = QUERY_NDJSON;
@@ -209,6 +210,7 @@ read_form(struct query *q, struct request *r)
 	q->backward = order == 1;
 	q->summary = view == 1;
 	q->no_index = index == 1;
+	q->certify = certify == 1;
 	return true;
 }
 
@@ -282,6 +284,13 @@ query_read(struct query *q, struct request *r)
 	if (q->limit < 1 || q->limit > LIMIT_LIST_ROWS) {
 		reply_problem(r, PROBLEM_INVALID_PARAMETER, "limit is a number from 1 to %u.",
 			      LIMIT_LIST_ROWS);
+		return false;
+	}
+	if (q->stream && q->certify) {
+		reply_problem(
+			r, PROBLEM_INVALID_PARAMETER,
+			"A certificate is in the place of rows: ask for it without stream, and "
+			"for the rows by Stele-Next.");
 		return false;
 	}
 	if (q->stream) {

@@ -15,7 +15,8 @@ struct request;
 	"from to tz writer actor action resource outcome source_ip trace_id event_id event_type "  \
 	"severity any filter view "
 #define QUERY_PARAMETERS                                                                           \
-	QUERY_TERMS "order limit cursor as_of count by histogram format stream index "
+	QUERY_TERMS "order limit cursor as_of count by histogram format stream index "             \
+		    "certify "
 #define TAIL_PARAMETERS QUERY_TERMS "start after "
 
 /*

@@ -17,6 +17,13 @@ put_log(struct buf *b, size_t i, const struct log *log)
 }
 
 static void
+put_hex(struct buf *b, const uint8_t hash[32])
+{
+	for (size_t i = 0; i < 32; i++)
+		buf_printf(b, "%02x", hash[i]);
+}
+
+static void
 put_filter(struct buf *b, size_t n_logs, struct slice text)
 {
 	struct sha256 *h = sha256_new();
@@ -28,8 +35,7 @@ put_filter(struct buf *b, size_t n_logs, struct slice text)
 		b->err = STELE_ENOMEM; /* counts as lost */
 	sha256_free(h);
 	buf_put_str(b, n_logs ? "],\"filter\":\"" : ",\"logs\":[],\"filter\":\"");
-	for (size_t i = 0; i < sizeof hash; i++)
-		buf_printf(b, "%02x", hash[i]);
+	put_hex(b, hash);
 	buf_put_u8(b, '"');
 }
 
@@ -41,7 +47,7 @@ send_off(const struct request *r, struct buf *b)
 }
 
 void
-query_record(const struct request *r, const struct query *q)
+query_record(const struct request *r, const struct query *q, const uint8_t certificate[32])
 {
 	struct buf b;
 
@@ -52,6 +58,11 @@ query_record(const struct request *r, const struct query *q)
 	buf_printf(&b, ",\"scanned\":%llu,\"matched\":%llu,\"rows\":%llu",
 		   (unsigned long long)q->totals.scanned, (unsigned long long)q->totals.matched,
 		   (unsigned long long)q->rows_n);
+	if (certificate) {
+		buf_put_str(&b, ",\"certified\":true,\"certificate\":\"");
+		put_hex(&b, certificate);
+		buf_put_u8(&b, '"');
+	}
 	send_off(r, &b);
 }
 

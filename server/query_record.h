@@ -12,8 +12,8 @@ struct feed;
 struct query;
 struct request;
 
-/* A page of a query was made. */
-void query_record(const struct request *r, const struct query *q);
+/* A page of a query was made; or, unless it is NULL, a certificate of that digest. */
+void query_record(const struct request *r, const struct query *q, const uint8_t certificate[32]);
 
 /* A tail begins to follow f; or ends, after so many rows. The loop's thread. */
 void query_record_tail(const struct request *r, const struct feed *f, uint64_t rows, bool begins);

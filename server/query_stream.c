@@ -33,7 +33,7 @@ free_stream(void *source)
 	struct stream *s = source;
 
 	s->q->rows_n = s->rows;
-	query_record(s->r, s->q);
+	query_record(s->r, s->q, NULL);
 	query_fini(s->q);
 	arena_fini(&s->memory);
 	free(s);

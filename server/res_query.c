@@ -148,8 +148,8 @@ answer_lines(struct request *r, struct query *q)
 	finish(r, q);
 }
 
-static void
-refuse(struct request *r, struct query *q)
+void
+res_query_refuse(struct request *r, struct query *q)
 {
 	int err = q->err;
 
@@ -175,6 +175,20 @@ step(struct request *r, struct kit *kit)
 	q->err = query_step(q, kit);
 }
 
+/* Whether it is the first page, which a cursor may begin, too: a certificate's does. */
+static bool
+is_first(const struct query *q)
+{
+	bool first = true;
+
+	for (size_t i = 0; first && i < q->n; i++) {
+		const struct query_source *s = &q->sources[i];
+
+		first = s->behind == 0 && s->next == (q->backward ? s->size : 0);
+	}
+	return first;
+}
+
 static void
 begin(struct request *r, struct kit *kit)
 {
@@ -182,7 +196,7 @@ begin(struct request *r, struct kit *kit)
 
 	q->until_ns = server_monotonic_ns() + LIMIT_QUERY_PAGE_NS;
 	q->err = query_begin(q);
-	if (q->err == 0 && q->form == QUERY_CSV && q->cursor.n == 0)
+	if (q->err == 0 && q->form == QUERY_CSV && is_first(q))
 		query_put_header(q);
 	if (q->err == 0)
 		step(r, kit);
@@ -199,14 +213,14 @@ then(struct request *r)
 		return;
 	}
 	if (q->err < 0) {
-		refuse(r, q);
+		res_query_refuse(r, q);
 		return;
 	}
 	if (q->stream) {
 		query_stream(r, q);
 		return;
 	}
-	query_record(r, q);
+	query_record(r, q, NULL);
 	if (q->form == QUERY_JSON)
 		answer_json(r, q);
 	else
@@ -229,6 +243,10 @@ run(struct request *r, struct slice logs)
 	q->logs = logs;
 	if (!query_read(q, r))
 		return;
+	if (q->certify) {
+		res_certify_run(r, q);
+		return;
+	}
 	r->state = q;
 	r->work = begin;
 	r->then = then;
@@ -239,9 +257,9 @@ run(struct request *r, struct slice logs)
 static int
 asks_more(struct request *r)
 {
-	static const char *const more[] = {"to",     "tz",        "filter", "order",
-					   "cursor", "as_of",     "view",   "count",
-					   "by",     "histogram", "format", "stream"};
+	static const char *const more[] = {"to",     "tz",     "filter", "order", "cursor",
+					   "as_of",  "view",   "count",  "by",    "histogram",
+					   "format", "stream", "certify"};
 	struct slice value;
 	int found = 0;
 

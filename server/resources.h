@@ -70,6 +70,9 @@ void res_upload_delete(struct request *r);
 /* res_query.c */
 void res_query_log(struct request *r);
 void res_query_logs(struct request *r);
+struct query;
+void res_query_refuse(struct request *r, struct query *q); /* q->err says why; frees it */
+void res_certify_run(struct request *r, struct query *q);  /* what res_query.c has read */
 
 /* res_tail.c: records as they come, as server-sent events */
 void res_tail_log(struct request *r);

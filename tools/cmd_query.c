@@ -21,6 +21,10 @@ static const char about[] =
 	"  stele query 'k8s-*' --filter 'verb = \"delete\" AND responseStatus.code < 300' --csv\n"
 	"  stele query trades --from 2026-11-01 --by actor\n"
 	"\n"
+	"--certify FILE has the server state what it found, with proof of what the indexes of sealed\n"
+	"segments say, as a file that 'stele verify' checks on another machine; the rows are then of\n"
+	"the same trees. docs/queries.md says what that proves.\n"
+	"\n"
 	"The last line, on standard error, says how many records were looked at, how many of them\n"
 	"cannot be judged, and whether the answer is whole. Exit status 2 when it is not: something\n"
 	"could not be read.";
@@ -29,7 +33,7 @@ enum { PAGE_ROWS = 500, VALUE_COLUMNS = 100 };
 
 struct asked {
 	struct query_args terms;
-	const char *from, *to, *tz, *filter, *by, *histogram;
+	const char *from, *to, *tz, *filter, *by, *histogram, *certify;
 	uint64_t limit, as_of;
 	bool desc, csv, count;
 };
@@ -209,6 +213,27 @@ fetch_page(struct querying *q)
 	return rc;
 }
 
+/* The certificate comes first: it says where rows of the same trees begin. */
+static int
+certify(struct querying *q)
+{
+	struct http_call c;
+	struct buf target;
+	int rc;
+
+	buf_init(&target);
+	buf_put_slice(&target, buf_slice(&q->base));
+	buf_put_str(&target, "&certify=true");
+	rc = api_get(q->cli, &c, api_cstr(&target), NULL, "certify the query");
+	if (rc == CLI_GO)
+		rc = cli_write_file(q->asked->certify, buf_slice(&c.answer));
+	if (rc == CLI_GO)
+		buf_put_str(&q->cursor, c.cursor);
+	http_call_fini(&c);
+	buf_fini(&target);
+	return rc == CLI_GO && q->cursor.err ? CLI_REFUSED : rc;
+}
+
 /* --- the end -------------------------------------------------------------------------------------
  */
 
@@ -276,6 +301,8 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 		{"count", 0, CLI_FLAG, &a->count, NULL, "how many, instead of which"},
 		{"by", 0, CLI_TEXT, &a->by, "FIELD", "counted by the values of a field"},
 		{"histogram", 0, CLI_TEXT, &a->histogram, "WIDTH", "counted by time: 15m, 1h, 1d"},
+		{"certify", 0, CLI_TEXT, &a->certify, "FILE",
+		 "a certificate of all of it goes there"},
 		{NULL},
 	};
 	struct cli_option options[QUERY_ARGS_TERMS + sizeof rest / sizeof *rest];
@@ -306,6 +333,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	q.values = json_object();
 	q.bars = json_object();
 	rc = put_query(&q, n, argv);
+	if (rc == CLI_GO && a.certify)
+		rc = certify(&q);
 	do {
 		if (rc == CLI_GO)
 			rc = fetch_page(&q);

@@ -1,8 +1,9 @@
 /*
- * stele verify: receipts, .tlog-proof files and checkpoints, offline.
+ * stele verify: receipts, .tlog-proof files, checkpoints and search certificates, offline.
  *
  * What a file is shows in its first bytes: '{' begins JSON (one receipt, or one
- * a line), "c2sp.org/tlog-proof@" a proof, anything else must be a signed note.
+ * a line), "c2sp.org/tlog-proof@" a proof, "stele search evidence v" a certificate,
+ * anything else must be a signed note.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +12,9 @@
 #include "crypto/receipt.h"
 #include "proto/check.h"
 #include "proto/err.h"
+#include "proto/certificate.h"
 #include "tools/api.h"
+#include "tools/certificates.h"
 #include "tools/commands.h"
 #include "tools/payloads.h"
 #include "tools/receipt_json.h"
@@ -22,7 +25,7 @@ enum { KEYS_MAX_BYTES = 16 << 20, NOTE_FILE_MAX_BYTES = 1 << 20 };
 static const char about[] =
 	"Checks evidence on this machine alone: no server, no network. Each FILE is a receipt\n"
 	"as JSON (from append, get --json or prove), a file of such receipts one a line, a\n"
-	".tlog-proof, or a signed checkpoint. One line says what each check found; the last\n"
+	".tlog-proof, a signed checkpoint, or the certificate of a search. One line says what each check found; the last\n"
 	"line is the verdict.\n"
 	"\n"
 	"VKEY is the one thing you must have from elsewhere: the server identity's key ('stele\n"
@@ -42,11 +45,17 @@ static const char about[] =
 	"since then: rollback and forks show here. It needs a receipt or checkpoint fetched with\n"
 	"'--since' too, which holds the proof.\n"
 	"\n"
+	"--rows FILE takes the rows that a search gave (as NDJSON, or from 'stele query --json') and\n"
+	"shows that they are exactly the matches that its certificate lists.\n"
+	"\n"
 	"  stele verify one.json --key @identity.vkey\n"
 	"  stele verify one.tlog-proof --payload one.bin --key ledger.example.com/payments+5e…\n"
 	"  stele verify now.json --since kept.checkpoint --key @identity.vkey\n"
 	"\n"
-	"exit status: 0 all valid; 1 something is not; 3 wrong usage, or something is unreadable.";
+	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
+	"\n"
+	"exit status: 0 all valid; 1 something is not; 2 valid, and a search says that it is not\n"
+	"complete; 3 wrong usage, or something is unreadable.";
 
 struct verify {
 	struct cli *cli;
@@ -60,6 +69,8 @@ struct verify {
 	size_t whole_used; /* receipts that took the payload file as a whole */
 	bool held;         /* a receipt was held against the payload file */
 	struct buf vkey, keys, since;
+	bool has_rows;
+	struct certificate_rows rows;
 };
 
 /* --- the pieces that come from elsewhere -------------------------------------- */
@@ -162,6 +173,30 @@ open_payload(struct verify *v, const char *path)
 	if (!v->has_payload)
 		cli_say("cannot read %s: %s", path, strerror(errno));
 	return v->has_payload ? CLI_GO : CLI_USAGE;
+}
+
+static int
+read_rows(struct verify *v, const char *path)
+{
+	struct payloads file;
+	struct buf why;
+	int err = 0;
+
+	if (!path)
+		return CLI_GO;
+	buf_init(&why);
+	if (payloads_open(&file, path) != 0 || payloads_map(&file) != 0)
+		buf_printf(&why, "%s", strerror(errno));
+	else
+		err = certificate_rows_read(&v->rows, file.all, &why);
+	if (err == STELE_ENOMEM)
+		buf_put_str(&why, "out of memory");
+	if (why.n)
+		cli_say("--rows: cannot read %s: %s", path, api_cstr(&why));
+	v->has_rows = why.n == 0;
+	payloads_close(&file);
+	buf_fini(&why);
+	return v->has_rows ? CLI_GO : CLI_USAGE;
 }
 
 /* --- one item ------------------------------------------------------------------ */
@@ -299,6 +334,19 @@ check_note(struct verify *v, struct slice text, struct report_item *item)
 	report_verdict(&v->report, item, &verdict);
 }
 
+static void
+check_certificate(struct verify *v, struct slice text, struct report_item *item)
+{
+	if (v->since.n) {
+		report_unreadable(&v->report, item,
+				  "--since is for receipts and checkpoints: leave it out, the "
+				  "certificate holds its checkpoint itself");
+		return;
+	}
+	certificate_check(&v->report, item, text, &v->trust, !v->alone,
+			  v->has_rows ? &v->rows : NULL);
+}
+
 /* --- one file ------------------------------------------------------------------- */
 
 static bool
@@ -380,6 +428,8 @@ check_file(struct verify *v, const char *path)
 		check_json_file(v, text, path);
 	else if (text.n > strlen(proof) && memcmp(text.p, proof, strlen(proof)) == 0)
 		check_proof(v, text, &item);
+	else if (certificate_is(text))
+		check_certificate(v, text, &item);
 	else
 		check_note(v, text, &item);
 	payloads_close(&file);
@@ -402,13 +452,19 @@ check_files(struct verify *v, char **files, int n)
 		report_unreadable(&v->report, &item,
 				  "there was no record's receipt to hold against this payload");
 	}
+	if (v->has_rows && !v->rows.held) {
+		struct report_item item = {.file = "--rows"};
+
+		report_unreadable(&v->report, &item,
+				  "there was no certificate to hold rows against");
+	}
 	return report_end(&v->report);
 }
 
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *key = NULL, *payload = NULL, *since = NULL;
+	const char *key = NULL, *payload = NULL, *since = NULL, *rows = NULL;
 	struct verify v = {.cli = cli};
 	struct cli_texts keys = {.n = 0};
 	const struct cli_option options[] = {
@@ -420,6 +476,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "the payload, or the NDJSON that was sent"},
 		{"since", 0, CLI_TEXT, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
+		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},
 		{NULL},
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
@@ -444,8 +501,11 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (rc == CLI_GO && since)
 		rc = cli_read_file(&v.since, since, NOTE_FILE_MAX_BYTES);
 	if (rc == CLI_GO)
+		rc = read_rows(&v, rows);
+	if (rc == CLI_GO)
 		rc = check_files(&v, argv, n);
 	payloads_close(&v.payloads);
+	certificate_rows_free(&v.rows);
 	buf_fini(&v.vkey);
 	buf_fini(&v.keys);
 	buf_fini(&v.since);
@@ -455,8 +515,9 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_verify = {
 	.name = "verify",
-	.operands = "FILE... --key VKEY [--payload FILE] [--keys FILE] [--since FILE]",
-	.summary = "check receipts, proofs and checkpoints offline",
+	.operands =
+		"FILE... --key VKEY [--payload FILE] [--keys FILE] [--since FILE] [--rows FILE]",
+	.summary = "check receipts, proofs, checkpoints and search certificates offline",
 	.about = about,
 	.run = run,
 };

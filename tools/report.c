@@ -101,7 +101,7 @@ say_step(struct buf *out, enum receipt_step step, const struct report_item *item
 
 static void
 print_line(const struct report *r, const struct report_item *item, const char *check,
-	   const char *word, const struct buf *text)
+	   const char *word, struct slice text)
 {
 	struct buf out;
 
@@ -112,11 +112,11 @@ print_line(const struct report *r, const struct report_item *item, const char *c
 		if (item->line)
 			buf_printf(&out, ",\"line\":%" PRIu64, item->line);
 		buf_printf(&out, ",\"check\":\"%s\",\"result\":\"%s\",\"detail\":", check, word);
-		buf_put_json_str(&out, buf_slice(text));
+		buf_put_json_str(&out, text);
 		buf_put_str(&out, "}\n");
 	} else {
 		buf_printf(&out, "  %-7s  %-11s  ", word, check);
-		buf_put_slice(&out, buf_slice(text));
+		buf_put_slice(&out, text);
 		buf_put_u8(&out, '\n');
 	}
 	fwrite(out.p, 1, out.n, stdout);
@@ -228,13 +228,33 @@ report_verdict(struct report *r, const struct report_item *item, const struct re
 		buf_reset(&text);
 		if (v->err && step == v->failed) {
 			buf_put_str(&text, v->why);
-			print_line(r, item, names[step], "INVALID", &text);
+			print_line(r, item, names[step], "INVALID", buf_slice(&text));
 			break;
 		}
 		say_step(&text, step, item, v);
-		print_line(r, item, names[step], word, &text);
+		print_line(r, item, names[step], word, buf_slice(&text));
 	}
 	buf_fini(&text);
+}
+
+void
+report_check_begin(struct report *r, const struct report_item *item)
+{
+	print_title(r, item);
+}
+
+void
+report_check(struct report *r, const struct report_item *item, const char *check, const char *word,
+	     struct slice text)
+{
+	print_line(r, item, check, word, text);
+}
+
+void
+report_check_end(struct report *r, bool valid, bool complete)
+{
+	*(valid ? &r->valid : &r->invalid) += 1;
+	r->incomplete += valid && !complete;
 }
 
 void
@@ -248,7 +268,7 @@ report_unreadable(struct report *r, const struct report_item *item, const char *
 	buf_init(&text);
 	buf_put_str(&text, why);
 	print_title(r, item);
-	print_line(r, item, "reading", "UNREAD", &text);
+	print_line(r, item, "reading", "UNREAD", buf_slice(&text));
 	buf_fini(&text);
 }
 
@@ -259,9 +279,10 @@ report_end(const struct report *r)
 
 	if (r->json)
 		printf("{\"verdict\":\"%s\",\"valid\":%" PRIu64 ",\"invalid\":%" PRIu64
-		       ",\"unreadable\":%" PRIu64 ",\"payloads_not_checked\":%" PRIu64 "}\n",
+		       ",\"unreadable\":%" PRIu64 ",\"payloads_not_checked\":%" PRIu64
+		       ",\"incomplete\":%" PRIu64 "}\n",
 		       good ? "valid" : "invalid", r->valid, r->invalid, r->unreadable,
-		       r->unchecked_payloads);
+		       r->unchecked_payloads, r->incomplete);
 	else if (good)
 		printf("VALID: %" PRIu64 " checked", r->valid);
 	else
@@ -269,9 +290,11 @@ report_end(const struct report *r)
 		       r->valid, r->invalid, r->unreadable);
 	if (!r->json && r->unchecked_payloads)
 		printf("; %" PRIu64 " without their payload", r->unchecked_payloads);
+	if (!r->json && r->incomplete)
+		printf("; %" PRIu64 " of them NOT complete", r->incomplete);
 	if (!r->json)
 		putchar('\n');
 	if (r->invalid)
 		return CLI_REFUSED;
-	return good ? CLI_DONE : CLI_USAGE;
+	return !good ? CLI_USAGE : r->incomplete ? CLI_INCOMPLETE : CLI_DONE;
 }

@@ -26,6 +26,7 @@ struct report {
 	struct report_many many;
 	uint64_t valid, invalid, unreadable;
 	uint64_t unchecked_payloads; /* of the valid ones that have a payload */
+	uint64_t incomplete;         /* valid ones that say of themselves that they are not whole */
 };
 
 /* What was looked at, beside the verdict. */
@@ -46,10 +47,19 @@ void report_file(const struct report *r, const char *file);
 void report_verdict(struct report *r, const struct report_item *item,
 		    const struct receipt_verdict *v);
 
+/*
+ * Something else than a receipt: its title; one finding ("ok", "open", "INVALID"); then it is
+ * counted.
+ */
+void report_check_begin(struct report *r, const struct report_item *item);
+void report_check(struct report *r, const struct report_item *item, const char *check,
+		  const char *word, struct slice text);
+void report_check_end(struct report *r, bool valid, bool complete);
+
 /* Prints and counts something that could not even be read. */
 void report_unreadable(struct report *r, const struct report_item *item, const char *why);
 
-/* Prints the sum and returns the exit code (enum cli_exit). */
+/* Prints the sum and returns the exit code (enum cli_exit): of what is valid and not whole 2. */
 int report_end(const struct report *r);
 
 #endif
