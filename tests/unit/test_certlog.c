@@ -487,6 +487,53 @@ START_TEST(a_long_posting_is_the_one_that_its_page_names)
 }
 END_TEST
 
+/* Of a filter by time alone an index says what its tiles may have, control entries included. */
+START_TEST(a_control_entry_never_matches)
+{
+	struct made m;
+
+	setup();
+	make(&m, first, "time > \"1990-01-01\"", SEALED, is_nothing);
+	hash_matches(&m);
+	write_file(&m);
+	ck_assert_int_eq(check(&m), 0);
+	match_a_control_entry(&m);
+	hash_matches(&m);
+	write_file(&m);
+	ck_assert_int_eq(check(&m), STELE_EVERIFY);
+	ck_assert_ptr_nonnull(strstr(m.why, "record 0 is said to match"));
+	unmake(&m);
+	scratch_end(&scratch);
+}
+END_TEST
+
+/* The same runs of entries, cut elsewhere: evidence that would hold, and was not signed for. */
+START_TEST(other_evidence_that_would_hold_is_refused)
+{
+	static const uint8_t was[] = "6012\nmatched\nscanned 6013",
+			     is[] = "6014\nmatched\nscanned 6015";
+	struct made m;
+	uint8_t *at;
+
+	setup();
+	make(&m, first, "event_type = \"nobody\"", SIZE, is_nothing);
+	m.part[2] = m.part[1];
+	m.part[1].last = 6012;
+	m.part[2].first = 6013;
+	m.n_parts = 3;
+	hash_matches(&m);
+	write_file(&m);
+	ck_assert_int_eq(check(&m), 0);
+	at = memmem(m.file.p, m.file.n, was, sizeof was - 1);
+	ck_assert_ptr_nonnull(at);
+	memcpy(at, is, sizeof is - 1);
+	ck_assert_int_eq(check(&m), STELE_EVERIFY);
+	ck_assert_str_eq(m.check, "evidence");
+	unmake(&m);
+	scratch_end(&scratch);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -494,6 +541,8 @@ main(void)
 		the_logs_own_key_cannot_sign_anything_else,
 		the_digest_of_matches_is_held_against_their_list,
 		a_long_posting_is_the_one_that_its_page_names,
+		a_control_entry_never_matches,
+		other_evidence_that_would_hold_is_refused,
 	};
 
 	if (crypto_init() != 0)
