@@ -71,6 +71,7 @@ struct made {
 	struct certificate_part part[PARTS];
 	size_t n_parts;
 	struct buf file;
+	struct made *lender;      /* whose parts it has; freed with it */
 	bool by_identity;         /* signed by it */
 	struct log *other;        /* or by that log's key */
 	char vkey[256];           /* what is trusted */
@@ -280,6 +281,9 @@ check(struct made *m)
 static inline void
 unmake(struct made *m)
 {
+	if (m->lender)
+		unmake(m->lender);
+	free(m->lender);
 	arena_fini(&m->arena);
 	buf_fini(&m->file);
 }
