@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "proto/base64.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
 
@@ -191,6 +192,10 @@ read_hold(struct control *c, const json_t *o)
 {
 	const json_t *open = json_object_get(o, "open_from");
 	int err = read_hold_id(c, o);
+
+	c->has_mapping = json_object_get(o, "mapping") != NULL;
+	if (err == 0 && c->has_mapping)
+		err = base64_decode_exact(c->mapping, sizeof c->mapping, text_of(o, "mapping"));
 
 	if (err == 0)
 		err = read_ranges(c, o);

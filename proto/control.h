@@ -41,6 +41,8 @@ struct control {
 	 * too, in the place of what earlier entries of it said. Of a release: ID. */
 	char hold[CONTROL_HOLD_ID_CHARS + 1];
 	uint64_t open_from;
+	bool has_mapping;    /* of a hold by filter: how it reads the log's records */
+	uint8_t mapping[32]; /* its digest */
 	/* Of an extend: the lock of these ends at until_ns, or later, if it does so already; with
 	 * shorten, at until_ns. Of a purge: these are gone. */
 	struct control_range *ranges;

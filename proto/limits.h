@@ -77,20 +77,24 @@
 #define LIMIT_TLS_KEEP_BYTES 4096u      /* of a session's buffer that stay between uses */
 
 /* --- queries -------------------------------------------------------------- */
-#define LIMIT_FILTER_BYTES 65536u      /* a filter's text: a list of ids, not a program */
-#define LIMIT_FILTER_TERMS 1000u       /* each may look at every value of its path */
-#define LIMIT_FILTER_DEPTH 32u         /* parentheses and NOTs: people stay below 4 */
-#define LIMIT_PATH_STEPS 32u           /* JSON nests 64 deep, events 20 */
-#define LIMIT_NUMBER_EXPONENT 1000000  /* of a filter's numbers: beyond is a mistake */
-#define LIMIT_MATCH_BYTES (16u << 20)  /* a payload that is looked into; larger is unparsed */
-#define LIMIT_SCHEMA_BYTES 65536u      /* a document that people write */
-#define LIMIT_SCHEMA_PLACES 512u       /* all fields' together */
-#define LIMIT_SCHEMA_MAP 256u          /* lines of one map */
-#define LIMIT_SCHEMA_NOTHING 16u       /* texts that stand for no value */
-#define LIMIT_SCHEMAS 64u              /* tried for each record */
+#define LIMIT_FILTER_BYTES 65536u     /* a filter's text: a list of ids, not a program */
+#define LIMIT_FILTER_TERMS 1000u      /* each may look at every value of its path */
+#define LIMIT_FILTER_DEPTH 32u        /* parentheses and NOTs: people stay below 4 */
+#define LIMIT_PATH_STEPS 32u          /* JSON nests 64 deep, events 20 */
+#define LIMIT_NUMBER_EXPONENT 1000000 /* of a filter's numbers: beyond is a mistake */
+#define LIMIT_MATCH_BYTES (16u << 20) /* a payload that is looked into; larger is unparsed */
+#define LIMIT_SCHEMA_BYTES 65536u     /* a document that people write */
+#define LIMIT_SCHEMA_PLACES 512u      /* all fields' together */
+#define LIMIT_SCHEMA_MAP 256u         /* lines of one map */
+#define LIMIT_SCHEMA_NOTHING 16u      /* texts that stand for no value */
+#define LIMIT_SCHEMAS 64u             /* tried for each record */
+#define LIMIT_SCHEMA_VERSIONS 1024u   /* of all schemas: each is kept for as long as the store */
+#define LIMIT_SCHEMA_VERSIONS_BYTES (4u << 20) /* canonical JSON of all of them: memory, a start   \
+						*/
+#define LIMIT_MAPPINGS 2048u           /* that there ever were: each is kept, 18 KiB at most */
 #define LIMIT_QUERY_LOGS 64u           /* of one query: its cursor fits the target of a request */
 #define LIMIT_QUERY_TERMS 64u          /* simple ones of one request */
-#define LIMIT_QUERY_CURSOR_BYTES 2048u /* as bytes; 30 a log at most */
+#define LIMIT_QUERY_CURSOR_BYTES 2048u /* as bytes; 31 a log as a rule */
 #define LIMIT_QUERY_STEP_NS 20000000ll /* of a worker, before others get their turn */
 #define LIMIT_QUERY_STEP_BYTES (64u << 20) /* looked at in one, at most */
 #define LIMIT_QUERY_PAGE_NS 1000000000ll   /* then an answer says how far it came */

@@ -41,6 +41,7 @@ access_forget(struct access *a)
 	access_forget_approvals(a);
 	access_forget_holds(a);
 	access_forget_erasures(a);
+	access_forget_schemas(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -499,6 +500,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	access_encode_holds(a, out);
 	access_encode_identity(a, out);
 	access_encode_erasures(a, out);
+	access_encode_schemas(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -580,6 +582,7 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 	err = err ? err : access_decode_holds(a, root);
 	err = err ? err : access_decode_identity(a, root);
 	err = err ? err : access_decode_erasures(a, root);
+	err = err ? err : access_decode_schemas(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

@@ -498,6 +498,11 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"hold.release", fold_hold_release},
 		{"erasure.request", fold_erasure_request},
 		{"erasure.end", fold_erasure_end},
+		{"schema.builtin", fold_schema_builtin},
+		{"schema.add", fold_schema_add},
+		{"schema.retire", fold_schema_retire},
+		{"log.schema", fold_log_schema},
+		{"log.create", fold_log_create},
 	};
 	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};

@@ -29,6 +29,9 @@ static const struct type {
 	{"log.key.rotate", SCOPE_OPERATE},
 	{"identity.rotate", SCOPE_OPERATE},
 	{"erasure.request", SCOPE_PURGE},
+	{"schema.add", SCOPE_POLICY},
+	{"schema.retire", SCOPE_POLICY},
+	{"log.schema", SCOPE_POLICY},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

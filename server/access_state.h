@@ -9,6 +9,7 @@
 #include "server/access.h"
 #include "server/erasures.h"
 #include "server/holds.h"
+#include "server/schemas.h"
 
 struct access {
 	pthread_rwlock_t lock;          /* all below; the acting thread alone writes */
@@ -21,6 +22,7 @@ struct access {
 	_Atomic uint64_t generation;
 	struct holds holds;
 	struct erasures erasures;
+	struct schemas schemas;
 	uint64_t successions; /* of the server's identity, that are recorded */
 	json_t *dual;         /* types of acts that need a second principal; NULL: none */
 };

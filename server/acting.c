@@ -190,12 +190,44 @@ refuse_deed(struct request *r, const struct acting *a)
 	reply_problem_end(r);
 }
 
+/* What the errors of folding are, by the beginning of the act's type; the last row is of all
+ * others. */
+struct refusal {
+	const char *type;
+	enum problem not_found, conflict, limit;
+};
+
+static const struct refusal *
+refusal_of(const char *type)
+{
+	static const struct refusal rows[] = {
+		{"token.", PROBLEM_UNKNOWN_TOKEN, PROBLEM_PRINCIPAL_CONFLICT,
+		 PROBLEM_TOO_MANY_TOKENS},
+		{"approval.", PROBLEM_UNKNOWN_APPROVAL, PROBLEM_APPROVAL_CONFLICT,
+		 PROBLEM_TOO_MANY_PRINCIPALS},
+		{"hold.", PROBLEM_UNKNOWN_HOLD, PROBLEM_HOLD_CONFLICT, PROBLEM_TOO_MANY_HOLDS},
+		{"erasure.", PROBLEM_UNKNOWN_PRINCIPAL, PROBLEM_PRINCIPAL_CONFLICT,
+		 PROBLEM_TOO_MANY_ERASURES},
+		{"schema.", PROBLEM_UNKNOWN_SCHEMA, PROBLEM_SCHEMA_CONFLICT,
+		 PROBLEM_TOO_MANY_SCHEMAS},
+		{"log.schema", PROBLEM_UNKNOWN_SCHEMA, PROBLEM_SCHEMA_CONFLICT,
+		 PROBLEM_TOO_MANY_SCHEMAS},
+		{"alias.", PROBLEM_UNKNOWN_ALIAS, PROBLEM_UNKNOWN_ALIAS, PROBLEM_TOO_MANY_ALIASES},
+		{"", PROBLEM_UNKNOWN_PRINCIPAL, PROBLEM_PRINCIPAL_CONFLICT,
+		 PROBLEM_TOO_MANY_PRINCIPALS},
+	};
+	const struct refusal *row = rows;
+
+	while (strncmp(type, row->type, strlen(row->type)) != 0)
+		row++;
+	return row;
+}
+
 static void
 refuse(struct request *r, const struct acting *a)
 {
 	const char *type = json_string_value(json_object_get(a->act, "type"));
-	bool token = strncmp(type, "token.", 6) == 0, approval = strncmp(type, "approval.", 9) == 0,
-	     hold = strncmp(type, "hold.", 5) == 0, erasure = strncmp(type, "erasure.", 8) == 0;
+	const struct refusal *row = refusal_of(type);
 	const struct buf *why = &a->outcome.why;
 	enum problem p = a->syntax;
 
@@ -217,21 +249,14 @@ refuse(struct request *r, const struct acting *a)
 		p = PROBLEM_PRINCIPAL_EXISTS;
 		break;
 	case STELE_ENOTFOUND:
-		p = approval                                     ? PROBLEM_UNKNOWN_APPROVAL
-		    : hold                                       ? PROBLEM_UNKNOWN_HOLD
-		    : token && !json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_TOKEN
-								 : PROBLEM_UNKNOWN_PRINCIPAL;
+		/* whom a new token is for */
+		p = json_object_get(a->act, "token") ? PROBLEM_UNKNOWN_PRINCIPAL : row->not_found;
 		break;
 	case STELE_ECONFLICT:
-		p = approval ? PROBLEM_APPROVAL_CONFLICT
-		    : hold   ? PROBLEM_HOLD_CONFLICT
-			     : PROBLEM_PRINCIPAL_CONFLICT;
+		p = row->conflict;
 		break;
 	case STELE_ELIMIT:
-		p = token     ? PROBLEM_TOO_MANY_TOKENS
-		    : hold    ? PROBLEM_TOO_MANY_HOLDS
-		    : erasure ? PROBLEM_TOO_MANY_ERASURES
-			      : PROBLEM_TOO_MANY_PRINCIPALS;
+		p = row->limit;
 		break;
 	default:
 		reply_err(r, a->err);

@@ -21,7 +21,9 @@
 #include "server/config.h"
 #include "server/first_token.h"
 #include "server/kit.h"
+#include "server/mapping.h"
 #include "server/request.h"
+#include "server/schemas.h"
 #include "server/server.h"
 #include "storage/append.h"
 #include "storage/log.h"
@@ -294,6 +296,35 @@ let_one_in(struct audit *a, struct buf *why)
 	return err;
 }
 
+/* --- the schemas that come with this program ---------------------------------------------------
+ */
+
+/*
+ * They are recorded when they are others than those that were recorded last: holds and indexes of
+ * older ones go on by those. Without room for the record those stay in force, if there are any.
+ */
+static int
+record_schemas(struct audit *a)
+{
+	struct deed_outcome outcome;
+	json_t *act = NULL;
+	int err = schemas_builtin_act(a->access, &act);
+
+	if (err != 0 || !act)
+		return err;
+	deed_outcome_init(&outcome);
+	err = audit_act(a, act, NULL, NULL, NULL, a->kit, &outcome);
+	deed_outcome_fini(&outcome);
+	json_decref(act);
+	if (err == 0 || mapping_now(a->access)->set.n == 0)
+		return err;
+	fprintf(stderr,
+		"steled: warning: the schemas of this version cannot be recorded (%s): those of the "
+		"version before stay in force\n",
+		stele_strerror(err));
+	return 0;
+}
+
 /* --- recording what waits --------------------------------------------------------------------- */
 
 /* A list of events as one job. */
@@ -483,6 +514,8 @@ audit_open(struct audit *a, struct server *s, struct buf *why)
 		err = check_identity(a, why);
 	if (err == 0 && (a->fresh || !access_has_principals(a->access)))
 		err = let_one_in(a, why);
+	if (err == 0)
+		err = record_schemas(a);
 	if (err != 0) {
 		if (why->n == 0)
 			buf_printf(why,

@@ -84,9 +84,13 @@ struct audit_deed {
 int audit_together(struct audit *a, const struct audit_deed *d, const struct token *by,
 		   struct kit *kit);
 
-/* audit_deeds.c: creates a log as writer_create_log does, and records it. */
+/*
+ * audit_deeds.c: creates a log as writer_create_log does, and records it; with a schema, unless
+ * that is empty, that is chosen for it. Also STELE_ENOTFOUND: there is no such schema.
+ */
 int audit_create_log(struct audit *a, struct slice name, const struct policy *policy,
-		     const struct token *by, struct kit *kit, struct log **out, bool *created);
+		     struct slice schema, const struct token *by, struct kit *kit, struct log **out,
+		     bool *created);
 
 /*
  * audit_pace.c. Whether `_access` keeps what comes for as long as an append wishes for its records;

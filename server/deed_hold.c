@@ -122,7 +122,8 @@ look_place(const struct deed_turn *turn, const json_t *act)
 
 	if (err != 0)
 		return err;
-	err = look_covers(turn, act, hold_logs_matching(turn->s->store, h));
+	err = look_covers(turn, act,
+			  hold_logs_matching(turn->s->store, audit_access(turn->s->audit), h));
 	if (err == 0)
 		err = look_logs(turn, h, act);
 	if (err == 0)
@@ -151,6 +152,7 @@ perform_place(const struct deed_turn *turn, const json_t *act, struct append_job
 	struct hold_entries all;
 	struct buf actors;
 	struct hold *h;
+	uint8_t mapping[32];
 	struct log *log;
 	size_t i;
 	int err = read_hold(turn, act, &h);
@@ -163,7 +165,8 @@ perform_place(const struct deed_turn *turn, const json_t *act, struct append_job
 	json_array_foreach(covers, i, row)
 	{
 		err = err ? err : deed_log(turn, row, &log);
-		err = err ? err : hold_entries_first(&all, log, h, buf_slice(&actors));
+		err = err ? err : hold_logs_mapping(mapping, row, h);
+		err = err ? err : hold_entries_first(&all, log, h, mapping, buf_slice(&actors));
 	}
 	err = err ? err : actors.err;
 	if (err == 0)

@@ -9,13 +9,12 @@
 #include "storage/read.h"
 
 int
-erasure_find_filter(struct erasure_find *f, const struct hold_mapping *mapping, const char *filter,
+erasure_find_filter(struct erasure_find *f, const struct mapping *mapping, const char *filter,
 		    struct buf *why)
 {
 	struct hold as = {.kind = HOLD_FILTER, .filter = filter};
 	int err = hold_filter_check(slice_str(filter), why);
 
-	memcpy(as.mapping, hold_mapping_digest(mapping), sizeof as.mapping);
 	return err ? err : hold_matcher_new(&f->matcher, mapping, &as);
 }
 

@@ -11,9 +11,9 @@
 #include "proto/buf.h"
 #include "storage/ranges.h"
 
-struct hold_mapping;
 struct hold_matcher;
 struct log;
+struct mapping;
 struct store;
 struct toolbox;
 
@@ -32,8 +32,8 @@ struct erasure_find {
  * With a filter: its text is needed no longer then. STELE_ESYNTAX, STELE_ELIMIT with why;
  * STELE_ENOMEM.
  */
-int erasure_find_filter(struct erasure_find *f, const struct hold_mapping *mapping,
-			const char *filter, struct buf *why);
+int erasure_find_filter(struct erasure_find *f, const struct mapping *mapping, const char *filter,
+			struct buf *why);
 
 /*
  * The next LIMIT_HOLD_STEP_RECORDS of them: 1 when there are more, 0 at the end. STELE_ENOTFOUND

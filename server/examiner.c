@@ -19,6 +19,7 @@
 #include "server/hold_match.h"
 #include "server/holds.h"
 #include "server/kit.h"
+#include "server/mapping.h"
 #include "server/purger.h"
 #include "server/server.h"
 #include "storage/append.h"
@@ -46,9 +47,10 @@ struct examiner {
 /* One hold that is looked at, as far as its entries need it. */
 struct exam {
 	struct examiner *e;
-	struct hold_matcher *matcher; /* NULL until there is something to be read */
-	bool late;                    /* what came later is looked at, too */
-	struct hold h;                /* without its texts */
+	struct hold_matcher *matcher;  /* of h.mapping; NULL until there is something to be read */
+	const struct mapping *mapping; /* matcher's */
+	bool late;                     /* what came later is looked at, too */
+	struct hold h;                 /* without its texts */
 };
 
 /* One step in one log. */
@@ -245,9 +247,34 @@ prepare(void *ctx, const struct hold *h)
 		return STELE_ENOTFOUND;
 	x->h = (struct hold){.kind = h->kind, .open_ended = h->open_ended};
 	memcpy(x->h.id, h->id, sizeof x->h.id);
-	memcpy(x->h.mapping, h->mapping, sizeof x->h.mapping);
+	memcpy(x->h.mapping, x->mapping->digest, sizeof x->h.mapping);
 	memcpy(x->h.filter_digest, h->filter_digest, sizeof x->h.filter_digest);
-	return hold_matcher_new(&x->matcher, x->e->s->mapping, h);
+	return hold_matcher_new(&x->matcher, x->mapping, h);
+}
+
+/*
+ * Makes x ready for a log: its matcher is by the mapping that the hold has there, which is not that
+ * of other logs if schemas were chosen for them, nor the one that logs have now. Without one
+ * everything stays held: no version of the schemas that is known has that digest.
+ */
+static int
+prepare_for(struct exam *x, struct log *log)
+{
+	struct access *access = audit_access(x->e->s->audit);
+	struct lock_hold held;
+	char id[CONTROL_HOLD_ID_CHARS + 1];
+
+	memcpy(id, x->h.id, sizeof id);
+	if (!locks_hold(log_locks(log), slice_str(id), &held) || !held.has_mapping)
+		return STELE_ECONFLICT;
+	if (x->matcher && memcmp(x->h.mapping, held.mapping, sizeof x->h.mapping) == 0)
+		return 0;
+	x->mapping = mapping_of_digest(access, held.mapping);
+	if (!x->mapping)
+		return STELE_ECONFLICT;
+	hold_matcher_free(x->matcher);
+	x->matcher = NULL;
+	return access_hold(access, slice_str(id), prepare, x);
 }
 
 /* 0, or the first error. */
@@ -263,15 +290,15 @@ examine_hold(struct examiner *e, const struct exam *which)
 	while (n == SCAN_ROWS && !atomic_load(&e->closing)) {
 		n = store_log_list(e->s->store, after, logs, SCAN_ROWS);
 		for (size_t i = 0; i < n; i++) {
-			int rc = 0;
+			int rc;
 			if (!is_due(&x, logs[i]))
 				continue;
-			if (!x.matcher)
-				rc = access_hold(audit_access(e->s->audit), slice_str(which->h.id),
-						 prepare, &x);
-			if (!x.matcher)
-				return rc == STELE_ENOMEM ? rc : 0; /* another mapping's: held */
-			rc = examine(&x, logs[i]);
+			rc = prepare_for(&x, logs[i]);
+			if (rc == 0)
+				rc = examine(&x, logs[i]);
+			else if (rc != STELE_ENOMEM)
+				rc = 0; /* released meanwhile, or of a mapping that is not known:
+					   held */
 			err = err ? err : rc;
 		}
 		if (n)

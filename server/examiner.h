@@ -16,7 +16,7 @@ struct examiner;
 struct server;
 
 /*
- * Starts the thread. s has its store, its writer, its audit, its mapping and its purger, which is
+ * Starts the thread. s has its store, its writer, its audit and its purger, which is
  * woken when a log was examined. after_s: how long after they came later records are examined.
  * STELE_ENOMEM.
  */

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base64.h"
 #include "proto/err.h"
 #include "server/access.h"
+#include "server/mapping.h"
 #include "server/server.h"
 #include "storage/locks.h"
 #include "storage/log.h"
@@ -36,6 +38,7 @@ each_log(struct store *st, int (*fn)(void *ctx, struct log *log), void *ctx)
 
 struct listing {
 	const struct hold *h;
+	struct access *access; /* of HOLD_FILTER: who knows the logs' mappings */
 	struct slice id;
 	json_t *list;
 };
@@ -44,8 +47,25 @@ static int
 add_name(struct listing *l, struct log *log)
 {
 	json_t *row = json_pack("{s:s}", "log", log_name(log));
+	const struct mapping *m =
+		l->access ? mapping_of_log(l->access, slice_str(log_name(log))) : NULL;
+	struct buf digest;
+	int err = row ? 0 : STELE_ENOMEM;
 
-	return row && json_array_append_new(l->list, row) == 0 ? 0 : STELE_ENOMEM;
+	buf_init(&digest);
+	if (row && m && m->chosen >= 0) {
+		buf_put_base64(&digest, m->digest, sizeof m->digest);
+		err = digest.err;
+		if (err == 0 &&
+		    json_object_set_new(row, "mapping",
+					json_stringn((const char *)digest.p, digest.n)) != 0)
+			err = STELE_ENOMEM;
+	}
+	buf_fini(&digest);
+	if (err == 0)
+		return json_array_append_new(l->list, row) == 0 ? 0 : STELE_ENOMEM;
+	json_decref(row);
+	return err;
 }
 
 static int
@@ -77,9 +97,9 @@ list(struct store *st, struct listing *l, int (*fn)(void *ctx, struct log *log))
 }
 
 json_t *
-hold_logs_matching(struct store *st, const struct hold *h)
+hold_logs_matching(struct store *st, struct access *a, const struct hold *h)
 {
-	struct listing l = {.h = h};
+	struct listing l = {.h = h, .access = h->kind == HOLD_FILTER ? a : NULL};
 
 	return list(st, &l, add_matching);
 }
@@ -92,11 +112,24 @@ hold_logs_held(struct store *st, struct slice id)
 	return list(st, &l, add_held);
 }
 
+int
+hold_logs_mapping(uint8_t out[32], const json_t *row, const struct hold *h)
+{
+	const json_t *v = json_object_get(row, "mapping");
+
+	if (v)
+		return base64_decode_exact(out, 32,
+					   slice_of(json_string_value(v), json_string_length(v)));
+	memcpy(out, h->mapping, sizeof h->mapping);
+	return 0;
+}
+
 /* --- entries ------------------------------------------------------------------------------- */
 
 /* What one entry says. */
 struct said {
 	const struct hold *h;
+	uint8_t mapping[32];
 	bool before; /* what is there before the entry, in the place of the ranges */
 	const struct control_range *r;
 	size_t n;
@@ -149,7 +182,7 @@ put_hold(struct buf *b, const struct said *s, const struct control_range *r, siz
 		.id = s->h->id, .r = r, .n = n, .open_from = open_from, .more = s->actors};
 
 	if (s->h->kind == HOLD_FILTER) {
-		hold.mapping = slice_of(s->h->mapping, sizeof s->h->mapping);
+		hold.mapping = slice_of(s->mapping, sizeof s->mapping);
 		hold.filter = slice_of(s->h->filter_digest, sizeof s->h->filter_digest);
 	}
 	control_put_hold(b, &hold);
@@ -192,9 +225,10 @@ hold_entries_cover(struct hold_entries *all, struct log *log, const struct hold 
 		   const struct control_range *r, size_t n, uint64_t open_from, uint64_t next,
 		   struct slice actors)
 {
-	struct said s = {h, false, r, 0, open_from, actors};
+	struct said s = {.h = h, .r = r, .open_from = open_from, .actors = actors};
 	int err = 0;
 
+	memcpy(s.mapping, h->mapping, sizeof s.mapping);
 	do {
 		s.n = n < LIMIT_HOLD_ENTRY_RANGES ? n : LIMIT_HOLD_ENTRY_RANGES;
 		n -= s.n;
@@ -208,10 +242,11 @@ hold_entries_cover(struct hold_entries *all, struct log *log, const struct hold 
 
 int
 hold_entries_first(struct hold_entries *all, struct log *log, const struct hold *h,
-		   struct slice actors)
+		   const uint8_t *mapping, struct slice actors)
 {
-	struct said s = {h, true, NULL, 0, CONTROL_OPEN, actors};
+	struct said s = {.h = h, .before = true, .open_from = CONTROL_OPEN, .actors = actors};
 
+	memcpy(s.mapping, mapping, sizeof s.mapping);
 	if (h->n_set)
 		return hold_entries_cover(all, log, h, h->set, h->n_set, CONTROL_OPEN, CONTROL_OPEN,
 					  actors);

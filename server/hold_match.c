@@ -4,70 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/sha256.h"
 #include "proto/err.h"
 #include "proto/match.h"
-#include "proto/schema.h"
+#include "server/mapping.h"
 #include "storage/read.h"
-
-struct hold_mapping {
-	struct arena arena;
-	struct schema_set set;
-	uint8_t digest[32];
-};
 
 struct hold_matcher {
 	struct arena arena; /* the filter's, and its text */
 	struct filter filter;
 	struct matcher *matcher;
 };
-
-struct hold_mapping *
-hold_mapping_new(void)
-{
-	struct hold_mapping *m = calloc(1, sizeof *m);
-	struct sha256 *h = sha256_new();
-	struct buf text;
-	bool made;
-
-	buf_init(&text);
-	if (m)
-		arena_init(&m->arena);
-	made = m && h && schema_builtin(&m->set, &m->arena) == 0;
-	for (size_t i = 0; made && i < m->set.n; i++) {
-		schema_write(&text, &m->set.items[i]);
-		buf_put_u8(&text, '\n');
-	}
-	made = made && !text.err;
-	if (made)
-		sha256_hash(h, m->digest, buf_slice(&text));
-	buf_fini(&text);
-	sha256_free(h);
-	if (made)
-		return m;
-	hold_mapping_free(m);
-	return NULL;
-}
-
-const uint8_t *
-hold_mapping_digest(const struct hold_mapping *m)
-{
-	return m->digest;
-}
-
-const struct schema_set *
-hold_mapping_set(const struct hold_mapping *m)
-{
-	return &m->set;
-}
-
-void
-hold_mapping_free(struct hold_mapping *m)
-{
-	if (m)
-		arena_fini(&m->arena);
-	free(m);
-}
 
 int
 hold_filter_check(struct slice text, struct buf *why)
@@ -86,7 +32,7 @@ hold_filter_check(struct slice text, struct buf *why)
 }
 
 static int
-ready(struct hold_matcher *m, const struct hold_mapping *mapping, const struct hold *h)
+ready(struct hold_matcher *m, const struct mapping *mapping, const struct hold *h)
 {
 	size_t n = strlen(h->filter);
 	const char *text = arena_dup(&m->arena, h->filter, n + 1);
@@ -102,20 +48,16 @@ ready(struct hold_matcher *m, const struct hold_mapping *mapping, const struct h
 
 	if (err != 0)
 		return err;
-	m->matcher = matcher_new(&m->filter, &mapping->set, -1);
+	m->matcher = matcher_new(&m->filter, &mapping->set, mapping->chosen);
 	return m->matcher ? 0 : STELE_ENOMEM;
 }
 
 int
-hold_matcher_new(struct hold_matcher **out, const struct hold_mapping *mapping,
-		 const struct hold *h)
+hold_matcher_new(struct hold_matcher **out, const struct mapping *mapping, const struct hold *h)
 {
-	struct hold_matcher *m;
+	struct hold_matcher *m = calloc(1, sizeof *m);
 	int err;
 
-	if (memcmp(mapping->digest, h->mapping, sizeof h->mapping) != 0)
-		return STELE_ECONFLICT;
-	m = calloc(1, sizeof *m);
 	if (!m)
 		return STELE_ENOMEM;
 	arena_init(&m->arena);

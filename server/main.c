@@ -361,10 +361,6 @@ open_and_serve(struct config *c, struct buf *why)
 	options.released_ctx = &s->bell;
 	s->audit = options.record_ctx = audit_new();
 	err = s->audit ? 0 : STELE_ENOMEM;
-	if (!err) {
-		s->mapping = hold_mapping_new();
-		err = s->mapping ? 0 : STELE_ENOMEM;
-	}
 	if (!err && c->tls_cert)
 		err = tls_new(&s->tls, c, why);
 	if (!err)
@@ -384,7 +380,6 @@ open_and_serve(struct config *c, struct buf *why)
 		store_close(s->store);
 	}
 	audit_free(s->audit);
-	hold_mapping_free(s->mapping);
 	tls_free(s->tls);
 	bell_fini(&s->bell);
 	free(s);

@@ -6,8 +6,8 @@
 #include "proto/err.h"
 #include "server/access.h"
 #include "server/audit.h"
-#include "server/hold_match.h"
 #include "server/kit.h"
+#include "server/mapping.h"
 #include "server/query_cursor.h"
 #include "server/server.h"
 #include "storage/log.h"
@@ -83,6 +83,7 @@ add_source(struct query *q, struct log *log)
 		return STELE_ELIMIT;
 	}
 	*s = (struct query_source){.log = log, .size = head->size};
+	s->mapping = mapping_of_log(audit_access(q->server->audit), slice_str(log_name(log)));
 	s->frontier_ns = q->backward ? head->time_ns : log_created_ns(log);
 	head_unref(head);
 	q->n++;
@@ -144,12 +145,45 @@ go_on(struct query *q)
 	return err;
 }
 
+/* Logs of one mapping share one. */
+static int
+find_reader(struct query *q, struct query_source *s)
+{
+	const struct mapping *m = s->mapping;
+	struct query_reader *r = q->readers;
+	int err;
+
+	while (r && r->mapping != m)
+		r = r->next;
+	if (r) {
+		s->reader = r;
+		return 0;
+	}
+	r = arena_alloc(q->memory, sizeof *r);
+	if (!r)
+		return STELE_ENOMEM;
+	*r = (struct query_reader){.next = q->readers, .mapping = m};
+	q->readers = r;
+	r->matcher = matcher_new(&q->filter, &m->set, m->chosen);
+	if (!r->matcher)
+		return STELE_ENOMEM;
+	r->has_fit = true;
+	err = schema_fit_init(&r->fit, &m->set, m->chosen, (1u << FIELD_COUNT) - 1);
+	err = err ? err : schema_fit_start(&r->fit);
+	if (err == 0)
+		s->reader = r;
+	return err;
+}
+
 int
 query_make_room(struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++) {
 		struct query_source *s = &q->sources[i];
+		int err = s->reader ? 0 : find_reader(q, s);
 
+		if (err != 0)
+			return err;
 		if (!s->hits)
 			s->hits = arena_alloc(q->memory, SCAN_RECORDS * sizeof *s->hits);
 		if (!s->hits)
@@ -161,19 +195,9 @@ query_make_room(struct query *q)
 int
 query_prepare(struct query *q)
 {
-	const struct schema_set *set = hold_mapping_set(q->server->mapping);
-	int err = query_make_room(q);
-
-	if (err != 0)
-		return err;
 	q->span = 1;
 	q->use_index = !q->no_index && query_index_helps(&q->filter);
-	q->matcher = matcher_new(&q->filter, set, -1);
-	if (!q->matcher)
-		return STELE_ENOMEM;
-	q->has_fit = true;
-	err = schema_fit_init(&q->fit, set, -1, (1u << FIELD_COUNT) - 1);
-	return err ? err : schema_fit_start(&q->fit);
+	return query_make_room(q);
 }
 
 int
@@ -192,9 +216,11 @@ query_fini(struct query *q)
 	if (q->held_bytes)
 		atomic_fetch_sub(&q->server->answers.used_bytes, q->held_bytes);
 	q->held_bytes = 0;
-	matcher_free(q->matcher);
-	if (q->has_fit)
-		schema_fit_fini(&q->fit);
+	for (struct query_reader *r = q->readers; r; r = r->next) {
+		matcher_free(r->matcher);
+		if (r->has_fit)
+			schema_fit_fini(&r->fit);
+	}
 	arena_fini(&q->arena);
 	buf_fini(&q->rows);
 	tally_fini(&q->values);

@@ -24,6 +24,7 @@
 
 struct kit;
 struct log;
+struct mapping;
 struct request;
 struct scan_record;
 struct server;
@@ -45,10 +46,21 @@ struct query_hit {
 	bool twice;      /* it has two members of one name in one object */
 };
 
+/* What reads the payloads of logs that have one mapping. */
+struct query_reader {
+	struct query_reader *next;
+	const struct mapping *mapping;
+	struct matcher *matcher;
+	struct schema_fit fit;
+	bool has_fit;
+};
+
 /* One log of a query. */
 struct query_source {
 	struct log *log;
-	uint64_t size;          /* of the pinned tree */
+	uint64_t size;                 /* of the pinned tree */
+	const struct mapping *mapping; /* that it is read by, also pinned */
+	struct query_reader *reader;
 	uint64_t next;          /* looked at next; backward: the one below it */
 	uint64_t behind;        /* so many of the next ones are in the totals already */
 	int64_t frontier_ns;    /* receive time of what was looked at last */
@@ -79,12 +91,11 @@ struct query {
 	/* What it works with: the caller's, as long as it is there. */
 	struct server *server;
 	struct token *token;  /* of who asks */
-	struct arena *memory; /* the texts above, the sources below */
+	struct arena *memory; /* the texts above, the sources and readers below */
 
-	struct matcher *matcher;
-	struct schema_fit fit;
-	bool has_fit;
-	struct arena arena; /* of a record that is read */
+	struct query_reader *readers; /* one for each mapping that a log has */
+	struct schema_fit *fit;       /* of the log that is looked at */
+	struct arena arena;           /* of a record that is read */
 	struct buf rows;
 	uint64_t held_bytes; /* of them, counted among the server's answers */
 	struct tally values, times;
@@ -111,7 +122,7 @@ struct query {
  */
 int query_choose(struct query *q);
 
-/* Room for the hits of sources that have none yet. STELE_ENOMEM. */
+/* Room for the hits of sources that have none yet, and what reads them. STELE_ENOMEM. */
 int query_make_room(struct query *q);
 
 /* Makes what has its sources ready for its steps. STELE_ENOMEM. */

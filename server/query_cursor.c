@@ -6,21 +6,19 @@
 #include "proto/err.h"
 #include "server/access.h"
 #include "server/audit.h"
-#include "server/hold_match.h"
+#include "server/mapping.h"
 #include "server/query.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/store.h"
 #include "storage/varint.h"
 
-enum { VERSION = 1, PARTS = 6 };
+enum { VERSION = 2, PARTS = 5 };
 
 /* What the digest is of. how has room for 16 bytes. */
 static void
 parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice parts[PARTS])
 {
-	const struct hold_mapping *mapping = q->server->mapping;
-
 	memset(how, 0, 16);
 	how[0] = q->backward;
 	how[1] = q->count;
@@ -30,8 +28,7 @@ parts_of(const struct query *q, struct slice body, uint8_t how[16], struct slice
 	parts[1] = slice_str(q->token->principal->id);
 	parts[2] = q->text;
 	parts[3] = slice_of(how, 16);
-	parts[4] = slice_of(hold_mapping_digest(mapping), 32);
-	parts[5] = q->logs;
+	parts[4] = q->logs;
 }
 
 /* --- writing ----------------------------------------------------------------------------- */
@@ -49,6 +46,7 @@ put_source(struct buf *b, const struct query *q, const struct query_source *s)
 	}
 	varint_put(b, log_id(s->log));
 	varint_put(b, s->size);
+	varint_put(b, s->mapping->number);
 	varint_put(b, next);
 	varint_put(b, behind);
 	varint_put(b, (uint64_t)frontier_ns);
@@ -87,16 +85,18 @@ query_cursor_put(const struct query *q, struct buf *out)
 static int
 read_source(struct query *q, struct query_source *s, struct bytes *b)
 {
-	uint64_t id = varint_take(b, UINT64_MAX);
+	uint64_t id = varint_take(b, UINT64_MAX), number;
 
 	s->size = varint_take(b, LIMIT_TREE_SIZE);
+	number = varint_take(b, LIMIT_MAPPINGS);
 	s->next = varint_take(b, s->size);
 	s->behind = varint_take(b, q->backward ? s->next : s->size - s->next);
 	s->frontier_ns = (int64_t)varint_take(b, INT64_MAX);
 	if (bytes_err(b) != 0)
 		return STELE_ESYNTAX;
 	s->log = store_log_of(q->server->store, id);
-	return s->log ? 0 : STELE_ESYNTAX;
+	s->mapping = mapping_of_number(audit_access(q->server->audit), number);
+	return s->log && s->mapping ? 0 : STELE_ESYNTAX;
 }
 
 static int

@@ -1,10 +1,11 @@
 /*
- * Where a query goes on: the pinned size of each tree and how far it was looked through, with what
- * was counted so far. Only this server makes one, for one principal and one query: it carries a
- * keyed digest of all that.
+ * Where a query goes on: the pinned size and mapping of each tree and how far it was looked
+ * through, with what was counted so far. Only this server makes one, for one principal and one
+ * query: it carries a keyed digest of all that.
  *
  *   u8 version  varints: scanned matched unparsed purged restricted unreadable, n logs;
- *   of each, in the order of their names: id, size, next, behind, frontier_ns;  digest (16 bytes)
+ *   of each, in the order of their names: id, size, number of its mapping, next, behind,
+ *   frontier_ns;  digest (16 bytes)
  *
  * as base64url without padding (RFC 4648 section 5).
  */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proto/err.h"
-#include "server/hold_match.h"
+#include "server/mapping.h"
 #include "server/kit.h"
 #include "server/query.h"
 #include "server/server.h"
@@ -59,19 +59,19 @@ find(void *ctx, enum field field, struct slice text, struct ordset *set)
 	return segterms_find(a->terms, a->segment, field, text, set, a->tools);
 }
 
-/* What a segment's index says, if it has one of the query's mapping. */
+/* What a segment's index says, if it has one of the mapping that the query reads the log by. */
 static int
-look(struct query *q, struct query_view *v, struct segment *segment, struct kit *kit)
+look(struct query *q, const struct query_source *s, struct query_view *v, struct segment *segment,
+     struct kit *kit)
 {
 	const struct segterms *terms = segment_terms(segment);
-	const uint8_t *mapping = hold_mapping_digest(q->server->mapping);
 	struct asking a = {segment, terms, kit->tools};
 	struct termask what = {terms, find, &a};
 	struct ordset wanted;
 	bool all = true;
 	int err;
 
-	if (!terms || memcmp(terms->mapping, mapping, 32) != 0)
+	if (!terms || memcmp(terms->mapping, s->mapping->digest, 32) != 0)
 		return 0;
 	err = termask_run(&what, &q->filter, &all, &wanted);
 	if (err == 0 && !all)
@@ -100,7 +100,7 @@ query_index_view(struct query *q, struct query_source *s, uint64_t first, uint64
 		if (err == STELE_ENOTFOUND)
 			return 0;
 		if (err == 0 && segment)
-			err = look(q, v, segment, kit);
+			err = look(q, s, v, segment, kit);
 		if (err != 0)
 			return err;
 		segment_unref(segment);

@@ -33,7 +33,7 @@ take_time(void *ctx, const struct schema_value *value)
 static int
 read_time(struct query *q, int64_t received_ns, int64_t *ns)
 {
-	int n = schema_fit_values(&q->fit, FIELD_TIME, take_time, ns);
+	int n = schema_fit_values(q->fit, FIELD_TIME, take_time, ns);
 
 	if (n == 0)
 		*ns = received_ns;
@@ -52,7 +52,7 @@ put_instant(struct buf *b, int64_t ns)
 static struct slice
 schema_of(const struct query *q)
 {
-	return q->fit.schema < 0 ? slice_of("", 0) : q->fit.set->items[q->fit.schema].name;
+	return q->fit->schema < 0 ? slice_of("", 0) : q->fit->set->items[q->fit->schema].name;
 }
 
 /* --- JSON ---------------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ put_fields(struct query *q, struct buf *b)
 		int n;
 
 		buf_printf(b, "%s\"%s\":[", comma, field_name(columns[i]));
-		n = schema_fit_values(&q->fit, columns[i], put_json_value, &v);
+		n = schema_fit_values(q->fit, columns[i], put_json_value, &v);
 		if (n < 0)
 			return n;
 		buf_put_u8(b, ']');
@@ -133,7 +133,7 @@ put_json(struct query *q, const struct query_source *s, const struct query_hit *
 	buf_put_str(b, ",\"media_type\":");
 	buf_put_json_str(b, r->entry.media_type);
 	buf_printf(b, ",\"size\":%llu", (unsigned long long)r->entry.size);
-	if (q->fit.schema >= 0) {
+	if (q->fit->schema >= 0) {
 		buf_put_str(b, ",\"schema\":");
 		buf_put_json_str(b, schema_of(q));
 	}
@@ -206,7 +206,7 @@ put_csv(struct query *q, const struct query_source *s, const struct query_hit *h
 		struct values v = {&cell, 0};
 
 		buf_reset(&cell);
-		n = schema_fit_values(&q->fit, columns[i], join_value, &v);
+		n = schema_fit_values(q->fit, columns[i], join_value, &v);
 		buf_put_u8(b, ',');
 		put_cell(b, buf_slice(&cell));
 	}
@@ -235,6 +235,7 @@ query_put_row(struct query *q, const struct query_source *s, const struct query_
 	int64_t time_ns;
 	int err;
 
+	q->fit = &s->reader->fit;
 	arena_reset(&q->arena);
 	err = read_entry(q->server->store, s->log, hit->index, kit->tools, &q->arena, &record);
 	if (err == STELE_EDAMAGED) { /* it was said, and the answer counts it */
@@ -242,8 +243,8 @@ query_put_row(struct query *q, const struct query_source *s, const struct query_
 		return 0;
 	}
 	if (err == 0)
-		err = schema_fit_read(&q->fit, record.gone || record.object ? slice_of("", 0)
-									    : record.payload);
+		err = schema_fit_read(q->fit, record.gone || record.object ? slice_of("", 0)
+									   : record.payload);
 	if (err == 0)
 		err = read_time(q, record.entry.time_ns, &time_ns);
 	if (err == 0)
@@ -285,9 +286,9 @@ query_count(struct query *q, const struct scan_record *r)
 		return 0;
 	if (q->by == FIELD_WRITER)
 		c.err = tally_add(&q->values, r->writer);
-	n = schema_fit_read(&q->fit, r->payload);
+	n = schema_fit_read(q->fit, r->payload);
 	if (n == 0 && q->by >= 0)
-		n = schema_fit_values(&q->fit, (enum field)q->by, count_value, &c);
+		n = schema_fit_values(q->fit, (enum field)q->by, count_value, &c);
 	if (n >= 0)
 		n = read_time(q, r->time_ns, &ns);
 	if (n < 0 || c.err != 0)

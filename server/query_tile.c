@@ -71,7 +71,7 @@ take(void *ctx, const struct scan_record *r)
 		t->restricted += !counted;
 		return 0;
 	}
-	err = matcher_run(l->q->matcher, &record, &m);
+	err = matcher_run(l->s->reader->matcher, &record, &m);
 	if (err != 0)
 		return err;
 	if (m.verdict == MATCH_YES)

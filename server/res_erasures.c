@@ -11,6 +11,7 @@
 #include "server/erasures.h"
 #include "server/kit.h"
 #include "server/loop.h"
+#include "server/mapping.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -237,8 +238,9 @@ read_where(struct request *r, struct erasing *s, const json_t *body)
 	if (records)
 		return read_records(&s->find.named, records);
 	if (filter) {
-		int err = erasure_find_filter(&s->find, r->server->mapping,
-					      json_string_value(filter), &s->why);
+		int err = erasure_find_filter(
+			&s->find, mapping_of_log(audit_access(r->server->audit), r->param[0]),
+			json_string_value(filter), &s->why);
 		if (err != 0)
 			return err;
 	}

@@ -16,6 +16,7 @@
 #include "server/hold_match.h"
 #include "server/holds.h"
 #include "server/loop.h"
+#include "server/mapping.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -43,6 +44,8 @@ struct looking {
 	struct request *r;
 	struct buf body;
 	char last[CONTROL_HOLD_ID_CHARS + 1];
+	bool by_filter; /* of the one that was put */
+	uint8_t mapping[32];
 	int err;
 };
 
@@ -52,7 +55,7 @@ visible(const struct request *r, const struct hold *h)
 	return token_may_some(r->token, SCOPE_HOLD, h->logs);
 }
 
-/* One hold with all that it covers. */
+/* One hold with all that it covers, but for its end. */
 static int
 put_whole(void *ctx, const struct hold *h)
 {
@@ -63,8 +66,24 @@ put_whole(void *ctx, const struct hold *h)
 	buf_put_u8(&l->body, '{');
 	hold_put(&l->body, h);
 	hold_logs_put(&l->body, l->r->server->store, h, l->r->token);
-	if (h->kind == HOLD_FILTER &&
-	    memcmp(h->mapping, hold_mapping_digest(l->r->server->mapping), sizeof h->mapping) != 0)
+	l->by_filter = h->kind == HOLD_FILTER && !h->released_ns;
+	memcpy(l->mapping, h->mapping, sizeof l->mapping);
+	return l->body.err;
+}
+
+/* The hold of that id; and whether events are read in another way now, or the hold's way is none
+ * that is known here. STELE_ENOTFOUND, STELE_ENOMEM. */
+static int
+put_hold_of(struct looking *l, struct slice id)
+{
+	struct access *access = access_of(l->r);
+	int err = access_hold(access, id, put_whole, l);
+
+	if (err != 0)
+		return err;
+	if (l->by_filter && !mapping_of_digest(access, l->mapping))
+		buf_put_str(&l->body, ",\"mapping_unknown\":true");
+	else if (l->by_filter && memcmp(l->mapping, mapping_now(access)->digest, 32) != 0)
 		buf_put_str(&l->body, ",\"mapping_changed\":true");
 	buf_put_u8(&l->body, '}');
 	return l->body.err;
@@ -105,7 +124,7 @@ show_work(struct request *r, struct kit *kit)
 	struct looking *l = r->state;
 
 	(void)kit;
-	l->err = access_hold(access_of(r), l->id, put_whole, l);
+	l->err = put_hold_of(l, l->id);
 }
 
 void
@@ -263,7 +282,7 @@ gather(struct request *r, struct kit *kit)
 	if (!id)
 		id = json_object_get(json_object_get(a->act, "hold"), "id");
 	examiner_wake(r->server->examiner);
-	return access_hold(access_of(r), slice_str(json_string_value(id)), put_whole, l);
+	return put_hold_of(l, slice_str(json_string_value(id)));
 }
 
 static void
@@ -317,7 +336,7 @@ fill_filter(struct request *r, struct access *access, json_t *hold)
 	if (err == 0)
 		err = set_base64(hold, "filter_digest", digest, sizeof digest);
 	if (err == 0)
-		err = set_base64(hold, "mapping", hold_mapping_digest(r->server->mapping), 32);
+		err = set_base64(hold, "mapping", mapping_now(access)->digest, 32);
 	return err;
 }
 
@@ -364,7 +383,7 @@ fill_place(struct request *r, struct access *access)
 		return err;
 	err = check_patterns(r, hold);
 	if (err == 0)
-		err = take_covers(r, hold_logs_matching(r->server->store, h));
+		err = take_covers(r, hold_logs_matching(r->server->store, access_of(r), h));
 	hold_free(h);
 	return err;
 }

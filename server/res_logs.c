@@ -18,6 +18,7 @@
 #include "server/access.h"
 #include "server/acting.h"
 #include "server/audit.h"
+#include "server/schemas.h"
 #include "storage/log.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -37,12 +38,16 @@ put_time(struct buf *b, const char *name, int64_t ns)
 static void
 put_summary(struct request *r, struct buf *b, struct log *log, const struct head *head)
 {
+	char schema[LIMIT_LOG_NAME_BYTES + 1];
+
 	buf_printf(b, "{\"log\":\"%s\",\"origin\":", log_name(log));
 	buf_put_json_str(b, slice_str(log_origin(log)));
 	buf_put_str(b, ",\"size\":");
 	buf_put_dec(b, head->size);
 	put_time(b, "created", log_created_ns(log));
 	put_time(b, "time", head->time_ns);
+	if (access_log_schema(audit_access(r->server->audit), slice_str(log_name(log)), schema))
+		buf_printf(b, ",\"schema\":\"%s\"", schema);
 	retention_put_policy(r->server, b, log);
 	if (r->server->demo)
 		buf_put_str(b, ",\"demo\":true");
@@ -204,6 +209,7 @@ res_logs_list(struct request *r)
 
 struct creation {
 	struct policy policy;
+	struct slice schema; /* that is chosen, or empty */
 	bool created;
 	int err;
 };
@@ -213,8 +219,19 @@ create_work(struct request *r, struct kit *kit)
 {
 	struct creation *c = r->state;
 
-	c->err = audit_create_log(r->server->audit, r->param[0], &c->policy, r->token, kit, &r->log,
-				  &c->created);
+	c->err = audit_create_log(r->server->audit, r->param[0], &c->policy, c->schema, r->token,
+				  kit, &r->log, &c->created);
+}
+
+/* Whether the log is read by that schema, or none is asked for. */
+static bool
+has_schema(const struct request *r, struct slice schema)
+{
+	char is[LIMIT_LOG_NAME_BYTES + 1] = "";
+
+	return schema.n == 0 || (access_log_schema(audit_access(r->server->audit),
+						   slice_str(log_name(r->log)), is) &&
+				 slice_eq_str(schema, is));
 }
 
 static void
@@ -231,8 +248,21 @@ create_then(struct request *r)
 		reply_problem_end(r);
 		return;
 	}
+	if (c->err == STELE_ENOTFOUND) {
+		reply_problem(r, PROBLEM_UNKNOWN_SCHEMA,
+			      "There is no schema %.*s to be chosen; the log was not created.",
+			      (int)c->schema.n, (const char *)c->schema.p);
+		return;
+	}
 	if (c->err) {
 		reply_err(r, c->err);
+		return;
+	}
+	if (!c->created && !has_schema(r, c->schema)) {
+		reply_problem(
+			r, PROBLEM_LOG_EXISTS,
+			"A log is never re-created; PUT .../schema chooses another schema for "
+			"it.");
 		return;
 	}
 	reply_begin(r, c->created ? 201 : 200, "application/json");
@@ -289,6 +319,9 @@ res_logs_put(struct request *r)
 		reply_err(r, STELE_ENOMEM);
 		return;
 	}
+	c->schema = slice_of("", 0);
+	if (request_query(r, "schema", &c->schema) < 0)
+		return;
 	buf_init(&why);
 	err = policy_read(&c->policy, r->http.body, &why);
 	if (err == 0)

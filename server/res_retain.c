@@ -12,6 +12,8 @@
 #include "server/acting.h"
 #include "server/erasure_find.h"
 #include "server/loop.h"
+#include "server/mapping.h"
+#include "server/audit.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/resources.h"
@@ -120,7 +122,9 @@ take_filter(struct request *r, struct extending *x, const json_t *filter, const 
 		return bad_records;
 	if (json_string_length(filter) < 1 || json_string_length(filter) > LIMIT_HOLD_FILTER_BYTES)
 		return "filter is a filter of audit queries, in a string.";
-	if (erasure_find_filter(&x->find, r->server->mapping, json_string_value(filter), &x->why)) {
+	if (erasure_find_filter(&x->find,
+				mapping_of_log(audit_access(r->server->audit), r->param[0]),
+				json_string_value(filter), &x->why)) {
 		buf_put_u8(&x->why, 0);
 		return x->why.n > 1 && !x->why.err ? (const char *)x->why.p : "No such filter.";
 	}

@@ -138,6 +138,14 @@ void res_holds_post(struct request *r);
 void res_holds_get(struct request *r);
 void res_holds_release(struct request *r);
 
+/* res_schemas.c */
+void res_schemas_list(struct request *r);
+void res_schemas_post(struct request *r);
+void res_schemas_get(struct request *r);
+void res_schemas_retire(struct request *r);
+void res_log_schema_get(struct request *r);
+void res_log_schema_put(struct request *r);
+
 /* res_erasures.c */
 void res_erasures_list(struct request *r);
 void res_erasures_post(struct request *r);

@@ -19,6 +19,7 @@
 #define PLANS LOGS "/{log}/purge-plans"
 #define EVENT LOGS "/{log}/retention-events/{name}"
 #define POLICY LOGS "/{log}/policy"
+#define SCHEMAS "/api/v1/schemas"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
@@ -50,7 +51,11 @@ const struct route router_table[] = {
 	{METHOD_GET, LOGS "/{log}", SCOPE_READ | SCOPE_VERIFY, .public_able = true,
 	 .handle = res_logs_get},
 	{METHOD_PUT, LOGS "/{log}", SCOPE_POLICY, .creates_log = true,
-	 .max_body = LIMIT_API_BODY_BYTES, .handle = res_logs_put},
+	 .max_body = LIMIT_API_BODY_BYTES, .query = "schema ", .handle = res_logs_put},
+	{METHOD_GET, LOGS "/{log}/schema", SCOPE_READ | SCOPE_VERIFY | SCOPE_POLICY,
+	 .handle = res_log_schema_get},
+	{METHOD_PUT, LOGS "/{log}/schema", SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_log_schema_put},
 	{METHOD_GET, POLICY, SCOPE_READ | SCOPE_VERIFY | SCOPE_POLICY, .handle = res_policy_get},
 	{METHOD_PUT, POLICY, SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_policy_put},
@@ -130,6 +135,13 @@ const struct route router_table[] = {
 	{METHOD_GET, HOLDS "/{id}", SCOPE_HOLD, .handle = res_holds_get},
 	{METHOD_POST, HOLDS "/{id}/release", SCOPE_HOLD, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_holds_release},
+	{METHOD_GET, SCHEMAS, SCOPE_READ | SCOPE_HOLD | SCOPE_POLICY, .handle = res_schemas_list},
+	{METHOD_POST, SCHEMAS, SCOPE_POLICY, .max_body = LIMIT_SCHEMA_BYTES,
+	 .handle = res_schemas_post},
+	{METHOD_GET, SCHEMAS "/{name}", SCOPE_READ | SCOPE_HOLD | SCOPE_POLICY, .query = "version ",
+	 .handle = res_schemas_get},
+	{METHOD_POST, SCHEMAS "/{name}/retire", SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_schemas_retire},
 	{METHOD_GET, "/livez", .handle = health_livez},
 	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
 	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},

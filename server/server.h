@@ -20,7 +20,6 @@
 struct audit;
 struct config;
 struct examiner;
-struct hold_mapping;
 struct loop;
 struct purger;
 struct store;
@@ -32,7 +31,6 @@ struct server {
 	struct store *store;
 	struct writer *writer;
 	struct audit *audit;          /* with who may do what */
-	struct hold_mapping *mapping; /* how holds by filter read records */
 	struct examiner *examiner;    /* of those holds */
 	struct tls *tls;              /* NULL: in clear */
 	struct kit_pool kits;         /* for worker threads */

@@ -174,6 +174,10 @@ fold_hold(struct locks *l, const struct control *c)
 		return STELE_ENOMEM;
 	if (h->said.released)
 		return 0; /* what is released stays so */
+	if (c->has_mapping && !h->said.has_mapping) {
+		h->said.has_mapping = true;
+		memcpy(h->said.mapping, c->mapping, sizeof h->said.mapping);
+	}
 	err = ranges_union(&set, &h->set, &more);
 	if (err == 0)
 		err = ranges_union(&next, &set, &rest);

@@ -76,6 +76,8 @@ struct lock_hold {
 	uint64_t released;  /* of its release, or 0 */
 	uint64_t open_from; /* CONTROL_OPEN: it is not */
 	uint64_t records;   /* that it covers below open_from */
+	bool has_mapping;   /* a hold by filter: the digest of how it reads the log's records, by */
+	uint8_t mapping[32]; /* the first of its entries that says so */
 };
 
 /*

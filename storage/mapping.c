@@ -6,13 +6,17 @@
 #include "proto/buf.h"
 
 int
-mapping_digest(uint8_t out[32], const struct schema_set *set, struct sha256 *h)
+mapping_digest(uint8_t out[32], const struct schema_set *set, int chosen, struct sha256 *h)
 {
 	struct buf text;
 	int err;
 
 	buf_init(&text);
+	if (chosen >= 0)
+		buf_put_str(&text, "chosen\n");
 	for (size_t i = 0; i < set->n; i++) {
+		if (chosen >= 0 && (size_t)chosen != i)
+			continue;
 		schema_write(&text, &set->items[i]);
 		buf_put_u8(&text, '\n');
 	}
@@ -27,11 +31,10 @@ const struct mapping *
 mapping_builtin(struct arena *a, struct sha256 *h)
 {
 	struct mapping *m = arena_alloc(a, sizeof *m);
-	struct schema_set *set = arena_alloc(a, sizeof *set);
 
-	if (!m || !set || schema_builtin(set, a) != 0)
+	if (!m || schema_builtin(&m->set, a) != 0)
 		return NULL;
-	m->set = set;
 	m->chosen = -1;
-	return mapping_digest(m->digest, set, h) == 0 ? m : NULL;
+	m->number = UINT64_MAX;
+	return mapping_digest(m->digest, &m->set, m->chosen, h) == 0 ? m : NULL;
 }

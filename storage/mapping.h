@@ -11,17 +11,20 @@
 
 struct sha256;
 
+enum { MAPPING_DIGEST_BYTES = 32 };
+
 struct mapping {
-	const struct schema_set *set;
-	int chosen;         /* as for matcher_new */
+	struct schema_set set;
+	int chosen;         /* as for matcher_new: -1, a record's schema is found by its `when` */
 	uint8_t digest[32]; /* of both: whoever has the same digest reads records the same way */
+	uint64_t number; /* of all that there ever were in a store (server/schemas.h), from 0 on */
 };
 
 /*
- * out = SHA-256 of the schemas' canonical JSON, in order, a newline behind each: of a mapping with
- * none chosen. STELE_ENOMEM.
+ * The digest of a set: SHA-256 of its schemas' canonical JSON, a newline behind each. Of one schema
+ * that was chosen: of "chosen\n" and the same of that one. STELE_ENOMEM.
  */
-int mapping_digest(uint8_t out[32], const struct schema_set *set, struct sha256 *h);
+int mapping_digest(uint8_t out[32], const struct schema_set *set, int chosen, struct sha256 *h);
 
 /* The schemas that come with stele, in memory of the arena; NULL without memory. */
 struct arena;

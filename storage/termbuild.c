@@ -47,7 +47,7 @@ termbuild_new(struct termbuild **out, const struct mapping *mapping,
 	b->count = count;
 	memcpy(b->salt, salt, sizeof b->salt);
 	arena_init(&b->arena);
-	b->lister = term_lister_new(mapping->set, mapping->chosen);
+	b->lister = term_lister_new(&mapping->set, mapping->chosen);
 	b->tiles = calloc(count / SEGMENT_TILE + 1, sizeof *b->tiles);
 	b->ordinals = malloc(((size_t)count + 1) * sizeof *b->ordinals);
 	if (!b->lister || !b->tiles || !b->ordinals || !ordset_init(&b->unsure, count) ||

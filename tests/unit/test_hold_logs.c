@@ -74,7 +74,8 @@ place(struct scratch *s, struct log *log, const struct hold *h)
 	struct hold_entries all;
 
 	hold_entries_init(&all);
-	ck_assert_int_eq(hold_entries_first(&all, log, h, slice_str(",\"by\":\"p-1\"")), 0);
+	ck_assert_int_eq(hold_entries_first(&all, log, h, h->mapping, slice_str(",\"by\":\"p-1\"")),
+			 0);
 	return write_all(s, &all);
 }
 
@@ -294,7 +295,7 @@ START_TEST(what_it_covers_is_counted_with_what_was_purged_before)
 	ck_assert_ptr_null(json_object_get(o, "examining"));
 	json_decref(o);
 	ck_assert_uint_eq(held_in(&s), 1);
-	list = hold_logs_matching(s.st, f);
+	list = hold_logs_matching(s.st, NULL, f);
 	ck_assert_uint_eq(json_array_size(list), 2);
 	json_decref(list);
 	hold_free(h);
@@ -317,7 +318,7 @@ START_TEST(more_logs_than_one_look_takes)
 		snprintf(name, sizeof name, "l%d", i);
 		(void)scratch_log(&s, name, "{}");
 	}
-	list = hold_logs_matching(s.st, h);
+	list = hold_logs_matching(s.st, NULL, h);
 	ck_assert_uint_eq(json_array_size(list), LOGS);
 	json_decref(list);
 	hold_free(h);

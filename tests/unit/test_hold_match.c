@@ -8,16 +8,17 @@
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "storage/read.h"
+#include "mapping_case.h"
 #include "suite.h"
 
-static struct hold_mapping *mapping;
+static struct mapping_case known;
 
 static struct hold
 by_filter(const char *filter, const char *from, const char *to)
 {
 	struct hold h = {.kind = HOLD_FILTER, .filter = filter};
 
-	memcpy(h.mapping, hold_mapping_digest(mapping), sizeof h.mapping);
+	memcpy(h.mapping, known.mapping.digest, sizeof h.mapping);
 	if (from)
 		ck_assert_int_eq(timestamp_parse(&h.from_ns, slice_str(from)), 0);
 	if (to)
@@ -34,7 +35,7 @@ verdict(const struct hold *h, const char *payload, const char *received, bool ob
 
 	r.entry.writer = slice_str("s-1");
 	ck_assert_int_eq(timestamp_parse(&r.entry.time_ns, slice_str(received)), 0);
-	ck_assert_int_eq(hold_matcher_new(&m, mapping, h), 0);
+	ck_assert_int_eq(hold_matcher_new(&m, &known.mapping, h), 0);
 	ck_assert_int_eq(hold_matcher_run(m, &r, &v), 0);
 	hold_matcher_free(m);
 	return v;
@@ -94,25 +95,6 @@ START_TEST(a_span_alone_is_of_event_time)
 }
 END_TEST
 
-START_TEST(a_mapping_changed_under_a_hold_decides_nothing)
-{
-	struct hold h = by_filter("user = alice", NULL, NULL);
-	struct hold_matcher *m;
-
-	h.mapping[0] ^= 1;
-	ck_assert_int_eq(hold_matcher_new(&m, mapping, &h), STELE_ECONFLICT);
-}
-END_TEST
-
-START_TEST(a_mapping_is_known_by_its_digest)
-{
-	struct hold_mapping *again = hold_mapping_new();
-
-	ck_assert_mem_eq(hold_mapping_digest(mapping), hold_mapping_digest(again), 32);
-	hold_mapping_free(again);
-}
-END_TEST
-
 START_TEST(a_filter_that_is_none_is_refused_with_its_place)
 {
 	struct buf why;
@@ -135,16 +117,14 @@ main(void)
 		what_cannot_be_told_is_held,
 		what_cannot_be_told_is_held_within_the_span_of_time_alone,
 		a_span_alone_is_of_event_time,
-		a_mapping_changed_under_a_hold_decides_nothing,
-		a_mapping_is_known_by_its_digest,
 		a_filter_that_is_none_is_refused_with_its_place,
 	};
 	int rc;
 
 	if (crypto_init() != 0)
 		return 1;
-	mapping = hold_mapping_new();
+	mapping_case_init(&known);
 	rc = suite_run("hold_match", tests, sizeof tests / sizeof(tests[0]), 20.0);
-	hold_mapping_free(mapping);
+	mapping_case_fini(&known);
 	return rc;
 }
