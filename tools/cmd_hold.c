@@ -68,8 +68,11 @@ put_covers(const json_t *doc)
 	if (json_is_true(json_object_get(doc, "examining")))
 		printf("\nIt is being examined: what is pending is held meanwhile, all of it.\n");
 	if (json_is_true(json_object_get(doc, "mapping_changed")))
-		printf("\nThe server reads events in another way than when the hold was placed: what is "
-		       "pending\nstays held, all of it. Place a new hold, and release this one then.\n");
+		printf("\nSchemas have changed since it was placed: it goes on by those that it was placed "
+		       "under.\nTo hold by the new ones, place a new hold.\n");
+	if (json_is_true(json_object_get(doc, "mapping_unknown")))
+		printf("\nThe server does not know the schemas that it was placed under: what is pending "
+		       "stays\nheld, all of it. Place a new hold, and release this one then.\n");
 }
 
 static void
@@ -111,7 +114,7 @@ static bool
 is_examined(const json_t *doc)
 {
 	return !json_is_true(json_object_get(doc, "examining")) ||
-	       json_is_true(json_object_get(doc, "mapping_changed"));
+	       json_is_true(json_object_get(doc, "mapping_unknown"));
 }
 
 static void

@@ -43,6 +43,8 @@ print_log(const json_t *doc)
 	       api_text(policy, "mode"), api_text(retain, "default"), api_text(retain, "min"),
 	       api_text(retain, "max"),
 	       json_is_true(json_object_get(policy, "public")) ? "yes" : "no");
+	printf("schema   %s\n", json_object_get(doc, "schema") ? api_text(doc, "schema")
+							       : "detected for each record");
 	printf("created  %s\nkey      %s\n", api_text(doc, "created"), api_text(doc, "vkey"));
 	printf("sealed   %lld records in %lld segments, %lld bytes on disk for %lld of payload%s\n",
 	       api_number(storage, "sealed"), api_number(storage, "segments"),
@@ -66,7 +68,7 @@ locks(const struct policy_args *p)
 }
 
 static int
-create(struct cli *cli, const struct cli_command *self, const char *log,
+create(struct cli *cli, const struct cli_command *self, const char *log, const char *schema,
        const struct policy_args *p)
 {
 	json_t *policy = json_object(), *doc = NULL;
@@ -79,7 +81,9 @@ create(struct cli *cli, const struct cli_command *self, const char *log,
 		return rc;
 	}
 	buf_init(&target);
-	api_log_target(&target, log, "%s", "");
+	api_log_target(&target, log, "%s", schema ? "?schema=" : "");
+	if (schema)
+		cli_put_path(&target, schema);
 	rc = api_send(cli, &c, "PUT", api_cstr(&target), policy, "create the log");
 	if (rc == CLI_GO && !(doc = api_json(&c, "create the log")))
 		rc = CLI_REFUSED;
@@ -99,13 +103,15 @@ static int
 run_create(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	struct policy_args p = {0};
+	const char *schema = NULL;
 	const struct cli_option options[] = {
 		POLICY_OPTIONS(p),
+		{"schema", 0, CLI_TEXT, &schema, "NAME", "what all its records are read by (detect)"},
 		{NULL},
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);
 
-	return rc == CLI_GO ? create(cli, self, argv[0], &p) : rc;
+	return rc == CLI_GO ? create(cli, self, argv[0], schema, &p) : rc;
 }
 
 const struct cli_command cmd_log_create = {

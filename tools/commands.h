@@ -11,6 +11,14 @@ extern const struct cli_command cmd_log_show;
 extern const struct cli_command cmd_log_seal;
 extern const struct cli_command cmd_log_reindex;
 
+/* cmd_schema.c */
+extern const struct cli_command cmd_log_schema;
+extern const struct cli_command cmd_schema_list;
+extern const struct cli_command cmd_schema_show;
+extern const struct cli_command cmd_schema_add;
+extern const struct cli_command cmd_schema_retire;
+extern const struct cli_command cmd_schema_check; /* cmd_schema_check.c */
+
 /* cmd_policy.c */
 extern const struct cli_command cmd_policy_show;
 extern const struct cli_command cmd_policy_set;
