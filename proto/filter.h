@@ -89,6 +89,27 @@ struct filter {
 int filter_parse(struct filter *f, struct arena *a, struct slice text, struct text_error *err);
 
 /*
+ * Named sets of values that a question may use: `actor = @alice` is one of hers. Only an unquoted
+ * literal that begins with @ is such a name, so that no value can be taken for one: quotes make a
+ * value of it. Where there are no aliases (filters that are kept: schemas, holds) it is a text.
+ */
+struct filter_aliases {
+	/*
+	 * The values of a name (without @), at least one, in memory that outlives the parse: 0;
+	 * STELE_ENOTFOUND; STELE_EPERM when a question like this one has no aliases; STELE_ENOMEM.
+	 */
+	int (*find)(void *ctx, struct slice name, const struct slice **values, size_t *n);
+	void *ctx;
+};
+
+/*
+ * filter_parse with aliases: a term with one becomes an OR of a term for each of its values (for !=
+ * an AND), exactly as if they were written out in quotes. NULL: there are none.
+ */
+int filter_parse_with(struct filter *f, struct arena *a, struct slice text,
+		      const struct filter_aliases *aliases, struct text_error *err);
+
+/*
  * Appends the one canonical text of a filter, for digests, echo and holds: OR and
  * AND inside another in parentheses, NOT for -, strings in double quotes, one
  * space between words; FILTER_ALL is "". Reading it gives the same filter again,
@@ -113,6 +134,8 @@ struct filter_simple {
 	const struct filter_simple_term *terms;
 	size_t n_terms;
 	struct slice filter; /* text of filter=, empty when there is none */
+	/* Of both; NULL: none. With it a value @name is an alias, @@name the text "@name". */
+	const struct filter_aliases *aliases;
 };
 
 /*

@@ -132,3 +132,24 @@ filter_term_settle(struct filter_term *term, struct slice text, size_t offset,
 	wrong = settle(term);
 	return wrong ? text_error_set(err, STELE_ESYNTAX, text, offset, "%s", wrong) : 0;
 }
+
+int
+filter_alias_find(const struct filter_aliases *aliases, struct slice name, struct slice text,
+		  size_t offset, const struct slice **values, size_t *n, struct text_error *err)
+{
+	int code = aliases->find(aliases->ctx, name, values, n);
+
+	if (code == STELE_EPERM)
+		return text_error_set(
+			err, STELE_ESYNTAX, text, offset,
+			"expected no alias (@%.*s), since no matter is asked about; a "
+			"value that begins with @ stands in quotes",
+			(int)name.n, (const char *)name.p);
+	if (code == STELE_ENOTFOUND)
+		return text_error_set(
+			err, STELE_ESYNTAX, text, offset,
+			"expected an alias of the matter, which has no @%.*s; a value "
+			"that begins with @ stands in quotes",
+			(int)name.n, (const char *)name.p);
+	return code;
+}

@@ -23,4 +23,12 @@ int filter_literal_read(struct filter_literal *literal, struct arena *a, struct 
 int filter_term_settle(struct filter_term *term, struct slice text, size_t offset,
 		       struct text_error *err);
 
+/*
+ * The values of the alias that stands at offset of text, @ before its name; STELE_ESYNTAX and *err
+ * when there is none.
+ */
+int filter_alias_find(const struct filter_aliases *aliases, struct slice name, struct slice text,
+		      size_t offset, const struct slice **values, size_t *n,
+		      struct text_error *err);
+
 #endif

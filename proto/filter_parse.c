@@ -14,7 +14,8 @@ struct parser {
 	size_t at;
 	struct arena *a;
 	struct text_error *err;
-	unsigned depth; /* open parentheses and NOTs */
+	const struct filter_aliases *aliases; /* NULL: none */
+	unsigned depth;                       /* open parentheses and NOTs */
 	size_t n_terms;
 };
 
@@ -109,6 +110,63 @@ read_op(struct parser *p, enum filter_op *op)
 	return refuse(p, p->at, "expected one of = != < <= > >= : after this name");
 }
 
+/* Room for n more terms, which are counted. */
+static int
+count_terms(struct parser *p, size_t n)
+{
+	if (p->n_terms + n > LIMIT_FILTER_TERMS)
+		return text_error_set(p->err, STELE_ELIMIT, p->text, p->at,
+				      "expected at most %u terms", LIMIT_FILTER_TERMS);
+	p->n_terms += n;
+	return 0;
+}
+
+/* What the alias of a term's literal, which stands at start, has; or why it has nothing. */
+static int
+find_alias(struct parser *p, const struct filter_term *term, size_t start,
+	   const struct slice **values, size_t *n)
+{
+	const struct filter_literal *l = &term->literal;
+	struct slice name = slice_of(l->text.p + 1, l->text.n - 1);
+
+	if (l->prefix || (term->op != FILTER_EQ && term->op != FILTER_NE && term->op != FILTER_HAS))
+		return refuse(p, start, "expected an alias whole, behind =, != or :");
+	return filter_alias_find(p->aliases, name, p->text, start, values, n, p->err);
+}
+
+/* A term for each value, of which one must fit; for != none. The term given becomes the first. */
+static int
+expand(struct parser *p, size_t start, struct filter_node *first, struct filter_node **out)
+{
+	enum filter_kind kind = first->term.op == FILTER_NE ? FILTER_AND : FILTER_OR;
+	const struct slice *values;
+	struct filter_node *list;
+	size_t n;
+	int code = find_alias(p, &first->term, start, &values, &n);
+
+	if (code == 0)
+		code = count_terms(p, n - 1);
+	if (code != 0)
+		return code;
+	list = node_new(p, kind, n);
+	if (!list)
+		return STELE_ENOMEM;
+	for (size_t i = 0; code == 0 && i < n; i++) {
+		struct filter_node *node = i ? node_new(p, FILTER_TERM, 0) : first;
+		const void *copy = arena_dup(p->a, values[i].p, values[i].n);
+
+		if (!node || !copy)
+			return STELE_ENOMEM;
+		node->term = first->term;
+		node->term.literal = (struct filter_literal){.text = slice_of(copy, values[i].n),
+							     .quoted = true};
+		code = filter_term_settle(&node->term, p->text, start, p->err);
+		list->children[list->n++] = node;
+	}
+	*out = n == 1 ? first : list;
+	return code;
+}
+
 static int
 parse_term(struct parser *p, struct filter_node **out)
 {
@@ -120,10 +178,9 @@ parse_term(struct parser *p, struct filter_node **out)
 
 	if (!node)
 		return STELE_ENOMEM;
-	if (p->n_terms == LIMIT_FILTER_TERMS)
-		return text_error_set(p->err, STELE_ELIMIT, p->text, p->at,
-				      "expected at most %u terms", LIMIT_FILTER_TERMS);
-	p->n_terms++;
+	code = count_terms(p, 1);
+	if (code)
+		return code;
 	code = jsonpath_read(&term->path, &quoted, p->a, p->text, &p->at, p->err);
 	if (code)
 		return code;
@@ -139,6 +196,8 @@ parse_term(struct parser *p, struct filter_node **out)
 	code = filter_literal_read(&term->literal, p->a, p->text, &p->at, p->err);
 	if (code)
 		return code;
+	if (p->aliases && p->text.p[start] == '@')
+		return expand(p, start, node, out);
 	code = filter_term_settle(term, p->text, start, p->err);
 	*out = node;
 	return code;
@@ -293,7 +352,14 @@ check_printed(struct parser *p, const struct filter *f)
 int
 filter_parse(struct filter *f, struct arena *a, struct slice text, struct text_error *err)
 {
-	struct parser p = {.text = text, .a = a, .err = err};
+	return filter_parse_with(f, a, text, NULL, err);
+}
+
+int
+filter_parse_with(struct filter *f, struct arena *a, struct slice text,
+		  const struct filter_aliases *aliases, struct text_error *err)
+{
+	struct parser p = {.text = text, .a = a, .err = err, .aliases = aliases};
 	struct filter read;
 	int code = 0;
 

@@ -4,6 +4,7 @@
  */
 #include "proto/err.h"
 #include "proto/filter.h"
+#include "proto/filter_literal.h"
 #include "proto/limits.h"
 #include "proto/quoted.h"
 #include "proto/timestamp.h"
@@ -27,23 +28,55 @@ check_value(struct slice value, struct text_error *err)
 	return 0;
 }
 
-/* FIELD = VALUE; a number stays one, all else is a text. */
-static void
-put_term(struct buf *out, const struct filter_simple_term *term)
+/* Whether all of it is one literal without quotes: what an alias may be called. */
+static bool
+is_word(struct slice s)
 {
-	bool prefix = term->value.p[term->value.n - 1] == '*';
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || strchr("()\"',=<>!\\*", s.p[i]))
+			return false;
+	return s.n > 1;
+}
+
+/* FIELD = VALUE; a number stays one, an alias too, all else is a text. */
+static void
+put_term(struct buf *out, const struct filter_simple_term *term, bool aliases)
+{
+	struct slice value = term->value;
+	bool prefix = value.p[value.n - 1] == '*', at = aliases && value.p[0] == '@';
 	struct decimal number;
 
 	buf_printf(out, "%s = ", field_name(term->field));
-	if (decimal_read(&number, term->value)) {
-		buf_put_slice(out, term->value);
+	if (at && value.n > 1 && value.p[1] == '@') {
+		value = slice_of(value.p + 1, value.n - 1);
+		at = false;
+	}
+	if (at || decimal_read(&number, value)) {
+		buf_put_slice(out, value);
 		return;
 	}
-	quoted_write(out, slice_of(term->value.p, term->value.n - prefix));
+	quoted_write(out, slice_of(value.p, value.n - prefix));
 	if (prefix) {
 		out->n -= out->err ? 0 : 1;
 		buf_put_str(out, "*\"");
 	}
+}
+
+/* What begins with @ is an alias, or doubles it. */
+static int
+check_alias(const struct filter_aliases *aliases, struct slice value, struct text_error *err)
+{
+	const struct slice *values;
+	size_t n;
+
+	if (value.p[0] != '@' || (value.n > 1 && value.p[1] == '@'))
+		return 0;
+	if (!is_word(value))
+		return text_error_set(err, STELE_ESYNTAX, value, 0,
+				      "expected the name of an alias behind @; a value that begins "
+				      "with @ doubles it");
+	return filter_alias_find(aliases, slice_of(value.p + 1, value.n - 1), value, 0, &values, &n,
+				 err);
 }
 
 static void
@@ -75,6 +108,8 @@ put_field(struct buf *out, const struct filter_simple *simple, enum field field,
 		if (simple->terms[i].field != field)
 			continue;
 		code = check_value(simple->terms[i].value, err);
+		if (code == 0 && simple->aliases)
+			code = check_alias(simple->aliases, simple->terms[i].value, err);
 		if (code)
 			return code;
 		if (first) {
@@ -83,7 +118,7 @@ put_field(struct buf *out, const struct filter_simple *simple, enum field field,
 		} else {
 			buf_put_str(out, " OR ");
 		}
-		put_term(out, &simple->terms[i]);
+		put_term(out, &simple->terms[i], simple->aliases != NULL);
 		first = false;
 	}
 	if (!first)
@@ -92,10 +127,11 @@ put_field(struct buf *out, const struct filter_simple *simple, enum field field,
 }
 
 static int
-put_filter(struct buf *out, struct arena *a, struct slice text, struct text_error *err)
+put_filter(struct buf *out, struct arena *a, const struct filter_simple *simple,
+	   struct text_error *err)
 {
 	struct filter f;
-	int code = filter_parse(&f, a, text, err);
+	int code = filter_parse_with(&f, a, simple->filter, simple->aliases, err);
 
 	if (code || f.root->kind == FILTER_ALL)
 		return code;
@@ -119,7 +155,7 @@ put_all(struct buf *out, struct arena *a, const struct filter_simple *simple,
 	for (int field = FIELD_WRITER; code == 0 && field <= FIELD_ANY; field++)
 		code = put_field(out, simple, (enum field)field, err);
 	if (code == 0)
-		code = put_filter(out, a, simple->filter, err);
+		code = put_filter(out, a, simple, err);
 	return code ? code : out->err;
 }
 
@@ -133,7 +169,7 @@ filter_build(struct filter *f, struct arena *a, const struct filter_simple *simp
 	buf_init(&text);
 	code = put_all(&text, a, simple, err);
 	if (code == 0)
-		code = filter_parse(f, a, buf_slice(&text), err);
+		code = filter_parse_with(f, a, buf_slice(&text), simple->aliases, err);
 	buf_fini(&text);
 	return code;
 }

@@ -89,9 +89,15 @@
 #define LIMIT_SCHEMA_NOTHING 16u      /* texts that stand for no value */
 #define LIMIT_SCHEMAS 64u             /* tried for each record */
 #define LIMIT_SCHEMA_VERSIONS 1024u   /* of all schemas: each is kept for as long as the store */
-#define LIMIT_SCHEMA_VERSIONS_BYTES (4u << 20) /* canonical JSON of all of them: memory, a start   \
-						*/
+#define LIMIT_SCHEMA_VERSIONS_BYTES                                                                \
+	(4u << 20)                     /* canonical JSON of all of them: memory, a start           \
+					*/
 #define LIMIT_MAPPINGS 2048u           /* that there ever were: each is kept, 18 KiB at most */
+#define LIMIT_ALIASES 10000u           /* named sets of values of all matters */
+#define LIMIT_ALIASES_OF_MATTER 256u   /* and of one: a page of them */
+#define LIMIT_ALIAS_VALUES 64u         /* of one: people have a dozen names */
+#define LIMIT_ALIAS_VALUE_BYTES 255u   /* an ARN, a mail address, a SID */
+#define LIMIT_ALIASES_BYTES (8u << 20) /* of all: in memory, and in the snapshot */
 #define LIMIT_QUERY_LOGS 64u           /* of one query: its cursor fits the target of a request */
 #define LIMIT_QUERY_TERMS 64u          /* simple ones of one request */
 #define LIMIT_QUERY_CURSOR_BYTES 2048u /* as bytes; 31 a log as a rule */

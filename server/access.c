@@ -42,6 +42,7 @@ access_forget(struct access *a)
 	access_forget_holds(a);
 	access_forget_erasures(a);
 	access_forget_schemas(a);
+	access_forget_aliases(a);
 	pthread_rwlock_unlock(&a->lock);
 }
 
@@ -501,6 +502,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	access_encode_identity(a, out);
 	access_encode_erasures(a, out);
 	access_encode_schemas(a, out);
+	access_encode_aliases(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -573,16 +575,14 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 	    !json_is_array(tokens))
 		return STELE_EDAMAGED;
 	err = access_reserve(a, json_array_size(principals), json_array_size(tokens));
-	if (err == 0)
-		err = decode_principals(a, principals);
-	if (err == 0)
-		err = decode_tokens(a, tokens);
-	if (err == 0)
-		err = access_decode_approvals(a, root);
+	err = err ? err : decode_principals(a, principals);
+	err = err ? err : decode_tokens(a, tokens);
+	err = err ? err : access_decode_approvals(a, root);
 	err = err ? err : access_decode_holds(a, root);
 	err = err ? err : access_decode_identity(a, root);
 	err = err ? err : access_decode_erasures(a, root);
 	err = err ? err : access_decode_schemas(a, root);
+	err = err ? err : access_decode_aliases(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

@@ -503,6 +503,8 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"schema.retire", fold_schema_retire},
 		{"log.schema", fold_log_schema},
 		{"log.create", fold_log_create},
+		{"alias.set", fold_alias_set},
+		{"alias.remove", fold_alias_remove},
 	};
 	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};

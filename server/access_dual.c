@@ -32,6 +32,8 @@ static const struct type {
 	{"schema.add", SCOPE_POLICY},
 	{"schema.retire", SCOPE_POLICY},
 	{"log.schema", SCOPE_POLICY},
+	{"alias.set", SCOPE_HOLD},
+	{"alias.remove", SCOPE_HOLD},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

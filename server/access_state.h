@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "server/access.h"
+#include "server/aliases.h"
 #include "server/erasures.h"
 #include "server/holds.h"
 #include "server/schemas.h"
@@ -23,6 +24,7 @@ struct access {
 	struct holds holds;
 	struct erasures erasures;
 	struct schemas schemas;
+	struct aliases aliases;
 	uint64_t successions; /* of the server's identity, that are recorded */
 	json_t *dual;         /* types of acts that need a second principal; NULL: none */
 };

@@ -13,7 +13,7 @@ erasure_find_filter(struct erasure_find *f, const struct mapping *mapping, const
 		    struct buf *why)
 {
 	struct hold as = {.kind = HOLD_FILTER, .filter = filter};
-	int err = hold_filter_check(slice_str(filter), why);
+	int err = hold_filter_check(slice_str(filter), NULL, NULL, why);
 
 	return err ? err : hold_matcher_new(&f->matcher, mapping, &as);
 }

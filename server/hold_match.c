@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/filter.h"
 #include "proto/match.h"
 #include "server/mapping.h"
 #include "storage/read.h"
@@ -15,16 +16,31 @@ struct hold_matcher {
 	struct matcher *matcher;
 };
 
-int
-hold_filter_check(struct slice text, struct buf *why)
+/* A filter without a matter: an alias in it would be a text that nobody meant. */
+static int
+no_alias(void *ctx, struct slice name, const struct slice **values, size_t *n)
 {
+	(void)ctx;
+	(void)name;
+	(void)values;
+	(void)n;
+	return STELE_EPERM;
+}
+
+int
+hold_filter_check(struct slice text, const struct filter_aliases *aliases, struct buf *expanded,
+		  struct buf *why)
+{
+	static const struct filter_aliases none = {no_alias, NULL};
 	struct text_error e = {0};
 	struct filter filter;
 	struct arena arena;
 	int err;
 
 	arena_init(&arena);
-	err = filter_parse(&filter, &arena, text, &e);
+	err = filter_parse_with(&filter, &arena, text, aliases ? aliases : &none, &e);
+	if (err == 0 && expanded)
+		filter_print(expanded, &filter);
 	if (err == STELE_ESYNTAX || err == STELE_ELIMIT)
 		buf_printf(why, "The filter, at character %zu: %s.", e.column, e.message);
 	arena_fini(&arena);

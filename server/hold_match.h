@@ -13,11 +13,17 @@
 #include "proto/slice.h"
 #include "server/hold.h"
 
+struct filter_aliases;
 struct mapping;
 struct record;
 
-/* Whether the text is a filter: STELE_ESYNTAX, STELE_ELIMIT with why, STELE_ENOMEM. */
-int hold_filter_check(struct slice text, struct buf *why);
+/*
+ * Whether the text is a filter: STELE_ESYNTAX, STELE_ELIMIT with why, STELE_ENOMEM. With aliases it
+ * may use some, and `expanded`, unless it is NULL, gets its canonical text with their values;
+ * without, it may use none.
+ */
+int hold_filter_check(struct slice text, const struct filter_aliases *aliases, struct buf *expanded,
+		      struct buf *why);
 
 enum hold_verdict { HOLD_NOT, HOLD_MATCHED, HOLD_UNPARSED };
 

@@ -7,11 +7,14 @@
 #include "proto/duration.h"
 #include "proto/err.h"
 #include "proto/instant.h"
+#include "server/aliases.h"
+#include "server/audit.h"
 #include "server/http.h"
 #include "server/query.h"
 #include "server/query_stream.h"
 #include "server/reply.h"
 #include "server/request.h"
+#include "server/server.h"
 
 enum { USUAL_ROWS = 100, DAY_MINUTES = 1440 };
 
@@ -144,12 +147,19 @@ read_filter(struct query *q, struct request *r)
 				       .from_ns = q->from_ns,
 				       .to_ns = q->to_ns,
 				       .terms = terms};
+	struct slice matter = slice_of("", 0);
 	struct text_error e = {0};
+	struct alias_use use;
 	int err;
 
 	if (!read_terms(r, terms, &simple.n_terms) ||
-	    request_query(r, "filter", &simple.filter) < 0)
+	    request_query(r, "filter", &simple.filter) < 0 ||
+	    request_query(r, "matter", &matter) < 0)
 		return false;
+	alias_use_init(&use, audit_access(r->server->audit), &r->arena, matter,
+		       !alias_matter(r->token, &matter));
+	use.matter = matter;
+	simple.aliases = &use.aliases;
 	err = filter_build(&q->filter, &r->arena, &simple, &e);
 	if (err == 0)
 		err = print(q, r);

@@ -11,8 +11,8 @@ struct request;
 
 /* The parameters, each followed by a space, that routes of queries and of tails take
  * (server/router.h). */
-#define QUERY_TERMS                                                                                \
-	"from to tz writer actor action resource outcome source_ip trace_id event_id event_type "  \
+#define QUERY_TERMS                                                                                      \
+	"from to tz matter writer actor action resource outcome source_ip trace_id event_id event_type " \
 	"severity any filter view "
 #define QUERY_PARAMETERS                                                                           \
 	QUERY_TERMS "order limit cursor as_of count by histogram format stream index "             \

@@ -10,6 +10,7 @@
 #include "proto/timestamp.h"
 #include "server/access.h"
 #include "server/acting.h"
+#include "server/aliases.h"
 #include "server/audit.h"
 #include "server/examiner.h"
 #include "server/hold_logs.h"
@@ -316,6 +317,32 @@ set_base64(json_t *o, const char *name, const uint8_t *p, size_t n)
 	return err;
 }
 
+/* The filter with the values that the matter's aliases have now: that is what is held. */
+static int
+expand_filter(struct request *r, struct access *access, json_t *hold, struct slice text)
+{
+	const json_t *matter = json_object_get(hold, "matter");
+	struct slice of = slice_of(json_is_string(matter) ? json_string_value(matter) : "",
+				   json_string_length(matter));
+	struct acting *a = r->state;
+	struct alias_use use;
+	struct buf expanded;
+	int err;
+
+	buf_init(&expanded);
+	alias_use_init(&use, access, &r->arena, of, !alias_matter(r->token, &of));
+	err = hold_filter_check(text, &use.aliases, &expanded, &a->outcome.why);
+	err = err ? err : expanded.err;
+	if (err == 0 && use.used &&
+	    json_object_set_new(hold, "filter",
+				json_stringn((const char *)expanded.p, expanded.n)) != 0)
+		err = STELE_ENOMEM;
+	if (err == STELE_ESYNTAX || err == STELE_ELIMIT)
+		a->outcome.problem = PROBLEM_INVALID_HOLD;
+	buf_fini(&expanded);
+	return err;
+}
+
 /* Digests of filter and mapping, when there is something to be matched. */
 static int
 fill_filter(struct request *r, struct access *access, json_t *hold)
@@ -323,16 +350,17 @@ fill_filter(struct request *r, struct access *access, json_t *hold)
 	const json_t *filter = json_object_get(hold, "filter");
 	struct slice text = slice_of(json_is_string(filter) ? json_string_value(filter) : "",
 				     json_string_length(filter));
-	struct acting *a = r->state;
 	uint8_t digest[KDIGEST_BYTES];
 	int err;
 
 	if (!filter && !json_object_get(hold, "from") && !json_object_get(hold, "to"))
 		return 0;
-	err = hold_filter_check(text, &a->outcome.why);
-	if (err == STELE_ESYNTAX || err == STELE_ELIMIT)
-		a->outcome.problem = PROBLEM_INVALID_HOLD;
-	access_filter_digest(access, text, digest);
+	err = expand_filter(r, access, hold, text);
+	filter = json_object_get(hold, "filter");
+	access_filter_digest(access,
+			     slice_of(json_is_string(filter) ? json_string_value(filter) : "",
+				      json_string_length(filter)),
+			     digest);
 	if (err == 0)
 		err = set_base64(hold, "filter_digest", digest, sizeof digest);
 	if (err == 0)

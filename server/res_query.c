@@ -257,9 +257,9 @@ run(struct request *r, struct slice logs)
 static int
 asks_more(struct request *r)
 {
-	static const char *const more[] = {"to",     "tz",     "filter", "order", "cursor",
-					   "as_of",  "view",   "count",  "by",    "histogram",
-					   "format", "stream", "certify"};
+	static const char *const more[] = {"to",        "tz",     "matter", "filter", "order",
+					   "cursor",    "as_of",  "view",   "count",  "by",
+					   "histogram", "format", "stream", "certify"};
 	struct slice value;
 	int found = 0;
 

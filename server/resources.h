@@ -138,6 +138,11 @@ void res_holds_post(struct request *r);
 void res_holds_get(struct request *r);
 void res_holds_release(struct request *r);
 
+/* res_aliases.c */
+void res_aliases_list(struct request *r);
+void res_aliases_put(struct request *r);
+void res_aliases_delete(struct request *r);
+
 /* res_schemas.c */
 void res_schemas_list(struct request *r);
 void res_schemas_post(struct request *r);

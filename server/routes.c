@@ -10,6 +10,7 @@
 #define LOGS "/api/v1/logs"
 #define RECORDS LOGS "/{log}/records"
 #define PROOF LOGS "/{log}/proof"
+#define ALIASES "/api/v1/aliases"
 #define APPROVALS "/api/v1/approvals"
 #define CLOCK "/api/v1/clock"
 #define ERASURES LOGS "/{log}/erasures"
@@ -142,6 +143,12 @@ const struct route router_table[] = {
 	 .handle = res_schemas_get},
 	{METHOD_POST, SCHEMAS "/{name}/retire", SCOPE_POLICY, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_schemas_retire},
+	{METHOD_GET, ALIASES, SCOPE_READ | SCOPE_HOLD, .query = "matter ",
+	 .handle = res_aliases_list},
+	{METHOD_PUT, ALIASES "/{name}", SCOPE_HOLD, .max_body = LIMIT_API_BODY_BYTES,
+	 .handle = res_aliases_put},
+	{METHOD_DELETE, ALIASES "/{name}", SCOPE_HOLD, .query = "matter ",
+	 .handle = res_aliases_delete},
 	{METHOD_GET, "/livez", .handle = health_livez},
 	{METHOD_GET, "/readyz", .query = "for ", .handle = health_readyz},
 	{METHOD_GET, "/metrics", SCOPE_OPERATE, .handle = metrics_get},

@@ -106,7 +106,8 @@ run_create(struct cli *cli, const struct cli_command *self, int argc, char **arg
 	const char *schema = NULL;
 	const struct cli_option options[] = {
 		POLICY_OPTIONS(p),
-		{"schema", 0, CLI_TEXT, &schema, "NAME", "what all its records are read by (detect)"},
+		{"schema", 0, CLI_TEXT, &schema, "NAME",
+		 "what all its records are read by (detect)"},
 		{NULL},
 	};
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, 1, &n);

@@ -20,6 +20,7 @@ static const char about[] =
 	"  stele query --any 10.1.2.3 --outcome failure --desc\n"
 	"  stele query 'k8s-*' --filter 'verb = \"delete\" AND responseStatus.code < 300' --csv\n"
 	"  stele query trades --from 2026-11-01 --by actor\n"
+	"  stele query --matter 'Case 7' --any @alice      (stele alias set)\n"
 	"\n"
 	"--certify FILE has the server state what it found, with proof of what the indexes of sealed\n"
 	"segments say, as a file that 'stele verify' checks on another machine; the rows are then of\n"
@@ -294,6 +295,7 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 		{"tz", 0, CLI_TEXT, &a->tz, "OFFSET", "of bare dates and times, +01:00 (UTC)"},
 		{"filter", 0, CLI_TEXT, &a->filter, "FILTER",
 		 "a filter over fields and JSON paths"},
+		{"matter", 0, CLI_TEXT, &a->terms.matter, "CASE", "whose aliases @NAME stands for"},
 		{"desc", 0, CLI_FLAG, &a->desc, NULL, "latest first"},
 		{"limit", 0, CLI_NUMBER, &a->limit, "N", "so many at most (1000)"},
 		{"as-of", 0, CLI_NUMBER, &a->as_of, "SIZE", "as if the log had ended there"},

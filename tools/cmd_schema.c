@@ -35,9 +35,10 @@ const struct cli_command cmd_schema_list = {
 	.name = "schema list",
 	.operands = "",
 	.summary = "list how records are read, in the order in which it is tried",
-	.about = "Lists the schemas: which producer's records look how. A record has the first one in\n"
-		 "this list whose `when` holds, unless one was chosen for its log. `builtin` ones come\n"
-		 "with steled, `added` ones are tried before them, `retired` ones not at all.",
+	.about =
+		"Lists the schemas: which producer's records look how. A record has the first one in\n"
+		"this list whose `when` holds, unless one was chosen for its log. `builtin` ones come\n"
+		"with steled, `added` ones are tried before them, `retired` ones not at all.",
 	.run = run_list,
 };
 
@@ -94,8 +95,8 @@ run_show(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		buf_put_str(&target, "?version=");
 		cli_put_path(&target, version);
 	}
-	rc = api_show(cli, "GET", api_cstr(&target), NULL,
-		      versions ? print_schema : print_document, "show the schema");
+	rc = api_show(cli, "GET", api_cstr(&target), NULL, versions ? print_schema : print_document,
+		      "show the schema");
 	buf_fini(&target);
 	return rc;
 }
@@ -104,10 +105,11 @@ const struct cli_command cmd_schema_show = {
 	.name = "schema show",
 	.operands = "NAME [--version DIGEST|--versions]",
 	.summary = "show a schema's document, or its versions",
-	.about = "Prints the document, as schema add takes it. A version stays for ever: holds go on by\n"
-		 "the one that they were placed under.\n"
-		 "\n"
-		 "  stele schema show kubernetes-audit > ours.json",
+	.about =
+		"Prints the document, as schema add takes it. A version stays for ever: holds go on by\n"
+		"the one that they were placed under.\n"
+		"\n"
+		"  stele schema show kubernetes-audit > ours.json",
 	.run = run_show,
 };
 
@@ -144,14 +146,15 @@ const struct cli_command cmd_schema_add = {
 	.name = "schema add",
 	.operands = "FILE",
 	.summary = "add a schema, or a new version of one",
-	.about = "Adds a document (docs/queries.md, \"Schemas\") from a file or, with -, from standard\n"
-		 "input. It is in force for all that is asked from then on, before those that come with\n"
-		 "steled; one with the name of another takes its place. What was decided before stays:\n"
-		 "legal holds go on by the version that they were placed under. Needs the scope policy\n"
-		 "on all logs. Look at what it gives first:\n"
-		 "\n"
-		 "  stele schema check ours.json events.ndjson\n"
-		 "  stele schema add ours.json",
+	.about =
+		"Adds a document (docs/queries.md, \"Schemas\") from a file or, with -, from standard\n"
+		"input. It is in force for all that is asked from then on, before those that come with\n"
+		"steled; one with the name of another takes its place. What was decided before stays:\n"
+		"legal holds go on by the version that they were placed under. Needs the scope policy\n"
+		"on all logs. Look at what it gives first:\n"
+		"\n"
+		"  stele schema check ours.json events.ndjson\n"
+		"  stele schema add ours.json",
 	.run = run_add,
 };
 
@@ -177,10 +180,11 @@ const struct cli_command cmd_schema_retire = {
 	.name = "schema retire",
 	.operands = "NAME",
 	.summary = "read no records by a schema any more",
-	.about = "From then on no record is found to have it, also when it is one that comes with\n"
-		 "steled; adding it again brings it back. Holds that were placed under it go on by it. A\n"
-		 "schema that was chosen for a log is not retired: choose another one there first (stele\n"
-		 "log schema). Needs the scope policy on all logs.",
+	.about =
+		"From then on no record is found to have it, also when it is one that comes with\n"
+		"steled; adding it again brings it back. Holds that were placed under it go on by it. A\n"
+		"schema that was chosen for a log is not retired: choose another one there first (stele\n"
+		"log schema). Needs the scope policy on all logs.",
 	.run = run_retire,
 };
 
@@ -200,7 +204,8 @@ run_log(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
 	bool detect = false;
 	const struct cli_option options[] = {
-		{"detect", 0, CLI_FLAG, &detect, NULL, "none: each record's is found by its `when`"},
+		{"detect", 0, CLI_FLAG, &detect, NULL,
+		 "none: each record's is found by its `when`"},
 		{NULL},
 	};
 	json_t *doc = NULL;
@@ -225,9 +230,10 @@ const struct cli_command cmd_log_schema = {
 	.name = "log schema",
 	.operands = "LOG [NAME|--detect]",
 	.summary = "show or choose the schema that a log's records are read by",
-	.about = "Without more: which schema was chosen for the log. With NAME all its records are taken\n"
-		 "to have that one, whatever their `when` says; --detect takes the choice back. It is\n"
-		 "about what is asked from then on: legal holds that are in the log go on as they were\n"
-		 "placed. Needs the scope policy on the log.",
+	.about =
+		"Without more: which schema was chosen for the log. With NAME all its records are taken\n"
+		"to have that one, whatever their `when` says; --detect takes the choice back. It is\n"
+		"about what is asked from then on: legal holds that are in the log go on as they were\n"
+		"placed. Needs the scope policy on the log.",
 	.run = run_log,
 };

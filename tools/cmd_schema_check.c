@@ -130,8 +130,7 @@ read_events(struct checking *c, const char *file)
 		cli_say("out of memory");
 		rc = CLI_REFUSED;
 	}
-	if (rc == CLI_GO &&
-	    json_array_split(js, all, c->events, EVENTS, &c->n, NULL) != 0) {
+	if (rc == CLI_GO && json_array_split(js, all, c->events, EVENTS, &c->n, NULL) != 0) {
 		c->n = 0;
 		if (json_validate(js, all, NULL) == 0)
 			c->events[c->n++] = all;
@@ -152,6 +151,18 @@ struct values {
 	size_t n;
 };
 
+/* Text out of an event: what a terminal would obey, C1 controls too, is a dot. */
+static void
+put_plain(struct buf *out, struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		bool c1 = text.p[i] == 0xc2 && i + 1 < text.n && text.p[i + 1] < 0xa0;
+
+		buf_put_u8(out, text.p[i] < 0x20 || text.p[i] == 0x7f || c1 ? '.' : text.p[i]);
+		i += c1;
+	}
+}
+
 static bool
 put_value(void *ctx, const struct schema_value *value)
 {
@@ -169,8 +180,7 @@ put_value(void *ctx, const struct schema_value *value)
 		return true;
 	}
 	buf_put_str(v->out, v->n++ ? "; " : "");
-	for (size_t i = 0; i < text.n; i++) /* out of an event: a terminal obeys none of it */
-		buf_put_u8(v->out, text.p[i] < 0x20 || text.p[i] == 0x7f ? '.' : text.p[i]);
+	put_plain(v->out, text);
 	return true;
 }
 
@@ -191,8 +201,7 @@ values_of(struct checking *c, enum field f, struct buf *text)
 static int
 put_json(struct checking *c, size_t i, struct buf *text)
 {
-	struct slice name =
-		c->fit.schema < 0 ? slice_of("", 0) : c->set.items[c->fit.schema].name;
+	struct slice name = c->fit.schema < 0 ? slice_of("", 0) : c->set.items[c->fit.schema].name;
 	const char *comma = "";
 
 	printf("{\"event\":%zu,\"json\":%s,\"schema\":", i + 1, c->fit.json ? "true" : "false");
@@ -329,11 +338,12 @@ const struct cli_command cmd_schema_check = {
 	.name = "schema check",
 	.operands = "FILE [EVENTS|-]",
 	.summary = "check a schema, and show what it makes of events; with no server",
-	.about = "Says whether the document in FILE is a schema, and its digest. With EVENTS (a line for\n"
-		 "each, an array, or one; -: standard input) it shows which schema each one has, this\n"
-		 "one or one that comes with stele, and what each field's values are. --json: a line for\n"
-		 "each. Exit status 1 when the schema is none, or some event has none.\n"
-		 "\n"
-		 "  stele schema check ours.json events.ndjson",
+	.about =
+		"Says whether the document in FILE is a schema, and its digest. With EVENTS (a line for\n"
+		"each, an array, or one; -: standard input) it shows which schema each one has, this\n"
+		"one or one that comes with stele, and what each field's values are. --json: a line for\n"
+		"each. Exit status 1 when the schema is none, or some event has none.\n"
+		"\n"
+		"  stele schema check ours.json events.ndjson",
 	.run = run,
 };

@@ -287,6 +287,7 @@ parse(struct tailing *t, int argc, char **argv, int *n)
 		{"after", 0, CLI_TEXT, &t->after, "ID", "behind the record of that id"},
 		{"filter", 0, CLI_TEXT, &t->filter, "FILTER",
 		 "a filter over fields and JSON paths"},
+		{"matter", 0, CLI_TEXT, &t->terms.matter, "CASE", "whose aliases @NAME stands for"},
 		{"limit", 0, CLI_NUMBER, &t->limit, "N", "end after so many records"},
 		{NULL},
 	};

@@ -11,6 +11,11 @@ extern const struct cli_command cmd_log_show;
 extern const struct cli_command cmd_log_seal;
 extern const struct cli_command cmd_log_reindex;
 
+/* cmd_alias.c */
+extern const struct cli_command cmd_alias_set;
+extern const struct cli_command cmd_alias_list;
+extern const struct cli_command cmd_alias_remove;
+
 /* cmd_schema.c */
 extern const struct cli_command cmd_log_schema;
 extern const struct cli_command cmd_schema_list;

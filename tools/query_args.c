@@ -43,6 +43,7 @@ query_args_put_one(struct buf *b, const char *name, const char *value)
 void
 query_args_put(const struct query_args *a, struct buf *b)
 {
+	query_args_put_one(b, "matter", a->matter);
 	for (size_t i = 0; i < QUERY_ARGS_TERMS; i++)
 		for (size_t k = 0; k < a->value[i].n; k++)
 			query_args_put_one(b, terms[i].parameter, a->value[i].text[k]);

@@ -14,6 +14,7 @@ enum { QUERY_ARGS_TERMS = 11 };
 /* Values of --actor and so on, in the order of the server's parameters. */
 struct query_args {
 	struct cli_texts value[QUERY_ARGS_TERMS];
+	const char *matter; /* whose aliases they may use; NULL: not said */
 };
 
 /* QUERY_ARGS_TERMS options, into a. */

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
+import os
+import tempfile
 import time
 import unittest
 
 from hold_case import Case, SystemLogs
-from lib import JSON, Client
+from lib import JSON, Client, stele
 
 SCHEMAS = "/api/v1/schemas"
 
@@ -279,6 +281,64 @@ class Api(SchemaCase):
             client.close()
         self.assertEqual(self.server.get(SCHEMAS).json(), before)
         self.assertIsNone(self.server.get("/api/v1/logs/payments/schema").json()["schema"])
+
+
+class Cli(SchemaCase):
+    EVENTS = ('{"gw":1,"user":"al\\u001bice","verb":"get","ts":1700000000123}\n'
+              '{"specversion":"1.0","id":"1","source":"s","type":"t"}\n')
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = os.path.join(self.folder.name, "gateway.json")
+        self.write(self.file, json.dumps(gateway("user")))
+
+    def write(self, path, text):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def run_stele(self, *arguments, status=0, server=None):
+        done = stele(*arguments, server=server)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_check_shows_what_a_schema_makes_of_events_with_no_server(self):
+        events = self.write(os.path.join(self.folder.name, "e.ndjson"), self.EVENTS)
+        table = self.run_stele("schema", "check", self.file, events)
+        for words in ("1      gateway", "actor        al.ice", "2      cloudevents"):
+            self.assertIn(words, table)
+        rows = [json.loads(line) for line in
+                self.run_stele("--json", "schema", "check", self.file, events).splitlines()]
+        self.assertEqual(rows[0]["digest"], self.add(gateway("user"))["digest"])
+        self.assertEqual([r["schema"] for r in rows[1:]], ["gateway", "cloudevents"])
+        self.assertEqual(rows[1]["fields"], {"actor": ["al\x1bice"], "action": ["get"]})
+        as_array = self.write(events, "[" + ",".join(self.EVENTS.splitlines()) + "]")
+        self.assertEqual(self.run_stele("schema", "check", self.file, as_array), table)
+        one = self.write(events, json.dumps(event(user="bob"), indent=2))
+        self.assertIn("bob", self.run_stele("schema", "check", self.file, one))
+        for odd in ("{}", "nope"):
+            self.run_stele("schema", "check", self.file, self.write(events, odd), status=1)
+        self.run_stele("schema", "check", self.write(self.file, "{}"), status=1)
+
+    def test_the_commands_of_the_server(self):
+        run = self.run_stele
+        self.assertIn("added", run("schema", "add", self.file, server=self.server))
+        self.assertIn("gateway", run("schema", "list", server=self.server).splitlines()[1])
+        shown = run("schema", "show", "gateway", server=self.server)
+        again = self.write(os.path.join(self.folder.name, "again.json"), shown)
+        run("schema", "add", again, server=self.server)
+        versions = run("--json", "schema", "show", "gateway", "--versions", server=self.server)
+        self.assertEqual(len(json.loads(versions)["versions"]), 1)
+        self.assertIn("gateway", run("log", "create", "born", "--schema", "gateway",
+                                     server=self.server))
+        self.assertIn("schema   gateway", run("log", "show", "born", server=self.server))
+        self.assertIn("schema   ecs", run("log", "schema", "born", "ecs", server=self.server))
+        self.assertIn("detected", run("log", "schema", "born", "--detect", server=self.server))
+        run("schema", "retire", "gateway", server=self.server)
+        self.assertIn("retired", run("schema", "list", server=self.server))
+        run("schema", "retire", "gateway", server=self.server, status=1)
 
 
 class Kills(SchemaCase):
