@@ -259,8 +259,9 @@ const struct cli_command cmd_dual_control_set = {
 		"principal.disable, token.create, token.rotate, token.revoke, policy.change,\n"
 		"hold.place, hold.release, retain.extend, retain.event, retain.shorten, purge,\n"
 		"erasure.request, clock.credit (which always does), clock.confirm, log.key.rotate,\n"
-		"identity.rotate. To take one off the list needs a second principal itself. Two\n"
-		"principals with the scope approve must be there first.\n"
+		"identity.rotate, schema.add, schema.retire, log.schema, alias.set, alias.remove. To\n"
+		"take one off the list needs a second principal itself. Two principals with the scope\n"
+		"approve must be there first.\n"
 		"\n"
 		"  stele dual-control set principal.create,principal.change,principal.disable",
 	.run = run_dual_set,

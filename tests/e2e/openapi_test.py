@@ -200,6 +200,24 @@ class Live(unittest.TestCase):
         self.call("requestErasure", 404, {"log": "none"}, body="{}", headers=JSON)
         self.call("requestErasure", 403, {"log": "_system"}, body=body, headers=JSON)
 
+    def test_schemas_and_aliases(self):
+        mine, log, alice = {"name": "mine"}, {"log": "with-schema"}, {"name": "alice"}
+        schema = json.dumps({**mine, "when": "me:*", "fields": {"actor": ["who"]}})
+        for name, status, fill, query, body in (
+                ("addSchema", 201, {}, "", schema), ("addSchema", 200, {}, "", schema),
+                ("addSchema", 422, {}, "", "{}"), ("listSchemas", 200, {}, "", None),
+                ("getSchema", 200, mine, "", None), ("getSchema", 404, {"name": "none"}, "", None),
+                ("createLog", 404, log, "?schema=none", None), ("createLog", 201, log, "?schema=mine", None),
+                ("getLog", 200, log, "", None), ("getLogSchema", 200, log, "", None),
+                ("retireSchema", 409, mine, "", "{}"), ("setLogSchema", 404, log, "", '{"schema":"no"}'),
+                ("setLogSchema", 422, log, "", "{}"), ("setLogSchema", 200, log, "", '{"schema":null}'),
+                ("retireSchema", 200, mine, "", None), ("retireSchema", 422, mine, "", '{"x":1}'),
+                ("setAlias", 200, alice, "", '{"matter":"m","values":["a"]}'),
+                ("setAlias", 422, alice, "", "{}"), ("setAlias", 400, alice, "", '{"values":["a"]}'),
+                ("listAliases", 200, {}, "?matter=m", None), ("listAliases", 400, {}, "", None),
+                ("removeAlias", 404, mine, "?matter=m", None), ("removeAlias", 204, alice, "?matter=m", None)):
+            self.call(name, status, fill, query, body, JSON)
+
     def test_vendor_paths(self):
         log, events = {"log": "cluster"}, '{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":'
         self.call("createLog", 201, log, body="{}", headers=JSON)
