@@ -131,8 +131,7 @@ class Holds(SchemaCase):
         self.assertEqual((self.held(hold), self.held(hold, "chosen"), self.held(hold, "born")),
                          ([user[0]], [login[1], later[1]], [alice]), shown)
 
-    def test_a_hold_that_waits_for_a_second_principal_is_asked_for_anew_when_the_choice_changed(self):
-        # without dual control the same check is between what is filled in and what is done
+    def test_the_act_names_the_mapping_of_logs_with_a_choice(self):
         self.add(gateway("user"))
         hold = self.place(filter='actor = "alice"')
         (act,) = SystemLogs(self.server).of_type("hold.place")

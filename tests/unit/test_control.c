@@ -55,6 +55,24 @@ START_TEST(a_hold_has_ranges_and_may_be_open)
 }
 END_TEST
 
+START_TEST(a_hold_by_filter_says_how_it_reads_records)
+{
+	struct control *c = read_one(
+		ENTRY_HOLD, "{\"type\":\"hold\",\"hold\":\"h-abcdefghij\",\"ranges\":[],"
+			    "\"mapping\":\"MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=\"}");
+
+	ck_assert(c->has_mapping);
+	ck_assert_uint_eq(c->mapping[0], 0x31);
+	ck_assert_uint_eq(c->mapping[31], 0x31);
+	control_free(c);
+	c = read_one(ENTRY_HOLD, "{\"type\":\"hold\",\"hold\":\"h-abcdefghij\",\"ranges\":[]}");
+	ck_assert(!c->has_mapping);
+	control_free(c);
+	assert_refused(ENTRY_HOLD, "{\"type\":\"hold\",\"hold\":\"h-abcdefghij\",\"ranges\":[],"
+				   "\"mapping\":\"MTEx\"}");
+}
+END_TEST
+
 START_TEST(ranges_ascend_and_are_apart)
 {
 	static const char *const bad[] = {
@@ -164,6 +182,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		a_hold_has_ranges_and_may_be_open,
+		a_hold_by_filter_says_how_it_reads_records,
 		ranges_ascend_and_are_apart,
 		an_extend_has_an_end,
 		an_event_has_a_name_and_two_instants,

@@ -51,6 +51,50 @@ START_TEST(all_terms_hold_and_of_one_field_one)
 }
 END_TEST
 
+static int
+find(void *ctx, struct slice name, const struct slice **values, size_t *n)
+{
+	static const struct slice two[] = {{(const uint8_t *)"7", 1}, {(const uint8_t *)"a*", 2}};
+
+	(void)ctx;
+	*values = two;
+	*n = 2;
+	return slice_eq_str(name, "alice") ? 0 : STELE_ENOTFOUND;
+}
+
+START_TEST(an_alias_is_its_values_and_two_ats_are_one)
+{
+	static const struct filter_aliases aliases = {find, NULL};
+	struct filter_simple_term terms[] = {{FIELD_ACTOR, slice_str("@alice")},
+					     {FIELD_ACTOR, slice_str("@@alice*")}};
+	struct filter_simple simple = {.terms = terms,
+				       .n_terms = 2,
+				       .filter = slice_str("x = @alice"),
+				       .aliases = &aliases};
+	struct buf out;
+
+	arena_init(&arena);
+	buf_init(&out);
+	ck_assert_int_eq(build(&out, &simple), 0);
+	buf_put_u8(&out, 0);
+	ck_assert_str_eq((const char *)out.p,
+			 "(actor = \"7\" OR actor = \"a\\*\" OR actor = \"@alice*\") AND "
+			 "(x = \"7\" OR x = \"a\\*\")");
+	terms[1].value = slice_str("@bob");
+	ck_assert_int_eq(build(&out, &simple), STELE_ESYNTAX);
+	ck_assert_uint_eq(err.column, 1);
+	ck_assert_ptr_nonnull(strstr(err.message, "@bob"));
+	/* where there are none it is a text, as it ever was */
+	simple.aliases = NULL;
+	ck_assert_int_eq(build(&out, &simple), 0);
+	buf_put_u8(&out, 0);
+	ck_assert_str_eq((const char *)out.p,
+			 "(actor = \"@alice\" OR actor = \"@bob\") AND x = \"@alice\"");
+	buf_fini(&out);
+	arena_fini(&arena);
+}
+END_TEST
+
 START_TEST(nothing_asked_for_is_everything)
 {
 	const struct filter_simple simple = {.filter = slice_str("  ")};
@@ -92,9 +136,9 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = {all_terms_hold_and_of_one_field_one,
-				      nothing_asked_for_is_everything,
-				      a_wrong_value_is_refused_where_it_is_wrong};
+	const TTest *const tests[] = {
+		all_terms_hold_and_of_one_field_one, an_alias_is_its_values_and_two_ats_are_one,
+		nothing_asked_for_is_everything, a_wrong_value_is_refused_where_it_is_wrong};
 
 	return suite_run("filter_simple", tests, sizeof tests / sizeof *tests, 60);
 }
