@@ -193,6 +193,7 @@ query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *b
 	l.counted_from = q->backward ? s->next - s->behind : s->next;
 	l.counted_to = l.counted_from + s->behind;
 	s->at_hit = s->n_hits = 0;
+	q->fit = &s->reader->fit;
 	if (q->use_index)
 		err = query_index_view(q, s, first, end, kit, &view);
 	if (err == 0 && view)
