@@ -9,7 +9,7 @@
 #include "crypto/sign.h"
 #include "proto/err.h"
 #include "server/certify_log.h"
-#include "server/hold_match.h"
+#include "server/mapping.h"
 #include "server/query.h"
 #include "server/query_cursor.h"
 #include "server/server.h"
@@ -45,6 +45,7 @@ begin_statement(struct query_certify *c)
 {
 	struct query *q = c->q;
 	const struct store *st = q->server->store;
+	const struct mapping *m = q->n ? q->sources[0].mapping : NULL;
 	struct text_error e;
 
 	if (q->n == 0)
@@ -57,10 +58,14 @@ begin_statement(struct query_certify *c)
 		if (q->sources[i].size == 0)
 			return refuse(c,
 				      "as_of is at least 1: of an empty tree nothing is signed.");
+	for (size_t i = 1; i < q->n; i++)
+		if (memcmp(q->sources[i].mapping->digest, m->digest, MAPPING_DIGEST_BYTES) != 0)
+			return refuse(c, "A certificate is of one mapping, and other schemas are "
+					 "chosen for some of these logs: ask for those apart.");
 	c->said.issuer =
 		slice_str(q->n == 1 ? log_origin(q->sources[0].log) : store_server_name(st));
 	c->said.filter = q->text;
-	memcpy(c->said.mapping, hold_mapping_digest(q->server->mapping), 32);
+	memcpy(c->said.mapping, m->digest, MAPPING_DIGEST_BYTES);
 	c->said.n_logs = q->n;
 	return filter_parse(&c->filter, q->memory, q->text, &e);
 }

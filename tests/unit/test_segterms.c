@@ -64,7 +64,7 @@ START_TEST(every_term_leads_to_its_record_and_hardly_to_others)
 	arena_init(&a);
 	ck_assert(ordset_init(&set, (uint32_t)facts.count));
 	ck_assert_ptr_nonnull(segment_terms(s));
-	l = term_lister_new(f.mapping->set, -1);
+	l = term_lister_new(&f.mapping->set, -1);
 	for (uint64_t i = facts.first; i < RECORDS; i += 3) {
 		struct terms terms = {.n = 0};
 		uint32_t ordinal = (uint32_t)(i - facts.first);
@@ -131,7 +131,7 @@ START_TEST(tiles_have_the_times_of_their_entries_and_sure_records)
 
 	begin();
 	arena_init(&a);
-	l = term_lister_new(f.mapping->set, -1);
+	l = term_lister_new(&f.mapping->set, -1);
 	for (uint32_t t = 0; t < segment_terms(s)->n_tiles; t++) {
 		struct segterms_tile want = {.earliest_ns = INT64_MAX, .latest_ns = INT64_MIN};
 		const struct segterms_tile *got = &segment_terms(s)->tiles[t];
@@ -162,7 +162,6 @@ END_TEST
 
 START_TEST(an_index_of_fewer_schemas_or_other_records_is_found_wrong)
 {
-	struct schema_set fewer;
 	struct mapping wrong;
 	struct segment_facts other;
 	struct segment *bad;
@@ -170,9 +169,8 @@ START_TEST(an_index_of_fewer_schemas_or_other_records_is_found_wrong)
 	begin();
 	ck_assert_int_eq(segterms_compare(s, f.mapping, f.folder.dir, f.t, &f.why), 0);
 	/* made with the schemas but the one that fits, and said to be made with all */
-	fewer = (struct schema_set){f.mapping->set->items, 1};
-	wrong = (struct mapping){&fewer, -1, {0}};
-	memcpy(wrong.digest, f.mapping->digest, 32);
+	wrong = *f.mapping;
+	wrong.set.n = 1;
 	f.mapping = &wrong;
 	fixture_build(&f, 0, RECORDS, &other);
 	ck_assert_int_eq(fixture_open(&f, &other, &bad), 0);
