@@ -77,7 +77,7 @@ class Client:
         self.token = token
 
     def request(self, method, path, body=None, headers=None):
-        """Sends a request and reads its whole answer. Raises OSError or HTTPException when
+        """Sends a request and reads its whole answer, of events only the head. Raises OSError or HTTPException when
         the connection breaks; whether the server took the request is then unknown."""
         headers = dict(headers or {})
         if self.token:
@@ -85,10 +85,13 @@ class Client:
         try:
             self.connection.request(method, path, body, headers)
             answer = self.connection.getresponse()
+            endless = method != "HEAD" and answer.headers.get_content_type() == "text/event-stream"
+            if endless:  # has no end: its head alone
+                self.connection.close()
             return Answer(
                 answer.status,
                 {name.lower(): value for name, value in answer.getheaders()},
-                answer.read(),
+                b"" if endless else answer.read(),
             )
         except Exception:
             self.connection.close()
