@@ -108,18 +108,18 @@
 #define LIMIT_TAIL_ROWS 1000u              /* in one piece of a tail */
 #define LIMIT_TAIL_PAGE_BYTES (256u << 10) /* and then it is full: what all its readers share */
 #define LIMIT_TAIL_BEHIND_BYTES (8u << 20) /* that a tail has yet to take: beyond it is dropped */
-#define LIMIT_TAIL_FEEDS 1024u             /* different questions of all tails: about 100 KiB each */
-#define LIMIT_TAIL_HEARTBEAT_MS 10000u     /* of silence, before a line that says nothing */
-#define LIMIT_TAIL_ID_BYTES 1024u          /* as bytes; 11 a log, and 40 */
-#define LIMIT_TALLY_VALUES 4096u           /* different ones that a page counts */
-#define LIMIT_TERM_BYTES 255u              /* of a value in the index; the rest is the matcher's */
-#define LIMIT_INDEX_RECORD_TERMS 256u      /* of one record; one with more is always looked at */
-#define LIMIT_INDEX_LOOKUPS 2048u          /* of one query in one segment; beyond, it is scanned */
+#define LIMIT_TAIL_FEEDS 1024u         /* different questions of all tails: about 100 KiB each */
+#define LIMIT_TAIL_HEARTBEAT_MS 10000u /* of silence, before a line that says nothing */
+#define LIMIT_TAIL_ID_BYTES 1024u      /* as bytes; 11 a log, and 40 */
+#define LIMIT_TALLY_VALUES 4096u       /* different ones that a page counts */
+#define LIMIT_TERM_BYTES 255u          /* of a value in the index; the rest is the matcher's */
+#define LIMIT_INDEX_RECORD_TERMS 256u  /* of one record; one with more is always looked at */
+#define LIMIT_INDEX_LOOKUPS 2048u      /* of one query in one segment; beyond, it is scanned */
 
-#define LIMIT_CERTIFICATE_LOGS 64u           /* their sums fit a note, beside the filter */
-#define LIMIT_CERTIFICATE_BYTES (12u << 20)  /* evidence: below LIMIT_SOCKET_OUT_BYTES */
-#define LIMIT_CERTIFICATE_RANGES (1u << 20)  /* of one log's matches: 16 MiB while it is made */
-#define LIMIT_CERTIFICATE_NS 30000000000ll   /* of searching: a client waits 60 s for a byte */
+#define LIMIT_CERTIFICATE_LOGS 64u          /* their sums fit a note, beside the filter */
+#define LIMIT_CERTIFICATE_BYTES (12u << 20) /* evidence: below LIMIT_SOCKET_OUT_BYTES */
+#define LIMIT_CERTIFICATE_RANGES (1u << 20) /* of one log's matches: 16 MiB while it is made */
+#define LIMIT_CERTIFICATE_NS 30000000000ll  /* of searching: a client waits 60 s for a byte */
 
 /* --- on disk ------------------------------------------------------------ */
 #define LIMIT_WAL_FILE_BYTES (64u << 20)    /* default; prewritten in about 0.1 s */

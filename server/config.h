@@ -34,7 +34,7 @@ struct config {
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	uint64_t tail_heartbeat_ms; /* a tail without an event */
-	bool tls_client_required; /* no handshake without a client's certificate */
+	bool tls_client_required;   /* no handshake without a client's certificate */
 	bool moved, unprotected, insecure, quiet;
 	bool help, version, routes; /* print and exit */
 	/* made from listen */

@@ -57,8 +57,8 @@ struct request {
 	void *source;                    /* pull's; NULL: the answer is complete */
 	void (*source_free)(void *source);
 	struct slice lent; /* sent instead of out: the source's, until pull or source_free */
-	/* Set by a source that waits for what others do: the peer has gone, and conn_cut is to follow,
-	 * now. */
+	/* Set by a source that waits for what others do: the peer has gone, and conn_cut is to
+	 * follow, now. */
 	void (*left)(struct request *r);
 
 	/* a body that comes in pieces: server/upload.h */

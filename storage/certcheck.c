@@ -186,7 +186,8 @@ say_log(struct checking *k, const struct certlog *l)
 		    " may match, of which nothing is known of %" PRIu64,
 		    TEXT(c->origin), l->segments, l->shown, l->pages, l->may, l->unsure);
 	say(k, "matches", CERTCHECK_OK,
-	    "%.*s: %" PRIu64 " of %" PRIu64 " records match, and no index rules one of them out; %" PRIu64
+	    "%.*s: %" PRIu64 " of %" PRIu64
+	    " records match, and no index rules one of them out; %" PRIu64
 	    " cannot be judged, %" PRIu64 " are purged, %" PRIu64 " wait for their erasure",
 	    TEXT(c->origin), c->matched, c->scanned, c->unparsed, c->purged, c->restricted);
 	if (l->looked)

@@ -102,7 +102,8 @@ START_TEST(a_filter_that_is_none_is_refused_with_its_place)
 	buf_init(&why);
 	ck_assert_int_eq(hold_filter_check(slice_str("user = alice"), NULL, NULL, &why), 0);
 	ck_assert_uint_eq(why.n, 0);
-	ck_assert_int_eq(hold_filter_check(slice_str("user = = alice"), NULL, NULL, &why), STELE_ESYNTAX);
+	ck_assert_int_eq(hold_filter_check(slice_str("user = = alice"), NULL, NULL, &why),
+			 STELE_ESYNTAX);
 	buf_put_u8(&why, 0);
 	ck_assert_ptr_nonnull(strstr((char *)why.p, "character 8"));
 	buf_fini(&why);
