@@ -329,6 +329,16 @@ class Certificates(Base):
         for name in ("unmapped", "disabled", "ended"):
             self.nothing_opens(self.connect(None, self.context(name)), name)
 
+    def test_one_whose_time_is_up_opens_nothing_on_its_old_connection(self):
+        self.pairs["leaving"] = self.ca.issue("leaving", "DNS:leaving.example", end=400)
+        self.addCleanup(self.pairs.pop, "leaving")
+        self.world.principal((["read"], [LOG]), names=["dns:leaving.example"], ends="1h")
+        client = self.connect(None, self.context("leaving"))
+        for _ in range(2):  # found out, and remembered
+            self.assertEqual(client.get(f"/api/v1/logs/{LOG}").status, 200)
+        self.world.clock.forward(2)
+        self.assertEqual(problem(client.get(f"/api/v1/logs/{LOG}")), UNAUTHORIZED)
+
     def test_one_that_is_not_good_does_not_come_in(self):
         """Not with a token either, and not to what is open to everybody."""
         for name in ("expired", "revoked", "stranger"):
