@@ -20,6 +20,7 @@
 #include "server/hold_match.h"
 #include "server/listen.h"
 #include "server/loop.h"
+#include "server/mapping.h"
 #include "server/problem.h"
 #include "server/router.h"
 #include "server/purger.h"
@@ -327,6 +328,15 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	return err;
 }
 
+/* From the sealer. Before `_system` was read nothing is known: its own then. */
+static const struct mapping *
+mapping(void *audit, struct slice log)
+{
+	const struct mapping *m = mapping_of_log(audit_access(audit), log);
+
+	return m->set.n ? m : NULL;
+}
+
 static int
 open_and_serve(struct config *c, struct buf *why)
 {
@@ -350,6 +360,7 @@ open_and_serve(struct config *c, struct buf *why)
 		.say = say,
 		.say_ctx = c,
 		.record = record,
+		.mapping = mapping,
 		.released = bell_ring,
 	};
 	struct server *s = calloc(1, sizeof *s);
@@ -359,7 +370,7 @@ open_and_serve(struct config *c, struct buf *why)
 	CHECK(s);
 	bell_init(&s->bell);
 	options.released_ctx = &s->bell;
-	s->audit = options.record_ctx = audit_new();
+	s->audit = options.record_ctx = options.mapping_ctx = audit_new();
 	err = s->audit ? 0 : STELE_ENOMEM;
 	if (!err && c->tls_cert)
 		err = tls_new(&s->tls, c, why);

@@ -25,7 +25,7 @@ struct fsck_options {
 struct fsck_result {
 	uint64_t commits, logs, records, payload_bytes, wal_bytes;
 	uint64_t segments, segment_bytes;
-	uint64_t unindexed; /* of them, without an index that queries of this version use */
+	uint64_t unindexed; /* of them, without an index of the schemas that come with stele */
 	uint64_t problems;  /* findings reported */
 };
 

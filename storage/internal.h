@@ -145,7 +145,7 @@ struct store {
 	struct place place;
 	struct keyfile_seal *seal;
 	struct arena arena;            /* of mapping */
-	const struct mapping *mapping; /* how segments index their records */
+	const struct mapping *mapping; /* how segments index records, where opts say nothing */
 
 	struct wal *wal;
 	struct catalog *catalog;

@@ -165,6 +165,17 @@ state_facts(struct sealer *s, struct log *log, struct segment_facts *f,
 	return err;
 }
 
+/* How the log's records are indexed now. */
+static const struct mapping *
+mapping_of(const struct log *log)
+{
+	const struct store_options *o = &log->store->opts;
+	const struct mapping *m =
+		o->mapping ? o->mapping(o->mapping_ctx, slice_str(log->name)) : NULL;
+
+	return m ? m : log->store->mapping;
+}
+
 static int
 build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint8_t key[32],
       uint64_t key_id, struct segment_facts *out, struct buf *why)
@@ -183,7 +194,7 @@ build(struct sealer *s, struct log *log, const struct sealplan *plan, const uint
 			  .data_key_id = key_id},
 		.replaces = plan->replaces,
 		.data_key = key,
-		.mapping = log->store->mapping,
+		.mapping = mapping_of(log),
 		.signer = keys->signer,
 		.before = &before,
 	};
@@ -510,7 +521,7 @@ has_index(struct log *log, const struct location *l, struct toolbox *t, bool *ha
 	if (err != 0)
 		return err;
 	terms = segment_terms(segment);
-	*has = terms && memcmp(terms->mapping, log->store->mapping->digest, 32) == 0;
+	*has = terms && memcmp(terms->mapping, mapping_of(log)->digest, 32) == 0;
 	segment_unref(segment);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "storage/log.h"
 
 struct identity;
+struct mapping;
 struct store;
 struct toolbox;
 
@@ -54,6 +55,13 @@ struct store_options {
 	 */
 	void (*record)(void *record_ctx, struct slice json);
 	void *record_ctx;
+	/*
+	 * How the records of a log are indexed in a segment that is made now: the mapping outlives
+	 * the store. NULL, also as what is given: by the schemas that come with stele. Any thread;
+	 * must not block.
+	 */
+	const struct mapping *(*mapping)(void *mapping_ctx, struct slice log);
+	void *mapping_ctx;
 	/*
 	 * A commit was released: its heads are what log_head gives. The thread that settles
 	 * commits; must not block. NULL: nobody waits for it.
@@ -179,7 +187,7 @@ int store_seal_log(struct store *st, struct log *log, struct buf *why);
 
 /*
  * Makes the index of the segment that holds the record at index `at` anew, in a next generation of
- * it, under the store's mapping; with all even when there is one of that mapping. 1 when it did, 0
+ * it, under the log's mapping; with all even when there is one of that mapping. 1 when it did, 0
  * when there was nothing to do, and *next is the index behind the segment. STELE_ENOTFOUND when the
  * record is not in a segment; STELE_EBUSY while something of the log is being purged;
  * STELE_EDAMAGED, with why or said before; STELE_EREADONLY, STELE_ENOSPACE, STELE_ECLOSED,

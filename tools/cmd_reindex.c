@@ -71,7 +71,7 @@ const struct cli_command cmd_log_reindex = {
 	.summary = "make the index of a log's sealed segments anew",
 	.about =
 		"Queries find records by an index in each sealed segment, which is made when it is\n"
-		"sealed, with the schemas of that time. After an upgrade that changes schemas, or when\n"
+		"sealed, by the schemas that the log was read by. After one was added or chosen, or when\n"
 		"stele fsck says that an index is wrong, this writes each segment whose index is of\n"
 		"other schemas once more; with --all every one. Answers are the same with or without:\n"
 		"what has no index is read whole. Each segment takes about what sealing it took, and\n"

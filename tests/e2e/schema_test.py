@@ -340,6 +340,59 @@ class Cli(SchemaCase):
         run("schema", "retire", "gateway", server=self.server, status=1)
 
 
+class Indexes(SchemaCase):
+    """Segments are indexed by the schemas that their log is read by."""
+
+    def passed(self, query, log="payments"):
+        """How many records a query did not have to look at; what it finds is what it finds without an index."""
+        def metric():
+            lines = self.server.get("/metrics").text().splitlines()
+            return next(int(v) for n, v in map(str.split, filter(lambda l: "{" not in l and l[0] != "#", lines))
+                        if n == "stele_query_records_passed_total")
+
+        before, found = metric(), self.indexes(query, log)
+        passed = metric() - before
+        self.assertEqual(found, self.indexes(query + "&index=false", log))
+        self.assertTrue(found, query)
+        return passed
+
+    def fill(self, log="payments"):
+        self.append(*(event(user=f"u{i}", login=f"l{i}") for i in range(600)), log=log)
+        self.assertEqual(stele("log", "seal", log, server=self.server).returncode, 0)
+
+    def reindex(self, log="payments"):
+        done = stele("log", "reindex", log, server=self.server)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_sealed_after_a_schema_came_is_indexed_by_it(self):
+        self.add(gateway("user"))
+        self.fill()
+        self.assertGreater(self.passed("actor=u42"), 500)
+
+    def test_one_that_comes_later_takes_a_reindex(self):
+        self.fill()
+        self.add(gateway("user"))
+        self.assertEqual(self.passed("actor=u42"), 0)
+        self.reindex()
+        self.assertGreater(self.passed("actor=u42"), 500)
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        done = stele("log", "reindex", "payments", server=self.server)
+        self.assertIn("that of 1 was as it should be", done.stdout)
+        self.assertGreater(self.passed("actor=u42"), 500)
+
+    def test_a_log_with_a_choice_is_indexed_by_that(self):
+        self.add({"name": "by-login", "when": "never:*", "fields": {"actor": ["login"]}})
+        self.server.create_log("chosen")
+        self.choose("by-login", "chosen")
+        self.fill("chosen")
+        self.assertGreater(self.passed("actor=l42", "chosen"), 500)
+        self.choose(None, "chosen")
+        self.assertEqual(self.indexes("actor=l42", "chosen"), [])
+        self.choose("by-login", "chosen")
+        self.assertGreater(self.passed("actor=l42", "chosen"), 500)
+
+
 class Kills(SchemaCase):
     def test_what_was_answered_is_there_after_any_kill(self):
         acknowledged = []
