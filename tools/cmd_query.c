@@ -30,7 +30,7 @@ static const char about[] =
 	"cannot be judged, and whether the answer is whole. Exit status 2 when it is not: something\n"
 	"could not be read.";
 
-enum { PAGE_ROWS = 500, VALUE_COLUMNS = 100 };
+enum { PAGE_ROWS = 500, USUAL_ROWS = 1000, VALUE_COLUMNS = 100 };
 
 struct asked {
 	struct query_args terms;
@@ -297,7 +297,8 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 		 "a filter over fields and JSON paths"},
 		{"matter", 0, CLI_TEXT, &a->terms.matter, "CASE", "whose aliases @NAME stands for"},
 		{"desc", 0, CLI_FLAG, &a->desc, NULL, "latest first"},
-		{"limit", 0, CLI_NUMBER, &a->limit, "N", "so many at most (1000)"},
+		{"limit", 0, CLI_NUMBER, &a->limit, "N",
+		 "so many at most (1000; with --certify all)"},
 		{"as-of", 0, CLI_NUMBER, &a->as_of, "SIZE", "as if the log had ended there"},
 		{"csv", 0, CLI_FLAG, &a->csv, NULL, "a table for a spreadsheet"},
 		{"count", 0, CLI_FLAG, &a->count, NULL, "how many, instead of which"},
@@ -316,6 +317,8 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 	if (rc != CLI_GO)
 		return rc;
 	a->count = a->count || a->by || a->histogram;
+	if (a->limit == UINT64_MAX && !a->certify) /* it is held against all of its rows */
+		a->limit = USUAL_ROWS;
 	if (a->limit == 0)
 		return cli_usage(self, "--limit is at least 1");
 	if (a->csv && (cli->json || a->count))
@@ -326,7 +329,7 @@ parse(struct cli *cli, const struct cli_command *self, int argc, char **argv, st
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	struct asked a = {.limit = 1000, .as_of = UINT64_MAX};
+	struct asked a = {.limit = UINT64_MAX, .as_of = UINT64_MAX};
 	struct querying q = {.cli = cli, .self = self, .asked = &a};
 	int n, rc = parse(cli, self, argc, argv, &a, &n);
 

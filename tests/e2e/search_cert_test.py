@@ -126,6 +126,12 @@ class Certificates(unittest.TestCase):
         other.write_text("{}")
         self.verify(certificate, "--rows", other, status=USAGE)
 
+    def test_rows_come_beside_it_all(self):
+        self.fill(n=2100, kind="t1")
+        self.seal()
+        said = self.certified("a", "--event-type", "t1")
+        self.assertIn("2100 of 2100 records match", said)
+
     def test_nothing_of_one_may_be_altered_or_of_another(self):
         self.fill()
         self.seal()
