@@ -162,7 +162,7 @@ find(int argc, char **argv, int *words)
 static bool
 is_planned(const char *word)
 {
-	static const char *const words[] = {"tail", "export"};
+	static const char *const words[] = {"export"};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strcmp(word, words[i]) == 0)

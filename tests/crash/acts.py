@@ -4,8 +4,8 @@
 Two actors (acts_actor.py) do at random whatever can be done, some of it by two principals, while
 steled is killed with SIGKILL at random moments. After each restart:
 
-- who may do what, what waits for a second principal, which logs there are, what is held and what is
-  to be erased is exactly what the records of `_system` make of nothing, folded by the model in
+- who may do what, what waits for a second principal, which logs there are, what is held, what is to
+  be erased, how records are read and what stands for whom is exactly what the records of `_system` make of nothing, folded by the model in
   system_log.py;
 - every act that was acknowledged is recorded, with what it is about;
 - in every log that was acted on the control entries are those that the records say, and no others;
@@ -59,6 +59,11 @@ def named(act):
         "principal.change": lambda: act["principal"]["id"],
         "token.create": lambda: act["token"]["id"],
         "hold.place": lambda: act["hold"]["id"],
+        "schema.builtin": lambda: len(act["schemas"]),
+        "schema.add": lambda: act["name"],
+        "schema.retire": lambda: act["name"],
+        "alias.set": lambda: act["name"],
+        "alias.remove": lambda: act["name"],
         "dual_control.set": lambda: ",".join(act["acts"]) or "none",
         "purge": lambda: act.get("plan"),
         "erasure.request": lambda: act["id"],
@@ -139,6 +144,12 @@ class Machine:
             "holds": {h["id"]: h["state"]
                       for h in listed(server, "/api/v1/holds?state=all", "holds")},
             "identities": server.get("/api/v1/identity").json()["successions"],
+            "schemas": {s["name"]: s["digest"]
+                        for s in server.get("/api/v1/schemas").json()["schemas"] if s["state"] == "added"},
+            "choices": {log: server.get(f"/api/v1/logs/{log}/schema").json()["schema"] or ""
+                        for log in touched if log[0] != "_"},
+            "aliases": {("m", a["name"]): a["values"]
+                        for a in server.get("/api/v1/aliases?matter=m").json()["aliases"]},
             "erasures": {e["id"]: e for e in erasures},
             "controls": {log: self.controls.of(server, log) for log in touched},
         }
@@ -174,6 +185,9 @@ class Machine:
         same_as(approvals, log.approvals)
         same_as(state["holds"], {i: h["state"] for i, h in log.holds.items()})
         same_as(state["identities"], log.identities)
+        same_as(state["schemas"], {name: digest for name, digest in log.schemas.items() if digest})
+        same_as(state["choices"], {name: log.choices.get(name, "") for name in state["choices"]})
+        same_as(state["aliases"], log.aliases)
         members = ("id", "log", "case", "requested", "ended", "ranges")
         erasures = {i: {k: v for k, v in e.items() if k in members}
                     for i, e in state["erasures"].items()}

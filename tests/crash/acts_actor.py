@@ -12,7 +12,8 @@ SCOPES = ["append", "read", "verify", "export", "hold", "purge", "approve", "pol
 DUAL = ["principal.create", "principal.change", "principal.disable", "token.create", "token.rotate",
         "token.revoke", "policy.change", "hold.place", "hold.release", "retain.extend",
         "retain.event", "retain.shorten", "purge", "clock.credit", "clock.confirm",
-        "log.key.rotate", "identity.rotate", "erasure.request"]
+        "log.key.rotate", "identity.rotate", "erasure.request", "schema.add", "schema.retire",
+        "log.schema", "alias.set", "alias.remove"]
 
 
 class Actor:
@@ -31,6 +32,7 @@ class Actor:
         self.logs = {}  # of this actor: name -> when the lock of its record ends, in hours
         self.record = {}  # name of such a log -> index of its record
         self.loose = []  # logs without locks
+        self.chosen = {}  # log -> schema
 
     # --- asking --------------------------------------------------------------------------
 
@@ -225,6 +227,33 @@ class Actor:
             name = self.holds.pop(self.dice.randrange(len(self.holds)))
             self.call("hold.release", "POST", f"/api/v1/holds/{name}/release", {"reason": "r"}, name)
 
+    # --- how records are read --------------------------------------------------------------------
+
+    def schema(self):
+        name = f"gw-{self.number}-{self.dice.randint(1, 5)}"
+        body = {"name": name, "when": "gw:*", "fields": {"actor": [f"a{self.serial()}"]}}
+        self.call("schema.add", "POST", "/api/v1/schemas", body, name)
+
+    def retire(self):
+        name = f"gw-{self.number}-{self.dice.randint(1, 5)}"
+        self.call("schema.retire", "POST", f"/api/v1/schemas/{name}/retire", {}, name)
+
+    def choose(self):
+        name, _ = self.some_log()
+        schema = self.dice.choice([None, "ecs", "cloudtrail", f"gw-{self.number}-1"])
+        if name and schema != self.chosen.get(name) and self.call(
+                "log.schema", "PUT", f"/api/v1/logs/{name}/schema", {"schema": schema}, name):
+            self.chosen[name] = schema
+
+    def alias(self):
+        name = f"al-{self.number}-{self.dice.randint(1, 9)}"
+        self.call("alias.set", "PUT", f"/api/v1/aliases/{name}",
+                  {"matter": "m", "values": [self.serial()]}, name)
+
+    def unalias(self):
+        name = f"al-{self.number}-{self.dice.randint(1, 9)}"
+        self.call("alias.remove", "DELETE", f"/api/v1/aliases/{name}?matter=m", None, name)
+
     # --- what goes -------------------------------------------------------------------------------
 
     def loose_log(self):
@@ -289,6 +318,11 @@ class Actor:
         if name:
             self.call("log.seal", "POST", f"/api/v1/logs/{name}/seal", None, name)
 
+    def reindex(self):
+        name, _ = self.some_log()
+        if name:
+            self.call("log.reindex", "POST", f"/api/v1/logs/{name}/reindex", None, name)
+
     def scrub(self):
         self.call("scrub.start", "POST", "/api/v1/scrub", None, "all")
 
@@ -316,9 +350,9 @@ class Actor:
     def weighted(self):
         often = [self.change, self.policy, self.extend, self.event, self.place, self.release,
                  self.disable, self.append_held, self.dual, self.log, self.lock, self.shorten,
-                 self.key]
+                 self.key, self.choose, self.alias, self.unalias]
         dear = [self.purge, self.erase, self.seal, self.put, self.scrub, self.identity,
-                self.confirm, self.credit]
+                self.confirm, self.credit, self.schema, self.retire, self.reindex]
         few = len(self.principals) < PRINCIPALS
         return ([self.create] * (16 if few else 1) + [self.change] * 8 + [self.token] * 16
                 + [self.revoke] * 12 + [self.rotate] * 8 + [self.decide] * 24 + often * 3

@@ -20,6 +20,7 @@ class SystemLog:
         self.trail = {}  # the policies of the server's own logs
         self.dual, self.approvals = [], {}
         self.holds, self.erasures, self.identities = {}, {}, []
+        self.schemas, self.choices, self.aliases = {}, {}, {}  # digests, names, by matter and name
 
     def read(self, server):
         """Reads what came since the last time; returns the new acts."""
@@ -105,6 +106,24 @@ class SystemLog:
 
     def approval_refuse(self, act, time):
         self._decided(act, time, "refused")
+
+    def schema_add(self, act, _):
+        if self.schemas.get(act["name"], "") == act["was"]:
+            self.schemas[act["name"]] = act["digest"]
+
+    def schema_retire(self, act, _):
+        if self.schemas.get(act["name"], "") == act["was"]:
+            self.schemas[act["name"]] = ""
+
+    def log_schema(self, act, _):
+        if self.choices.get(act["log"], "") == act["was"]:
+            self.choices[act["log"]] = act["schema"]
+
+    def alias_set(self, act, _):
+        self.aliases[act["matter"], act["name"]] = act["values"]
+
+    def alias_remove(self, act, _):
+        self.aliases.pop((act["matter"], act["name"]), None)
 
     def log_create(self, act, _):
         self.logs[act["log"]] = act["policy"]
