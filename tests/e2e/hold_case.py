@@ -67,12 +67,15 @@ class Case(unittest.TestCase):
         return answer.json()
 
     def examined(self, hold, upto=None):
-        """The hold, once it was examined: as far as it was placed, or up to an index."""
+        """The hold, once it was examined: as far as it was placed, or up to an index, or one in each log."""
+        def far(c):
+            least = upto.get(c["log"], 0) if isinstance(upto, dict) else upto or 0
+            return c.get("examined", 0) >= least
+
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             shown = self.show(hold)
-            if not shown["examining"] and all(
-                    upto is None or c.get("examined", 0) >= upto for c in shown["covers"]):
+            if not shown["examining"] and all(map(far, shown["covers"])):
                 return shown
             time.sleep(0.05)
         self.fail(f"{hold} was not examined: {shown}")

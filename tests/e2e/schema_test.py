@@ -127,7 +127,8 @@ class Holds(SchemaCase):
         born = self.server.request("PUT", "/api/v1/logs/born?schema=by-login", b"", JSON)
         self.assertEqual(born.status, 201, born.body)
         nobody, alice = self.append(event(user="alice"), event(nobody="alice"), log="born")
-        shown = self.examined(hold, min(later[0], alice) + 1)
+        shown = self.examined(hold, {"payments": later[0] + 1, "chosen": later[1] + 1,
+                                     "born": alice + 1})
         self.assertEqual((self.held(hold), self.held(hold, "chosen"), self.held(hold, "born")),
                          ([user[0]], [login[1], later[1]], [alice]), shown)
 
