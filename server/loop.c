@@ -198,6 +198,19 @@ on_step_done(uv_work_t *w, int status)
 	on_work_done(w, status);
 }
 
+static struct request *
+leave_line(struct loop_line *line)
+{
+	struct request *r = line->first;
+
+	if (!r)
+		return NULL;
+	line->first = r->next;
+	if (!line->first)
+		line->end = &line->first;
+	return r;
+}
+
 /* Loops share the workers: with several of them each has one step at a time. */
 static void
 start_steps(struct loop *l)
@@ -205,26 +218,35 @@ start_steps(struct loop *l)
 	size_t at_once = l->server->n_loops > 1 ? 1 : LOOP_LONG_AT_ONCE;
 	struct request *r;
 
-	while (l->waiting && l->n_long < at_once) {
-		r = l->waiting;
-		l->waiting = r->next;
-		if (!l->waiting)
-			l->waiting_end = &l->waiting;
+	while (l->n_long < at_once) {
+		r = leave_line(l->begin.first ? &l->begin : &l->go_on);
+		if (!r)
+			return;
 		r->conn->work.data = r->conn;
 		CHECK(uv_queue_work(&l->uv, &r->conn->work, on_work, on_step_done) == 0);
 		l->n_long++;
 	}
 }
 
+static void
+join_line(struct loop_line *line, struct request *r)
+{
+	r->next = NULL;
+	*line->end = r;
+	line->end = &r->next;
+	start_steps(r->loop);
+}
+
 void
 loop_work_on(struct request *r)
 {
-	struct loop *l = r->loop;
+	join_line(&r->loop->go_on, r);
+}
 
-	r->next = NULL;
-	*l->waiting_end = r;
-	l->waiting_end = &r->next;
-	start_steps(l);
+void
+loop_work_begin(struct request *r)
+{
+	join_line(&r->loop->begin, r);
 }
 
 /* --- brief work: an iteration's worth of it together ------------------------------ */
@@ -516,7 +538,8 @@ loop_new(struct loop **out, struct server *server, int fd)
 	l->pending_end = &l->pending;
 	l->done_end = &l->done;
 	l->brief_end = &l->brief;
-	l->waiting_end = &l->waiting;
+	l->begin.end = &l->begin.first;
+	l->go_on.end = &l->go_on.first;
 	pthread_mutex_init(&l->lock, NULL);
 	set_date(l);
 	l->kit = kit_new();

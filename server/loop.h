@@ -53,9 +53,11 @@ struct loop {
 	struct append_job *pending, **pending_end; /* to be submitted this iteration */
 	struct request *brief, **brief_end;        /* for workers, this iteration */
 	size_t n_brief;
-	struct request *waiting, **waiting_end; /* for their next step of long work */
-	size_t n_long;                          /* such steps that workers have */
-	struct kit *kit;                        /* the loop thread's own */
+	struct loop_line {
+		struct request *first, **end;
+	} begin, go_on;      /* for their first and their next step of long work */
+	size_t n_long;       /* such steps that workers have */
+	struct kit *kit;     /* the loop thread's own */
 	uint64_t trimmed_ms; /* when free memory was last given back: the first loop's */
 
 	pthread_mutex_t lock;
@@ -107,6 +109,9 @@ void loop_work(struct request *r);
  * others wait for their turn, in order, so that who comes with one request finds a worker.
  */
 void loop_work_on(struct request *r);
+
+/* The first of such steps: before those that had theirs, since it may be the only one. */
+void loop_work_begin(struct request *r);
 
 /*
  * The same for work of microseconds, such as one read: what an iteration gathers of it

@@ -300,12 +300,12 @@ put_hit(struct query *q, struct query_source *s, struct kit *kit)
 int
 query_step(struct query *q, struct kit *kit)
 {
-	int64_t end_ns = server_monotonic_ns(), now_ns = 0;
+	int64_t end_ns = server_monotonic_ns() + LIMIT_QUERY_STEP_NS, now_ns = 0;
 	struct query_source *s;
 	uint64_t bytes = 0;
 	int err = 0;
 
-	end_ns += q->step++ ? LIMIT_QUERY_STEP_NS : LIMIT_QUERY_FIRST_STEP_NS;
+	q->step++;
 	while (err == 0 && !q->full && now_ns < end_ns && bytes < LIMIT_QUERY_STEP_BYTES) {
 		s = pick(q);
 		q->done = !s;

@@ -139,9 +139,9 @@ int query_begin(struct query *q);
 uint64_t query_position(const struct query *q, const struct query_source *s);
 
 /*
- * Goes on for LIMIT_QUERY_STEP_NS (the first time LIMIT_QUERY_FIRST_STEP_NS) or
- * LIMIT_QUERY_STEP_BYTES, or one record longer: 1 when the page needs more, 0 when it is made
- * (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker thread.
+ * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES, or one record longer: 1 when the page
+ * needs more, 0 when it is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker
+ * thread.
  */
 int query_step(struct query *q, struct kit *kit);
 

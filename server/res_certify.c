@@ -48,7 +48,7 @@ then(struct request *r)
 	const char *refused = c->refused;
 
 	if (q->err == 1) {
-		loop_work(r);
+		loop_work_on(r);
 		return;
 	}
 	if (q->err == 0) {
@@ -81,5 +81,5 @@ res_certify_run(struct request *r, struct query *q)
 	r->state = c;
 	r->work = begin;
 	r->then = then;
-	loop_work(r);
+	loop_work_begin(r);
 }

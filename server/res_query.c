@@ -250,7 +250,7 @@ run(struct request *r, struct slice logs)
 	r->state = q;
 	r->work = begin;
 	r->then = then;
-	loop_work(r);
+	loop_work_begin(r);
 }
 
 /* Whether a parameter of queries stands beside a payload's hash: as request_query. */
