@@ -169,7 +169,7 @@ remember_places(struct feed *f)
 	for (size_t i = 0; i < f->q.n; i++) {
 		const struct query_source *s = &f->q.sources[i];
 
-		f->places[i] = (struct feed_place){s->log, query_position(&f->q, s)};
+		f->places[i] = (struct feed_place){s->log, s->mapping, query_position(&f->q, s)};
 	}
 }
 
@@ -385,11 +385,27 @@ same_rights(const struct token *a, const struct token *b)
 			  !a->narrowed.scopes && !b->narrowed.scopes);
 }
 
+/* Each log goes on to be read by the schemas of when a feed chose it: others may be in force since.
+ */
+static bool
+same_mappings(const struct feed *a, const struct feed *b)
+{
+	for (size_t i = 0; i < b->n_places; i++) {
+		const struct feed_place *there = &b->places[i],
+					*here = find_place(a->places, a->n_places, there->log);
+
+		if (here && here->mapping != there->mapping)
+			return false;
+	}
+	return true;
+}
+
 bool
 feed_same(const struct feed *a, const struct feed *b)
 {
 	return same_rights(a->token, b->token) && a->q.summary == b->q.summary &&
-	       slice_eq(a->q.logs, b->q.logs) && slice_eq(a->q.text, b->q.text);
+	       slice_eq(a->q.logs, b->q.logs) && slice_eq(a->q.text, b->q.text) &&
+	       same_mappings(a, b);
 }
 
 enum feed_order

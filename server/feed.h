@@ -26,6 +26,7 @@
 
 struct kit;
 struct log;
+struct mapping;
 struct request;
 struct server;
 struct tail;
@@ -53,6 +54,7 @@ void piece_empty(struct piece *p);
 /* How far a log was looked through. */
 struct feed_place {
 	const struct log *log;
+	const struct mapping *mapping; /* by which it is read */
 	uint64_t next;
 };
 
@@ -125,7 +127,7 @@ bool feed_settle(struct feed *f);
 /* Whether a log has grown, or been born, since it was looked at. */
 bool feed_has_news(const struct feed *f);
 
-/* Whether it asks the same as another, with the same rights. */
+/* Whether it asks the same as another, with the same rights, and reads by the same schemas. */
 bool feed_same(const struct feed *a, const struct feed *b);
 
 /* How far a is, seen from b. */

@@ -10,6 +10,7 @@ import unittest
 
 from hold_case import Case, SystemLogs
 from lib import JSON, Client, stele
+from tail_case import Tail
 
 SCHEMAS = "/api/v1/schemas"
 
@@ -258,6 +259,22 @@ class Api(SchemaCase):
             answer = self.server.get(f"/api/v1/logs/payments/records?actor=alice&view=summary"
                                      f"&limit=2&cursor={text}")
             self.refused(answer, 400, "invalid-parameter")
+
+    def test_a_tail_reads_by_the_schemas_of_its_begin_and_shares_with_none_of_others(self):
+        def tail():
+            opened = Tail(self.server, logs="payments", filter='actor = "alice"')
+            self.addCleanup(opened.close)
+            return opened
+
+        self.add(gateway("user"))
+        old = tail()
+        self.assertEqual(old.places(len(self.append(event(user="alice")))), [("payments", 1)])
+        self.add(gateway("login"))
+        new = tail()
+        for _ in range(2):  # the second time it has caught up, and shares if it may
+            user, login = self.append(event(user="alice"), event(login="alice"))
+            self.assertEqual((old.places(1), new.places(1)),
+                             ([("payments", user)], [("payments", login)]))
 
     def test_acts_about_schemas_can_be_under_dual_control(self):
         tokens = []
