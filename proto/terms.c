@@ -79,20 +79,19 @@ add(struct term_lister *l, enum field field, struct slice text)
 }
 
 /*
- * The other spelling that a text is found by: of a number, or of an address where
- * one may be. False when there is none.
+ * The other spelling that a text is found by: of a number, or of the address that it
+ * is read as, if any. False when there is none.
  */
 static bool
-respell(struct buf *out, struct slice text, bool address)
+respell(struct buf *out, struct slice text, const struct ipaddr *ip)
 {
 	struct decimal number;
-	struct ipaddr ip;
 
 	buf_reset(out);
 	if (decimal_read(&number, text))
 		decimal_write(out, &number);
-	else if (address && ipaddr_read(&ip, text))
-		ipaddr_write(out, &ip);
+	else if (ip)
+		ipaddr_write(out, ip);
 	else
 		return false;
 	return !slice_eq(text, buf_slice(out));
@@ -114,13 +113,16 @@ static bool
 take_value(void *arg, const struct schema_value *value)
 {
 	struct term_lister *l = arg;
+	struct ipaddr ip;
+	bool is_ip;
 
 	if (l->field == FIELD_TIME) {
 		take_instant(l->out, value->ns);
 		return true;
 	}
 	add(l, l->field, value->v.text);
-	if (respell(&l->spelling, value->v.text, l->field == FIELD_SOURCE_IP))
+	is_ip = l->field == FIELD_SOURCE_IP && ipaddr_read(&ip, value->v.text);
+	if (respell(&l->spelling, value->v.text, is_ip ? &ip : NULL))
 		add(l, l->field, buf_slice(&l->spelling));
 	if (l->spelling.err)
 		l->err = l->spelling.err;
@@ -225,7 +227,7 @@ terms_of_literal(struct slice texts[2], struct arena *a, const struct filter_lit
 		return 0;
 	texts[0] = cut(l->text);
 	buf_init(&spelling);
-	if (respell(&spelling, l->text, l->is_ip)) {
+	if (respell(&spelling, l->text, l->is_ip ? &l->ip : NULL)) { /* 10.0.0.1/32 is 10.0.0.1 */
 		copy = spelling.err ? NULL : arena_dup(a, spelling.p, spelling.n);
 		n = copy ? 2 : STELE_ENOMEM;
 		texts[1] = cut(slice_of(copy, spelling.n));

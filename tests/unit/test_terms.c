@@ -131,6 +131,11 @@ START_TEST(what_an_equality_finds_the_index_finds)
 	ck_assert_int_eq(found("event_id = \"42\"", "{\"v\":1,\"id\":\"42\"}"), 1);
 	ck_assert_int_eq(found("source_ip = 10.0.0.1", "{\"v\":1,\"ip\":\"::ffff:a00:1\"}"), 1);
 	ck_assert_int_eq(found("source_ip = FE80:0::1", "{\"v\":1,\"ip\":\"fe80::1\"}"), 1);
+	ck_assert_int_eq(found("source_ip = 10.0.0.1/32", "{\"v\":1,\"ip\":\"10.0.0.1\"}"), 1);
+	ck_assert_int_eq(found("source_ip = 10.0.0.1/32", "{\"v\":1,\"ip\":\"10.0.0.1/32\"}"), 1);
+	ck_assert_int_eq(
+		found("source_ip = \"::ffff:10.0.0.1/128\"", "{\"v\":1,\"ip\":\"10.0.0.1\"}"), 1);
+	ck_assert_int_eq(found("source_ip = FE80:0::1/128", "{\"v\":1,\"ip\":\"fe80::1\"}"), 1);
 	ck_assert_int_eq(found("outcome = success", "{\"v\":1,\"code\":204}"), 1);
 	ck_assert_int_eq(found("actor = true", "{\"v\":1,\"user\":true}"), 1);
 	ck_assert_int_eq(found("actor = al*", "{\"v\":1}"), -1);
