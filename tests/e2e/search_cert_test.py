@@ -90,6 +90,11 @@ class Certificates(unittest.TestCase):
         self.verify(*several[:1], "--rows", several[1])
         self.verify(several[0], "--no-successions", status=REFUSED)
 
+    def test_all_of_a_filter_is_said_however_long(self):
+        self.fill(n=9)
+        asked = " OR ".join(f'event_type = "é{i}"' for i in range(60))
+        self.assertIn(f"  {asked}\n", self.certified("a", "--filter", asked))
+
     def test_several_logs_are_signed_for_by_the_identity_and_one_by_its_own_key(self):
         for log in ("a", "b"):
             self.fill(log)

@@ -74,6 +74,26 @@ START_TEST(a_search_that_could_not_read_all_is_not_complete)
 }
 END_TEST
 
+START_TEST(a_filter_has_one_spelling)
+{
+	static const char *const others[] = {"event_type = t7", "event_type = \"t7\" ",
+					     "event_type  = \"t7\"", "(event_type = \"t7\")",
+					     "event_type = \"t\\u0037\""};
+	struct made m;
+
+	setup();
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		make(&m, first, others[i], SIZE, is_kind_7);
+		hash_matches(&m);
+		write_file(&m);
+		ck_assert_int_eq(check(&m), STELE_EVERIFY);
+		ck_assert_str_eq(m.check, "filter");
+		unmake(&m);
+	}
+	scratch_end(&scratch);
+}
+END_TEST
+
 /* --- what an outsider alters -------------------------------------------------------------------
  */
 
@@ -158,6 +178,7 @@ main(void)
 		what_was_found_and_what_was_not_is_certified,
 		the_logs_own_key_is_enough_and_another_ones_is_not,
 		a_search_that_could_not_read_all_is_not_complete,
+		a_filter_has_one_spelling,
 		no_byte_of_it_may_be_another,
 		no_line_of_it_may_be_missing_twice_or_elsewhere,
 	};
