@@ -262,6 +262,18 @@ go_on(struct query_certify *c, struct kit *kit, uint64_t *bytes)
 	return 0;
 }
 
+/* What it holds counts among the answers: half of what these may take is for those being made. */
+static bool
+is_too_much(const struct query_certify *c)
+{
+	struct query *q = c->q;
+	struct http_budget *answers = &q->server->answers;
+	uint64_t more = c->evidence.cap + c->matched.cap - q->held_bytes;
+
+	q->held_bytes += more;
+	return atomic_fetch_add(&answers->used_bytes, more) + more > answers->max_bytes / 2;
+}
+
 int
 query_certify_step(struct query_certify *c, struct kit *kit)
 {
@@ -274,6 +286,8 @@ query_certify_step(struct query_certify *c, struct kit *kit)
 		if (c->log == c->q->n)
 			return finish(c);
 		err = go_on(c, kit, &bytes);
+		if (err == 0 && is_too_much(c))
+			err = STELE_ENOMEM;
 		now_ns = server_monotonic_ns();
 	}
 	if (err != 0)

@@ -261,5 +261,19 @@ class Certificates(unittest.TestCase):
         self.assertIn("14 of", self.verify(certificate))
 
 
+class Memory(unittest.TestCase):
+    def test_certificates_that_are_being_made_count_among_the_answers(self):
+        asked = "/api/v1/logs/a/records?certify=true&filter=a%3D"
+        lines = "\n".join(f'{{"a":{i % 2}}}' for i in range(10000))
+        with Server(options=["--min-free", "0", "--answer-bytes", "1M"]) as server:
+            server.create_log("a")
+            for _ in range(8):  # 40,000 runs of one match take more than half of it
+                answer = server.post("/api/v1/logs/a/records", lines, NDJSON)
+                self.assertEqual(answer.status, 201, answer.body)
+            self.assertEqual(server.get(asked + "1").status, 503)
+            self.assertEqual(server.get(asked + "2").status, 200)
+            self.assertIn(b"\nstele_answer_bytes 0\n", server.get("/metrics").body)
+
+
 if __name__ == "__main__":
     unittest.main()
