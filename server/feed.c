@@ -437,6 +437,16 @@ feed_aim(struct feed *a, const struct feed *b)
 	memcpy(a->aim, b->places, b->n_places * sizeof *b->places);
 }
 
+bool
+feed_is_aimed_at(const struct feed *shared, const struct feed *list)
+{
+	for (; list; list = list->next)
+		if (list->anchor && list->anchor_feed == shared->number &&
+		    list->anchor != shared->newest)
+			return true;
+	return false;
+}
+
 void
 feed_let_go(struct feed *f)
 {

@@ -584,7 +584,7 @@ tails_tick(struct tails *t)
 		bool opens = token_opens(f->token, server_now_ns(s)) == ACCESS_OPENS;
 
 		after = f->next;
-		taken = true;
+		taken = !feed_is_aimed_at(f, t->feeds);
 		for (tail = f->members; tail; tail = tail->next)
 			taken = taken && tail->idle && tail->at == f->newest;
 		if (taken)
