@@ -145,7 +145,8 @@ void feed_aim(struct feed *a, const struct feed *b);
 /* Forgets that again. */
 void feed_let_go(struct feed *f);
 
-/* Whether one of a list is to join another feed before its newest piece, and then has to have it. */
+/* Whether one of a list is to join another feed before its newest piece, and then has to have it.
+ */
 bool feed_is_aimed_at(const struct feed *shared, const struct feed *list);
 
 #endif
