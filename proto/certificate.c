@@ -13,22 +13,6 @@
 
 /* --- writing ----------------------------------------------------------------------------- */
 
-static void
-put_hash(struct buf *out, const char *word, const uint8_t hash[32])
-{
-	buf_put_str(out, word);
-	buf_put_base64(out, hash, 32);
-	buf_put_u8(out, '\n');
-}
-
-static void
-put_number(struct buf *out, const char *word, uint64_t v)
-{
-	buf_put_str(out, word);
-	buf_put_dec(out, v);
-	buf_put_u8(out, '\n');
-}
-
 static bool
 log_valid(const struct certificate_log *l)
 {
@@ -68,15 +52,15 @@ put_log(struct buf *out, const struct certificate_log *l)
 	buf_put_str(out, "log ");
 	buf_put_slice(out, l->origin);
 	buf_put_u8(out, '\n');
-	put_number(out, "size ", l->size);
-	put_hash(out, "root ", l->root);
-	put_number(out, "scanned ", l->scanned);
-	put_number(out, "matched ", l->matched);
-	put_number(out, "unparsed ", l->unparsed);
-	put_number(out, "purged ", l->purged);
-	put_number(out, "restricted ", l->restricted);
-	put_number(out, "unreadable ", l->unreadable);
-	put_hash(out, "matches ", l->matches);
+	lines_put_integer(out, "size ", l->size);
+	lines_put_hash(out, "root ", l->root);
+	lines_put_integer(out, "scanned ", l->scanned);
+	lines_put_integer(out, "matched ", l->matched);
+	lines_put_integer(out, "unparsed ", l->unparsed);
+	lines_put_integer(out, "purged ", l->purged);
+	lines_put_integer(out, "restricted ", l->restricted);
+	lines_put_integer(out, "unreadable ", l->unreadable);
+	lines_put_hash(out, "matches ", l->matches);
 }
 
 int
@@ -91,22 +75,15 @@ certificate_put(struct buf *out, const struct certificate *c)
 	buf_put_slice(out, c->issuer);
 	buf_printf(out, "\ntime %.*s\nfilter ", TIMESTAMP_BYTES, time);
 	buf_put_slice(out, c->filter);
-	put_hash(out, "\nmapping ", c->mapping);
+	lines_put_hash(out, "\nmapping ", c->mapping);
 	for (size_t i = 0; i < c->n_logs; i++)
 		put_log(out, &c->logs[i]);
-	put_number(out, "evidence_bytes ", c->evidence_bytes);
-	put_hash(out, "evidence ", c->evidence);
+	lines_put_integer(out, "evidence_bytes ", c->evidence_bytes);
+	lines_put_hash(out, "evidence ", c->evidence);
 	return out->err;
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
-
-static void
-take_hash(struct lines *l, const char *word, uint8_t hash[32])
-{
-	if (base64_decode_exact(hash, 32, lines_take_after(l, word)) != 0)
-		lines_fail(l);
-}
 
 static bool
 next_is(const struct lines *l, const char *words)
@@ -121,14 +98,14 @@ take_log(struct lines *l, struct certificate_log *log)
 {
 	log->origin = lines_take_after(l, "log ");
 	log->size = lines_take_integer_after(l, "size ");
-	take_hash(l, "root ", log->root);
+	lines_take_hash_after(l, "root ", log->root);
 	log->scanned = lines_take_integer_after(l, "scanned ");
 	log->matched = lines_take_integer_after(l, "matched ");
 	log->unparsed = lines_take_integer_after(l, "unparsed ");
 	log->purged = lines_take_integer_after(l, "purged ");
 	log->restricted = lines_take_integer_after(l, "restricted ");
 	log->unreadable = lines_take_integer_after(l, "unreadable ");
-	take_hash(l, "matches ", log->matches);
+	lines_take_hash_after(l, "matches ", log->matches);
 }
 
 static void
@@ -137,7 +114,7 @@ take_statement(struct lines *l, struct certificate *c)
 	c->issuer = lines_take(l);
 	c->time_ns = lines_take_time_after(l, "time ");
 	c->filter = lines_take_after(l, "filter ");
-	take_hash(l, "mapping ", c->mapping);
+	lines_take_hash_after(l, "mapping ", c->mapping);
 	while (next_is(l, "log ")) {
 		if (c->n_logs == LIMIT_CERTIFICATE_LOGS)
 			lines_fail(l);
@@ -145,7 +122,7 @@ take_statement(struct lines *l, struct certificate *c)
 			take_log(l, &c->logs[c->n_logs++]);
 	}
 	c->evidence_bytes = lines_take_integer_after(l, "evidence_bytes ");
-	take_hash(l, "evidence ", c->evidence);
+	lines_take_hash_after(l, "evidence ", c->evidence);
 }
 
 int

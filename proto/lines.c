@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/base64.h"
+#include "proto/buf.h"
 #include "proto/dec.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
@@ -86,11 +87,33 @@ lines_take_time_after(struct lines *l, const char *prefix)
 }
 
 void
-lines_take_hash(struct lines *l, uint8_t hash[32])
+lines_take_hash_after(struct lines *l, const char *prefix, uint8_t hash[32])
 {
 	memset(hash, 0, 32);
-	if (base64_decode_exact(hash, 32, lines_take(l)) != 0)
+	if (base64_decode_exact(hash, 32, lines_take_after(l, prefix)) != 0)
 		lines_fail(l);
+}
+
+void
+lines_take_hash(struct lines *l, uint8_t hash[32])
+{
+	lines_take_hash_after(l, "", hash);
+}
+
+void
+lines_put_hash(struct buf *out, const char *prefix, const uint8_t hash[32])
+{
+	buf_put_str(out, prefix);
+	buf_put_base64(out, hash, 32);
+	buf_put_u8(out, '\n');
+}
+
+void
+lines_put_integer(struct buf *out, const char *prefix, uint64_t v)
+{
+	buf_put_str(out, prefix);
+	buf_put_dec(out, v);
+	buf_put_u8(out, '\n');
 }
 
 int

@@ -12,6 +12,8 @@
 
 #include "proto/slice.h"
 
+struct buf;
+
 struct lines {
 	struct slice rest; /* not yet read; empty once in error */
 	int err;           /* 0 or STELE_ESYNTAX */
@@ -34,8 +36,13 @@ uint64_t lines_take_integer_after(struct lines *l, const char *prefix);
 /* What follows the next line's prefix, as a time (proto/timestamp.h): ns since 1970. */
 int64_t lines_take_time_after(struct lines *l, const char *prefix);
 
-/* The next line as the base64 of 32 bytes; zeroes after an error. */
+/* The next line, or what follows its prefix, as the base64 of 32 bytes; zeroes after an error. */
 void lines_take_hash(struct lines *l, uint8_t hash[32]);
+void lines_take_hash_after(struct lines *l, const char *prefix, uint8_t hash[32]);
+
+/* Appends a line: the prefix, then 32 bytes as base64, or an integer. */
+void lines_put_hash(struct buf *out, const char *prefix, const uint8_t hash[32]);
+void lines_put_integer(struct buf *out, const char *prefix, uint64_t v);
 
 /* Marks the reader as failed. */
 void lines_fail(struct lines *l);

@@ -68,22 +68,6 @@ put_replaces(struct buf *out, struct slice row)
 }
 
 static void
-put_hash(struct buf *out, const char *word, const uint8_t hash[32])
-{
-	buf_put_str(out, word);
-	buf_put_base64(out, hash, 32);
-	buf_put_u8(out, '\n');
-}
-
-static void
-put_number(struct buf *out, const char *word, uint64_t v)
-{
-	buf_put_str(out, word);
-	buf_put_dec(out, v);
-	buf_put_u8(out, '\n');
-}
-
-static void
 put_time(struct buf *out, const char *word, int64_t ns)
 {
 	char text[TIMESTAMP_BYTES];
@@ -102,39 +86,32 @@ manifest_put(struct buf *out, const struct segment_facts *f, struct slice replac
 	if (!valid(f))
 		return STELE_EINVAL;
 	buf_printf(out, "stele segment v1\n%s\n", f->origin);
-	put_number(out, "log ", f->log_id);
-	put_number(out, "first ", f->first);
-	put_number(out, "count ", f->count);
-	put_number(out, "generation ", f->generation);
+	lines_put_integer(out, "log ", f->log_id);
+	lines_put_integer(out, "first ", f->first);
+	lines_put_integer(out, "count ", f->count);
+	lines_put_integer(out, "generation ", f->generation);
 	if (put_replaces(out, replaces) != 0) {
 		out->n = before;
 		return STELE_EINVAL;
 	}
-	put_hash(out, "prev ", f->prev);
-	put_hash(out, "last ", f->last);
-	put_number(out, "size ", f->first + f->count);
-	put_hash(out, "root ", f->root);
-	put_number(out, "ctl ", f->ctl);
+	lines_put_hash(out, "prev ", f->prev);
+	lines_put_hash(out, "last ", f->last);
+	lines_put_integer(out, "size ", f->first + f->count);
+	lines_put_hash(out, "root ", f->root);
+	lines_put_integer(out, "ctl ", f->ctl);
 	put_time(out, "from ", f->first_time_ns);
 	put_time(out, "to ", f->last_time_ns);
-	put_number(out, "payload_bytes ", f->payload_bytes);
+	lines_put_integer(out, "payload_bytes ", f->payload_bytes);
 	if (f->purged)
-		put_number(out, "purged ", f->purged);
-	put_number(out, "data_key ", f->data_key_id);
-	put_number(out, "file_bytes ", f->file_bytes);
-	put_hash(out, "file ", f->file_hash);
+		lines_put_integer(out, "purged ", f->purged);
+	lines_put_integer(out, "data_key ", f->data_key_id);
+	lines_put_integer(out, "file_bytes ", f->file_bytes);
+	lines_put_hash(out, "file ", f->file_hash);
 	for (int i = 0; i < SEGMENT_PARTS; i++)
-		put_hash(out, parts[i], f->part[i]);
-	put_hash(out, "terms_root ", f->terms_root);
+		lines_put_hash(out, parts[i], f->part[i]);
+	lines_put_hash(out, "terms_root ", f->terms_root);
 	buf_printf(out, "software %s\n", f->software);
 	return out->err;
-}
-
-static void
-take_hash(struct lines *l, const char *word, uint8_t hash[32])
-{
-	if (base64_decode_exact(hash, 32, lines_take_after(l, word)) != 0)
-		lines_fail(l);
 }
 
 /* A line's text into a field of cap bytes with its NUL. */
@@ -174,10 +151,10 @@ take_rest(struct segment_facts *f, struct lines *l)
 {
 	uint64_t size;
 
-	take_hash(l, "prev ", f->prev);
-	take_hash(l, "last ", f->last);
+	lines_take_hash_after(l, "prev ", f->prev);
+	lines_take_hash_after(l, "last ", f->last);
 	size = lines_take_integer_after(l, "size ");
-	take_hash(l, "root ", f->root);
+	lines_take_hash_after(l, "root ", f->root);
 	f->ctl = lines_take_integer_after(l, "ctl ");
 	f->first_time_ns = lines_take_time_after(l, "from ");
 	f->last_time_ns = lines_take_time_after(l, "to ");
@@ -186,10 +163,10 @@ take_rest(struct segment_facts *f, struct lines *l)
 		f->purged = lines_take_integer_after(l, "purged ");
 	f->data_key_id = lines_take_integer_after(l, "data_key ");
 	f->file_bytes = lines_take_integer_after(l, "file_bytes ");
-	take_hash(l, "file ", f->file_hash);
+	lines_take_hash_after(l, "file ", f->file_hash);
 	for (int i = 0; i < SEGMENT_PARTS; i++)
-		take_hash(l, parts[i], f->part[i]);
-	take_hash(l, "terms_root ", f->terms_root);
+		lines_take_hash_after(l, parts[i], f->part[i]);
+	lines_take_hash_after(l, "terms_root ", f->terms_root);
 	take_text(l, lines_take_after(l, "software "), f->software, sizeof f->software);
 	if (size != f->first + f->count)
 		lines_fail(l);
