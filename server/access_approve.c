@@ -8,6 +8,7 @@
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "proto/timestamp.h"
 #include "server/access.h"
 #include "server/access_json.h"
@@ -51,8 +52,7 @@ digest(char out[65], const json_t *act)
 
 	if (text && h) {
 		sha256_hash(h, hash, slice_str(text));
-		for (size_t i = 0; i < sizeof hash; i++)
-			snprintf(out + 2 * i, 3, "%02x", hash[i]);
+		hex_format(out, hash, sizeof hash);
 	}
 	sha256_free(h);
 	free(text);

@@ -3,6 +3,7 @@
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "server/audit.h"
 #include "server/feed.h"
 #include "server/query.h"
@@ -17,13 +18,6 @@ put_log(struct buf *b, size_t i, const struct log *log)
 }
 
 static void
-put_hex(struct buf *b, const uint8_t hash[32])
-{
-	for (size_t i = 0; i < 32; i++)
-		buf_printf(b, "%02x", hash[i]);
-}
-
-static void
 put_filter(struct buf *b, size_t n_logs, struct slice text)
 {
 	struct sha256 *h = sha256_new();
@@ -35,7 +29,7 @@ put_filter(struct buf *b, size_t n_logs, struct slice text)
 		b->err = STELE_ENOMEM; /* counts as lost */
 	sha256_free(h);
 	buf_put_str(b, n_logs ? "],\"filter\":\"" : ",\"logs\":[],\"filter\":\"");
-	put_hex(b, hash);
+	buf_put_hex(b, hash, 32);
 	buf_put_u8(b, '"');
 }
 
@@ -60,7 +54,7 @@ query_record(const struct request *r, const struct query *q, const uint8_t certi
 		   (unsigned long long)q->rows_n);
 	if (certificate) {
 		buf_put_str(&b, ",\"certified\":true,\"certificate\":\"");
-		put_hex(&b, certificate);
+		buf_put_hex(&b, certificate, 32);
 		buf_put_u8(&b, '"');
 	}
 	send_off(r, &b);

@@ -8,6 +8,7 @@
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "proto/timestamp.h"
 #include "server/acting.h"
 #include "server/kit.h"
@@ -55,8 +56,7 @@ put_digest(json_t *doc, struct log *log)
 
 	if (text && h) {
 		sha256_hash(h, hash, slice_str(text));
-		for (size_t i = 0; i < sizeof hash; i++)
-			snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+		hex_format(hex, hash, sizeof hash);
 		json_object_set_new(doc, "digest", json_string(hex));
 	}
 	sha256_free(h);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "server/access.h"
 #include "server/acting.h"
 #include "server/audit.h"
@@ -105,8 +106,7 @@ set_hex(json_t *act, const char *name, const uint8_t digest[32])
 {
 	char hex[65];
 
-	for (size_t i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	hex_format(hex, digest, 32);
 	json_object_set_new(act, name, json_string(hex));
 }
 

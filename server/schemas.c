@@ -4,21 +4,15 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "server/access_json.h"
 #include "server/access_state.h"
-
-static void
-put_hex(struct buf *out, const uint8_t digest[32])
-{
-	for (size_t i = 0; i < 32; i++)
-		buf_printf(out, "%02x", digest[i]);
-}
 
 static void
 put_origin(struct buf *out, const struct schema_version *v)
 {
 	buf_put_str(out, "\"digest\":\"");
-	put_hex(out, v->digest);
+	buf_put_hex(out, v->digest, 32);
 	buf_put_u8(out, '"');
 	access_put_time(out, "added", v->added_ns);
 	buf_put_str(out, ",\"by\":");
@@ -61,7 +55,7 @@ hex_is(const uint8_t digest[32], struct slice hex)
 	bool is;
 
 	buf_init(&text);
-	put_hex(&text, digest);
+	buf_put_hex(&text, digest, 32);
 	is = !text.err && slice_eq(buf_slice(&text), hex);
 	buf_fini(&text);
 	return is;
@@ -110,7 +104,7 @@ access_put_schema(struct access *a, struct slice name, struct slice version, str
 	if (v) {
 		put_name(out, &s->names.of[at]);
 		buf_put_str(out, ",\"shown\":\"");
-		put_hex(out, v->digest);
+		buf_put_hex(out, v->digest, 32);
 		buf_put_str(out, "\",\"schema\":");
 		buf_put_slice(out, v->text);
 		put_versions(out, s, name);
@@ -130,8 +124,8 @@ access_schema_version(struct access *a, struct slice name, char hex[65])
 	pthread_rwlock_rdlock(&a->lock);
 	at = schemas_place(&s->names, name);
 	is = at < s->names.n && !s->names.of[at].retired_ns;
-	for (size_t i = 0; is && i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", s->names.of[at].now->digest[i]);
+	if (is)
+		hex_format(hex, s->names.of[at].now->digest, 32);
 	pthread_rwlock_unlock(&a->lock);
 	return is;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "server/access_state.h"
 
 /* --- names --------------------------------------------------------------------------------- */
@@ -225,13 +226,6 @@ schemas_builtin_act(struct access *a, json_t **out)
 
 /* --- add ----------------------------------------------------------------------------------- */
 
-static void
-put_digest(char hex[65], const uint8_t digest[32])
-{
-	for (size_t i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* Whether the version in force is the one that whoever asked has seen; "": none is. */
 static int
 check_was(const struct fold *f, const json_t *act, const struct schema_name *name)
@@ -239,7 +233,7 @@ check_was(const struct fold *f, const json_t *act, const struct schema_name *nam
 	char hex[65] = "";
 
 	if (name && !name->retired_ns)
-		put_digest(hex, name->now->digest);
+		hex_format(hex, name->now->digest, 32);
 	return slice_eq_str(fold_text(act, "was"), hex)
 		       ? 0
 		       : fold_refuse(f, STELE_ECONFLICT,
@@ -291,7 +285,7 @@ check_added(const struct fold *f, const json_t *act, const struct schema_version
 	char hex[65];
 	int err;
 
-	put_digest(hex, v->digest);
+	hex_format(hex, v->digest, 32);
 	if (!slice_eq(fold_text(act, "schema"), v->text) ||
 	    !slice_eq(fold_text(act, "name"), v->schema.name) ||
 	    !slice_eq_str(fold_text(act, "digest"), hex))

@@ -5,14 +5,8 @@
 
 #include "proto/entry.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "proto/timestamp.h"
-
-static void
-put_hex(struct buf *out, const uint8_t hash[32])
-{
-	for (int i = 0; i < 32; i++)
-		buf_printf(out, "%02x", hash[i]);
-}
 
 static int
 digit(uint8_t c)
@@ -59,7 +53,7 @@ backup_note_put(struct buf *out, const struct backup_note *n)
 	put_time(out, "ended", n->ended_ns);
 	buf_printf(out, "commit %llu\nfiles %llu\nlist ", (unsigned long long)n->commit,
 		   (unsigned long long)n->files);
-	put_hex(out, n->list_hash);
+	buf_put_hex(out, n->list_hash, 32);
 	buf_put_u8(out, '\n');
 }
 
@@ -85,7 +79,7 @@ backup_note_parse(struct backup_note *n, struct slice text)
 void
 backup_line_put(struct buf *out, const uint8_t hash[32], const char *path)
 {
-	put_hex(out, hash);
+	buf_put_hex(out, hash, 32);
 	buf_printf(out, "  %s\n", path);
 }
 

@@ -11,6 +11,7 @@
 
 #include "proto/check.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "proto/le.h"
 #include "proto/limits.h"
 #include "storage/file.h"
@@ -98,8 +99,7 @@ object_file_bytes(uint64_t size, uint32_t chunk_bytes)
 void
 object_name(char out[OBJECT_NAME_BYTES], const uint8_t id[OBJECT_ID_BYTES])
 {
-	for (size_t i = 0; i < OBJECT_ID_BYTES; i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
+	hex_format(out, id, OBJECT_ID_BYTES);
 }
 
 static int

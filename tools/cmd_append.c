@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/random.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 #include "tools/api.h"
@@ -372,8 +373,7 @@ make_key(struct append_arguments *a)
 	uint8_t random[16];
 
 	random_bytes(random, sizeof random);
-	for (size_t i = 0; i < sizeof random; i++)
-		snprintf(a->random_key + 2 * i, 3, "%02x", random[i]);
+	hex_format(a->random_key, random, sizeof random);
 	a->key = a->random_key;
 }
 

@@ -6,6 +6,7 @@
 
 #include "crypto/identities.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/qr.h"
@@ -70,8 +71,7 @@ add_key(struct letter *l, struct sha256 *h, const char *title, const char *vkey,
 	if (!k->vkey)
 		return STELE_ENOMEM;
 	sha256_hash(h, hash, slice_str(vkey));
-	for (size_t i = 0; i < sizeof hash; i++)
-		snprintf(k->fingerprint + 2 * i, 3, "%02x", hash[i]);
+	hex_format(k->fingerprint, hash, sizeof hash);
 	return qr_init(&k->qr, vkey);
 }
 

@@ -15,6 +15,7 @@
 #include "crypto/receipt.h"
 #include "proto/check.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/lock_args.h"
@@ -291,8 +292,7 @@ put_upload(struct put *p)
 	if (!p->state.key[0]) {
 		uint8_t random[16];
 		random_bytes(random, sizeof random);
-		for (size_t i = 0; i < sizeof random; i++)
-			snprintf(p->state.key + 2 * i, 3, "%02x", random[i]);
+		hex_format(p->state.key, random, sizeof random);
 	}
 	rc = p->interrupted ? ask(p) : create(p);
 	while (rc == CLI_GO) {

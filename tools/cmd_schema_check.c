@@ -4,6 +4,7 @@
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/limits.h"
 #include "proto/schema.h"
@@ -45,8 +46,8 @@ say_digest(struct checking *c)
 	err = h && !text.err ? 0 : STELE_ENOMEM;
 	if (err == 0)
 		sha256_hash(h, hash, buf_slice(&text));
-	for (size_t i = 0; err == 0 && i < sizeof hash; i++)
-		snprintf(c->digest + 2 * i, 3, "%02x", hash[i]);
+	if (err == 0)
+		hex_format(c->digest, hash, sizeof hash);
 	sha256_free(h);
 	buf_fini(&text);
 	return err;

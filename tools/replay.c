@@ -17,6 +17,7 @@
 #include "proto/check.h"
 #include "proto/entry.h"
 #include "proto/err.h"
+#include "proto/hex.h"
 #include "tools/api.h"
 #include "tools/entries.h"
 #include "tools/payloads.h"
@@ -126,8 +127,7 @@ fill(struct replay *r, struct slot *slot, const struct entry *e, struct slice en
 
 	sha256_leaf(r->sha, leaf, entry);
 	at += sprintf(at, "replay-");
-	for (int i = 0; i < 32; i++)
-		at += sprintf(at, "%02x", leaf[i]);
+	hex_format(at, leaf, sizeof leaf);
 	snprintf(slot->media_type, sizeof slot->media_type, "%.*s", (int)e->media_type.n,
 		 (const char *)e->media_type.p);
 	slot->call.method = "POST";
