@@ -8,7 +8,6 @@
 #include "server/access.h"
 #include "server/audit.h"
 #include "server/erasures.h"
-#include "server/hold_match.h"
 #include "server/kit.h"
 #include "server/query.h"
 #include "server/query_certify.h"

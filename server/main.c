@@ -17,7 +17,6 @@
 #include "server/audit.h"
 #include "server/config.h"
 #include "server/examiner.h"
-#include "server/hold_match.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/mapping.h"

@@ -356,6 +356,9 @@ put_index(struct buf *b, struct server *s, const struct store_stats *st)
 	put(b, "query_records_passed_total", "counter",
 	    "Records that an index ruled out: queries did not look at them.",
 	    atomic_load(&s->queries.passed));
+	put(b, "query_bad_indexes_total", "counter",
+	    "Indexes that could not be read, by segments and queries: run stele fsck.",
+	    atomic_load(&s->queries.bad_indexes));
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "storage/log.h"
 #include "storage/scan.h"
 #include "storage/store.h"
+#include "storage/termask.h"
 
 enum { LIST_ROWS = 256 };
 
@@ -196,7 +197,7 @@ int
 query_prepare(struct query *q)
 {
 	q->span = 1;
-	q->use_index = !q->no_index && query_index_helps(&q->filter);
+	q->use_index = !q->no_index && termask_helps(&q->filter);
 	return query_make_room(q);
 }
 

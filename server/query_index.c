@@ -13,12 +13,6 @@
 #include "storage/segterms.h"
 #include "storage/termask.h"
 
-bool
-query_index_helps(const struct filter *f)
-{
-	return termask_helps(f);
-}
-
 /* --- the view -------------------------------------------------------------------------------- */
 
 void
@@ -76,7 +70,11 @@ look(struct query *q, const struct query_source *s, struct query_view *v, struct
 	err = termask_run(&what, &q->filter, &all, &wanted);
 	if (err == 0 && !all)
 		err = fill(v, terms, &wanted);
-	return err == STELE_EDAMAGED ? 0 : err; /* its bytes are those that were sealed: fsck */
+	if (err != STELE_EDAMAGED)
+		return err;
+	/* its bytes are those that were sealed, so it was made wrongly: all is looked at */
+	atomic_fetch_add_explicit(&q->server->queries.bad_indexes, 1, memory_order_relaxed);
+	return 0;
 }
 
 static bool
@@ -90,7 +88,7 @@ query_index_view(struct query *q, struct query_source *s, uint64_t first, uint64
 		 struct kit *kit, const struct query_view **out)
 {
 	struct query_view *v = &s->view;
-	struct segment *segment;
+	struct segment *segment = NULL;
 	int err;
 
 	*out = NULL;
@@ -101,9 +99,9 @@ query_index_view(struct query *q, struct query_source *s, uint64_t first, uint64
 			return 0;
 		if (err == 0 && segment)
 			err = look(q, s, v, segment, kit);
+		segment_unref(segment);
 		if (err != 0)
 			return err;
-		segment_unref(segment);
 		v->known = true;
 	}
 	v->step = q->step;

@@ -12,7 +12,6 @@
 #include "storage/ordset.h"
 #include "storage/seek.h"
 
-struct filter;
 struct kit;
 struct query;
 struct query_source;
@@ -26,9 +25,6 @@ struct query_view {
 	struct ordset wanted, controls;
 	struct segterms_tile *tiles;
 };
-
-/* Whether an index could help with such a filter at all. */
-bool query_index_helps(const struct filter *f);
 
 /*
  * The view of the source's segment that holds all of [first, end), records of one tile: *out is

@@ -42,6 +42,7 @@ struct server {
 	struct bell bell;            /* of the loops that want to know of every commit */
 	struct {
 		atomic_ullong looked_at, passed; /* records: by queries; which an index ruled out */
+		atomic_ullong bad_indexes;       /* of segments that could not be asked */
 	} queries;
 	atomic_uint connections; /* open now */
 	atomic_bool draining;    /* no new connections, every answer closes */
