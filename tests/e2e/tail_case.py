@@ -2,8 +2,11 @@
 import http.client
 import json
 import socket
+import time
 from dataclasses import dataclass
 from urllib.parse import quote
+
+LONGEST_SILENCE = 120  # seconds
 
 
 @dataclass
@@ -75,10 +78,12 @@ class Tail:
         return event
 
     def record(self):
-        """The next record, as an event; None when there is none any more."""
+        """The next record, as an event; None when there is none any more. Heartbeats alone are not waited for."""
+        deadline = time.monotonic() + LONGEST_SILENCE
         while (event := self.event()) is not None:
             if event.name == "message":
                 return event
+            assert time.monotonic() < deadline, f"no record comes any more behind {self.id}"
         return None
 
     def places(self, n):
