@@ -102,11 +102,12 @@
 #define LIMIT_QUERY_TERMS 64u          /* simple ones of one request */
 #define LIMIT_QUERY_CURSOR_BYTES 2048u /* as bytes; 31 a log as a rule */
 #define LIMIT_QUERY_STEP_NS 20000000ll /* of a worker, before others get their turn */
-#define LIMIT_QUERY_STEP_BYTES (64u << 20) /* looked at in one, at most */
-#define LIMIT_QUERY_PAGE_NS 1000000000ll   /* then an answer says how far it came */
-#define LIMIT_QUERY_PAGE_BYTES (4u << 20)  /* of rows: memory, and a slow reader's patience */
-#define LIMIT_TAIL_ROWS 1000u              /* in one piece of a tail */
-#define LIMIT_TAIL_PAGE_BYTES (256u << 10) /* and then it is full: what all its readers share */
+#define LIMIT_QUERY_STEP_BYTES (64u << 20)    /* looked at in one, at most */
+#define LIMIT_QUERY_PAGE_NS 1000000000ll      /* then an answer says how far it came */
+#define LIMIT_QUERY_PAGE_BYTES (4u << 20)     /* of rows: memory, and a slow reader's patience */
+#define LIMIT_QUERY_STREAM_BYTES (256u << 10) /* of rows in one piece of a stream */
+#define LIMIT_TAIL_ROWS 1000u                 /* in one piece of a tail */
+#define LIMIT_TAIL_PAGE_BYTES (256u << 10)    /* and then it is full: what all its readers share */
 #define LIMIT_TAIL_BEHIND_BYTES (8u << 20) /* that a tail has yet to take: beyond it is dropped */
 #define LIMIT_TAIL_FEEDS 1024u         /* different questions of all tails: about 100 KiB each */
 #define LIMIT_TAIL_HEARTBEAT_MS 10000u /* of silence, before a line that says nothing */

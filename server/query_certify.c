@@ -7,6 +7,7 @@
 #include "crypto/identity.h"
 #include "crypto/sha256.h"
 #include "crypto/sign.h"
+#include "proto/dec.h"
 #include "proto/err.h"
 #include "server/certify_log.h"
 #include "server/mapping.h"
@@ -89,6 +90,7 @@ query_certify_begin(struct query_certify *c, struct query *q)
 	if (!rows_first)
 		query_cursor_put(q, &c->cursor);
 	rewind_sources(q);
+	sha256_begin(c->h);
 	certificate_put_begin(&c->evidence);
 	certify_put_identities(c);
 	return c->evidence.err ? c->evidence.err : c->cursor.err;
@@ -115,7 +117,11 @@ add_match(struct query_certify *c, uint64_t index)
 	size_t n = c->matched.n / sizeof(struct certificate_range);
 	struct certificate_range *list = (struct certificate_range *)(void *)c->matched.p;
 	struct certificate_range range = {index, index};
+	char line[DEC_MAX_BYTES + 1];
+	size_t digits = dec_format(line, index);
 
+	line[digits] = '\n';
+	sha256_update(c->h, slice_of(line, digits + 1));
 	if (n && list[n - 1].last + 1 == index) {
 		list[n - 1].last = index;
 		return 0;
@@ -125,27 +131,6 @@ add_match(struct query_certify *c, uint64_t index)
 				 "time or by another term.");
 	buf_put(&c->matched, &range, sizeof range);
 	return c->matched.err;
-}
-
-static void
-hash_matches(struct query_certify *c, uint8_t hash[32])
-{
-	const struct certificate_range *list =
-		(const struct certificate_range *)(const void *)c->matched.p;
-	struct buf b;
-
-	buf_init(&b);
-	sha256_begin(c->h);
-	for (size_t i = 0; i < c->matched.n / sizeof *list; i++)
-		for (uint64_t at = list[i].first; at <= list[i].last; at++) {
-			buf_reset(&b);
-			buf_put_dec(&b, at);
-			buf_put_u8(&b, '\n');
-			sha256_update(c->h, buf_slice(&b));
-			c->matched.err = b.err ? b.err : c->matched.err;
-		}
-	sha256_end(c->h, hash);
-	buf_fini(&b);
 }
 
 /* The log was searched to its end. */
@@ -164,7 +149,7 @@ state_log(struct query_certify *c)
 					.purged = t->purged,
 					.restricted = t->restricted,
 					.unreadable = t->unreadable};
-	hash_matches(c, log->matches);
+	sha256_end(c->h, log->matches);
 	*t = (struct query_totals){0};
 	c->evidence_at = c->evidence.n;
 	c->attempts = 0;
@@ -257,6 +242,7 @@ go_on(struct query_certify *c, struct kit *kit, uint64_t *bytes)
 	if (err != 0)
 		return err == 1 ? 0 : err;
 	c->log++;
+	sha256_begin(c->h); /* of the next log's matches */
 	c->evidence_at = SIZE_MAX;
 	buf_reset(&c->matched);
 	return 0;

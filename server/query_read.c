@@ -11,7 +11,6 @@
 #include "server/audit.h"
 #include "server/http.h"
 #include "server/query.h"
-#include "server/query_stream.h"
 #include "server/reply.h"
 #include "server/request.h"
 #include "server/server.h"
@@ -305,7 +304,7 @@ query_read(struct query *q, struct request *r)
 	}
 	if (q->stream) {
 		q->limit = UINT64_MAX;
-		q->page_bytes = QUERY_STREAM_BYTES;
+		q->page_bytes = LIMIT_QUERY_STREAM_BYTES;
 	}
 	return true;
 }

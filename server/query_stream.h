@@ -10,8 +10,6 @@ struct buf;
 struct query;
 struct request;
 
-enum { QUERY_STREAM_BYTES = 256 << 10 }; /* of rows in one piece */
-
 /* Answers with all that q finds; its first step is done, and it lies in the request's arena. */
 void query_stream(struct request *r, struct query *q);
 
