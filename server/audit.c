@@ -252,7 +252,7 @@ check_identity(struct audit *a, struct buf *why)
 
 /* What the last thing recorded says of the end before this start. */
 static int
-ended_by(struct audit *a, const char **after)
+ended_by(struct audit *a)
 {
 	uint64_t index = recorded(a) - 1;
 	struct arena arena;
@@ -263,7 +263,7 @@ ended_by(struct audit *a, const char **after)
 	err = read_record(a->s->store, a->log, index, a->kit->tools, &arena, &r);
 	if (err == 0) {
 		bool stopped = index == 0 || slice_eq_str(r.payload, stop);
-		*after = r.entry.kind == ENTRY_RESTORE ? "restore" : stopped ? "stop" : "crash";
+		a->after = r.entry.kind == ENTRY_RESTORE ? "restore" : stopped ? "stop" : "crash";
 	}
 	arena_fini(&arena);
 	return err;
@@ -475,7 +475,7 @@ own_log(struct server *s, const char *name, struct log **out, struct buf *why)
 }
 
 static void
-note_start(struct audit *a, const char *after)
+note_start(struct audit *a)
 {
 	struct store_stats stats;
 	struct buf b;
@@ -485,48 +485,61 @@ note_start(struct audit *a, const char *after)
 	buf_printf(&b,
 		   "{\"type\":\"server.start\",\"version\":\"" STELE_VERSION
 		   "\",\"after\":\"%s\",\"encrypted_keys\":%s,\"logs\":%llu}",
-		   after, a->s->config->passphrase ? "true" : "false",
+		   a->after, a->s->config->passphrase ? "true" : "false",
 		   (unsigned long long)stats.logs);
 	audit_event(a, buf_slice(&b));
 	buf_fini(&b);
 }
 
-int
-audit_open(struct audit *a, struct server *s, struct buf *why)
+/* What to do about an error that has not said it. */
+static int
+cannot_use(struct audit *a, int err, struct buf *why)
 {
-	const char *after = NULL;
+	if (err != 0 && why->n == 0)
+		buf_printf(why,
+			   "Cannot use the principals and tokens in %s: %s. Restore the "
+			   "file from a copy; or remove it, and the next start makes a new "
+			   "admin.token and revokes every other.",
+			   a->path, stele_strerror(err));
+	return err;
+}
+
+int
+audit_load(struct audit *a, struct server *s, struct buf *why)
+{
 	int err;
 
 	a->s = s;
+	a->after = "stop"; /* of nothing */
 	snprintf(a->path, sizeof a->path, "%s/keys/access", store_dir(s->store));
 	err = keyfile_seal_new(&a->seal, s->config->passphrase);
 	if (err == 0)
 		err = load(a);
-	if (err == 0)
-		err = own_log(s, "_system", &a->log, why);
-	if (err == 0)
-		err = own_log(s, "_access", &a->access_log, why);
-	if (err == 0)
-		err = ended_by(a, &after);
-	if (err == 0)
-		err = replay(a, why);
+	if (err == 0 && store_log_find(s->store, slice_str("_system"), &a->log) == 0) {
+		err = ended_by(a);
+		if (err == 0)
+			err = replay(a, why);
+	}
 	if (err == 0)
 		err = check_identity(a, why);
+	return cannot_use(a, err, why);
+}
+
+int
+audit_open(struct audit *a, struct buf *why)
+{
+	int err = own_log(a->s, "_system", &a->log, why);
+
+	if (err == 0)
+		err = own_log(a->s, "_access", &a->access_log, why);
 	if (err == 0 && (a->fresh || !access_has_principals(a->access)))
 		err = let_one_in(a, why);
 	if (err == 0)
 		err = record_schemas(a);
-	if (err != 0) {
-		if (why->n == 0)
-			buf_printf(why,
-				   "Cannot use the principals and tokens in %s: %s. Restore the "
-				   "file from a copy; or remove it, and the next start makes a new "
-				   "admin.token and revokes every other.",
-				   a->path, stele_strerror(err));
-		return err;
-	}
+	if (err != 0)
+		return cannot_use(a, err, why);
 	audit_keep_pace(a, a->kit);
-	note_start(a, after);
+	note_start(a);
 	(void)record_events(
 		a, a->log,
 		&a->queue); /* without space it waits for some, and reads go on meanwhile */

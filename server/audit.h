@@ -41,13 +41,20 @@ struct writer;
 struct audit *audit_new(void);
 
 /*
- * Finds or creates `_system` and its state, records the start, begins recording. s has its store
- * and its writer. At a first start, and when keys/access is lost, there is one principal with
- * every scope everywhere and one token, which goes to DIR/admin.token (0600).
+ * Reads who may do what, and how records are mapped, from the state and `_system`, where there is
+ * one. s has its store, and no writer yet, whose sealer asks for mappings.
  * STELE_EKEY, also when `_system` says that the store's identity was replaced; STELE_EDAMAGED,
+ * STELE_EIO, STELE_ENOMEM; why says what to do.
+ */
+int audit_load(struct audit *a, struct server *s, struct buf *why);
+
+/*
+ * Makes `_system` where there is none, records the start, begins recording. After audit_load, and s
+ * has its writer. At a first start, and when keys/access is lost, there is one principal with
+ * every scope everywhere and one token, which goes to DIR/admin.token (0600).
  * STELE_EIO, STELE_ENOSPACE, STELE_ENOMEM; why says what to do.
  */
-int audit_open(struct audit *a, struct server *s, struct buf *why);
+int audit_open(struct audit *a, struct buf *why);
 
 /* Records the stop and what waits. No request may be under way. Before writer_free. */
 void audit_close(struct audit *a);
@@ -55,7 +62,7 @@ void audit_close(struct audit *a);
 /* NULL is fine. */
 void audit_free(struct audit *a);
 
-/* Who may do what, from audit_open on. */
+/* Who may do what, from audit_load on. */
 struct access *audit_access(struct audit *a);
 
 /*

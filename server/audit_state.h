@@ -29,6 +29,7 @@ struct audit {
 	char path[LIMIT_PATH_BYTES]; /* of the snapshot */
 	bool save_failed;            /* the last time; it was said */
 	bool fresh;                  /* there was none */
+	const char *after;           /* how it ended before this start */
 	uint64_t saved;              /* records of `_system` that the snapshot has folded in */
 
 	pthread_mutex_t acting; /* an act at a time, snapshots between them; also: */

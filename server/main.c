@@ -300,9 +300,11 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		return err;
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
 	plans_init(&s->plans);
-	err = writer_new(&s->writer, s->store, c->queue_bytes);
+	err = audit_load(s->audit, s, why);
 	if (!err)
-		err = audit_open(s->audit, s, why);
+		err = writer_new(&s->writer, s->store, c->queue_bytes);
+	if (!err)
+		err = audit_open(s->audit, why);
 	config_forget_passphrase(c);
 	if (!err) {
 		s->purger = purger_start(s, c->purge_every_ms);
@@ -327,7 +329,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	return err;
 }
 
-/* From the sealer. Before `_system` was read nothing is known: its own then. */
+/* From the sealer. Before the first record of schemas nothing is known: its own then. */
 static const struct mapping *
 mapping(void *audit, struct slice log)
 {

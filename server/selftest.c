@@ -94,9 +94,11 @@ begin(struct scratch *x)
 	kit_pool_init(&x->s.kits);
 	err = x->kit && x->s.audit ? store_open(&x->s.store, &options, x->why) : STELE_ENOMEM;
 	if (err == 0)
+		err = audit_load(x->s.audit, &x->s, x->why);
+	if (err == 0)
 		err = writer_new(&x->s.writer, x->s.store, 0);
 	if (err == 0)
-		err = audit_open(x->s.audit, &x->s, x->why);
+		err = audit_open(x->s.audit, x->why);
 	if (err == 0)
 		err = create_log(x, "selftest", POLICY, &x->log);
 	return err ? err : create_log(x, "held", "{\"mode\":\"none\"}", &x->held);
