@@ -203,6 +203,7 @@
 	(256u << 10) /* sealed together: the fastest: docs/performance.md */
 #define LIMIT_OBJECT_CHUNK_MIN_BYTES (1u << 10) /* what a file may say, from here */
 #define LIMIT_OBJECT_CHUNK_MAX_BYTES (1u << 20) /* to here: one chunk is in memory */
+#define LIMIT_TRICKLE_BYTES (256 << 10)         /* of a segment, given to the disk at once */
 #define LIMIT_OBJECT_DIRTY_BYTES (8u << 20)     /* written before the disk is asked to begin */
 #define LIMIT_UPLOADS 256u                      /* resumable ones that wait: 256 KiB each */
 #define LIMIT_UPLOAD_TIMEOUT_MS 3600000u        /* default, without a request */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proto/err.h"
+#include "proto/limits.h"
 
 int
 file_pwrite(int fd, const void *p, size_t n, uint64_t offset)
@@ -47,6 +48,20 @@ file_pread(int fd, void *p, size_t n, uint64_t offset)
 		n -= (size_t)r;
 		offset += (uint64_t)r;
 	}
+	return 0;
+}
+
+int
+file_trickle(int fd)
+{
+	struct stat sb;
+
+	if (fstat(fd, &sb) != 0)
+		return STELE_EIO;
+	for (off_t at = 0; at < sb.st_size; at += LIMIT_TRICKLE_BYTES)
+		if (sync_file_range(fd, at, LIMIT_TRICKLE_BYTES,
+				    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) != 0)
+			return errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP ? 0 : STELE_EIO;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 #include "proto/le.h"
+#include "storage/file.h"
 #include "storage/mapguard.h"
 
 enum {
@@ -192,6 +193,16 @@ write_head(uint8_t out[SEGFILE_HEAD_BYTES], const struct segment_facts *facts)
 	le_put32(out + 48, facts->generation);
 }
 
+/* Nobody waits for this file, and somebody may for the disk. */
+static int
+trickle(struct segfile_writer *w)
+{
+	mdb_filehandle_t fd;
+	int rc = mdb_env_get_fd(w->env, &fd);
+
+	return rc ? from_mdb(rc) : file_trickle(fd);
+}
+
 int
 segfile_end(struct segfile_writer *w, struct segment_facts *facts)
 {
@@ -206,6 +217,8 @@ segfile_end(struct segfile_writer *w, struct segment_facts *facts)
 	put(w, (MDB_val){1, &name}, slice_of(head, sizeof head));
 	if (w->err == 0)
 		w->err = commit(w);
+	if (w->err == 0)
+		w->err = trickle(w);
 	if (w->err == 0)
 		w->err = from_mdb(mdb_env_sync(w->env, 1));
 	if (w->err != 0)
