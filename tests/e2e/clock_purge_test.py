@@ -13,6 +13,7 @@ import clock_test
 from clock_test import DAY, HOUR, YEARS
 from http_case import problem
 from lib import JSON, Server, stele
+from retention_case import ns_of
 
 WAIT_S = 60
 
@@ -92,6 +93,22 @@ class Running(Case):
         self.clock.forward(0.6)  # a warning stops nothing
         self.assert_goes("soon")
         self.assert_locked("week", "years")
+
+    def test_an_hour_that_one_person_confirms(self):
+        """Evidence time is ahead of the lock clock by then, and the purge entry says so."""
+        self.clock.step(HOUR)
+        self.until_state("warn")
+        answer = self.server.post("/api/v1/clock/confirm", b"", JSON)
+        self.assertEqual(answer.status, 200, answer.body)
+        self.until(lambda now: ns_of(now["evidence"]) - ns_of(now["lock"]) > 50 * 60 * 10**9, "followed")
+        self.assert_locked("soon")
+        self.clock.forward(0.6)
+        self.assert_goes("soon")
+        index = self.server.get("/api/v1/logs/soon/records/1").json()["purge"]
+        clock = self.server.get(f"/api/v1/logs/soon/records/{index}").json()["clock"]
+        self.assertEqual(clock["state"], "warn")
+        ahead = ns_of(clock["evidence"]) - ns_of(clock["lock"])
+        self.assertAlmostEqual(ahead, HOUR * 10**9, delta=60 * 10**9)
 
     def test_ten_years_forward(self):
         self.clock.step(YEARS)
