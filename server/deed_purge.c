@@ -123,13 +123,6 @@ refuse_locked(const struct deed_turn *turn, const struct in_the_way *w, const st
 		LIMIT_LOCKED_LISTED);
 }
 
-/* A lock is over when both clocks say so. */
-static int64_t
-earlier(const struct clock_reading *c)
-{
-	return c->lock_ns < c->evidence_ns ? c->lock_ns : c->evidence_ns;
-}
-
 /* Asks the predicate of every record of the ranges; *generation is that of the locks then. */
 static int
 judge(const struct deed_turn *turn, struct log *log, const struct control *c, uint64_t *generation)
@@ -138,7 +131,7 @@ judge(const struct deed_turn *turn, struct log *log, const struct control *c, ui
 	struct in_the_way way = {log, NULL};
 	const struct purgeplan_wish wish = {.from = c->ranges[0].first,
 					    .to = c->ranges[c->n_ranges - 1].last + 1,
-					    .now_ns = earlier(&turn->clock),
+					    .now_ns = clock_earlier(&turn->clock),
 					    .max_ranges = SIZE_MAX,
 					    .only = &only,
 					    .stays = list_one,

@@ -79,7 +79,7 @@ put_open(struct buf *b, struct server *s, struct log *log, const struct erasure 
 	int err;
 
 	store_clock_get(s->store, &clock);
-	wish.now_ns = clock.lock_ns < clock.evidence_ns ? clock.lock_ns : clock.evidence_ns;
+	wish.now_ns = clock_earlier(&clock);
 	err = purgeplan_make(&p, log, &wish, t, why);
 	if (err == 0) {
 		buf_printf(b, ",\"purged\":%llu,\"free\":%llu", (unsigned long long)p.gone,

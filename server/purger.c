@@ -97,7 +97,7 @@ clock_now(struct purger *j, int64_t *now_ns)
 	struct clock_reading clock;
 
 	store_clock_get(j->s->store, &clock);
-	*now_ns = clock.lock_ns < clock.evidence_ns ? clock.lock_ns : clock.evidence_ns;
+	*now_ns = clock_earlier(&clock);
 	return clock.state != CLOCK_FROZEN;
 }
 

@@ -185,7 +185,7 @@ res_purge_plan(struct request *r)
 	buf_init(&s->why);
 	store_clock_get(r->server->store, &now);
 	s->made_ns = now.evidence_ns;
-	s->wish.now_ns = now.lock_ns < now.evidence_ns ? now.lock_ns : now.evidence_ns;
+	s->wish.now_ns = clock_earlier(&now);
 	s->wish.max_ranges = LIMIT_PLAN_RANGES;
 	good = read_wish(body, &s->wish);
 	json_decref(body);

@@ -43,7 +43,7 @@ retention_earlier_ns(const struct server *s, struct log *log)
 
 	(void)log;
 	store_clock_get(s->store, &now);
-	return now.lock_ns < now.evidence_ns ? now.lock_ns : now.evidence_ns;
+	return clock_earlier(&now);
 }
 
 json_t *

@@ -42,10 +42,16 @@ clock_later(const struct clock_reading *r)
 	return r->evidence_ns > r->lock_ns ? r->evidence_ns : r->lock_ns;
 }
 
+int64_t
+clock_earlier(const struct clock_reading *r)
+{
+	return r->evidence_ns < r->lock_ns ? r->evidence_ns : r->lock_ns;
+}
+
 bool
 clock_passed(const struct clock_reading *r, int64_t until_ns)
 {
-	return r->state != CLOCK_FROZEN && until_ns <= r->evidence_ns && until_ns <= r->lock_ns;
+	return r->state != CLOCK_FROZEN && until_ns <= clock_earlier(r);
 }
 
 void

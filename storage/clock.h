@@ -70,6 +70,9 @@ struct clock_reading {
 /* The later of both: what a retention period is counted from. */
 int64_t clock_later(const struct clock_reading *r);
 
+/* The earlier of both: a lock is over when it has come, and the clocks are not frozen. */
+int64_t clock_earlier(const struct clock_reading *r);
+
 /*
  * True when a lock that ends at until_ns is over: when both clocks have reached it. Never when
  * frozen.
