@@ -234,8 +234,10 @@ main(int argc, char **argv)
 			  .tls = {.cacert = getenv("STELE_CACERT"),
 				  .cert = getenv("STELE_CERT"),
 				  .key = getenv("STELE_KEY_FILE")}};
+	char dashed[] = "--help", *explain[] = {dashed, NULL}; /* 'help COMMAND' */
 	const struct cli_command *command;
 	int used, words, rc;
+	bool help;
 
 	if (crypto_init() != 0) {
 		cli_say("cannot start: the system's cryptography library does not work");
@@ -246,14 +248,18 @@ main(int argc, char **argv)
 		return rc;
 	argc -= used;
 	argv += used;
-	if (argc == 0 || is_help(argv[0])) {
+	help = argc > 0 && is_help(argv[0]);
+	if (argc == help) {
 		print_help();
-		return argc == 0 ? CLI_USAGE : CLI_DONE;
+		return help ? CLI_DONE : CLI_USAGE;
 	}
+	argc -= help;
+	argv += help;
 	command = find(argc, argv, &words);
 	if (!command)
-		return unknown(argv[0], argc > 1 && is_help(argv[1]));
-	rc = command->run(&cli, command, argc - words, argv + words);
+		return unknown(argv[0], help || (argc > 1 && is_help(argv[1])));
+	rc = help ? command->run(&cli, command, 1, explain)
+		  : command->run(&cli, command, argc - words, argv + words);
 	transport_free(cli.transport);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_say("cannot write to standard output");

@@ -94,6 +94,12 @@ class Help(CliTest):
         self.assertIn("log create", text)
         self.assertTrue(self.run_stele("log", "list", "--help").stdout.startswith("usage: stele log list\n"))
 
+    def test_help_may_come_first(self):
+        for words in ([], ["query"], ["log", "create"], ["log"]):
+            self.assertEqual(self.run_stele("help", *words).stdout,
+                             self.run_stele(*words, "--help").stdout)
+        self.run_stele("help", "nonsense", status=USAGE)
+
     def test_what_is_planned_is_said_not_to_be_there_yet(self):
         run = self.run_stele("export", "x", status=USAGE)
         self.assertIn("'export' is not in this version", run.stderr)
