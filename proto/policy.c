@@ -403,7 +403,7 @@ static bool
 shorter(const char *old_text, const struct duration *old, const char *text,
 	const struct duration *next)
 {
-	return old_text[0] && (!text[0] || longer(old, next));
+	return old_text[0] && (!text[0] || !duration_covers(next, old));
 }
 
 bool
@@ -421,7 +421,7 @@ policy_weakens(const struct policy *old, const struct policy *next, struct buf *
 	else if (shorter(old->retain_min, &old->min_for, next->retain_min, &next->min_for))
 		sentence = "retain.min would be shorter.";
 	else if (next->retain_max[0] &&
-		 (!old->retain_max[0] || longer(&old->max_for, &next->max_for)))
+		 (!old->retain_max[0] || !duration_covers(&next->max_for, &old->max_for)))
 		sentence = "retain.max would be shorter.";
 	else if (old->dual_control & ~next->dual_control)
 		sentence = "fewer acts would need a second principal.";

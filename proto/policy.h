@@ -61,8 +61,9 @@ struct policy policy_at(const struct policy *p, int64_t now_ns);
 
 /*
  * Whether `next` protects less than `old` what is written under it: another mode, a shorter or
- * missing period, a longest one that is shorter, fewer acts under dual control. what, unless NULL,
- * gets one sentence that names the first such member.
+ * missing period, a longest one that is shorter, fewer acts under dual control. A period is shorter
+ * unless it covers the other wherever both start (proto/duration.h). what, unless NULL, gets one
+ * sentence that names the first such member.
  */
 bool policy_weakens(const struct policy *old, const struct policy *next, struct buf *what);
 

@@ -309,6 +309,13 @@ START_TEST(a_policy_that_protects_less_is_told)
 		       "{\"retain\":{\"default\":\"3y\",\"min\":\"2y\",\"max\":\"10y\"},"
 		       "\"dual_control\":[\"purge\",\"hold.release\"]}",
 		       NULL);
+	/* a year has a leap day now and then */
+	assert_weakens("{\"retain\":{\"default\":\"1y\"}}", "{\"retain\":{\"default\":\"365d\"}}",
+		       "default");
+	assert_weakens("{\"retain\":{\"min\":\"1y\"}}", "{\"retain\":{\"min\":\"365d\"}}", "min");
+	assert_weakens("{\"retain\":{\"max\":\"1y\"}}", "{\"retain\":{\"max\":\"365d\"}}", "max");
+	assert_weakens("{\"retain\":{\"default\":\"365d\"}}", "{\"retain\":{\"default\":\"1y\"}}",
+		       NULL);
 #define FROM(when)                                                                                 \
 	"{\"retain\":{\"max\":\"9y\"},\"quota\":{\"bytes\":9},\"compliance_from\":\"" when "Z\"}"
 	assert_weakens(FROM("1970-01-02T00:00:00.000000000"),
