@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""Makes evidence bundles (docs/formats.md section 10) of a server that never was. Standard library only.
+
+    bundle_maker.py KIND OUT.zip [SEED]     writes the bundle, and the trusted identity's key to OUT.zip.key
+    bundle_maker.py --list                  what kinds there are
+"""
+import base64
+import hashlib
+import random
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bundle_zip
+from bundle_model import (
+    BY, OTHER, POLICY, SECOND, Server, b64, compact, consistency, inclusion, instant, note, subtrees, tree_root)
+
+DAY = 86400
+LARGE = 65536
+TEXT = {
+    "README.txt": b"What this is, and how to check it.\n",
+    "certificate.html": b"<!doctype html><title>Certificate</title>\n",
+    "verify.html": b"<!doctype html><title>Verifier</title>\n",
+}
+
+
+def folder(log):
+    """LOG in paths."""
+    first = log.split(".")[0]
+    odd = first in ("con", "prn", "aux", "nul") or first[:3] in ("com", "lpt") and len(first) == 4 and first[3].isdigit()
+    odd = odd or log in ("bundle.json", "custody.ndjson", "certificate.search") or log.endswith(".")
+    return f"~{log}~" if odd else log
+
+
+def lines(values):
+    return "".join(compact(v) + "\n" for v in values).encode()
+
+
+@dataclass
+class Part:
+    """What is shown of one log."""
+
+    log: object
+    indexes: list  # of records.ndjson, ascending
+    size: int = 0  # of the checkpoint
+    withheld: dict = field(default_factory=dict)  # index -> reason
+    since: list = field(default_factory=list)  # sizes of older trees
+    checkpoint: str = ""
+    keys: list = None  # statements
+
+    def __post_init__(self):
+        self.size = self.size or self.log.size
+        self.checkpoint = self.checkpoint or self.log.checkpoint(self.size)
+        if self.keys is None:
+            self.keys = [e.statement for e in self.log.epochs if e.first_size <= self.size]
+
+    @property
+    def leaves(self):
+        return self.log.leaves[: self.size]
+
+    @property
+    def controls(self):
+        return [r for r in self.log.records[: self.size] if r.kind != "record"]
+
+    def runs(self):
+        found = []
+        for i in self.indexes:
+            if found and found[-1][1] == i - 1:
+                found[-1][1] = i
+            else:
+                found.append([i, i])
+        return found
+
+    def line(self, i):
+        """A line of records.ndjson and, when it is a file's, the file's payload."""
+        r = self.log.records[i]
+        if self.log.purged.get(i, self.size) < self.size:
+            return {"entry": r.entry, "purged": self.log.purged[i]}, None
+        if i in self.withheld:
+            return {"entry": r.entry, "withheld": self.withheld[i]}, None
+        said = {"entry": r.entry, "salt": b64(r.salt)}
+        if len(r.payload) > LARGE:
+            return said | {"file": f"{i:015d}.bin"}, r.payload
+        try:
+            return said | {"payload": r.payload.decode()}, None
+        except UnicodeDecodeError:
+            return said | {"payload_b64": b64(r.payload)}, None
+
+    def proofs(self):
+        leaves = self.leaves
+        for first, last in self.runs():
+            left, right = subtrees(leaves, 0, first), subtrees(leaves, last + 1, self.size)
+            yield {"first": first, "last": last, "left": [b64(h) for h in left], "right": [b64(h) for h in right]}
+        tip = self.log.records[self.size - 1]
+        yield {"tip": tip.entry, "proof": [b64(h) for h in inclusion(tip.index, leaves)]}
+
+    def control_lines(self):
+        for r in self.controls:
+            shown = {"entry": r.entry, "salt": b64(r.salt), "payload": r.payload.decode()}
+            yield shown | {"proof": [b64(h) for h in inclusion(r.index, self.leaves)]}
+
+    def summary(self):
+        """This log in bundle.json."""
+        shown = [self.line(i)[0] for i in self.indexes]
+        paid = [i for i, l in zip(self.indexes, shown) if "salt" in l]
+        return {
+            "log": self.log.name,
+            "size": self.size,
+            "entries": len(shown),
+            "payloads": len(paid),
+            "purged": sum("purged" in l for l in shown),
+            "withheld": sum("withheld" in l for l in shown),
+            "controls": len(self.controls),
+            "bytes": sum(len(self.log.records[i].payload) for i in paid),
+        }
+
+    def files(self):
+        """path -> bytes, in the archive's order."""
+        at = f"data/{folder(self.log.name)}/"
+        notes = [f"identity {b64(n.encode())}\n" for n in self.log.server.successions]
+        notes += [f"key {b64(n.encode())}\n" for n in self.keys]
+        files = {at + "checkpoint": self.checkpoint.encode(), at + "keys.txt": "".join(notes).encode()}
+        if self.since:
+            proofs = [(n, consistency(n, self.leaves)) for n in sorted(self.since)]
+            files[at + "consistency.ndjson"] = lines({"from": n, "proof": [b64(h) for h in p]} for n, p in proofs)
+        files[at + "controls.ndjson"] = lines(self.control_lines())
+        files[at + "proofs.ndjson"] = lines(self.proofs())
+        shown = [self.line(i) for i in self.indexes]
+        files[at + "records.ndjson"] = lines(l for l, _ in shown)
+        files[at + "records.csv"] = b"index\n" + b"".join(b"%d\n" % i for i in self.indexes)
+        return files | {f"{at}files/{l['file']}": payload for l, payload in shown if payload is not None}
+
+
+@dataclass
+class Bundle:
+    """A bundle to be: its model, from which files() makes all files and archive() the ZIP."""
+
+    server: Server
+    kind: str
+    parts: list
+    request: dict
+    export: str = "x-bwwaim2apv"
+    trusted: object = None  # the identity that the reader has
+    signer: object = None  # the identity that signs
+    earlier: int = 0  # exports of the same records before
+    certificate: bytes = None
+    custody: bytes = None
+
+    def __post_init__(self):
+        self.signer = self.signer or self.server.identity
+        self.trusted = self.trusted or self.server.identity
+        self.parts.sort(key=lambda p: p.log.name.encode())
+        self.system = self.server.log("_system")
+        if self.custody is None:
+            self.custody = self.make_custody()
+
+    def make_custody(self):
+        """Records what custody.ndjson tells in `_system`."""
+        finished = [
+            self.system.record(compact({"type": "export.finish", "export": f"x-{n:0>10}".replace("0", "a").replace("1", "b"), "by": {"principal": BY}}).encode())
+            for n in range(self.earlier)]
+        begun = {"type": "export.begin", "export": self.export, "request": self.request, "by": {"principal": BY}}
+        self.begun = self.system.record(compact(begun).encode(), writer=BY)
+        self.begun_at = self.system.records[self.begun].when
+        return lines(self.system.receipt(i) for i in [self.begun, *reversed(finished)])
+
+    def document(self):
+        return {
+            "v": 1,
+            "export": self.export,
+            "server": self.server.name,
+            "kind": self.kind,
+            "request": self.request,
+            "requester": BY,
+            "reason": self.request.get("reason", ""),
+            "begun": instant(self.begun_at),
+            "software": {"version": "0.1.0", "sha256": hashlib.sha256(b"software").hexdigest()},
+            "logs": [p.summary() for p in self.parts],
+        }
+
+    def data(self):
+        """The files under data/, path -> bytes."""
+        files = {"data/bundle.json": lines([self.document()]), "data/custody.ndjson": self.custody}
+        files |= {"data/certificate.search": self.certificate} if self.certificate is not None else {}
+        for p in self.parts:
+            files |= p.files()
+        return files
+
+    def files(self):
+        return self.seal(self.data())
+
+    def seal(self, data, **other):
+        """All files around those of data/: manifests and signature say what is there. other: export, signer, server, time."""
+        data = {path: body for path, body in data.items() if path.startswith("data/")}
+        export = other.get("export", self.export)
+        oxum = f"{sum(map(len, data.values()))}.{len(data)}"
+        info = f"Bag-Software-Agent: stele 0.1.0\nBagging-Date: 2026-11-26\nExternal-Identifier: {export}\nPayload-Oxum: {oxum}\n"
+        files = {"bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", **data, **TEXT}
+        files |= {"bag-info.txt": info.encode(), "manifest-sha256.txt": manifest(data)}
+        return self.sign(files, **other)
+
+    def sign(self, files, **other):
+        """The tag manifest and the signature anew."""
+        drop = ("tagmanifest-sha256.txt", "signature")
+        files = {path: body for path, body in files.items() if path not in drop}
+        tags = manifest({path: body for path, body in files.items() if not path.startswith("data/")})
+        files["tagmanifest-sha256.txt"] = tags
+        text = f"stele bundle v1\n{other.get('server', self.server.name)}\n{other.get('export', self.export)}\n"
+        text += f"{instant(other.get('time', self.server.now))}\n{b64(hashlib.sha256(tags).digest())}\n"
+        files["signature"] = note(text, *other.get("signers", [other.get("signer", self.signer)])).encode()
+        return files
+
+    def members(self, files):
+        top = f"stele-{self.export}/".encode()
+        return [bundle_zip.Member(top + path.encode(), body, 0 if len(body) < 64 else 8) for path, body in files.items()]
+
+    def archive(self, files=None):
+        return bundle_zip.pack(self.members(self.files() if files is None else files))
+
+
+def manifest(files):
+    paths = sorted(files, key=str.encode)
+    return "".join(f"{hashlib.sha256(files[p]).hexdigest()}  {p}\n" for p in paths).encode()
+
+
+# --- kinds -----------------------------------------------------------------------
+
+
+def events(log, rng, count, seconds=7 * 365 * DAY):
+    """Some records; their indexes."""
+    made = []
+    for n in range(count):
+        said = {"actor": rng.choice(["alice", "bob", "zo\u00eb"]), "action": "pay", "amount": f"{rng.randrange(10**5)}.50", "n": n}
+        made.append(log.record(compact(said).encode(), seconds=seconds))
+    return made
+
+
+def start(seed, name="payments", policy=None):
+    rng = random.Random(f"bundle {seed}")
+    server = Server(seed=str(seed))
+    return rng, server, server.log(name, policy)
+
+
+def request(kind, logs, **more):
+    order = ["kind", "logs", "first", "last", "received_from", "received_to", "from", "to", "filter", "records", "hold",
+             "matter", "since", "certify", "reason"]
+    said = {"kind": kind, "logs": sorted(logs)} | more
+    return {k: said[k] for k in order if k in said}
+
+
+def whole(server, logs, **more):
+    """A range bundle of everything that is in these logs."""
+    names = [log.name for log in logs]
+    return Bundle(server, "range", [Part(log, list(range(log.size))) for log in logs], request("range", names, reason="audit 2026"), **more)
+
+
+def make_range(seed):
+    """Some entries in the middle of a log."""
+    rng, server, log = start(seed)
+    events(log, rng, 12 + rng.randrange(30))
+    first = rng.randrange(1, 6)
+    last = rng.randrange(first + 3, log.size - 2)
+    return Bundle(server, "range", [Part(log, list(range(first, last + 1)))], request("range", ["payments"], first=first, last=last))
+
+
+KINDS = {"range": make_range}
+
+
+def make(kind, seed=1):
+    """The Bundle of a kind; the same one for the same seed."""
+    return KINDS[kind](seed)
+
+
+def main(argv):
+    if argv[1:] == ["--list"]:
+        print("\n".join(KINDS))
+        return 0
+    if len(argv) not in (3, 4) or argv[1] not in KINDS:
+        print(__doc__, file=sys.stderr)
+        return 3
+    bundle = make(argv[1], argv[3] if len(argv) == 4 else 1)
+    Path(argv[2]).write_bytes(bundle.archive())
+    Path(argv[2] + ".key").write_text(bundle.trusted.vkey + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
