@@ -4,7 +4,6 @@
     bundle_maker.py KIND OUT.zip [SEED]     writes the bundle, and the trusted identity's key to OUT.zip.key
     bundle_maker.py --list                  what kinds there are
 """
-import base64
 import hashlib
 import random
 import sys
@@ -157,7 +156,7 @@ class Bundle:
     def make_custody(self):
         """Records what custody.ndjson tells in `_system`."""
         finished = [
-            self.system.record(compact({"type": "export.finish", "export": f"x-{n:0>10}".replace("0", "a").replace("1", "b"), "by": {"principal": BY}}).encode())
+            self.system.record(finish(n))
             for n in range(self.earlier)]
         begun = {"type": "export.begin", "export": self.export, "request": self.request, "by": {"principal": BY}}
         self.begun = self.system.record(compact(begun).encode(), writer=BY)
@@ -218,6 +217,12 @@ class Bundle:
         return bundle_zip.pack(self.members(self.files() if files is None else files))
 
 
+def finish(n):
+    """What `_system` says of an export that was made before."""
+    said = {"type": "export.finish", "export": f"x-{n:0>10}".translate(DIGITS), "by": {"principal": BY}}
+    return compact(said).encode()
+
+
 def manifest(files):
     paths = sorted(files, key=str.encode)
     return "".join(f"{hashlib.sha256(files[p]).hexdigest()}  {p}\n" for p in paths).encode()
@@ -263,7 +268,199 @@ def make_range(seed):
     return Bundle(server, "range", [Part(log, list(range(first, last + 1)))], request("range", ["payments"], first=first, last=last))
 
 
-KINDS = {"range": make_range}
+def make_whole(seed):
+    """Several logs from their beginning to their end, one of them with an odd name, one with nothing but its policy."""
+    rng, server, log = start(seed)
+    logs = [log, *(server.log(name) for name in ("k8s.prod", "con.audit", "custody.ndjson", "zz."))]
+    for each in logs[:4]:
+        events(each, rng, rng.randrange(1, 12))
+    return whole(server, logs)
+
+
+def make_time(seed):
+    """A range by time: one entry more at each end."""
+    rng, server, log = start(seed)
+    events(log, rng, 20)
+    log.policy(POLICY | {"dual_control": ["purge"]})
+    events(log, rng, 5)
+    first, last = rng.randrange(2, 8), rng.randrange(12, 20)
+    times = {"received_from": instant(log.records[first].when), "received_to": instant(log.records[last].when + 1)}
+    part = Part(log, list(range(first - 1, last + 2)), withheld={first - 1: "not_requested", last + 1: "not_requested"})
+    return Bundle(server, "range", [part], request("range", ["payments"], **times))
+
+
+def make_filter(seed):
+    """A range with a filter: what does not match is there without its payload; and all the other reasons to withhold."""
+    rng, server, log = start(seed)
+    records = events(log, rng, 24)
+    reasons = ["not_requested", "not_permitted", "restricted", "unreadable", None, None]
+    part = Part(log, list(range(log.size)), withheld={i: r for i in records if (r := reasons[i % 6])})
+    return Bundle(server, "range", [part], request("range", ["payments"], filter='actor = "alice"', reason="caf\u00e9"))
+
+
+def make_listed(seed):
+    """A range of which some records were asked for by their indexes."""
+    rng, server, log = start(seed)
+    events(log, rng, 24)
+    asked = [[2, 4], [9, 9], [12, 15]]
+    shown = {i for first, last in asked for i in range(first, last + 1)}
+    withheld = {i: "not_requested" for i in range(1, log.size) if i not in shown}
+    part = Part(log, list(range(log.size)), withheld=withheld)
+    return Bundle(server, "range", [part], request("range", ["payments"], records={"payments": asked}))
+
+
+def make_selection(seed):
+    """Single records of two logs; of a third none."""
+    rng, server, log = start(seed)
+    other, none = server.log("access"), server.log("empty")
+    parts = [Part(none, [])]
+    for each in (log, other):
+        chosen = rng.sample(events(each, rng, 30), 9)
+        parts.append(Part(each, sorted(chosen)))
+    return Bundle(server, "selection", parts, request("selection", ["access", "empty", "payments"], filter='outcome = "failure"'))
+
+
+def search_statement(bundle_logs, chosen, server, more="", **wrong):
+    """A search certificate (section 9) of which everything was scanned, and no index is shown."""
+    evidence, text = "stele search evidence v1\n", ""
+    evidence += "".join(f"identity {b64(n.encode())}\n" for n in server.successions)
+    for log in bundle_logs:
+        found = chosen[log.name]
+        evidence += f"log {log.origin}\n" + "".join(f"key {b64(e.statement.encode())}\n" for e in log.epochs)
+        evidence += f"checkpoint {b64(log.checkpoint().encode())}\ngrown\nscanned 0 {log.size - 1}\n"
+        evidence += "matched" + "".join(f" {a}-{b}" if b > a else f" {a}" for a, b in Part(log, found).runs()) + "\n"
+        digest = hashlib.sha256("".join(f"{i}\n" for i in found).encode()).digest()
+        records = sum(r.kind == "record" for r in log.records)
+        text += f"log {log.origin}\nsize {log.size}\nroot {b64(tree_root(log.leaves))}\nscanned {records}\n"
+        text += f"matched {len(found)}\nunparsed 0\npurged 0\nrestricted 0\nunreadable 0\nmatches {b64(digest)}\n"
+    evidence += more
+    one = bundle_logs[0].key if len(bundle_logs) == 1 else server.identity
+    head = f"stele search v1\n{one.name}\ntime {instant(server.now)}\nfilter actor = \"alice\"\nmapping {b64(bytes(32))}\n"
+    text = wrong.get("text", head + text)
+    text += f"evidence_bytes {len(evidence.encode())}\nevidence {b64(hashlib.sha256(evidence.encode()).digest())}\n"
+    return (evidence + "\n" + note(text, wrong.get("key", one))).encode()
+
+
+def make_certified(seed):
+    """A selection with a search certificate; of one log, or of two."""
+    rng, server, log = start(seed)
+    logs = [log] if rng.randrange(2) else [server.log("access"), log]
+    chosen = {each.name: sorted(rng.sample(events(each, rng, 20), 7)) for each in logs}
+    asked = request("selection", chosen, filter='actor = "alice"', certify=True)
+    certificate = search_statement(logs, chosen, server)
+    return Bundle(server, "selection", [Part(each, chosen[each.name]) for each in logs], asked, certificate=certificate)
+
+
+def make_purged(seed):
+    """Purges of records whose locks were over: by time, shortened, by an event, after a hold, and none at all."""
+    rng, server, log = start(seed, policy=POLICY | {"dual_control": ["purge"]})
+    short = events(log, rng, 6, seconds=1)
+    bare = events(log, rng, 3, seconds=None)
+    waiting = [log.record(b"{}", event="case-17-closed") for _ in range(2)]
+    long = events(log, rng, 4)
+    log.hold("h-bwwaim2apv", [[short[0], short[2]]], mapping=b64(b"1" * 32), filter=b64(b"2" * 16))
+    log.hold("h-cwwaim2apv", [[short[1], short[1]]], open_from=log.size + 1)
+    log.hold("h-cwwaim2apv", [[long[0], long[0]]])
+    log.event("case-17-closed", server.now, server.now + 2 * SECOND)
+    log.extend([[bare[0], bare[0]], [waiting[0], waiting[0]]], server.now + 3 * SECOND)
+    log.extend([[long[1], long[1]]], server.now + SECOND, shorten=True, reason="stored by mistake", approved_by=OTHER)
+    log.release("h-bwwaim2apv")
+    log.release("h-cwwaim2apv")
+    server.tick(9 * SECOND)
+    log.purge([[short[0], short[3]]], approved_by=OTHER)
+    events(log, rng, 3)
+    log.purge([[bare[0], bare[2]], [waiting[0], waiting[1]]], approved_by=OTHER)
+    log.purge([[long[1], long[1]]], approved_by=OTHER)
+    if rng.randrange(2):
+        return whole(server, [log])
+    return Bundle(server, "selection", [Part(log, [short[1], bare[0], long[0], long[1], long[2]])], request("selection", ["payments"]))
+
+
+def make_restored(seed):
+    """A log after a restore: another epoch, and a purge that was done again."""
+    rng, server, log = start(seed)
+    old = events(log, rng, 6)
+    log.restore()
+    log.purge([[old[1], old[2]]], policy=None, allowed_by=None, clock=None, plan=None, by=None, restored={"entry": 9})
+    events(log, rng, 3)
+    return whole(server, [log])
+
+
+def make_files(seed):
+    """Payloads that are large, not UTF-8, empty, or of odd characters."""
+    rng, server, log = start(seed)
+    for size in (LARGE, LARGE + 1, 200_000):
+        log.record(rng.randbytes(size), seconds=DAY, media_type="application/octet-stream")
+    log.record(b"x" * (LARGE + 1), seconds=DAY, media_type="text/plain; charset=utf-8")
+    log.record(b"x" * LARGE, seconds=DAY, media_type="text/plain")
+    log.record(b"")
+    log.record("\u0000\u001f\"\\\U0001f600\u2028\ufeff".encode(), mode="compliance", seconds=DAY)
+    log.record(b"\xff\xfe", writer='s-\\"7 k2')
+    return whole(server, [log, server.log("second")])
+
+
+def make_rotated(seed):
+    """The log's key was replaced, and the server's identity too."""
+    rng, server, log = start(seed)
+    events(log, rng, 4)
+    log.rotate()
+    trusted = server.identity
+    events(log, rng, 4)
+    if rng.randrange(2):
+        server.succeed()
+        log.rotate()
+        server.log("later")
+        server.succeed()
+        server.log("latest")
+    events(log, rng, 4)
+    logs = list(server.logs.values())
+    trusted = rng.choice([trusted, server.identity])
+    return whole(server, logs, trusted=trusted)
+
+
+def make_since(seed):
+    """With proofs that the tree grew out of older ones."""
+    rng, server, log = start(seed)
+    events(log, rng, 40)
+    sizes = sorted({1, 2, 16, log.size, *rng.sample(range(3, log.size), 5)})
+    first = rng.choice([0, 17])
+    asked = request("range", ["payments"], first=first, since={"payments": sizes})
+    return Bundle(server, "range", [Part(log, list(range(first, log.size)), since=sizes)], asked)
+
+
+def make_custody(seed):
+    """Some of the records had been exported before; the checkpoint is older than the log."""
+    rng, server, log = start(seed)
+    events(log, rng, 20)
+    asked = request("range", ["payments"], first=3, last=9)
+    part = Part(log, list(range(3, 10)), size=rng.randrange(12, 20))
+    return Bundle(server, "range", [part], asked, earlier=rng.randrange(1, 9), export=f"x-{seed:0>10}"[:12].translate(DIGITS))
+
+
+def make_compliance(seed):
+    """Compliance began; policies after that are as strict or stricter."""
+    rng, server, log = start(seed)
+    events(log, rng, 3)
+    begin = instant(server.now + 5 * SECOND)
+    rule = {"mode": "governance", "retain": {"default": "365d", "min": "90d", "max": "30y"}, "dual_control": ["purge"],
+            "quota": {"bytes": 5 * 10**11}, "public": False}
+    log.policy(rule | {"compliance_from": begin})
+    server.tick(10 * SECOND)
+    for _ in range(4):
+        log.record(b"{}", seconds=365 * DAY, mode="compliance")
+    rule["retain"] = {"default": "P1Y6M", "min": "4mo", "max": "P40Y"}
+    log.policy(rule | {"mode": "compliance", "dual_control": ["policy.change", "purge"]})
+    log.extend([[4, 500]], server.now + 10**6 * SECOND)
+    events(log, rng, 3)
+    return whole(server, [log])
+
+
+DIGITS = str.maketrans("0189", "abcd")
+KINDS = {
+    "range": make_range, "whole": make_whole, "time": make_time, "filter": make_filter, "listed": make_listed,
+    "selection": make_selection, "certified": make_certified, "purged": make_purged, "restored": make_restored,
+    "files": make_files, "rotated": make_rotated, "since": make_since, "custody": make_custody,
+    "compliance": make_compliance}
 
 
 def make(kind, seed=1):
