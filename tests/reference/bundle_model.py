@@ -291,7 +291,7 @@ class Log:
         said = {"key_statement": self.epochs[-1].statement, "backup": backup}
         return self.control("restore", said | {"newest_checkpoint": None, "lost": None})
 
-    def purge(self, ranges, **claims):
+    def purge(self, ranges, /, **claims):
         """Purges what is in the ranges; claims take the place of the entry's members, None leaves one out."""
         indexes = [i for first, last in ranges for i in range(first, last + 1)]
         policies = [r.index for r in self.records if r.kind == "policy"]

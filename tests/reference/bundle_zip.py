@@ -77,11 +77,11 @@ def central_header(m, offset):
     return head + f["name"] + extra + f["comment"]
 
 
-def end_records(count, size, offset, zip64=False, **wrong):
+def end_records(count, size, offset, /, zip64=False, **wrong):
     """The end of an archive whose central directory is at offset; zip64 puts those records where none are needed."""
     end = b""
     if zip64 or count >= 0xFFFF or size >= TOP or offset >= TOP:
-        end += struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, MADE_BY, 45, 0, 0, count, count, size, offset)
+        end += struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 0x032D, 45, 0, 0, count, count, size, offset)
         end += struct.pack("<IIQI", 0x07064B50, 0, offset + size, 1)
     says = {"disk": 0, "start": 0, "here": min(count, 0xFFFF), "count": min(count, 0xFFFF)}
     says |= {"size": min(size, TOP), "offset": min(offset, TOP), "comment": b""}

@@ -34,7 +34,7 @@ func (b *bundle) certificate() error {
 	if err != nil || len(n.sigs) != 1 {
 		return errors.New("its statement is not a note with one signature")
 	}
-	signer, logs, err := readSearch(n, evidence)
+	signer, logs, err := b.readSearch(n, evidence)
 	if err != nil {
 		return err
 	}
@@ -73,14 +73,17 @@ func (r *lineReader) digest(name string) []byte {
 	return h
 }
 
-func readSearch(n *signedNote, evidence []byte) (signer string, logs []*searched, err error) {
+func (b *bundle) readSearch(n *signedNote, evidence []byte) (signer string, logs []*searched, err error) {
 	r := &lineReader{lines: strings.Split(strings.TrimSuffix(n.text, "\n"), "\n")}
 	if len(r.lines) < 8 || r.lines[0] != "stele search v1" {
 		return "", nil, errors.New("its statement is none of a search")
 	}
 	signer, r.lines = r.lines[1], r.lines[2:]
 	when := r.next("time")
-	r.next("filter")
+	filter, q := r.next("filter"), b.doc.request
+	if filter != q.text("filter") && !q.has("from") && !q.has("to") && !q.has("hold") && !q.has("records") {
+		return "", nil, errors.New("its filter is not that of the request")
+	}
 	r.digest("mapping")
 	for !r.bad && len(r.lines) > 2 {
 		s := &searched{origin: r.next("log"), size: r.number("size"), root: r.digest("root"), scanned: r.number("scanned"),

@@ -109,6 +109,11 @@ func (s *spanCheck) record(where place, e *entry, state, reason string) {
 			s.after++
 			beside = true
 		}
+	} else if e.index == s.lo-1 || e.index == s.hi+1 {
+		beside = true
+		if state == "payload" && e.kind == "record" {
+			fail("a payload beside the range that the request says")
+		}
 	}
 	if reason != "not_requested" || beside {
 		return
@@ -144,7 +149,7 @@ func (s *spanCheck) finish() {
 		if s.first >= 0 {
 			fail("entries where the request names none")
 		}
-	case s.first != s.lo || s.last != s.hi:
+	case s.first != s.lo && s.first != s.lo-1 || s.last != s.hi && s.last != s.hi+1 || s.last < s.lo || s.first > s.hi:
 		fail("the run is %d to %d, and the request says %d to %d", s.first, s.last, s.lo, s.hi)
 	}
 }
@@ -251,6 +256,9 @@ func (b *bundle) begun(e *entry, said object) error {
 	}
 	if e.time != b.doc.begun {
 		return errors.New("its time is not that of bundle.json")
+	}
+	if b.doc.reason != b.doc.request.text("reason") {
+		return errors.New("the reason is not that of the request")
 	}
 	by, _ := said.get("by")
 	if who, ok := by.(object); ok && who.text("principal") != b.doc.requester {

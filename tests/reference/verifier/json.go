@@ -306,7 +306,7 @@ func (r *jsonReader) str() (node, error) {
 	return nil, errJSON
 }
 
-// same says whether two values are one, whatever the order of members.
+// same says whether two values are one, members in the same order.
 func same(a, b node) bool {
 	switch x := a.(type) {
 	case object:
@@ -314,9 +314,8 @@ func same(a, b node) bool {
 		if !ok || len(x) != len(y) {
 			return false
 		}
-		for _, m := range x {
-			v, there := y.get(m.name)
-			if !there || !same(m.value, v) {
+		for i := range x {
+			if x[i].name != y[i].name || !same(x[i].value, y[i].value) {
 				return false
 			}
 		}

@@ -256,6 +256,13 @@ func (r *rules) purge(i int, c control) error {
 		return fmt.Errorf("its count is %d, and its ranges have %d", p.count, count)
 	}
 	if p.restored {
+		after := false
+		for _, x := range r.l.controls[:i] {
+			after = after || x.kind == "restore"
+		}
+		if !after {
+			return fmt.Errorf("restored, and no restore entry is before it")
+		}
 		v, _ := o.get("restored")
 		if x, ok := v.(object); !ok || x.number("entry") < 0 {
 			return fmt.Errorf("restored is none")
@@ -279,7 +286,7 @@ func (r *rules) allowed(p *purgeEntry, c control) error {
 	found := false
 	for _, x := range r.l.controls {
 		found = found || x.index == p.allowedBy
-		if x.index > p.allowedBy && x.index < c.index && x.kind != "purge" && x.kind != "key" && x.kind != "restore" {
+		if x.index > p.allowedBy && x.index < c.index && x.kind != "key" && x.kind != "restore" {
 			return fmt.Errorf("allowed_by is %d, and the %s entry %d came between", p.allowedBy, x.kind, x.index)
 		}
 	}

@@ -84,7 +84,7 @@ func (a *archive) ends64(count, size, offset int64) (int64, int64, int64, error)
 	if le.Uint32(l) != 0x07064b50 || le.Uint32(l[4:]) != 0 || le.Uint64(l[8:]) != where || le.Uint32(l[16:]) != 1 {
 		return 0, 0, 0, errors.New("bad ZIP64 locator")
 	}
-	if le.Uint32(b) != 0x06064b50 || le.Uint64(b[4:]) != zip64End-12 || le.Uint16(b[12:]) != 0x0314 ||
+	if le.Uint32(b) != 0x06064b50 || le.Uint64(b[4:]) != zip64End-12 || le.Uint16(b[12:]) != 0x032d ||
 		le.Uint16(b[14:]) != 45 || le.Uint64(b[16:]) != 0 || le.Uint64(b[24:]) != le.Uint64(b[32:]) {
 		return 0, 0, 0, errors.New("bad ZIP64 end record")
 	}

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Evidence bundles: whole ones are accepted, tampered ones refused by the right check, and the verifiers agree.
+
+STELE_MUTANTS says how many mutants are tried (300), STELE_MUTANT_SEED with which seed.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import bundle_maker
+import bundle_mutate
+
+HERE = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("STELE_BUILD", HERE.parents[1] / "build")).resolve()
+GO = "/usr/bin/go" if os.path.exists("/usr/bin/go") else shutil.which("go")
+COUNT = int(os.environ.get("STELE_MUTANTS", "300"))
+SEED = os.environ.get("STELE_MUTANT_SEED", "1")
+SECONDS = 300  # of one run of a verifier, on a loaded machine
+
+
+def build_verifier():
+    """Compiles verifier/*.go without a network; returns the program's path."""
+    if not GO:
+        raise unittest.SkipTest("go is not installed (Debian: golang-go)")
+    program = BUILD / "bundle-verifier"
+    env = dict(os.environ, GO111MODULE="off", GOFLAGS="", GOCACHE=str(BUILD / "go-cache"), GOPROXY="off")
+    sources = sorted(str(p) for p in (HERE / "verifier").glob("*.go"))
+    subprocess.run([GO, "build", "-o", program, *sources], cwd=HERE, env=env, check=True)
+    return program
+
+
+class Verifier:
+    """A program that verifies bundles: say() gives its exit status and the name of the check that refused, or None."""
+
+    def __init__(self, name, command):
+        """command: of a bundle, its key and older checkpoints, all of them paths."""
+        self.name, self.command = name, command
+
+    def say(self, bundle, key, since=()):
+        command = [str(word) for word in self.command(bundle, key, since)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        try:
+            said = json.loads(run.stdout)
+        except ValueError:
+            raise AssertionError(f"{self.name} of {bundle}: {run.returncode}: {run.stdout!r} {run.stderr[-2000:]!r}") from None
+        return run.returncode, said.get("check")
+
+
+def verifiers(go_program):
+    """The independent one; and stele itself, when it knows bundles."""
+    def independent(bundle, key, since):
+        return [go_program, "-json", "-key", key, *(w for path in since for w in ("-since", path)), bundle]
+
+    def own(bundle, key, since):
+        return [BUILD / "stele", "verify", bundle, "--key", f"@{key}", "--json", *(w for path in since for w in ("--since", path))]
+
+    found, stele = [Verifier("independent", independent)], Verifier("stele verify", own)
+    if (BUILD / "stele").exists():
+        with tempfile.TemporaryDirectory(prefix="stele-bundle-") as folder:
+            path = Path(folder) / "probe.zip"
+            path.write_bytes(bundle_maker.make("range").archive())
+            Path(f"{path}.key").write_text(bundle_maker.make("range").trusted.vkey + "\n")
+            try:
+                if stele.say(path, f"{path}.key")[0] == 0:
+                    found.append(stele)
+            except AssertionError:
+                pass  # it cannot tell what a ZIP is
+    return found
+
+
+def disagreements(all_of_them, bundle, key, since=(), status=None, checks=None):
+    """What is wrong with what they say of any bundle and key: a list of texts. status and checks: what they have to say."""
+    said = {v.name: v.say(bundle, key, since) for v in all_of_them}
+    wrong = []
+    for name, (code, check) in said.items():
+        if status is not None and code != status:
+            wrong.append(f"{name}: status {code} ({check}), not {status}")
+        elif checks is not None and check not in checks:
+            wrong.append(f"{name}: refused by {check}, not by {' or '.join(sorted(checks))}")
+    if len(set(said.values())) > 1:
+        wrong.append(f"they disagree: {said}")
+    return wrong
+
+
+class Bundles(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.verifiers = verifiers(build_verifier())
+        print("verifiers:", ", ".join(v.name for v in cls.verifiers), file=sys.stderr)
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="stele-bundle-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, bundle, name="bundle.zip"):
+        path = self.folder / name
+        path.write_bytes(bundle.archive())
+        Path(f"{path}.key").write_text(bundle.trusted.vkey + "\n")
+        return path
+
+    def test_whole_bundles_of_every_kind_are_valid(self):
+        for kind in bundle_maker.KINDS:
+            for seed in range(max(3, COUNT // 500)):
+                with self.subTest(kind=kind, seed=seed):
+                    path = self.write(bundle_maker.make(kind, seed))
+                    self.assertEqual(disagreements(self.verifiers, path, f"{path}.key", status=0), [])
+
+    def test_a_tree_that_grew_out_of_the_ones_at_hand_is_valid(self):
+        for seed in range(4):
+            bundle = bundle_maker.make("since", seed)
+            path, part = self.write(bundle), bundle.parts[0]
+            since = []
+            for size in [*part.since, part.log.size] if part.indexes[0] else [*part.since, *range(1, part.log.size, 7)]:
+                since.append(self.folder / f"{size}.since")
+                since[-1].write_text(part.log.checkpoint(size))
+            self.assertEqual(disagreements(self.verifiers, path, f"{path}.key", since, status=0), [], (seed, part.since))
+
+    def test_the_same_seed_makes_the_same_bundle(self):
+        self.assertEqual(bundle_maker.make("purged", 5).archive(), bundle_maker.make("purged", 5).archive())
+        self.assertNotEqual(bundle_maker.make("purged", 5).archive(), bundle_maker.make("purged", 6).archive())
+
+    def test_every_mutant_is_refused_by_the_right_check(self):
+        wrong, seen = [], {}
+        for mutant in bundle_mutate.mutants(COUNT, SEED):
+            path = self.folder / "mutant.zip"
+            since = bundle_mutate.write(mutant, path)
+            found = disagreements(self.verifiers, path, f"{path}.key", since, mutant.status, mutant.checks)
+            wrong += [f"{mutant.name}: {text}" for text in found]
+            seen[mutant.name.split("/")[0]] = seen.get(mutant.name.split("/")[0], 0) + 1
+            for old in since:
+                old.unlink()
+        print(f"{sum(seen.values())} mutants of {len(seen)} classes", file=sys.stderr)
+        self.assertEqual(wrong, [], "\n".join(wrong))
+        self.assertEqual(set(seen), {c.name for c in bundle_mutate.CLASSES} if COUNT >= 300 else set(seen))
+
+
+if __name__ == "__main__":
+    unittest.main()
