@@ -115,7 +115,7 @@ def another_server(rng, case):
     return case.seal()
 
 
-@tampers("keys", "signature")
+@tampers("signature")
 def successions_that_contradict(rng, case):
     """Two identities take over from one; or a note that one of both keys did not sign."""
     server = case.bundle.server
@@ -449,6 +449,8 @@ def since_of_another_key(rng, case):
 def proof_that_does_not_lead_there(rng, shown, case):
     """A hash of the right line is another, and the auditor has the checkpoint."""
     lines = [l for l in shown if l["proof"]]
+    if case.part.indexes[0] == 0:
+        return False  # the entries themselves show it
     line = rng.choice(lines)
     line["proof"][0] = other_b64(rng, line["proof"][0])
     case.since = [case.part.log.checkpoint(line["from"])]

@@ -258,7 +258,7 @@ func (b *bundle) successions() {
 	}
 	var err error
 	if b.row, err = buildRow(b.trusted, b.notes); err != nil {
-		b.fail(checkKeys, at("keys.txt"), "%v", err)
+		b.fail(checkSignature, at("keys.txt"), "%v", err)
 	}
 }
 

@@ -322,7 +322,7 @@ func (l *logCheck) show(where place, e *entry) {
 	if p := l.shown; p != nil {
 		switch {
 		case p.index == e.index && p.raw != e.raw:
-			l.fail(checkChain, where, "two entries %d", e.index)
+			l.fail(checkInclusion, where, "two entries %d", e.index)
 		case p.index+1 == e.index && !bytes.Equal(p.hash, e.prev):
 			l.fail(checkChain, where, "prev is not the hash of entry %d", p.index)
 		}
@@ -543,14 +543,13 @@ func (l *logCheck) consistency() {
 			if !bytes.Equal(s.root, l.cp.root) {
 				l.fail(checkConsistency, where, "another root at the same size: a fork")
 			}
-		case there:
-			if !verifyConsistency(s.size, l.cp.size, s.root, l.cp.root, proof) {
-				l.fail(checkConsistency, where, "the tree did not grow out of the one at hand")
-			}
+		case there && verifyConsistency(s.size, l.cp.size, s.root, l.cp.root, proof):
 		case root != nil:
 			if !bytes.Equal(root, s.root) {
 				l.fail(checkConsistency, where, "the entries do not lead to the root at hand: a fork")
 			}
+		case there:
+			l.fail(checkConsistency, where, "the tree did not grow out of the one at hand")
 		default:
 			l.fail(checkConsistency, where, "nothing shows that it grew out of the size %d: export with since %s:%d", s.size, l.sum.log, s.size)
 		}
