@@ -12,6 +12,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import bundle_huge
 import bundle_maker
 import bundle_mutate
 
@@ -64,8 +65,7 @@ def verifiers(go_program):
     if (BUILD / "stele").exists():
         with tempfile.TemporaryDirectory(prefix="stele-bundle-") as folder:
             path = Path(folder) / "probe.zip"
-            path.write_bytes(bundle_maker.make("range").archive())
-            Path(f"{path}.key").write_text(bundle_maker.make("range").trusted.vkey + "\n")
+            bundle_maker.make("range").write(path)
             try:
                 if stele.say(path, f"{path}.key")[0] == 0:
                     found.append(stele)
@@ -103,8 +103,7 @@ class Bundles(unittest.TestCase):
 
     def write(self, bundle, name="bundle.zip"):
         path = self.folder / name
-        path.write_bytes(bundle.archive())
-        Path(f"{path}.key").write_text(bundle.trusted.vkey + "\n")
+        bundle.write(path)
         return path
 
     def test_whole_bundles_of_every_kind_are_valid(self):
@@ -123,6 +122,14 @@ class Bundles(unittest.TestCase):
                 since.append(self.folder / f"{size}.since")
                 since[-1].write_text(part.log.checkpoint(size))
             self.assertEqual(disagreements(self.verifiers, path, f"{path}.key", since, status=0), [], (seed, part.since))
+
+    @unittest.skipUnless(COUNT >= 3000, "gigabytes and minutes: only with STELE_MUTANTS of 3,000 or more")
+    def test_bundles_that_need_zip64_are_valid(self):
+        for kind in bundle_huge.KINDS:
+            with self.subTest(kind=kind):
+                path = self.write(bundle_maker.make(kind))
+                self.assertEqual(disagreements(self.verifiers, path, f"{path}.key", status=0), [])
+                path.unlink()
 
     def test_the_same_seed_makes_the_same_bundle(self):
         self.assertEqual(bundle_maker.make("purged", 5).archive(), bundle_maker.make("purged", 5).archive())

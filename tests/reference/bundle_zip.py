@@ -16,16 +16,24 @@ class Member:
     method: int = 8
     packed: bytes = None  # in place of what data packs to
     level: int = 6
+    sum: int = None  # the CRC-32, once it was asked for
     before: bytes = b""  # put between this file and the one before
     local: dict = field(default_factory=dict)
     central: dict = field(default_factory=dict)
+
+    def crc(self):
+        if self.sum is None:
+            self.sum = zlib.crc32(self.data)
+        return self.sum
 
     def pack(self):
         if self.packed is None:
             self.packed = self.data
             if self.method == 8:
                 squeeze = zlib.compressobj(self.level, zlib.DEFLATED, -15)
-                self.packed = squeeze.compress(self.data) + squeeze.flush()
+                whole, step = memoryview(self.data), 1 << 26
+                packed = [squeeze.compress(whole[i : i + step]) for i in range(0, len(whole), step)]
+                self.packed = b"".join(packed) + squeeze.flush()
         return self.packed
 
 
@@ -36,7 +44,7 @@ def _fields(m, offset):
         "method": m.method,
         "time": 0,
         "date": DATE,
-        "crc": zlib.crc32(m.data),
+        "crc": m.crc(),
         "packed": len(m.pack()),
         "size": len(m.data),
         "name": m.name,
@@ -90,16 +98,24 @@ def end_records(count, size, offset, /, zip64=False, **wrong):
     return end + struct.pack("<IHHHHIIH", 0x06054B50, *numbers, len(says["comment"])) + says["comment"]
 
 
-def pack(members, *, prefix=b"", gap=b"", suffix=b"", directory=None, **end):
-    """The archive's bytes. directory: the members in the order of the central directory, if that is another."""
-    parts, offsets, at = [prefix], {}, len(prefix)
+def pieces(members, *, prefix=b"", gap=b"", directory=None, **end):
+    """The archive, piece by piece. directory: the members in the order of the central directory, if that is another."""
+    offsets, at = {}, len(prefix)
+    yield prefix
     for m in members:
         at += len(m.before)
         offsets[id(m)] = at
-        parts += [m.before, local_header(m, at), m.pack()]
-        at += len(parts[-2]) + len(parts[-1])
-    parts.append(gap)
+        header, data = local_header(m, at), m.pack()
+        yield from (m.before, header, data)
+        at += len(header) + len(data)
+    yield gap
     at += len(gap)
     listed = members if directory is None else directory
     central = b"".join(central_header(m, offsets[id(m)]) for m in listed)
-    return b"".join(parts) + central + end_records(len(listed), len(central), at, **end) + suffix
+    yield central
+    yield end_records(len(listed), len(central), at, **end)
+
+
+def pack(members, **more):
+    """The archive's bytes; more: as of pieces()."""
+    return b"".join(pieces(members, **more))
