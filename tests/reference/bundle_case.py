@@ -1,8 +1,10 @@
 """What classes of tampering are made of: a valid bundle that is about to be changed."""
 import json
+import zipfile
 from dataclasses import dataclass, field
 
 import bundle_maker
+import bundle_zip
 
 ALL = list(bundle_maker.KINDS)
 CLASSES = []
@@ -24,16 +26,37 @@ class Class:
     make: object
     checks: set
     kinds: list
+    keyless: bool = False  # it can be done to a bundle of anybody, see Opened
 
 
-def tampers(*checks, kinds=None):
+def tampers(*checks, kinds=None, keyless=False):
     """A class that makes a mutant of a Case: an archive's bytes, or files to be packed; None: there is nothing to do it to."""
 
     def register(function):
-        CLASSES.append(Class(function.__name__, function, set(checks), kinds or ALL))
+        CLASSES.append(Class(function.__name__, function, set(checks), kinds or ALL, keyless))
         return function
 
     return register
+
+
+class Opened:
+    """A bundle that somebody else made, in the place of bundle_maker.Bundle: for classes that need no key."""
+
+    def __init__(self, path):
+        with zipfile.ZipFile(path) as z:
+            self.top = z.namelist()[0].split("/")[0]
+            self.content = {name.partition("/")[2]: z.read(name) for name in z.namelist()}
+            self.methods = {name.partition("/")[2]: z.getinfo(name).compress_type for name in z.namelist()}
+
+    def files(self):
+        return dict(self.content)
+
+    def members(self, files):
+        names = {path: f"{self.top}/{path}".encode() for path in files}
+        return [bundle_zip.Member(names[p], body, self.methods.get(p, 8)) for p, body in files.items()]
+
+    def archive(self, files=None):
+        return bundle_zip.pack(self.members(self.content if files is None else files))
 
 
 class Case:

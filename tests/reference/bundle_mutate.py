@@ -15,7 +15,7 @@ import bundle_histories  # noqa: F401  its classes
 import bundle_lies  # noqa: F401  its classes
 import bundle_maker
 import bundle_tricks  # noqa: F401  its classes
-from bundle_case import ALL, CLASSES, Case, Mutant
+from bundle_case import CLASSES, Case, Mutant, Opened
 from bundle_maker import compact
 
 def mutate(cls, kind, seed):
@@ -30,13 +30,24 @@ def mutate(cls, kind, seed):
     return Mutant(f"{cls.name}/{kind}/{seed}", archive, case.bundle.trusted.vkey, cls.checks, status, case.since)
 
 
+def keyless_mutants(path, seed):
+    """One mutant of each class that can be done to a bundle without its maker's key: of any bundle, (Class, archive)."""
+    for cls in CLASSES:
+        if cls.keyless:
+            rng = random.Random(f"{cls.name} {seed}")
+            case = Case(Opened(path))
+            made = cls.make(rng, case)
+            if made is not None:
+                yield cls, case.bundle.archive(made) if isinstance(made, dict) else made
+
+
 def mutants(count, seed=1):
     """So many mutants, each class in its turn and on each of its kinds."""
     rng, made, turn = random.Random(seed), 0, 0
     while made < count:
         for cls in CLASSES:
-            kind = cls.kinds[turn % len(cls.kinds)] if cls.kinds is not ALL else rng.choice(ALL)
-            mutant = mutate(cls, kind, f"{seed}.{turn}")
+            tries = (mutate(cls, rng.choice(cls.kinds), f"{seed}.{turn}.{n}") for n in range(20))
+            mutant = next((m for m in tries if m), None)
             if mutant and made < count:
                 made += 1
                 yield mutant

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Evidence bundles: whole ones are accepted, tampered ones refused by the right check, and the verifiers agree.
 
-STELE_MUTANTS says how many mutants are tried (300), STELE_MUTANT_SEED with which seed.
+STELE_MUTANTS says how many mutants are tried (300), STELE_MUTANT_SEED with which seed. STELE_BUNDLES, paths with colons
+between, are bundles from elsewhere (each with its key in PATH.key) that are tampered with as well.
 """
 import json
 import os
@@ -91,6 +92,16 @@ def disagreements(all_of_them, bundle, key, since=(), status=None, checks=None):
     return wrong
 
 
+def campaign(all_of_them, bundle, key, folder, seed=1):
+    """Any bundle and its key, the server's own too: whole it is valid, tampered with it is refused. A list of what is wrong."""
+    wrong = disagreements(all_of_them, bundle, key, status=0)
+    path = Path(folder) / "tampered.zip"
+    for cls, archive in bundle_mutate.keyless_mutants(bundle, seed):
+        path.write_bytes(archive)
+        wrong += [f"{cls.name}: {text}" for text in disagreements(all_of_them, path, key, (), 1, cls.checks)]
+    return wrong
+
+
 class Bundles(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -122,6 +133,11 @@ class Bundles(unittest.TestCase):
                 since.append(self.folder / f"{size}.since")
                 since[-1].write_text(part.log.checkpoint(size))
             self.assertEqual(disagreements(self.verifiers, path, f"{path}.key", since, status=0), [], (seed, part.since))
+
+    def test_a_bundle_at_hand_is_valid_and_refused_once_it_is_tampered_with(self):
+        at_hand = [Path(p) for p in os.environ.get("STELE_BUNDLES", "").split(":") if p] or [self.write(bundle_maker.make("whole"))]
+        for path in at_hand:
+            self.assertEqual(campaign(self.verifiers, path, f"{path}.key", self.folder, SEED), [])
 
     @unittest.skipUnless(COUNT >= 3000, "gigabytes and minutes: only with STELE_MUTANTS of 3,000 or more")
     def test_bundles_that_need_zip64_are_valid(self):

@@ -34,7 +34,7 @@ def in_data(archive, offset):
     return False
 
 
-@tampers("archive", "manifest", "signature")
+@tampers("archive", "manifest", "signature", keyless=True)
 def flip_a_bit(rng, case):
     archive = case.bundle.archive(case.files)
     at, bit = rng.randrange(len(archive)), 1 << rng.randrange(8)
@@ -42,18 +42,18 @@ def flip_a_bit(rng, case):
     return None if in_data(archive, at) and contents(changed) == contents(archive) else changed
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def truncate(rng, case):
     archive = case.bundle.archive(case.files)
     return archive[: rng.randrange(len(archive))]
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def append_bytes(rng, case):
     return case.bundle.archive(case.files) + rng.randbytes(rng.randrange(1, 40))
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def drop_bytes(rng, case):
     archive = case.bundle.archive(case.files)
     at = rng.randrange(len(archive) - 1)
@@ -72,7 +72,7 @@ def zip_trick(function):
         return bundle_zip.pack(members, **(options or {}))
 
     make.__name__ = "zip_" + function.__name__
-    return tampers("archive")(make)
+    return tampers("archive", keyless=True)(make)
 
 
 @zip_trick
@@ -219,24 +219,24 @@ def flipped(rng, body):
     return body[:at] + bytes([body[at] ^ 1 << rng.randrange(8)]) + body[at + 1 :]
 
 
-@tampers("manifest")
+@tampers("manifest", keyless=True)
 def flip_in_a_file(rng, case):
     path = rng.choice([p for p in case.files if unpacked(p) and case.files[p]])
     return case.files | {path: flipped(rng, case.files[path])}
 
 
-@tampers("manifest", "signature")
+@tampers("manifest", "signature", keyless=True)
 def flip_in_tagmanifest(rng, case):
     path = "tagmanifest-sha256.txt"
     return case.files | {path: flipped(rng, case.files[path])}
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def flip_in_signature(rng, case):
     return case.files | {"signature": flipped(rng, case.files["signature"])}
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def drop_a_file(rng, case):
     left = [p for p in case.files if "/files/" not in p and "certificate.search" not in p and "consistency" not in p]
     path = rng.choice(left)
@@ -250,7 +250,7 @@ def drop_an_optional_file(rng, case):
     return {p: body for p, body in case.files.items() if p != path}
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def add_a_file(rng, case):
     path = rng.choice(["data/payments/more.ndjson", "fetch.txt", "x", "data/zz/records.ndjson", "data/payments/files/1.bin", "manifest-md5.txt"])
     made = list(case.files.items())
@@ -268,7 +268,7 @@ def add_a_payload(rng, case):
     return made
 
 
-@tampers("archive")
+@tampers("archive", keyless=True)
 def reorder_files(rng, case):
     made = list(case.files.items())
     i, j = rng.sample([n for n, (p, _) in enumerate(made) if "/files/" not in p], 2)
@@ -276,7 +276,7 @@ def reorder_files(rng, case):
     return dict(made)
 
 
-@tampers("manifest")
+@tampers("manifest", keyless=True)
 def swap_contents(rng, case):
     first, second = rng.sample([p for p in case.files if unpacked(p)], 2)
     if case.files[first] == case.files[second]:
@@ -348,13 +348,13 @@ def signed_by_two(rng, case):
     return case.seal(signers=[case.bundle.signer, Key("witness.example", rng.randbytes(32))])
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def unsigned(rng, case):
     text = case.files["signature"].decode().rpartition("\n\n")[0]
     return case.files | {"signature": (text + "\n" + rng.choice(["", "\n"])).encode()}
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def signature_of_another_bundle(rng, case):
     return case.files | {"signature": bundle_maker.make("range", 11).files()["signature"]}
 
@@ -365,7 +365,7 @@ def signature_says_another(rng, case):
         case.files, export="x-zzzzzzzzzz")
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def manifests_edited_to_match(rng, case):
     """A file is changed, and both manifests are made anew; the signature is the old one."""
     path = rng.choice([p for p in case.files if p.startswith("data/") and case.files[p]])
@@ -375,7 +375,7 @@ def manifests_edited_to_match(rng, case):
     return made | {"tagmanifest-sha256.txt": manifest(tags)}
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def text_files_edited_to_match(rng, case):
     """What is for people says something else, and the tag manifest with it."""
     path = rng.choice(["README.txt", "certificate.html", "verify.html"])
@@ -384,7 +384,7 @@ def text_files_edited_to_match(rng, case):
     return made | {"tagmanifest-sha256.txt": manifest(tags)}
 
 
-@tampers("signature")
+@tampers("signature", keyless=True)
 def signature_bytes(rng, case):
     """Its base64 has a spare bit, no padding, or a bit of the scalar's order added."""
     head, _, field = case.files["signature"].decode().rstrip("\n").rpartition(" ")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -12,9 +13,9 @@ import (
 type searched struct {
 	origin                                                           string
 	size, scanned, matched, unparsed, purged, restricted, unreadable int64
-	root, matches                                                    []byte
+	root, matches, mapping                                           []byte
 	records, looked                                                  int64 // of the evidence's parts
-	segments                                                         bool
+
 }
 
 const certificateLimit = 13 << 20
@@ -84,9 +85,9 @@ func (b *bundle) readSearch(n *signedNote, evidence []byte) (signer string, logs
 	if filter != q.text("filter") && !q.has("from") && !q.has("to") && !q.has("hold") && !q.has("records") {
 		return "", nil, errors.New("its filter is not that of the request")
 	}
-	r.digest("mapping")
+	mapping := r.digest("mapping")
 	for !r.bad && len(r.lines) > 2 {
-		s := &searched{origin: r.next("log"), size: r.number("size"), root: r.digest("root"), scanned: r.number("scanned"),
+		s := &searched{mapping: mapping, origin: r.next("log"), size: r.number("size"), root: r.digest("root"), scanned: r.number("scanned"),
 			matched: r.number("matched"), unparsed: r.number("unparsed"), purged: r.number("purged"), restricted: r.number("restricted"),
 			unreadable: r.number("unreadable"), matches: r.digest("matches")}
 		if len(logs) > 0 && logs[len(logs)-1].origin >= s.origin || s.size == 0 {
@@ -297,7 +298,67 @@ func (s *searched) matchedLine(v string) error {
 	return nil
 }
 
-// segment checks a manifest; its head, pages and postings are read over.
+// index checks that head and pages are in the root that the manifest signs, and the head's mapping.
+func (c *certificateReader) index(s *searched, root []byte) error {
+	head, there, err := c.bytes("head")
+	if !there || err != nil {
+		return errors.New("a segment without its head")
+	}
+	if len(head) < 65 || head[0] != 1 || !bytes.Equal(head[33:65], s.mapping) {
+		return errors.New("a head of another version or mapping")
+	}
+	proof, err := c.hashes("proof")
+	if err != nil {
+		return err
+	}
+	// The head is the last leaf: all of its siblings are to its left, one for each bit of the number of pages.
+	top := leafHash(head)
+	for _, p := range proof {
+		top = nodeHash(p, top)
+	}
+	if !bytes.Equal(top, root) {
+		return errors.New("a head that is not in its manifest's terms_root")
+	}
+	last := int64(-1)
+	for v, ok := c.take("page"); ok; v, ok = c.take("page") {
+		part := strings.Split(v, " ")
+		number, isNumber := parseInt(part[0])
+		if len(part) != 2 || !isNumber || number <= last {
+			return errors.New("pages do not ascend, or are none")
+		}
+		page, err := unbase64(part[1])
+		if err != nil {
+			return err
+		}
+		path, err := c.hashes("proof")
+		if err != nil {
+			return err
+		}
+		if !inSomeTree(number, leafHash(page), path, root, len(proof)) {
+			return fmt.Errorf("page %d is not in its manifest's terms_root", number)
+		}
+		last = number
+	}
+	for v, ok := c.take("posting"); ok; v, ok = c.take("posting") {
+		if _, err := unbase64(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inSomeTree says whether a page is in the tree; how many pages there are only the head's list tells, of which the number of bits is known.
+func inSomeTree(number int64, leaf []byte, path [][]byte, root []byte, ones int) bool {
+	for pages := number + 1; pages < 1<<20 && len(path) <= 20; pages++ {
+		if bits.OnesCount64(uint64(pages)) == ones && inclusionLength(number, pages+1) == len(path) &&
+			verifyInclusion(number, pages+1, leaf, path, root) {
+			return true
+		}
+	}
+	return false
+}
+
+// segment checks a manifest, and that the parts of the index that are shown are what it signs.
 func (c *certificateReader) segment(raw []byte, s *searched, next int64, statements []*statement, cp *checkpoint) (int64, error) {
 	n, err := parseNote(raw)
 	if err != nil {
@@ -330,24 +391,18 @@ func (c *certificateReader) segment(raw []byte, s *searched, next int64, stateme
 	if !signed || err != nil || !verifyConsistency(size, cp.size, root, cp.root, grown) {
 		return 0, errors.New("a manifest that is not signed, or whose tree did not grow into the checkpoint's")
 	}
-	if raw, there, err := c.bytes("head"); !there || err != nil || raw == nil {
-		return 0, errors.New("a segment without its head")
+	termsRoot, ok := unbase64N(m["terms_root"], 32)
+	if !ok {
+		return 0, errors.New("a manifest without terms_root")
 	}
-	if _, err := c.hashes("proof"); err != nil {
+	if err := c.index(s, termsRoot); err != nil {
 		return 0, err
-	}
-	for _, ok := c.take("page"); ok; _, ok = c.take("page") {
-		if _, err := c.hashes("proof"); err != nil {
-			return 0, err
-		}
-	}
-	for _, ok := c.take("posting"); ok; _, ok = c.take("posting") {
 	}
 	end := size
 	if end > s.size {
 		end = s.size
 	}
 	s.looked += end - first // how many of them are records only the index tells
-	c.b.note("search certificate: the indexes of segments were not asked (section 9, steps 5 to 8)")
+	c.b.note("search certificate: the indexes of segments are in their manifests, but were not asked the filter (section 9, steps 5 to 8)")
 	return size, nil
 }

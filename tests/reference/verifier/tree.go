@@ -81,6 +81,17 @@ func verifyConsistency(from, to int64, old, root []byte, proof [][]byte) bool {
 	return sn == 0 && bytes.Equal(fr, old) && bytes.Equal(sr, root)
 }
 
+// inclusionLength is how many hashes the inclusion proof of a leaf has.
+func inclusionLength(index, size int64) int {
+	count := 0
+	for last := size - 1; last > 0; index, last = index>>1, last>>1 {
+		if index&1 == 1 || index < last {
+			count++
+		}
+	}
+	return count
+}
+
 // consistencyLength is how many hashes the proof from one size to another has.
 func consistencyLength(from, to int64) int {
 	count, whole := 0, true
