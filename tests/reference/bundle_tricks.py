@@ -204,7 +204,7 @@ def an_evil_name(rng, members, i):
 
 @zip_trick
 def another_top_folder(rng, members, i):
-    members[i].name = b"stele-x-aaaaaaaaaa" + members[i].name[18:]
+    members[i].name = b"stele-x-zzzzzzzzzz" + members[i].name[18:]
 
 
 # --- files -----------------------------------------------------------------------
