@@ -70,7 +70,7 @@ class Docs(unittest.TestCase):
     def test_the_files_that_the_map_names_are_there(self):
         for path in PAGES:
             for name in re.findall(r"`((?:\w+/)+\w+\.\w+)`", path.read_text(encoding="utf-8")):
-                if name.split("/")[0] not in ("wal", "keys", "DIR"):
+                if name.split("/")[0] not in ("wal", "keys", "data", "DIR"):
                     self.assertTrue((ROOT / name).exists(), f"{path.name}: {name}")
 
     def test_the_walk_through_who_may_do_what(self):
