@@ -67,11 +67,9 @@ def verifiers(go_program):
         with tempfile.TemporaryDirectory(prefix="stele-bundle-") as folder:
             path = Path(folder) / "probe.zip"
             bundle_maker.make("range").write(path)
-            try:
-                if stele.say(path, f"{path}.key")[0] == 0:
-                    found.append(stele)
-            except AssertionError:
-                pass  # it cannot tell what a ZIP is
+            run = subprocess.run(own(path, f"{path}.key", ()), capture_output=True, text=True, timeout=SECONDS, check=False)
+        if "it is no evidence" not in run.stdout:  # it knows what a ZIP is
+            found.append(stele)
     return found
 
 
