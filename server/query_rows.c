@@ -1,6 +1,7 @@
 /* A match on the page: read again and verified, with its fields as its schema has them. */
 #include <string.h>
 
+#include "proto/csv.h"
 #include "proto/err.h"
 #include "proto/timestamp.h"
 #include "server/audit.h"
@@ -12,33 +13,6 @@
 #include "storage/log.h"
 #include "storage/read.h"
 #include "storage/scan.h"
-
-static const enum field columns[] = {
-	FIELD_ACTOR,    FIELD_ACTION,   FIELD_RESOURCE,   FIELD_OUTCOME,  FIELD_SOURCE_IP,
-	FIELD_TRACE_ID, FIELD_EVENT_ID, FIELD_EVENT_TYPE, FIELD_SEVERITY,
-};
-
-enum { N_COLUMNS = sizeof columns / sizeof *columns };
-
-/* --- the fields of the record that the query's fit has read ------------------------------ */
-
-static bool
-take_time(void *ctx, const struct schema_value *value)
-{
-	*(int64_t *)ctx = value->ns;
-	return false; /* the first one */
-}
-
-/* When it happened; when it was received, where the payload does not say. STELE_ENOMEM. */
-static int
-read_time(struct query *q, int64_t received_ns, int64_t *ns)
-{
-	int n = schema_fit_values(q->fit, FIELD_TIME, take_time, ns);
-
-	if (n == 0)
-		*ns = received_ns;
-	return n < 0 ? n : 0;
-}
 
 static void
 put_instant(struct buf *b, int64_t ns)
@@ -78,13 +52,13 @@ put_fields(struct query *q, struct buf *b)
 	const char *comma = "";
 
 	buf_put_str(b, ",\"fields\":{");
-	for (size_t i = 0; i < N_COLUMNS; i++) {
+	for (size_t i = 0; i < CSV_FIELDS; i++) {
 		struct values v = {b, 0};
 		size_t at = b->n;
 		int n;
 
-		buf_printf(b, "%s\"%s\":[", comma, field_name(columns[i]));
-		n = schema_fit_values(q->fit, columns[i], put_json_value, &v);
+		buf_printf(b, "%s\"%s\":[", comma, field_name(csv_fields[i]));
+		n = schema_fit_values(q->fit, csv_fields[i], put_json_value, &v);
 		if (n < 0)
 			return n;
 		buf_put_u8(b, ']');
@@ -148,80 +122,24 @@ put_json(struct query *q, const struct query_source *s, const struct query_hit *
 	return err;
 }
 
-/* --- a table (RFC 4180) -------------------------------------------------------------------- */
-
-/*
- * One cell. What a spreadsheet would take for a formula gets an apostrophe before it, as such
- * programs write text themselves.
- */
-static void
-put_cell(struct buf *b, struct slice text)
-{
-	bool formula = text.n && memchr("=+-@\t\r\n", text.p[0], 7);
-	bool quoted = formula;
-
-	for (size_t i = 0; !quoted && i < text.n; i++)
-		quoted = text.p[i] == '"' || text.p[i] == ',' || text.p[i] < 0x20 ||
-			 text.p[i] == ';';
-	if (!quoted) {
-		buf_put_slice(b, text);
-		return;
-	}
-	buf_put_str(b, formula ? "\"'" : "\"");
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '"')
-			buf_put_u8(b, '"');
-		buf_put_u8(b, text.p[i]);
-	}
-	buf_put_u8(b, '"');
-}
-
-static bool
-join_value(void *ctx, const struct schema_value *value)
-{
-	struct values *v = ctx;
-
-	buf_put_str(v->out, v->n++ ? "; " : "");
-	buf_put_slice(v->out, value->v.text);
-	return true;
-}
+/* --- a table (proto/csv.h) ------------------------------------------------------------------ */
 
 static int
 put_csv(struct query *q, const struct query_source *s, const struct query_hit *hit,
 	const struct record *r, int64_t time_ns)
 {
-	struct buf *b = &q->rows, cell;
-	int n = 0;
+	const struct csv_record row = {slice_str(log_name(s->log)), hit->index, time_ns,
+				       r->entry.time_ns, r->entry.writer};
+	int err = csv_put_record(&q->rows, &row, q->fit);
 
-	buf_printf(b, "%s,%llu,", log_name(s->log), (unsigned long long)hit->index);
-	put_instant(b, time_ns);
-	buf_put_u8(b, ',');
-	put_instant(b, r->entry.time_ns);
-	buf_put_u8(b, ',');
-	put_cell(b, r->entry.writer);
-	buf_put_u8(b, ',');
-	buf_put_slice(b, schema_of(q));
-	buf_init(&cell);
-	for (size_t i = 0; n >= 0 && i < N_COLUMNS; i++) {
-		struct values v = {&cell, 0};
-
-		buf_reset(&cell);
-		n = schema_fit_values(q->fit, columns[i], join_value, &v);
-		buf_put_u8(b, ',');
-		put_cell(b, buf_slice(&cell));
-	}
-	buf_put_str(b, "\r\n");
-	n = n < 0 ? n : cell.err;
-	buf_fini(&cell);
-	return n;
+	buf_put_str(&q->rows, "\r\n");
+	return err;
 }
 
 void
 query_put_header(struct query *q)
 {
-	buf_put_str(&q->rows, "log,index,time,receive_time,writer,schema");
-	for (size_t i = 0; i < N_COLUMNS; i++)
-		buf_printf(&q->rows, ",%s", field_name(columns[i]));
+	csv_put_header(&q->rows);
 	buf_put_str(&q->rows, "\r\n");
 }
 
@@ -246,7 +164,7 @@ query_put_row(struct query *q, const struct query_source *s, const struct query_
 		err = schema_fit_read(q->fit, record.gone || record.object ? slice_of("", 0)
 									   : record.payload);
 	if (err == 0)
-		err = read_time(q, record.entry.time_ns, &time_ns);
+		err = csv_time(q->fit, record.entry.time_ns, &time_ns);
 	if (err == 0)
 		err = q->form == QUERY_CSV ? put_csv(q, s, hit, &record, time_ns)
 					   : put_json(q, s, hit, &record, time_ns);
@@ -290,7 +208,7 @@ query_count(struct query *q, const struct scan_record *r)
 	if (n == 0 && q->by >= 0)
 		n = schema_fit_values(q->fit, (enum field)q->by, count_value, &c);
 	if (n >= 0)
-		n = read_time(q, r->time_ns, &ns);
+		n = csv_time(q->fit, r->time_ns, &ns);
 	if (n < 0 || c.err != 0)
 		return n < 0 ? n : c.err;
 	if (!q->histogram_ns)
