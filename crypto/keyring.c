@@ -394,7 +394,7 @@ take_data(struct keyring *kr, struct bytes *b)
 	bytes_copy(b, d.key, sizeof d.key);
 	if (bytes_err(b) || d.key_id <= last || d.key_id >= kr->next_key_id)
 		return STELE_EDAMAGED;
-	if (kind < KEYRING_TAIL || kind > KEYRING_DIGEST)
+	if (kind < KEYRING_TAIL || kind > KEYRING_EXPORT)
 		return STELE_EVERSION;
 	d.kind = (enum keyring_kind)kind;
 	r = grow(&kr->data, kr->n_data, &kr->cap_data, sizeof *kr->data);

@@ -28,6 +28,8 @@ enum keyring_kind {
 		2, /* what one generation of a segment is sealed under; epoch: its number */
 	KEYRING_DIGEST = 3, /* what idempotency keys are digested with, in all logs, for a time;
 			       epoch: the hour since 1970 in which that began; log id 0 */
+	KEYRING_EXPORT = 4, /* what a finished bundle is sealed under (storage/spool.h); log id and
+			       epoch 0 */
 };
 
 /* Key ids are never 0 and never used twice, not even for a log that was dropped. */

@@ -29,6 +29,7 @@
 #include "storage/place.h"
 #include "storage/purging.h"
 #include "storage/sealed.h"
+#include "storage/spoolkeep.h"
 #include "storage/store.h"
 #include "storage/tail.h"
 #include "storage/tailkey.h"
@@ -160,6 +161,7 @@ struct store {
 	atomic_bool pinned;
 	pthread_mutex_t saving;  /* the catalogue's file: saves, and a copy of it */
 	pthread_mutex_t purging; /* one purge at a time */
+	struct spools spools;
 
 	/* writer's */
 	struct commit *commit;

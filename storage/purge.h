@@ -10,7 +10,8 @@
  *      read any more (STELE_EGONE), and what follows happens, now or after a crash
  *   5. the log's tail gets a new data key and no dictionary: nothing that comes is sealed under the
  *      old one, and what was trained on old payloads packs nothing that comes
- *   6. files of the objects that go are removed
+ *   6. exports that may have some of it are destroyed, with their keys (storage/spool.h); files of
+ *      the objects that go are removed
  *   7. each segment concerned is made again, thinned, as its next generation under a key of its
  * own: steps 1 to 4 of storage/seal.h. Dictionary and salts are those of what stays: a seed from
  *      which a salt of what went could be computed is not kept
@@ -82,6 +83,7 @@ struct purge_result {
 	uint64_t returned_bytes; /* of files: what segments and objects are shorter by */
 	uint64_t segments;       /* made again */
 	uint64_t objects;        /* removed */
+	uint64_t exports;        /* destroyed: they may have had some of it */
 	/*
 	 * No key is left under which a payload, salt, descriptor or dictionary of what went could
 	 * be opened, in whatever copy of the files, and no file of it is left here. Otherwise the

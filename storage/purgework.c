@@ -315,6 +315,19 @@ destroy(struct work *w)
 	return 0;
 }
 
+/* Exports that may have some of it. */
+static int
+destroy_exports(struct work *w)
+{
+	size_t n;
+	int err = spools_purge(w->log->store, w->log->id, &w->p->set, &n);
+
+	w->out->exports += n;
+	if (err != 0)
+		buf_put_str(w->why, "exports of records that were purged could not be destroyed");
+	return err;
+}
+
 int
 purgework_do(struct log *log, struct purging *p, struct toolbox *t, struct purge_result *out,
 	     struct buf *why)
@@ -328,6 +341,8 @@ purgework_do(struct log *log, struct purging *p, struct toolbox *t, struct purge
 	err = purgework_seal(log, p->set.ranges[p->set.n - 1].last, &sealed, why);
 	if (err == 0 && !sealed)
 		out->quarantined++; /* the segment that the next one would take in */
+	if (err == 0)
+		err = destroy_exports(&w);
 	if (err == 0)
 		err = thin_all(&w);
 	if (err == 0)

@@ -36,9 +36,8 @@ bool spool_id_valid(struct slice id);
 struct spool_reader;
 
 /*
- * Opens the finished spool of an export. STELE_ENOTFOUND when there is none; STELE_EGONE when a
- * purge has taken it since this process began; STELE_EKEY, STELE_EDAMAGED, STELE_EVERSION,
- * STELE_EIO, STELE_ENOMEM.
+ * Opens the finished spool of an export. STELE_ENOTFOUND when there is none; STELE_EKEY,
+ * STELE_EDAMAGED, STELE_EVERSION, STELE_EIO, STELE_ENOMEM.
  */
 int spool_open(struct spool_reader **out, struct store *st, struct slice id);
 /* Closes it and wipes its key. NULL may be closed. */

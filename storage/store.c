@@ -25,6 +25,7 @@
 #include "storage/scrub.h"
 #include "storage/seal.h"
 #include "storage/segcache.h"
+#include "storage/spool.h"
 
 void
 store_say(struct store *st, enum store_level level, const char *fmt, ...)
@@ -197,6 +198,7 @@ init_lock(struct store *st)
 	pthread_mutex_init(&st->creating, NULL);
 	pthread_mutex_init(&st->saving, NULL);
 	pthread_mutex_init(&st->purging, NULL);
+	pthread_mutex_init(&st->spools.mu, NULL);
 	return rc == 0 ? 0 : STELE_ENOMEM;
 }
 
@@ -281,6 +283,8 @@ open_with(struct store **out, const struct store_options *opts, bool rebuild, st
 			protect_all(st);
 		if (err == 0)
 			err = deposit_sweep(st);
+		if (err == 0)
+			err = spool_sweep(st);
 	}
 	if (err != 0) {
 		if (why->n == 0)
@@ -389,6 +393,7 @@ store_close(struct store *st)
 	pthread_mutex_destroy(&st->creating);
 	pthread_mutex_destroy(&st->saving);
 	pthread_mutex_destroy(&st->purging);
+	pthread_mutex_destroy(&st->spools.mu);
 	free(st);
 }
 
