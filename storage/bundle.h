@@ -29,6 +29,15 @@ struct bundle_run {
 	bool asked;
 };
 
+/* What is in it, so far or in the end. */
+struct bundle_counts {
+	uint64_t entries, payloads, purged, withheld; /* lines of records.ndjson */
+	uint64_t unreadable, restricted;              /* of those withheld */
+	uint64_t controls;
+	uint64_t bytes;       /* of payloads, unpacked */
+	uint64_t spool_bytes; /* on disk so far */
+};
+
 /* One log of a bundle. All of it is the caller's, and outlives bundle_make. */
 struct bundle_log {
 	struct log *log;
@@ -37,15 +46,7 @@ struct bundle_log {
 	bool permitted;                /* else all payloads of records are not_permitted */
 	const uint64_t *since;         /* sizes to prove growth from, each 1..size; any order */
 	size_t n_since;
-};
-
-/* What was done so far. */
-struct bundle_counts {
-	uint64_t entries, payloads, purged, withheld; /* lines of records.ndjson */
-	uint64_t unreadable, restricted;              /* of those withheld */
-	uint64_t controls;
-	uint64_t bytes;       /* of payloads, unpacked */
-	uint64_t spool_bytes; /* on disk so far */
+	struct bundle_counts counts; /* result: of this log; without spool_bytes */
 };
 
 struct bundle_job {

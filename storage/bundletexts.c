@@ -1,0 +1,173 @@
+/* What stands in bundle.json, and the texts for people. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/identity.h"
+#include "proto/err.h"
+#include "proto/hex.h"
+#include "proto/timestamp.h"
+#include "storage/bundlework.h"
+#include "storage/internal.h"
+#include "storage/verify_page.h"
+
+/* --- bundle.json --------------------------------------------------------------------------- */
+
+static void
+put_part(struct buf *out, const struct bundle_part *p)
+{
+	buf_printf(out,
+		   "{\"log\":\"%s\",\"size\":%" PRIu64 ",\"entries\":%" PRIu64
+		   ",\"payloads\":%" PRIu64 ",\"purged\":%" PRIu64 ",\"withheld\":%" PRIu64
+		   ",\"controls\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+		   log_name(p->log->log), p->log->head->size, p->counts.entries, p->counts.payloads,
+		   p->counts.purged, p->counts.withheld, p->counts.controls, p->counts.bytes);
+}
+
+int
+bundle_put_json(struct bundle *b, struct buf *out)
+{
+	const struct bundle_job *j = b->job;
+	char begun[TIMESTAMP_BYTES], hex[65];
+
+	timestamp_format(begun, j->begun_ns);
+	hex_format(hex, j->sha256, 32);
+	buf_put_str(out, "{\"v\":1,\"export\":");
+	buf_put_json_str(out, j->id);
+	buf_put_str(out, ",\"server\":");
+	buf_put_json_str(out, slice_str(store_server_name(j->st)));
+	buf_printf(out, ",\"kind\":\"%s\",\"request\":", j->selection ? "selection" : "range");
+	buf_put_slice(out, j->request);
+	buf_put_str(out, ",\"requester\":");
+	buf_put_json_str(out, j->requester);
+	buf_put_str(out, ",\"reason\":");
+	buf_put_json_str(out, j->reason);
+	buf_printf(out, ",\"begun\":\"%.*s\",\"software\":{\"version\":", TIMESTAMP_BYTES, begun);
+	buf_put_json_str(out, j->version);
+	buf_printf(out, ",\"sha256\":\"%s\"},\"logs\":[", hex);
+	for (size_t i = 0; i < j->n_logs; i++) {
+		buf_put_str(out, i ? "," : "");
+		put_part(out, &b->parts[i]);
+	}
+	buf_put_str(out, "]}\n");
+	return out->err;
+}
+
+/* --- README.txt ---------------------------------------------------------------------------- */
+
+static const char readme_head[] =
+	"WHAT THIS IS\n"
+	"\n"
+	"A bundle of evidence: records of an append-only store (stele), and all that is needed to\n"
+	"check them on a computer without a network. It is a ZIP file with a BagIt folder in it.\n"
+	"\n"
+	"  certificate.html          what is here and what is missing, to read and to print\n"
+	"  verify.html               a page that checks the bundle in a browser, without a network\n"
+	"  data/LOG/records.ndjson   the records, one a line, each with its entry in the log\n"
+	"  data/LOG/records.csv      the same as a table, for reading; no proof covers its columns\n"
+	"  data/LOG/files/           payloads of more than 65,536 bytes\n"
+	"  data/LOG/controls.ndjson  all that was ever decided about the log: policies, holds, purges\n"
+	"  data/custody.ndjson       who exported this, and who exported the same records before\n"
+	"\n"
+	"HOW TO CHECK IT\n"
+	"\n"
+	"1. Take a verifier that you got yourself: `stele verify` or verify.html from the publisher\n"
+	"   of the software, not the copy in here. Whoever forges a bundle forges that copy too.\n"
+	"2. Take the server's key from somewhere else than this bundle: a letter, a contract, the\n"
+	"   auditor's file. It begins with the server's name. For comparing, and for nothing else,\n"
+	"   this bundle was signed under the key\n"
+	"\n";
+
+static const char readme_tail[] =
+	"\n"
+	"3. Run:   stele verify BUNDLE.zip --key 'THE KEY THAT YOU GOT'\n"
+	"   Exit status 0 is valid, 1 invalid, 2 says that only completeness fails.\n"
+	"4. If you kept an older checkpoint of a log, add --since CHECKPOINT: only so a history that\n"
+	"   was rolled back or forked shows.\n"
+	"\n"
+	"WHAT A VALID BUNDLE PROVES\n"
+	"\n"
+	"- Every record here stands in the log at its place, as it was written, to the byte. Nothing\n"
+	"  was changed, and nothing was put between two that follow each other.\n"
+	"- The server that holds the key vouched for the log, and exported this.\n"
+	"- A payload that is missing is missing for the reason that is said: purged, by an entry that\n"
+	"  the locks and holds of the log allowed; or withheld.\n"
+	"- A bundle of the kind `range` has all entries of its range. A `selection` has those that\n"
+	"  were chosen; that no other one matches it proves only with a search certificate in it, and\n"
+	"  then as far as the server's index goes.\n"
+	"\n"
+	"WHAT IT DOES NOT PROVE\n"
+	"\n"
+	"- That what a record says is true: only that it was recorded so.\n"
+	"- That every event was recorded: what never reached the store is not missing from it.\n"
+	"- That the server's clock was right, beyond what is said of it in the log.\n"
+	"- What records.csv, certificate.html and this file say: they are under the signature, but\n"
+	"  computed by the server. The verifier's word counts, not theirs.\n"
+	"- That the person who gave you the bundle gave you the newest one.\n"
+	"\n"
+	"The format is in the software's docs/formats.md, section 10: a verifier can be written from\n"
+	"it alone, and does not need the software.\n";
+
+static void
+put_readme(struct bundle *b, struct buf *out)
+{
+	struct identity *id = store_identity(b->job->st);
+
+	buf_printf(out, "Evidence bundle %.*s of %s\n\n", (int)b->job->id.n,
+		   (const char *)b->job->id.p, store_server_name(b->job->st));
+	buf_put_str(out, readme_head);
+	buf_printf(out, "      %s\n", identity_vkey(id));
+	buf_put_str(out, readme_tail);
+	identity_unref(id);
+}
+
+static void
+put_bag_info(struct bundle *b, struct buf *out)
+{
+	char ended[TIMESTAMP_BYTES];
+	uint64_t files, bytes = bundle_bag_bytes(b, &files);
+
+	timestamp_format(ended, b->ended_ns);
+	buf_printf(out, "Source-Organization: %s\n", store_server_name(b->job->st));
+	buf_printf(out, "Bagging-Date: %.10s\n", ended);
+	buf_printf(out, "Bag-Software-Agent: stele %.*s\n", (int)b->job->version.n,
+		   (const char *)b->job->version.p);
+	buf_printf(out, "External-Identifier: %.*s\n", (int)b->job->id.n,
+		   (const char *)b->job->id.p);
+	buf_printf(out, "Payload-Oxum: %" PRIu64 ".%" PRIu64 "\n", bytes, files);
+}
+
+static int
+put(struct bundle *b, const char *path)
+{
+	int err = b->text.err;
+
+	if (err == 0)
+		err = bundle_put_file(b, path, buf_slice(&b->text), &b->tail[b->n_tail]);
+	b->n_tail += err == 0;
+	buf_reset(&b->text);
+	return err;
+}
+
+int
+bundle_put_texts(struct bundle *b)
+{
+	int err;
+
+	buf_reset(&b->text);
+	put_readme(b, &b->text);
+	err = put(b, "README.txt");
+	if (err == 0)
+		err = bundle_put_certificate(b, &b->text);
+	if (err == 0)
+		err = put(b, "certificate.html");
+	if (err == 0) {
+		buf_put(&b->text, verify_page, sizeof verify_page);
+		err = put(b, "verify.html");
+	}
+	if (err == 0) {
+		put_bag_info(b, &b->text);
+		err = put(b, "bag-info.txt");
+	}
+	return err;
+}
