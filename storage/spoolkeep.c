@@ -14,7 +14,7 @@
 #include "storage/internal.h"
 #include "storage/seal.h"
 
-static const char *const files[] = {"spool",    "spool.new", "bodies.0", "bodies.1",
+static const char *const files[] = {"spool",    "spool.tmp", "bodies.0", "bodies.1",
 				    "bodies.2", "rows",      "kept"};
 
 bool

@@ -15,6 +15,7 @@
 #include "proto/hex.h"
 #include "proto/le.h"
 #include "storage/bundle.h"
+#include "storage/file.h"
 #include "storage/mapping.h"
 
 #define BUNDLE_ID "x-abcdefgh27"
