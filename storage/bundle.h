@@ -92,7 +92,8 @@ struct bundle_result {
 
 /*
  * Makes the bundle; its spool is finished, durable and readable when this returns 0. Otherwise
- * nothing of it is left but what the next start sweeps, and why says what to do: STELE_ECLOSED
+ * nothing of it is left but what the next start sweeps (or, when the disk failed at the very end, a
+ * spool that is whole: destroy it before the next try), and why says what to do: STELE_ECLOSED
  * (stopped); STELE_EGONE (purged meanwhile); STELE_EEXIST (there is a spool of that id);
  * STELE_EDAMAGED (a control entry, or what proves entries, cannot be read); STELE_ELIMIT (more
  * files than LIMIT_BUNDLE_FILES); STELE_EREADONLY; STELE_ENOSPACE; STELE_EIO; STELE_ENOMEM; what

@@ -154,7 +154,26 @@ case_make(struct bundle_case *c)
 	return err;
 }
 
-/* The whole archive, the caller's to free; also into the file that STELE_BUNDLE_OUT names. */
+static inline void
+case_save(struct bundle_case *c, const char *folder, struct slice bytes)
+{
+	struct identity *id = store_identity(c->s.st);
+	static unsigned number;
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%u.zip", folder, ++number);
+	f = fopen(path, "w");
+	ck_assert(f && fwrite(bytes.p, 1, bytes.n, f) == bytes.n && fclose(f) == 0);
+	snprintf(path, sizeof path, "%s/%u.key", folder, number);
+	f = fopen(path, "w");
+	ck_assert(f && fputs(identity_vkey(id), f) >= 0 && fclose(f) == 0);
+	identity_unref(id);
+}
+
+/*
+ * The whole archive, the caller's to free; also into files N.zip
+ * and N.key of the folder that STELE_BUNDLE_OUT names: for other people's programs. */
 static inline struct slice
 case_bytes(struct bundle_case *c)
 {
@@ -170,10 +189,8 @@ case_bytes(struct bundle_case *c)
 	p = malloc(n + 1);
 	ck_assert_int_eq(spool_read(r, 0, p, n), 0);
 	spool_close(r);
-	if (to) {
-		FILE *f = fopen(to, "w");
-		ck_assert(f && fwrite(p, 1, n, f) == n && fclose(f) == 0);
-	}
+	if (to)
+		case_save(c, to, slice_of(p, n));
 	return slice_of(p, n);
 }
 
