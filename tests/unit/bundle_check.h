@@ -177,6 +177,34 @@ check_controls(struct bundle_case *c, const struct case_zip *z, const char *log,
 	check_included(c, tip, "tip", head);
 }
 
+/* The log's statements hold under the identity, and one of their keys signed the checkpoint. */
+static inline void
+check_keys(struct bundle_case *c, struct slice file, struct slice checkpoint)
+{
+	struct identity *id = store_identity(c->s.st);
+	const char *p = (const char *)file.p, *end = p + file.n;
+	struct keystatement said;
+	bool signed_by_one = false;
+	uint8_t note[2048];
+	struct note got;
+	size_t n;
+
+	for (const char *stop; p < end; p = stop + 1) {
+		stop = memchr(p, '\n', (size_t)(end - p));
+		ck_assert(stop && memcmp(p, "key ", 4) == 0);
+		ck_assert_int_eq(base64_decode(note, sizeof note, &n,
+					       slice_of(p + 4, (size_t)(stop - p) - 4)),
+				 0);
+		ck_assert_int_eq(sign_verify_key_statement(c->s.tools->sha,
+							   signer_vkey(identity_signer(id)),
+							   slice_of(note, n), &said),
+				 0);
+		signed_by_one |= sign_verify_note(&said.key, 1, checkpoint, &got, NULL) == 0;
+	}
+	ck_assert(signed_by_one);
+	identity_unref(id);
+}
+
 static inline void
 check_log(struct bundle_case *c, const struct case_zip *z, size_t i, const char *folder)
 {
