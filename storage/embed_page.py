@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a C array of the bytes of a page: embed_page.py OUT.h PAGE..., the first PAGE that is there."""
+"""Makes a C array of the bytes of a page: embed_page.py OUT.h PAGE."""
 import sys
 from pathlib import Path
 
 
-def main(out, *pages):
-    page = next(Path(p) for p in pages if Path(p).is_file()).read_bytes()
+def main(out, name):
+    page = Path(name).read_bytes()
     rows = [", ".join(str(b) for b in page[i : i + 24]) for i in range(0, len(page), 24)]
     body = ",\n\t".join(rows)
     Path(out).write_text(
