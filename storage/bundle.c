@@ -197,6 +197,10 @@ bundle_make(const struct bundle_job *job, struct bundle_result *out, struct buf 
 		err = bundle_step(&b);
 	if (err == 0)
 		err = spool_make_end(b.m, b.digest, &got.bytes, &got.files);
+	if (err != 0 && err != STELE_EGONE && b.m && spool_lost(b.m)) {
+		buf_reset(why); /* its files went under it */
+		err = STELE_EGONE;
+	}
 	if (err == 0) {
 		memcpy(got.digest, b.digest, sizeof got.digest);
 		got.counts = b.counts;

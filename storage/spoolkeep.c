@@ -117,7 +117,7 @@ destroy(struct store *st, const char *id)
 		if (strcmp(u->id, id) != 0)
 			continue;
 		atomic_store(&u->lost, true);
-		if (u->making)
+		if (u->making && u->key_id)
 			ids[n++] = u->key_id;
 	}
 	if (err == STELE_ENOMEM || err == STELE_EIO)

@@ -85,7 +85,7 @@ int spool_path(char out[SPOOL_PATH_BYTES], const struct store *st, const char *i
 /* A spool that somebody has open, or makes. */
 struct spool_use {
 	char id[SPOOL_ID_BYTES + 1];
-	uint64_t key_id;
+	uint64_t key_id; /* of one that is made; 0: not yet. Under the list's lock */
 	bool making;
 	atomic_bool lost;           /* it was destroyed */
 	struct spool_cover *covers; /* while it is made; under the list's lock */

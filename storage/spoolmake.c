@@ -33,7 +33,7 @@ struct body {
 struct spool_maker {
 	struct store *st;
 	struct spool_use use;
-	bool entered, ended;
+	bool ours, ended; /* the folder */
 	uint8_t key[AEAD_KEY_BYTES];
 	struct random_stream random;
 	struct body bodies[SPOOL_BODIES];
@@ -63,6 +63,7 @@ make_key(struct spool_maker *m)
 	struct store *st = m->st;
 	int err;
 
+	pthread_mutex_lock(&st->spools.mu);
 	pthread_mutex_lock(&st->creating);
 	err = keyring_add_data(st->keyring, 0, KEYRING_EXPORT, 0, &m->use.key_id);
 	if (err == 0) {
@@ -72,6 +73,7 @@ make_key(struct spool_maker *m)
 			keyring_drop_data(st->keyring, m->use.key_id);
 	}
 	pthread_mutex_unlock(&st->creating);
+	pthread_mutex_unlock(&st->spools.mu);
 	if (err == STELE_EIO)
 		store_key_failed(st, "keyring");
 	return err;
@@ -144,13 +146,13 @@ spool_make_begin(struct spool_maker **out, struct store *st, struct slice id)
 	m->use.making = true;
 	err = may(m);
 	if (err == 0)
+		err = spools_enter(st, &m->use);
+	if (err == 0)
 		err = make_folder(m);
 	if (err == 0) {
+		m->ours = true;
 		err = make_key(m);
-		m->entered = true; /* the folder is ours */
 	}
-	if (err == 0)
-		err = spools_enter(st, &m->use);
 	if (err == 0)
 		err = make_bodies(m);
 	if (err == 0)
@@ -335,6 +337,12 @@ spool_place(struct spool_maker *m, const struct spool_row *row)
 	return 0;
 }
 
+bool
+spool_lost(const struct spool_maker *m)
+{
+	return atomic_load(&m->use.lost);
+}
+
 uint64_t
 spool_made_bytes(const struct spool_maker *m)
 {
@@ -433,7 +441,7 @@ spool_make_free(struct spool_maker *m)
 	sealedfile_out_fini(&m->rows);
 	sealedfile_out_fini(&m->kept);
 	sealedfile_in_fini(&m->kept_in);
-	if (m->entered && !m->ended)
+	if (m->ours && !m->ended)
 		(void)spool_destroy(m->st, slice_str(m->use.id)); /* said; else the next start */
 	spools_leave(m->st, &m->use);
 	free(m->use.covers);

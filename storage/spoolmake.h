@@ -40,6 +40,9 @@ int spool_kept_row(struct spool_maker *m, uint64_t i, struct spool_row *row);
 /* The next file of the archive. Errors as of bodies; STELE_ELIMIT beyond LIMIT_BUNDLE_FILES. */
 int spool_place(struct spool_maker *m, const struct spool_row *row);
 
+/* Whether it was destroyed: then that is why anything else failed. */
+bool spool_lost(const struct spool_maker *m);
+
 /* Bytes on disk so far, about. */
 uint64_t spool_made_bytes(const struct spool_maker *m);
 

@@ -2,6 +2,7 @@
 #include "bundle_check.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 /* What line i of a log's records says of `member`. */
 static void
@@ -375,6 +376,87 @@ START_TEST(a_purge_destroys_what_was_exported_of_it_and_nothing_else)
 }
 END_TEST
 
+static void *
+make_beside(void *ctx)
+{
+	struct bundle_case *c = ctx;
+	int err = case_make(c);
+
+	ck_assert_msg(err == 0 || err == STELE_EGONE, "%d", err);
+	return NULL;
+}
+
+static void *
+read_beside(void *ctx)
+{
+	struct bundle_case *c = ctx;
+	struct spool_reader *r;
+	uint8_t some[4096];
+	uint64_t at = 0;
+	int err = spool_open(&r, c->s.st, c->job.id);
+
+	if (err == STELE_ENOTFOUND)
+		return NULL;
+	ck_assert_int_eq(err, 0);
+	while ((err = spool_read(r, at, some, sizeof some)) == 0)
+		at = (at + sizeof some) % (spool_bytes(r) - sizeof some);
+	ck_assert_int_eq(err, STELE_EGONE);
+	spool_close(r);
+	return NULL;
+}
+
+START_TEST(whatever_a_purge_meets_nothing_of_it_is_left)
+{
+	struct bundle_case c;
+	pthread_t thread;
+	struct log *log;
+
+	case_begin(&c);
+	log = scratch_log(&c.s, "l", "{}");
+	purge_fill(&c.s, log, 300);
+	case_add(&c, log);
+	case_run(&c, 0, 100, 299, true);
+	for (unsigned i = 0; i < 8; i++) { /* once before it, once while, once behind it */
+		head_unref(c.logs[0].head);
+		c.logs[0].head = log_head(log);
+		ck_assert_int_eq(pthread_create(&thread, NULL, make_beside, &c), 0);
+		usleep(i * 3000);
+		purge_range(&c.s, log, 100 + i, 100 + i);
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		check_nothing(&c);
+	}
+	head_unref(c.logs[0].head);
+	c.logs[0].head = log_head(log);
+	ck_assert_int_eq(case_make(&c), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_beside, &c), 0);
+	usleep(5000);
+	purge_range(&c.s, log, 150, 150);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	check_nothing(&c);
+	case_end(&c);
+}
+END_TEST
+
+START_TEST(fsck_finds_nothing_wrong_beside_an_export)
+{
+	struct bundle_case c;
+
+	case_begin(&c);
+	purge_fill(&c.s, scratch_log(&c.s, "l", "{}"), 300);
+	store_log_list(c.s.st, slice_of(NULL, 0), &c.logs[0].log, 1);
+	case_add(&c, c.logs[0].log);
+	case_run(&c, 0, 0, 299, true);
+	ck_assert_int_eq(case_make(&c), 0);
+	head_unref(c.logs[0].head);
+	c.job.n_logs = 0;
+	scratch_close(&c.s);
+	ck_assert_uint_eq(purge_fsck(&c.s), 0);
+	ck_assert_int_eq(scratch_open(&c.s), 0);
+	ck_assert_uint_eq(export_keys(&c), 1);
+	case_end(&c);
+}
+END_TEST
+
 START_TEST(a_stop_leaves_nothing)
 {
 	struct bundle_case c;
@@ -409,6 +491,8 @@ main(void)
 		what_people_wrote_is_no_markup,
 		what_is_purged_while_it_is_made_is_not_in_it,
 		a_purge_destroys_what_was_exported_of_it_and_nothing_else,
+		whatever_a_purge_meets_nothing_of_it_is_left,
+		fsck_finds_nothing_wrong_beside_an_export,
 		a_stop_leaves_nothing,
 	};
 
