@@ -80,7 +80,7 @@ function zip64End(zip, old, bad) {
 	const size = little(e, 40, 8), offset = little(e, 48, 8), count = little(e, 32, 8);
 	const fits = (v, seen, full) => seen === (v >= full ? full : v);
 	if (little(l, 0, 4) !== 0x07064b50 || little(l, 4, 4) !== 0 || little(l, 8, 8) !== at || little(l, 16, 4) !== 1 ||
-		little(e, 0, 4) !== 0x06064b50 || little(e, 4, 8) !== END64 - 12 || little(e, 16, 8) !== 0 ||
+		little(e, 0, 4) !== 0x06064b50 || little(e, 4, 8) !== END64 - 12 || little(e, 12, 2) !== 0x032d || little(e, 14, 2) !== 45 || little(e, 16, 8) !== 0 ||
 		little(e, 24, 8) !== count || offset + size !== at)
 		bad('its ZIP64 end record is missing or contradicts itself');
 	if (!fits(count, old.count, 0xffff) || !fits(size, old.size, FULL) || !fits(offset, old.offset, FULL))

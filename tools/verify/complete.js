@@ -95,8 +95,11 @@ function readStatementOfSearch(text) {
 	return s;
 }
 
-// What the evidence says before and between the parts of its indexes: {identities, logs: [{origin, keys,
-// checkpoint, grown}]}, all bytes. What it shows of indexes is not looked at here.
+const PART_LINES = ['segment', 'grown', 'head', 'proof', 'page', 'posting', 'scanned', 'matched'];
+
+// The evidence: {identities, logs: [{origin, keys, checkpoint, grown, parts}]}, notes and hashes as bytes;
+// parts are {segment, grown} or {scanned: [first, last]}, with matched: [[first, last], …]. What a part
+// shows of an index is not looked at here.
 function readEvidence(text) {
 	const lines = text.slice(0, -1).split('\n'), found = { identities: [], logs: [] };
 	let at = 1, log = null;
@@ -108,28 +111,98 @@ function readEvidence(text) {
 	if (lines[0] !== 'stele search evidence v1')
 		refuse('this is no search certificate');
 	for (; at < lines.length; at++) {
-		const [name, ...words] = lines[at].split(' ');
+		const [name, ...words] = lines[at].split(' '), note = () => words.length === 1 ? bytes(words[0]) : bad();
 		if (name === 'identity' && !log)
-			found.identities.push(bytes(words[0]));
+			found.identities.push(note());
 		else if (name === 'log' && words.length === 1)
-			found.logs.push(log = { origin: words[0], keys: [], checkpoint: null, grown: null });
+			found.logs.push(log = { origin: words[0], keys: [], checkpoint: null, grown: null, parts: [] });
 		else if (!log)
 			bad();
 		else if (name === 'key' && !log.checkpoint)
-			log.keys.push(bytes(words[0]));
+			log.keys.push(note());
 		else if (name === 'checkpoint' && !log.checkpoint)
-			log.checkpoint = bytes(words[0]);
+			log.checkpoint = note();
 		else if (name === 'grown' && log.checkpoint && !log.grown)
 			log.grown = words.map(bytes);
-		else if (!log.grown || !['segment', 'grown', 'head', 'proof', 'page', 'posting', 'scanned', 'matched'].includes(name))
+		else if (!log.grown || !PART_LINES.includes(name))
 			bad();
+		else
+			readPart(log.parts, name, words, note, bad);
 	}
-	if (found.logs.some((l) => !l.grown || l.grown.some((h) => h.length !== 32)))
+	if (found.logs.some((l) => !l.grown || l.parts.some((p) => !p.matched)))
 		bad();
 	return found;
 }
 
-// A certificate, steps 1 to 3 of section 9: {statement, logs: [checkpoint…]}. Refuses it else.
+function readPart(parts, name, words, note, bad) {
+	const last = parts[parts.length - 1], open = last && !last.matched ? last : null;
+	if (name === 'segment' || name === 'scanned') {
+		const ends = words.map(integer);
+		if (open || (name === 'scanned' && (ends.length !== 2 || !(ends[0] <= ends[1]))))
+			bad();
+		parts.push(name === 'segment' ? { segment: note(), grown: null, matched: null } : { scanned: ends, matched: null });
+	} else if (!open) {
+		bad();
+	} else if (name === 'matched') {
+		const ranges = words.map((w) => w.split('-').map(integer));
+		if (ranges.some((r) => r.length > 2 || r.some(Number.isNaN) || (r.length === 2 && r[0] >= r[1])))
+			bad();
+		open.matched = ranges.map((r) => [r[0], r[r.length - 1]]);
+	} else if (name === 'grown' && open.segment && !open.grown) {
+		open.grown = words.map(unbase64);
+	} else if (name === 'grown' || !open.segment) {
+		bad();
+	}
+}
+
+// Where a segment's entries lie, by its manifest (section 6), which must be signed and of this tree.
+async function segmentEntries(part, checkpoint) {
+	const note = readNote(part.segment), field = (name) => new RegExp('^' + name + ' ([^\\n]*)$', 'm').exec(note.text)?.[1] ?? '';
+	const lines = note ? note.text.split('\n') : [];
+	if (lines[0] !== 'stele segment v1' || lines[1] !== checkpoint.origin)
+		refuse('a segment\'s manifest is none, or of another log');
+	const first = integer(field('first')), count = integer(field('count')), root = unbase64(field('root')), size = first + count;
+	if (!(count >= 1) || Number.isNaN(first) || integer(field('size')) !== size || !root || root.length !== 32)
+		refuse('a segment\'s manifest is none');
+	const speaks = checkpoint.list.filter((s) => s.firstSize <= size).pop();
+	let signed = 'unsigned';
+	for (const s of checkpoint.list)
+		if (speaks && s.epoch >= speaks.epoch && signed !== 'signed')
+			signed = await noteSigned(note, s.vkey);
+	if (signed !== 'signed')
+		refuse('a segment\'s manifest is not signed by a key that speaks for the log');
+	if (size > checkpoint.size || !part.grown || part.grown.some((h) => !h || h.length !== 32) ||
+		!consistencyHolds(size, checkpoint.size, root, checkpoint.root, part.grown))
+		refuse('a segment is not proven to be of this log');
+	return [first, size - 1];
+}
+
+// The parts follow each other from entry 0 to the size searched, and have the matches that are stated.
+async function partsHold(parts, said, checkpoint) {
+	const h = new Sha256();
+	let next = 0, n = 0, before = -2;
+	for (const p of parts) {
+		const [first, last] = p.segment ? await segmentEntries(p, checkpoint) : p.scanned;
+		if (first !== next || first >= said.size || (last >= said.size && !p.segment))
+			refuse('what was searched has a gap at entry ' + next);
+		next = last + 1;
+		for (const [a, b] of p.matched) {
+			if (a <= before || (a === before + 1 && a > first) || a < first || b > last || b >= said.size)
+				refuse('its matches are not where they may be');
+			before = b;
+			for (let i = a; i <= b; i++, n++)
+				h.update(utf8(i + '\n'));
+		}
+	}
+	if (next < said.size)
+		refuse('what was searched ends at entry ' + next);
+	if (n !== said.matched || !bytesEqual(h.digest(), said.matches))
+		refuse('the matches of its evidence are not those of its statement');
+	if (said.scanned > said.size || said.matched + said.unparsed + said.purged + said.restricted > said.scanned)
+		refuse('its counts contradict each other');
+}
+
+// A certificate, section 9 but for what it shows of indexes: {statement, logs: [checkpoint…]}. Refuses it else.
 async function certificateHolds(bytes, trusted) {
 	const whole = utf8Text(bytes), noteAt = whole === null ? -1 : whole.indexOf('\n\n') + 1;
 	if (noteAt < 1)
@@ -148,6 +221,7 @@ async function certificateHolds(bytes, trusted) {
 		const c = await checkpointHolds(l.checkpoint, identities, l.keys), said = s.logs[i];
 		if (c.origin !== said.origin || said.size > c.size || !consistencyHolds(said.size, c.size, said.root, c.root, l.grown))
 			refuse('what was searched is not proven to have grown into the checkpoint of ' + l.origin);
+		await partsHold(l.parts, said, c);
 		checkpoints.push(c);
 	}
 	const keys = checkpoints.length === 1 ? [checkpoints[0].key] : identities.map((i) => i.vkey);
@@ -185,12 +259,16 @@ class Completeness {
 	// checks: the LogCheck of each log, done.
 	async check(findings, checks) {
 		this.checkLogs(findings);
-		if (!this.certificate)
+		if (!this.certificate) {
+			if (this.bundle.document.request.get('certify'))
+				findings.fail('completeness', 'a search certificate was asked for, and is not here', { path: 'data/certificate.search' });
 			return;
+		}
 		await findings.judge('completeness', { path: this.certificate.path }, async () => {
 			const s = this.statement = await certificateHolds(readSmall(this.certificate, EVIDENCE_BYTES + NOTE_BYTES), this.trusted);
 			const filter = this.bundle.document.request.get('filter') ?? '';
-			if (s.filter !== filter)
+			const other = ['hold', 'records', 'from', 'to'].some((n) => this.bundle.document.request.has(n));
+			if (!other && s.filter !== filter)
 				refuse('it is of another question than the one that was asked');
 			if (s.logs.length !== checks.length)
 				refuse('it is of other logs than those that are here');
@@ -200,6 +278,8 @@ class Completeness {
 					refuse('it is of another tree of ' + c.origin + ' than the bundle');
 				if (said.unreadable)
 					refuse('it says itself that ' + said.unreadable + ' entries of ' + c.origin + ' could not be read');
+				if (said.scanned !== c.size - c.counts.controls)
+					refuse('it is of ' + said.scanned + ' records of ' + c.origin + ', which has ' + (c.size - c.counts.controls));
 				if (said.matched !== c.nMatches || !bytesEqual(said.matches, c.matchDigest))
 					refuse('its matches in ' + c.origin + ' are not the records that are here');
 			}

@@ -87,6 +87,8 @@ class Custody {
 			refuse('what was asked for is not what bundle.json says');
 		if (entry.time !== d.begun)
 			refuse('it was begun at another time than bundle.json says');
+		if ((d.request.get('reason') ?? '') !== d.reason)
+			refuse('it was asked for with another reason than bundle.json says');
 		if (!(by instanceof Map) || by.get('principal') !== d.requester)
 			refuse('it was asked for by another one than bundle.json says');
 	}

@@ -205,6 +205,10 @@ class LogCheck {
 			this.judge('rules', where, () => this.rules.control(e, c.payload));
 		});
 		this.judge('rules', { path: this.log.path + 'controls.ndjson' }, () => this.rules.settle());
+		const named = this.rules.statement;
+		if (this.entriesStand() && named && named.vkey.text !== this.checkpoint.key.text)
+			this.f.fail('keys', 'the log\'s newest key is that of epoch ' + named.epoch + ', as a control entry says, and another one signed',
+				{ path: this.log.path + 'checkpoint' });
 		this.rules.taken ??= [];
 		this.rules.shortened ??= [];
 	}

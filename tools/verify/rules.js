@@ -77,6 +77,8 @@ class Rules {
 		this.events = []; // {name, index, until}
 		this.purges = []; // see purge()
 		this.restored = false;
+		this.origin = origin;
+		this.statement = null; // of the log's key, the last that an entry names
 	}
 
 	// The next control entry and its payload's bytes. Refuses what is not allowed.
@@ -98,6 +100,8 @@ class Rules {
 			this.purge(e, said);
 		else if (kind === 'restore')
 			this.restored = true;
+		if (kind === 'key' || kind === 'restore' || e.index === 0)
+			this.newKey(e, said);
 		this.controls.push(e.index);
 		if (ON_LOCKS.includes(kind))
 			this.lockIndex = e.index;
@@ -113,6 +117,14 @@ class Rules {
 		const what = was && was.mode === 2 ? weaker(was, policyAt(next, now)) : null;
 		if (what)
 			refuse('a policy entry is weaker than the one before, though compliance had begun: ' + what);
+	}
+
+	newKey(e, said) {
+		const note = textIs(said.get('key_statement')) ? readNote(utf8(said.get('key_statement'))) : null;
+		const s = note && readStatement(note.text);
+		if (!s || s.vkey.name !== this.origin || s.firstSize !== e.index + 1 || (this.statement && s.epoch <= this.statement.epoch))
+			refuse('a control entry that names the log\'s key has no key statement that can stand there');
+		this.statement = s;
 	}
 
 	holdOf(said) {
@@ -188,7 +200,7 @@ class Rules {
 		p.clock = evidence < lock ? evidence : lock;
 		if (said.get('policy') !== this.policyIndex)
 			refuse('a purge names another policy than the one that was in force');
-		if (!this.controls.includes(by) || by < this.lockIndex)
+		if (!rangeWith(this.controls.map((c) => [c, c]), by) || by < this.lockIndex)
 			refuse('a purge was not judged by all entries on locks before it');
 		if (this.policy && this.policy.acts.includes('purge') && !twoPrincipals(said))
 			refuse('the policy in force asked for a second principal to approve a purge, and none did');
