@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""verify.html in a real browser: right verdicts, each tampering refused by its check, no network.
+
+STELE_PAGE_RECORDS says how many records the large bundle has (20000), STELE_PAGE_MUTANTS how many tampered bundles
+are tried (150); STELE_PAGE_SHOTS is a folder for pictures of the page.
+"""
+import base64
+import io
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "reference"))
+import browser  # noqa: E402
+import bundle_maker  # noqa: E402
+import bundle_mutate  # noqa: E402
+from lib import BUILD  # noqa: E402
+
+PAGE = BUILD / "tools/verify/verify.html"
+CHECKS = ["archive", "manifest", "signature", "keys", "entries", "chain", "commitments", "inclusion", "consistency",
+          "controls", "rules", "custody", "completeness"]
+STATUS = {"valid": 0, "invalid": 1, "incomplete": 2}
+RECORDS = int(os.environ.get("STELE_PAGE_RECORDS", 20000))
+MUTANTS = int(os.environ.get("STELE_PAGE_MUTANTS", 150))
+SHOTS = os.environ.get("STELE_PAGE_SHOTS")
+READ = """
+const lines = [...document.querySelectorAll('.checks li')].map((l) => [l.dataset.check, l.dataset.state, l.textContent]);
+return {state: document.body.dataset.state, checks: lines, text: document.body.innerText,
+	completeness: document.querySelector('.verdict')?.dataset.completeness ?? null};
+"""
+
+
+def setUpModule():
+    if browser.missing():
+        raise unittest.SkipTest(browser.missing())
+
+
+class Verdict:
+    """What the page shows."""
+
+    def __init__(self, said):
+        self.state, self.text, self.completeness = said["state"], said["text"], said["completeness"]
+        self.names = [name for name, _, _ in said["checks"]]
+        self.states = {name: state for name, state, _ in said["checks"]}
+        self.failed = [name for name, state, _ in said["checks"] if state == "failed"]
+
+    def __str__(self):
+        return f"{self.state} {self.failed}: {self.text}"
+
+
+class PageCase(unittest.TestCase):
+    """One browser for all tests of a class."""
+
+    options, width = (), 1000
+
+    @classmethod
+    def setUpClass(cls):
+        cls.temp = tempfile.TemporaryDirectory(prefix="stele-page-")
+        cls.addClassCleanup(cls.temp.cleanup)
+        cls.folder = Path(cls.temp.name)
+        cls.browser = browser.Browser(cls.folder, *cls.options, width=cls.width)
+        cls.enterClassContext(cls.browser)
+        cls.browser.open(PAGE.as_uri())
+
+    def put(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def verify(self, path, key, *, older=(), folder=False):
+        """Lets the page verify it: a path, or several of pieces."""
+        paths = [path] if isinstance(path, Path) else path
+        self.browser.run("document.getElementById('form').reset(); delete document.body.dataset.state")
+        self.browser.type("#folder" if folder else "#file", "\n".join(map(str, paths)))
+        if older:
+            self.browser.type("#older", "\n".join(map(str, older)))
+        self.browser.run("document.getElementById('key').value = arguments[0]", key)
+        self.browser.click("#go")
+        self.browser.wait("return ['valid', 'invalid', 'incomplete', 'error'].includes(document.body.dataset.state)")
+        return Verdict(self.browser.run(READ))
+
+    def of(self, bundle, name="bundle.zip", **more):
+        """The verdict on an untouched one."""
+        return self.verify(self.put(name, bundle.archive()), bundle.trusted.vkey, **more)
+
+    def shot(self, name):
+        """A picture of the whole page, where they are wanted."""
+        if SHOTS:
+            taken = self.browser.devtools("Page.captureScreenshot", captureBeyondViewport=True)
+            Path(SHOTS, f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
+
+
+class Untouched(PageCase):
+    def test_every_kind_of_valid_bundle_is_valid(self):
+        for kind in bundle_maker.KINDS:
+            for seed in (1, 2):
+                with self.subTest(kind=kind, seed=seed):
+                    got = self.of(bundle_maker.make(kind, seed))
+                    self.assertEqual(got.state, "valid", got)
+                    self.assertEqual(got.names, CHECKS)
+                    self.assertLessEqual(set(got.states.values()), {"ok", "none", "partly"}, got)
+
+    def test_a_certified_completeness_is_said_to_be_checked_in_part_only(self):
+        got = self.of(bundle_maker.make("certified"))
+        self.assertEqual((got.state, got.completeness), ("valid", "partly"))
+        self.assertIn("not fully checked by this page", got.text)
+        self.shot("certified")
+
+    def test_a_selection_claims_no_completeness(self):
+        got = self.of(bundle_maker.make("selection"))
+        self.assertEqual((got.state, got.completeness, got.states["completeness"]), ("valid", "none", "none"))
+        self.assertIn("It claims nothing about records that are not in it", got.text)
+
+    def test_gaps_are_told_with_their_reasons(self):
+        got = self.of(bundle_maker.make("purged"))
+        self.assertRegex(got.text, r"\d+: purged by entry \d+, 20\d\d-")
+        self.shot("purged")
+
+    def test_an_older_checkpoint_that_the_log_grew_out_of_is_told(self):
+        bundle = bundle_maker.make("since")
+        part = next(p for p in bundle.parts if p.since)
+        older = self.put("kept", part.log.checkpoint(part.since[0]).encode())
+        got = self.of(bundle, older=[older])
+        self.assertEqual((got.state, got.states["consistency"]), ("valid", "ok"), got)
+        self.assertIn("your checkpoint kept", got.text)
+
+    def test_pieces_and_an_unpacked_folder_give_the_same_verdict(self):
+        bundle = bundle_maker.make("files")
+        data = bundle.archive()
+        third = len(data) // 3
+        pieces = [self.put(f"b.zip.{n + 1:03d}", data[n * third:(n + 1) * third if n < 2 else None]) for n in range(3)]
+        self.assertEqual(self.verify(pieces[::-1], bundle.trusted.vkey).state, "valid")
+        got = self.verify(pieces[:1] + pieces[2:], bundle.trusted.vkey)
+        self.assertEqual(got.state, "error")
+        self.assertIn("A piece is missing", got.text)
+        with zipfile.ZipFile(io.BytesIO(data)) as z:
+            z.extractall(self.folder / "unpacked")
+        top = next((self.folder / "unpacked").iterdir())
+        got = self.verify(top, bundle.trusted.vkey, folder=True)
+        self.assertEqual((got.state, got.states["archive"]), ("valid", "partly"), got)
+        self.assertIn("could not be judged", got.text)
+        (top / "data/extra").write_text("x")
+        self.assertEqual(self.verify(top, bundle.trusted.vkey, folder=True).failed, ["archive"])
+        (top / "data/extra").unlink()
+        changed = top / "data/bundle.json"
+        os.chmod(changed, 0o600)
+        changed.write_bytes(changed.read_bytes().replace(b'"range"', b'"rangE"'))
+        self.assertEqual(self.verify(top, bundle.trusted.vkey, folder=True).failed, ["manifest"])
+
+
+class Tampered(PageCase):
+    def test_each_class_of_tampering_is_refused_by_its_check(self):
+        seen, refused = set(), set()
+        for n, mutant in enumerate(bundle_mutate.mutants(MUTANTS, "page")):
+            with self.subTest(mutant=mutant.name):
+                path = self.folder / f"{n}.zip"
+                older = bundle_mutate.write(mutant, path)
+                got = self.verify(path, mutant.key, older=older)
+                self.assertEqual(STATUS.get(got.state), mutant.status, got)
+                self.assertEqual(len(got.failed), 1, got)
+                self.assertIn(got.failed[0], mutant.checks, got)
+                after = CHECKS[CHECKS.index(got.failed[0]) + 1:]
+                self.assertEqual({got.states[c] for c in after} - {"not judged"}, set(), "nothing behind it is judged")
+            refused |= set(got.failed)
+            seen.add(mutant.name.split("/")[0])
+        self.assertEqual(refused, set(CHECKS), "each check has refused something")
+        print(f"page: {n + 1} tampered bundles of {len(seen)} classes, each refused by the right check", file=sys.stderr)
+
+    def test_the_place_is_told_where_it_fails(self):
+        bundle = bundle_maker.make("range")
+        data = bundle.data()
+        path = "data/payments/records.ndjson"
+        lines = data[path].split(b"\n")
+        lines[2] = lines[2].replace(b'pay\\"', b'paY\\"')
+        self.assertNotEqual(b"\n".join(lines), data[path])
+        data[path] = b"\n".join(lines)
+        got = self.verify(self.put("place.zip", bundle.archive(bundle.seal(data))), bundle.trusted.vkey)
+        self.assertEqual((got.state, got.failed), ("invalid", ["commitments"]), got)
+        self.assertRegex(got.text, r"file data/payments/records.ndjson, line 3, entry \d+")
+        self.assertIn("NOT VALID", got.text)
+        self.shot("invalid")
+
+    def test_a_key_that_the_bundle_brings_is_not_trusted(self):
+        bundle, other = bundle_maker.make("range"), bundle_maker.make("range", 2)
+        got = self.verify(self.put("other.zip", bundle.archive()), other.trusted.vkey)
+        self.assertEqual(got.failed, ["signature"], got)
+
+    def test_what_is_no_bundle_or_no_key_is_told(self):
+        key = bundle_maker.make("range").trusted.vkey
+        self.assertEqual(self.verify(self.put("none.zip", b"PK no"), key).failed, ["archive"])
+        got = self.verify(self.put("none.zip", b"PK no"), key[:-1] + ("A" if key[-1] != "A" else "B"))
+        self.assertEqual(got.state, "error")
+        self.assertIn("This is no verifier key", got.text)
+
+    def test_what_a_bundle_says_is_shown_as_text(self):
+        server = bundle_maker.Server(seed="x")
+        log = server.log("payments")
+        log.record(b"{}")
+        asked = bundle_maker.request("range", ["payments"], reason="<img src=x onerror='document.title=1'><b>bold</b>")
+        bundle = bundle_maker.Bundle(server, "range", [bundle_maker.Part(log, [0, 1])], asked)
+        got = self.of(bundle)
+        self.assertEqual(got.state, "valid", got)
+        self.assertIn("<b>bold</b>", got.text)
+        self.assertEqual(self.browser.run("return document.querySelectorAll('img, b').length"), 0)
+
+
+class WithoutWebCrypto(PageCase):
+    """A browser that has no Ed25519: the page's own is used."""
+
+    options = ("--disable-blink-features=WebCryptoEd25519,WebCryptoCurve25519",)
+
+    def test_signatures_are_checked_by_the_pages_own_arithmetic(self):
+        own = self.browser.run("""
+            const source = document.getElementById('worker').textContent +
+                ';onmessage = async ({data}) => postMessage([edVerifyHere(...data), edVerifyHere(data[0], data[1], data[2].slice(1))]);';
+            const w = new Worker(URL.createObjectURL(new Blob([source])));
+            const unhex = (t) => Uint8Array.from(t.match(/../g) ?? [], (b) => parseInt(b, 16));
+            w.postMessage(arguments[0].map(unhex));
+            return new Promise((done) => { w.onmessage = ({data}) => done(data); });
+        """, [  # RFC 8032 section 7.1, test 3
+            "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+            "af82"])
+        self.assertEqual(own, [True, False])
+        bundle = bundle_maker.make("rotated")
+        self.assertEqual(self.of(bundle).state, "valid")
+
+
+class Alone(PageCase):
+    """The page and nothing else: no network, a narrow screen, the dark, a keyboard, many records."""
+
+    width = 500
+
+    def test_it_asks_nothing_of_the_network(self):
+        came = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def listen():
+                try:
+                    came.append(listener.accept())
+                except OSError:
+                    pass  # closed: nobody came
+            thread = threading.Thread(target=listen, daemon=True)
+            thread.start()
+            port = listener.getsockname()[1]
+            self.browser.logged("performance")
+            self.browser.open(PAGE.as_uri())
+            self.assertEqual(self.of(bundle_maker.make("range")).state, "valid")
+            messages = [m["message"] for m in self.browser.logged("performance")]
+            asked = [m for m in messages if '"Network.requestWillBeSent"' in m]
+            self.assertGreater(len(asked), 0, "the page itself")
+            for m in asked:
+                self.assertRegex(m, r'"url":"(file|blob):')
+            refused = self.browser.run("""
+                const at = 'http://127.0.0.1:' + arguments[0] + '/';
+                const tell = (where) => fetch(where).then(() => 'asked', (e) => e.name);
+                const source = 'onmessage = ({data}) => fetch(data).then(() => postMessage("asked"), (e) => postMessage(e.name))';
+                const w = new Worker(URL.createObjectURL(new Blob([source])));
+                w.postMessage(at);
+                document.body.append(Object.assign(new Image(), {src: at}));
+                return Promise.all([tell(at), new Promise((done) => { w.onmessage = ({data}) => done(data); })]);
+            """, port)
+            self.assertEqual(refused, ["TypeError", "TypeError"], "its own policy lets nothing be asked")
+            time.sleep(0.2)
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(60)
+        self.assertEqual(came, [])
+
+    def test_it_fits_a_narrow_screen_in_light_and_dark(self):
+        self.browser.devtools("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
+        for scheme in ("light", "dark"):
+            self.browser.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            self.browser.open(PAGE.as_uri())
+            self.shot(f"form-{scheme}")
+            self.assertEqual(self.of(bundle_maker.make("whole")).state, "valid")
+            self.shot(f"narrow-{scheme}")
+            wide = self.browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            self.assertLessEqual(wide, 0, "it scrolls sideways")
+        self.browser.devtools("Emulation.clearDeviceMetricsOverride")
+        self.browser.devtools("Emulation.setEmulatedMedia", features=[])
+
+    def test_it_is_labelled_and_gives_the_verdict_the_focus(self):
+        bare = self.browser.run("return [...document.querySelectorAll('input, textarea, progress')].filter((e) => !e.labels.length).length")
+        self.assertEqual(bare, 0)
+        self.of(bundle_maker.make("range"))
+        self.assertEqual(self.browser.run("return document.activeElement.textContent"), "VALID")
+
+    def test_many_records_take_seconds(self):
+        server = bundle_maker.Server(seed="many")
+        log = server.log("payments")
+        for n in range(RECORDS):
+            log.record(b'{"actor":"alice","action":"pay","amount":"%d.50","note":"%s"}' % (n, b"x" * 200), seconds=86400)
+        bundle = bundle_maker.whole(server, [log])
+        archive = bundle.archive()
+        began = time.monotonic()
+        got = self.verify(self.put("many.zip", archive), bundle.trusted.vkey)
+        self.assertEqual(got.state, "valid", got)
+        self.assertIn(f"{RECORDS + 1:,} of {RECORDS + 1:,} in the log", got.text)
+        took = time.monotonic() - began
+        print(f"page: {RECORDS} records, {len(archive) >> 10} KiB packed, in {took:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
