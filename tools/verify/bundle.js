@@ -231,7 +231,7 @@ class Bundle {
 	}
 
 	checkInfo(data) {
-		const path = 'bag-info.txt', text = utf8Text(readSmall(this.file(path))), found = new Map();
+		const path = 'bag-info.txt', text = utf8Text(readSmall(this.file(path), NOTE_BYTES)), found = new Map();
 		if (text === null || !/^([A-Za-z][A-Za-z0-9-]*: [^\n]+\n)+$/.test(text))
 			refuse('lines that are not of the form "Label: value"', { path });
 		for (const line of text.slice(0, -1).split('\n')) {
@@ -251,6 +251,8 @@ class Bundle {
 		for (const log of this.logs) {
 			log.identities = [];
 			log.statements = [];
+		}
+		for (const log of this.logs) {
 			const lines = new Lines(log.files['keys.txt']);
 			for (let line = lines.next(); line; line = lines.next()) {
 				const m = /^(identity|key) (.+)$/.exec(asciiText(line)), bytes = m && unbase64(m[2]);

@@ -1,5 +1,6 @@
 // JSON (RFC 8259) without duplicate members and lone surrogates, from bytes. Objects come as Map, in
-// order. What is not compact is refused too where `compact` is said.
+// order. Where `compact` is said, as the format has it, spaces and numbers that are not whole are refused, too;
+// else such a number is {real}.
 
 class Json {
 	constructor(bytes, compact) {
@@ -154,7 +155,9 @@ class Json {
 		const text = asciiText(this.p.subarray(start, this.at));
 		if (!/^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$/.test(text))
 			this.bad('expected a value');
-		return Number(text);
+		if (/^-?[0-9]+$/.test(text))
+			return Number(text);
+		return this.compact ? this.bad('expected a whole number') : { real: text };
 	}
 
 	// A whole number from 0, below 2^53, without sign, point or exponent.

@@ -205,10 +205,6 @@ class LogCheck {
 			this.judge('rules', where, () => this.rules.control(e, c.payload));
 		});
 		this.judge('rules', { path: this.log.path + 'controls.ndjson' }, () => this.rules.settle());
-		const named = this.rules.statement;
-		if (this.entriesStand() && named && named.vkey.text !== this.checkpoint.key.text)
-			this.f.fail('keys', 'the log\'s newest key is that of epoch ' + named.epoch + ', as a control entry says, and another one signed',
-				{ path: this.log.path + 'checkpoint' });
 		this.rules.taken ??= [];
 		this.rules.shortened ??= [];
 	}
@@ -471,6 +467,14 @@ class LogCheck {
 		}
 	}
 
+	// Nobody signs on with a key that a control entry replaced; where all of these are here.
+	checkKey() {
+		const named = this.rules.statement;
+		if (!this.f.failed.has('controls') && named && named.vkey.text !== this.checkpoint.key.text)
+			this.f.fail('keys', 'the log\'s newest key is that of epoch ' + named.epoch + ', as a control entry says, and another one signed',
+				{ path: this.log.path + 'checkpoint' });
+	}
+
 	check(asked) {
 		this.readConsistency(asked);
 		this.readControls();
@@ -480,6 +484,8 @@ class LogCheck {
 			this.readPayloads();
 		if (this.entriesStand())
 			this.checkCounts();
+		if (this.entriesStand())
+			this.checkKey();
 		this.checkOlder();
 	}
 }

@@ -64,6 +64,19 @@ function twoPrincipals(said) {
 	return textIs(by) && textIs(approved) && by !== '' && approved !== '' && by !== approved;
 }
 
+// Lists of ranges as one: ascending and apart, of what lies between low and high.
+function united(lists, low, high) {
+	const all = lists.flat().filter(([a, b]) => a <= high && b >= low).sort((x, y) => x[0] - y[0]), out = [];
+	for (const [a, b] of all) {
+		const last = out[out.length - 1];
+		if (last && a <= last[1] + 1)
+			last[1] = Math.max(last[1], b);
+		else
+			out.push([a, b]);
+	}
+	return out;
+}
+
 class Rules {
 	constructor(origin) {
 		this.isSystem = origin.endsWith('/_system');
@@ -74,7 +87,7 @@ class Rules {
 		this.defaults = [];
 		this.holds = new Map(); // id -> {ranges: [[…],…] of each entry, open, released}
 		this.extends = []; // {ranges, until, shorten}
-		this.events = []; // {name, index, until}
+		this.events = new Map(); // name -> [{index, until}, …]
 		this.purges = []; // see purge()
 		this.restored = false;
 		this.origin = origin;
@@ -161,7 +174,7 @@ class Rules {
 		const name = said.get('event'), at = instantIn(said.get('at')), until = instantIn(said.get('until'));
 		if (!textIs(name) || at === null || until === null)
 			refuse('an event entry does not say what one says');
-		this.events.push({ name, index: e.index, until });
+		this.events.set(name, [...this.events.get(name) ?? [], { index: e.index, until }]);
 	}
 
 	purge(e, said) {
@@ -175,14 +188,14 @@ class Rules {
 			refuse('records of _system were purged, which is never allowed');
 		if (this.controls.some((c) => rangeWith(ranges, c)))
 			refuse('a purge entry names a control entry');
-		const p = { index: e.index, time: e.time, ranges, count, root, clock: null, restored: said.has('restored'),
-			seen: 0, tree: new Tree(), holds: [], extends: [], events: this.events.length };
+		const p = { index: e.index, time: e.time, ranges, count, root, clock: null, restored: said.has('restored'), seen: 0,
+			tree: new Tree() };
 		this.allowed(said, p);
 		// what kept these records then, and nothing else, is looked at for each of them
-		for (const h of this.holds.values())
-			if (!h.released)
-				p.holds.push(...h.ranges, ...(h.open === null ? [] : [[[h.open, Number.MAX_SAFE_INTEGER]]]));
-		p.extends = this.extends.filter((x) => x.ranges.some(([a, b]) => a <= ranges[ranges.length - 1][1] && b >= ranges[0][0]));
+		const low = ranges[0][0], high = ranges[ranges.length - 1][1];
+		const kept = [...this.holds.values()].filter((h) => !h.released);
+		p.held = united(kept.flatMap((h) => h.open === null ? h.ranges : [...h.ranges, [[h.open, Infinity]]]), low, high);
+		p.extends = this.extends.filter((x) => x.ranges.some(([a, b]) => a <= high && b >= low));
 		this.purges.push(p);
 	}
 
@@ -200,7 +213,7 @@ class Rules {
 		p.clock = evidence < lock ? evidence : lock;
 		if (said.get('policy') !== this.policyIndex)
 			refuse('a purge names another policy than the one that was in force');
-		if (!rangeWith(this.controls.map((c) => [c, c]), by) || by < this.lockIndex)
+		if (by < this.lockIndex || !this.controls.includes(by))
 			refuse('a purge was not judged by all entries on locks before it');
 		if (this.policy && this.policy.acts.includes('purge') && !twoPrincipals(said))
 			refuse('the policy in force asked for a second principal to approve a purge, and none did');
@@ -240,11 +253,11 @@ class Rules {
 	}
 
 	wasFree(e, p) {
-		if (p.holds.some((ranges) => rangeWith(ranges, e.index)))
+		if (rangeWith(p.held, e.index))
 			refuse('it was under a legal hold when it was purged');
 		let until = e.retainUntil ? instant(e.retainUntil) : 0n, said = 0n, fixed = false;
 		if (e.event) {
-			const ends = this.events.slice(0, p.events).filter((v) => v.name === e.event && v.index > e.index);
+			const ends = (this.events.get(e.event) ?? []).filter((v) => v.index > e.index && v.index < p.index);
 			if (!ends.length)
 				refuse('it was purged while it waited for its event');
 			until = ends.reduce((m, v) => v.until > m ? v.until : m, 0n);
