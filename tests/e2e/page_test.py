@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "reference"))
 import browser  # noqa: E402
 import bundle_maker  # noqa: E402
+import bundle_model  # noqa: E402
 import bundle_mutate  # noqa: E402
 from lib import BUILD  # noqa: E402
 
@@ -233,7 +234,7 @@ class WithoutWebCrypto(PageCase):
         bundle, other = bundle_maker.make("rotated"), bundle_maker.make("range")
         self.assertEqual(self.of(bundle).state, "valid")
         self.assertEqual(self.of(bundle_maker.Bundle(other.server, "range", other.parts, other.request,
-                                                     signer=bundle_maker.Key(other.server.name, bytes(32)))).failed, ["signature"])
+                                                     signer=bundle_model.Key(other.server.name, bytes(32)))).failed, ["signature"])
 
 
 class Alone(PageCase):
