@@ -256,8 +256,8 @@ class Bundle {
 			const lines = new Lines(log.files['keys.txt']);
 			for (let line = lines.next(); line; line = lines.next()) {
 				const m = /^(identity|key) (.+)$/.exec(asciiText(line)), bytes = m && unbase64(m[2]);
-				if (!bytes || !bytes.length || (m[1] === 'identity' && log.statements.length))
-					refuse('a line that is neither "identity BYTES" nor "key BYTES", or not in its place', lines.where());
+				if (!bytes || !bytes.length)
+					refuse('a line that is neither "identity BYTES" nor "key BYTES"', lines.where());
 				(m[1] === 'key' ? log.statements : log.identities).push(bytes);
 			}
 			if (log.statements.length > STATEMENTS_MOST || log.identities.length > SUCCESSIONS_MOST)
@@ -332,8 +332,7 @@ const REQUEST_MEMBERS = ['kind', 'logs', 'first?', 'last?', 'received_from?', 'r
 	'records?', 'hold?', 'matter?', 'since?', 'certify?', 'reason?'];
 
 function checkRequest(r, kind, bad) {
-	if (!(r instanceof Map) || [...r.keys()].some((n) => !REQUEST_MEMBERS.some((m) => m.replace('?', '') === n)) ||
-		r.get('kind') !== kind || !Array.isArray(r.get('logs')) || !r.get('logs').every((n) => typeof n === 'string'))
+	if (!membersAre(r, REQUEST_MEMBERS) || r.get('kind') !== kind || !Array.isArray(r.get('logs')) || !r.get('logs').every((n) => typeof n === 'string'))
 		bad('the request is none, or of another kind');
 	for (const n of ['first', 'last'])
 		if (r.has(n) && !isInteger(r.get(n)))

@@ -48,13 +48,13 @@ class Custody {
 		let before = Infinity;
 		for (;;) {
 			let receipt = null;
-			findings.judgeNow('entries', { path: file.path }, () => {
+			findings.judgeNow('custody', { path: file.path }, () => {
 				const line = lines.next();
 				receipt = line && jsonDocument(line, true);
 				if (line && !(receipt instanceof Map))
 					refuse('a receipt that is none');
 			});
-			if (findings.failed.has('entries') || !receipt)
+			if (findings.failed.has('custody') || !receipt)
 				break;
 			const number = lines.number;
 			await findings.judge('custody', lines.where(), async () => {

@@ -467,14 +467,6 @@ class LogCheck {
 		}
 	}
 
-	// Nobody signs on with a key that a control entry replaced; where all of these are here.
-	checkKey() {
-		const named = this.rules.statement;
-		if (!this.f.failed.has('controls') && named && named.vkey.text !== this.checkpoint.key.text)
-			this.f.fail('keys', 'the log\'s newest key is that of epoch ' + named.epoch + ', as a control entry says, and another one signed',
-				{ path: this.log.path + 'checkpoint' });
-	}
-
 	check(asked) {
 		this.readConsistency(asked);
 		this.readControls();
@@ -484,8 +476,6 @@ class LogCheck {
 			this.readPayloads();
 		if (this.entriesStand())
 			this.checkCounts();
-		if (this.entriesStand())
-			this.checkKey();
 		this.checkOlder();
 	}
 }

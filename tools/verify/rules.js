@@ -91,7 +91,8 @@ class Rules {
 		this.purges = []; // see purge()
 		this.restored = false;
 		this.origin = origin;
-		this.statement = null; // of the log's key, the last that an entry names
+		this.epoch = -1; // of the last key statement
+		this.statements = []; // notes, as bytes
 	}
 
 	// The next control entry and its payload's bytes. Refuses what is not allowed.
@@ -135,9 +136,10 @@ class Rules {
 	newKey(e, said) {
 		const note = textIs(said.get('key_statement')) ? readNote(utf8(said.get('key_statement'))) : null;
 		const s = note && readStatement(note.text);
-		if (!s || s.vkey.name !== this.origin || s.firstSize !== e.index + 1 || (this.statement && s.epoch <= this.statement.epoch))
+		if (!s || s.vkey.name !== this.origin || s.firstSize !== e.index + 1 || s.epoch <= this.epoch)
 			refuse('a control entry that names the log\'s key has no key statement that can stand there');
-		this.statement = s;
+		this.epoch = s.epoch;
+		this.statements.push(utf8(said.get('key_statement')));
 	}
 
 	holdOf(said) {

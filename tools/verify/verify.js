@@ -59,9 +59,12 @@ async function checkKeys(bundle) {
 	for (const log of bundle.logs) {
 		const file = log.files.checkpoint;
 		try {
-			log.checkpoint = await checkpointHolds(readSmall(file, NOTE_BYTES), bundle.identities, log.statements);
+			log.note = readSmall(file, NOTE_BYTES);
+			log.checkpoint = await checkpointHolds(log.note, bundle.identities, log.statements);
 			if (log.checkpoint.origin !== bundle.document.server + '/' + log.name)
 				refuse('the checkpoint is of another log, ' + log.checkpoint.origin);
+			if (log.statements.some((s) => readStatement(readNote(s).text).vkey.name !== log.checkpoint.origin))
+				refuse('a key statement of another log', { path: log.files['keys.txt'].path });
 			if (log.checkpoint.size !== log.said.size)
 				refuse('the checkpoint is of ' + log.checkpoint.size + ' entries, and bundle.json says ' + log.said.size);
 		} catch (e) {
@@ -137,6 +140,9 @@ async function verifyBundle(opened, isFolder, key, older, report) {
 			checks.push(checkLog(log, bundle, had.get(log.name), findings));
 			if (findings.failed.has('entries'))
 				break;
+			// a rotation that control entries tell of cannot be left out of keys.txt
+			const statements = [...log.statements, ...checks[checks.length - 1].rules.statements];
+			await findings.judge('keys', { path: log.path + 'checkpoint' }, () => checkpointHolds(log.note, bundle.identities, statements));
 		}
 		custody = new Custody(bundle, trusted);
 		if (!findings.failed.has('entries'))
