@@ -86,33 +86,58 @@ function commitmentOf(salt, payload) {
 
 const SHORT_UNITS = { y: [12, 0], mo: [1, 0], d: [0, 86400], h: [0, 3600], m: [0, 60], s: [0, 1] };
 
+function bounded(d) {
+	return d.months <= 3600 && d.ns <= LAST_NS ? d : null;
+}
+
 // A duration as {months, ns}, or null (7y, 1mo, 90d, …; ISO 8601).
 function duration(text) {
 	const n = '(0|[1-9][0-9]{0,17})';
 	let m = new RegExp(`^${n}(y|mo|d|h|m|s)$`).exec(text);
 	if (m) {
 		const [months, seconds] = SHORT_UNITS[m[2]];
-		return { months: Number(m[1]) * months, ns: BigInt(m[1]) * BigInt(seconds) * 1000000000n };
+		return bounded({ months: Number(m[1]) * months, ns: BigInt(m[1]) * BigInt(seconds) * 1000000000n });
 	}
 	m = new RegExp(`^P(?:${n}W|(?:${n}Y)?(?:${n}M)?(?:${n}D)?(T(?=.)(?:${n}H)?(?:${n}M)?(?:${n}S)?)?)$`).exec(text);
 	if (!m || text === 'P')
 		return null;
 	const [, w, y, mo, d, , h, min, s] = m.map((v) => v ?? 0);
 	const seconds = BigInt(w) * 604800n + BigInt(d) * 86400n + BigInt(h) * 3600n + BigInt(min) * 60n + BigInt(s);
-	return { months: Number(y) * 12 + Number(mo), ns: seconds * 1000000000n };
+	return bounded({ months: Number(y) * 12 + Number(mo), ns: seconds * 1000000000n });
 }
 
-// An instant (ns) and a duration: calendar months first, a day that a month lacks being the first of
-// the next; null beyond the last instant.
-function addDuration(ns, d) {
-	if (d.months > 3600 || d.ns > LAST_NS)
-		return null;
-	const date = new Date(Number(ns / DAY_NS) * 86400000), day = date.getUTCDate();
-	date.setUTCDate(1);
-	date.setUTCMonth(date.getUTCMonth() + d.months);
-	const days = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
-	const ms = day > days ? Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) :
-		Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), day);
-	const sum = BigInt(ms) * 1000000n + ns % DAY_NS + d.ns;
-	return sum <= LAST_NS ? sum : null;
+const DAY_MS = 86400000;
+
+// Days since 1970, calendar months later; a day that a month lacks becomes the first of the next.
+function monthsLater(days, months) {
+	const date = new Date(days * DAY_MS), day = date.getUTCDate();
+	const month = date.getUTCFullYear() * 12 + date.getUTCMonth() + months, year = Math.floor(month / 12);
+	const end = new Date(0);
+	end.setUTCFullYear(year, month % 12, day);
+	if (end.getUTCDate() !== day)
+		end.setUTCDate(1);
+	return end.getTime() / DAY_MS;
+}
+
+const monthSpans = new Map();
+
+// The fewest and the most days that so many months have, wherever they start: [fewest, most].
+function spanOfMonths(months) {
+	if (!monthSpans.has(months)) {
+		let fewest = Infinity, most = 0;
+		for (let day = 0; day < Number(LAST_NS / DAY_NS); day++) {
+			const n = monthsLater(day, months) - day;
+			fewest = Math.min(fewest, n);
+			most = Math.max(most, n);
+		}
+		monthSpans.set(months, [fewest, most]);
+	}
+	return monthSpans.get(months);
+}
+
+// Whether a is at least as long as b, wherever both start.
+function durationCovers(a, b) {
+	if (a.months >= b.months)
+		return BigInt(spanOfMonths(a.months - b.months)[0]) * DAY_NS + a.ns >= b.ns;
+	return a.ns >= b.ns + BigInt(spanOfMonths(b.months - a.months)[1]) * DAY_NS;
 }

@@ -39,13 +39,8 @@ function policyAt(p, ns) {
 	return p.from !== null && ns >= p.from ? { ...p, mode: 2, from: null } : p;
 }
 
-function longer(a, b) {
-	const end = (d) => addDuration(0n, d) ?? LAST_NS;
-	return end(a) > end(b);
-}
-
 function shorter(was, next) {
-	return was !== undefined && (next === undefined || longer(was, next));
+	return was !== undefined && (next === undefined || !durationCovers(next, was));
 }
 
 // What of it is weaker, or null.
@@ -54,7 +49,7 @@ function weaker(was, next) {
 		return 'another mode';
 	if (shorter(was.default, next.default) || shorter(was.min, next.min))
 		return 'a shorter retain.default or retain.min';
-	if (next.max !== undefined && (was.max === undefined || longer(was.max, next.max)))
+	if (next.max !== undefined && (was.max === undefined || !durationCovers(next.max, was.max)))
 		return 'a shorter retain.max';
 	return was.acts.some((a) => !next.acts.includes(a)) ? 'fewer acts under dual control' : null;
 }
