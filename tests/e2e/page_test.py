@@ -212,6 +212,114 @@ class Tampered(PageCase):
         self.assertEqual(self.browser.run("return document.querySelectorAll('img, b').length"), 0)
 
 
+def replaced(path, old, new):
+    """Signed anew, with a text of a file replaced by another: an exporter that lies."""
+
+    def make():
+        bundle = bundle_maker.make("range")
+        data = bundle.data()
+        if data[path].count(old) < 1:
+            raise ValueError(f"{path} has no {old}")
+        data[path] = data[path].replace(old, new, 1)
+        return bundle, bundle.seal(data)
+
+    return make
+
+
+def signed_over(path, change):
+    """The same with a file outside of data/, which the tag manifest is made over."""
+
+    def make():
+        bundle = bundle_maker.make("range")
+        files = bundle.files()
+        files[path] = change(files[path])
+        return bundle, bundle.sign(files)
+
+    return make
+
+
+def identities(change, **trusted):
+    """A server with three identities; change may put other succession notes, and key statements, into the bundle."""
+
+    def make():
+        server = bundle_maker.Server(seed="row")
+        log = server.log("payments")
+        server.succeed()
+        log.rotate()
+        server.succeed()
+        part = bundle_maker.Part(log, [0, 1])
+        change(server, part)
+        bundle = bundle_maker.Bundle(server, "range", [part], bundle_maker.request("range", ["payments"]))
+        bundle.trusted = server.identities[trusted.get("trusted", 0)]
+        return bundle, bundle.files()
+
+    return make
+
+
+def succession_again(number, old=0, new=1, signers=None, when=None):
+    """Puts a succession note in the place of the one with that number."""
+
+    def change(server, _):
+        a, b = server.identities[old], server.identities[new]
+        text = f"stele identity v1\n{a.vkey}\n{b.vkey}\n{number}\n{bundle_model.instant(when or server.now)}\n"
+        server.successions[number - 1] = bundle_model.note(text, *([a, b] if signers is None else [server.identities[i] for i in signers]))
+
+    return change
+
+
+def stated_late(server, part):
+    """The first identity states a key of a later epoch than the second one's."""
+    key = bundle_model.Key(part.log.origin, bytes(range(32)))
+    part.keys = [*part.keys, bundle_model.note(f"stele key v1\n{key.vkey}\n7\n2\n", server.identities[0])]
+
+
+LIES = [
+    ("a duplicate member of bundle.json", replaced("data/bundle.json", b'"v":1,', b'"v":1,"v":1,'), "entries"),
+    ("a duplicate member of a receipt", replaced("data/custody.ndjson", b'{"log":', b'{"log":"_system","log":'), "custody"),
+    ("a low surrogate alone", replaced("data/payments/records.ndjson", b'\\"action', b'\\udc00\\"action'), "entries"),
+    ("a high surrogate before another character", replaced("data/payments/records.ndjson", b'\\"action', b'\\ud800\\u0041\\"action'), "entries"),
+    ("an entry whose ctl is not below it", replaced("data/payments/records.ndjson", b'\\"ctl\\":0', b'\\"ctl\\":900'), "entries"),
+    ("a space in a line", replaced("data/payments/records.ndjson", b',"salt"', b', "salt"'), "entries"),
+    ("an escape that JSON lacks", replaced("data/payments/records.ndjson", b'\\"action', b'\\x41\\"action'), "entries"),
+    ("a manifest that calls a file otherwise", signed_over("manifest-sha256.txt", lambda m: m.replace(b"bundle.json", b"bundle.jsom")), "manifest"),
+    ("an oxum twice", signed_over("bag-info.txt", lambda m: m + m[m.index(b"Payload-Oxum"):]), "manifest"),
+    ("an older succession note that the old key did not sign", identities(succession_again(1, signers=[1])), "signature"),
+    ("two notes that replace one identity", identities(succession_again(2, old=0, new=2)), "signature"),
+    ("times that do not ascend", identities(succession_again(2, old=1, new=2, when=1)), "signature"),
+    ("an identity that comes back", identities(succession_again(2, old=1, new=0)), "signature"),
+    ("a statement of a replaced identity for a later epoch", identities(stated_late, trusted=2), "keys"),
+]
+
+
+class Lies(PageCase):
+    def test_a_lying_exporter_is_caught_by_the_check_that_looks(self):
+        for name, make, check in LIES:
+            with self.subTest(lie=name):
+                bundle, files = make()
+                got = self.verify(self.put("lie.zip", bundle.archive(files)), bundle.trusted.vkey)
+                self.assertEqual((got.state, got.failed), ("invalid", [check]), got)
+
+    def test_a_server_of_another_name_did_not_sign_it(self):
+        bundle = bundle_maker.make("range")
+        archive = bundle.archive(bundle.seal(bundle.data(), server="another.example.com"))
+        self.assertEqual(self.verify(self.put("name.zip", archive), bundle.trusted.vkey).failed, ["signature"])
+
+    def test_a_row_of_identities_is_followed_both_ways(self):
+        for trusted in range(3):
+            bundle, files = identities(lambda *_: None, trusted=trusted)()
+            got = self.verify(self.put("row.zip", bundle.archive(files)), bundle.trusted.vkey)
+            self.assertEqual(got.state, "valid", got)
+
+    def test_a_statement_for_later_entries_does_not_count_yet(self):
+        server = bundle_maker.Server(seed="later")
+        log = server.log("payments")
+        log.record(b"{}")
+        log.rotate()
+        part = bundle_maker.Part(log, [0, 1], size=2, keys=[e.statement for e in log.epochs])
+        bundle = bundle_maker.Bundle(server, "range", [part], bundle_maker.request("range", ["payments"]))
+        self.assertEqual(self.of(bundle).state, "valid")
+
+
 class WithoutWebCrypto(PageCase):
     """A browser that has no Ed25519: the page's own is used."""
 

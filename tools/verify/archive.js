@@ -186,18 +186,16 @@ function zipSource(zip, h, from) {
 	};
 }
 
-// All names begin with one folder, stele-EXPORT/: {top, files} with paths within it.
+// All names begin with one folder, stele-EXPORT/: {top, files} with paths within it. That no two are one the
+// order of the paths shows.
 function withTop(files) {
-	const top = files.length ? files[0].name.split('/')[0] : '', names = new Set();
+	const top = files.length ? files[0].name.split('/')[0] : '';
 	if (!/^stele-x-[a-z2-7]{10}$/.test(top))
 		refuse('its files are not in a folder stele-EXPORT: this is no bundle');
 	for (const f of files) {
 		if (!f.name.startsWith(top + '/'))
 			refuse('a file is outside the bundle\'s folder', { path: f.name });
 		f.path = f.name.slice(top.length + 1);
-		if (names.has(f.path))
-			refuse('there are two files of one name', { path: f.path });
-		names.add(f.path);
 	}
 	return { top, files };
 }
