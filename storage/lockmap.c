@@ -154,6 +154,14 @@ lockmap_at(const struct lockmap *m, uint64_t index)
 	return m->n ? m->spans[span_of(m, index)] : nothing;
 }
 
+uint64_t
+lockmap_end_of(const struct lockmap *m, uint64_t index)
+{
+	size_t next = m->n ? span_of(m, index) + 1 : 0;
+
+	return next < m->n ? m->spans[next].first : UINT64_MAX;
+}
+
 /* How many indexes from first on, but before end, the ranges from *k on have. */
 static uint64_t
 overlap(uint64_t first, uint64_t end, const struct ranges *where, size_t *k)

@@ -51,6 +51,9 @@ int lockmap_apply(struct lockmap *m, const struct ranges *where,
 /* What it says of an index; first and the next span's tell for which ones else. */
 struct lockmap_span lockmap_at(const struct lockmap *m, uint64_t index);
 
+/* Where the span of an index ends: the first of the next, or UINT64_MAX. */
+uint64_t lockmap_end_of(const struct lockmap *m, uint64_t index);
+
 /* How many indexes of these ranges are gone. */
 uint64_t lockmap_purged(const struct lockmap *m, const struct ranges *where);
 

@@ -397,6 +397,40 @@ locks_each_hold_on(struct locks *l, const struct ranges *where,
 	return done;
 }
 
+int
+locks_each_span(struct locks *l, const struct ranges *where,
+		int (*fn)(void *ctx, uint64_t first, uint64_t last,
+			  const struct lockmap_span *says),
+		void *ctx)
+{
+	int done = 0;
+
+	pthread_rwlock_rdlock(&l->lock);
+	for (size_t i = 0; done == 0 && i < where->n; i++) {
+		uint64_t at = where->r[i].first, last = where->r[i].last;
+		while (done == 0 && at <= last) {
+			uint64_t end = lockmap_end_of(&l->map, at);
+			struct lockmap_span says = lockmap_at(&l->map, at);
+			uint64_t to = end - 1 < last ? end - 1 : last;
+			done = fn(ctx, at, to, &says);
+			at = to + 1;
+		}
+	}
+	pthread_rwlock_unlock(&l->lock);
+	return done;
+}
+
+bool
+locks_doubt(struct locks *l)
+{
+	bool doubt;
+
+	pthread_rwlock_rdlock(&l->lock);
+	doubt = l->doubt;
+	pthread_rwlock_unlock(&l->lock);
+	return doubt;
+}
+
 bool
 locks_hold(struct locks *l, struct slice id, struct lock_hold *out)
 {

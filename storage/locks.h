@@ -105,6 +105,20 @@ struct lock_hold_counts {
 void locks_hold_count(struct locks *l, struct slice id, uint64_t size,
 		      struct lock_hold_counts *out);
 
+struct lockmap_span;
+
+/*
+ * Calls fn for what the map says of all indexes of these ranges, in pieces of which each is said
+ * the same, both ends in it, ascending, until fn is not 0, which is returned.
+ */
+int locks_each_span(struct locks *l, const struct ranges *where,
+		    int (*fn)(void *ctx, uint64_t first, uint64_t last,
+			      const struct lockmap_span *says),
+		    void *ctx);
+
+/* Whether not all that was folded in could be kept for want of memory. */
+bool locks_doubt(struct locks *l);
+
 /* Whether an event of that name was recorded, and the latest end that one says. */
 bool locks_event(struct locks *l, struct slice name, int64_t *until_ns);
 

@@ -20,7 +20,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-PRODUCT = ("proto", "crypto", "storage", "server", "tools")
+PRODUCT = ("proto", "crypto", "storage", "verify", "server", "tools")
 FOLDERS = PRODUCT + ("bench", "tests")
 MAX_FILE_LINES = 599
 MAX_FUNCTION_LINES = 69
@@ -31,7 +31,8 @@ MAY_INCLUDE = {
     "crypto": {"proto", "crypto"},
     "storage": {"proto", "crypto", "storage"},
     "server": {"proto", "crypto", "storage", "server"},
-    "tools": {"proto", "crypto", "storage", "tools"},
+    "verify": {"proto", "crypto", "storage", "verify"},
+    "tools": {"proto", "crypto", "storage", "verify", "tools"},
     "bench": set(FOLDERS),
     "tests": set(FOLDERS),
 }

@@ -6,7 +6,7 @@
 #include "tools/api.h"
 #include "tools/commands.h"
 #include "tools/consistency.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 #include "tools/statements.h"
 
 static const char about[] =

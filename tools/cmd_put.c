@@ -23,7 +23,7 @@
 #include "tools/payloads.h"
 #include "tools/progress.h"
 #include "tools/put_state.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 
 enum { RETRY_S = 120, KEY_MAX = 255, WAIT_MAX_S = 8 };
 

@@ -1,7 +1,8 @@
 /*
- * stele verify: receipts, .tlog-proof files, checkpoints and search certificates, offline.
+ * stele verify: evidence bundles, receipts, .tlog-proof files, checkpoints and search certificates,
+ * offline.
  *
- * What a file is shows in its first bytes: '{' begins JSON (one receipt, or one
+ * What a file is shows in its first bytes: "PK" begins a bundle, '{' JSON (one receipt, or one
  * a line), "c2sp.org/tlog-proof@" a proof, "stele search evidence v" a certificate,
  * anything else must be a signed note.
  */
@@ -14,22 +15,24 @@
 #include "proto/err.h"
 #include "proto/certificate.h"
 #include "tools/api.h"
+#include "tools/bundle_report.h"
 #include "tools/certificates.h"
 #include "tools/commands.h"
 #include "tools/payloads.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 #include "tools/report.h"
 
 enum { KEYS_MAX_BYTES = 16 << 20, NOTE_FILE_MAX_BYTES = 1 << 20 };
 
 static const char about[] =
-	"Checks evidence on this machine alone: no server, no network. Each FILE is a receipt\n"
+	"Checks evidence on this machine alone: no server, no network. Each FILE is an evidence\n"
+	"bundle (the ZIP from 'stele export', or its piece FILE.001), a receipt\n"
 	"as JSON (from append, get --json or prove), a file of such receipts one a line, a\n"
 	".tlog-proof, a signed checkpoint, or the certificate of a search. One line says what each check found; the last\n"
 	"line is the verdict.\n"
 	"\n"
 	"VKEY is the one thing you must have from elsewhere: the server identity's key ('stele\n"
-	"key show'), or a single log's ('stele key show LOG'). A key that comes with the\n"
+	"key show'), or a single log's ('stele key show LOG'); a bundle needs the identity's. A key that comes with the\n"
 	"evidence is never trusted by itself: with the identity's key, a log's key counts when\n"
 	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
 	"the statement along; --keys takes up to 1024 from files. An identity that was replaced, or that\n"
@@ -42,8 +45,8 @@ static const char about[] =
 	"to. For receipts of 'stele append --ndjson', FILE is the NDJSON that was sent.\n"
 	"\n"
 	"--since FILE takes a signed checkpoint that you kept, and shows that the log only grew\n"
-	"since then: rollback and forks show here. It needs a receipt or checkpoint fetched with\n"
-	"'--since' too, which holds the proof.\n"
+	"since then: rollback and forks show here. It needs a receipt, checkpoint or bundle fetched with\n"
+	"'--since' too, which holds the proof. With a bundle there may be one for each log.\n"
 	"\n"
 	"--rows FILE takes the rows that a search gave (as NDJSON, or from 'stele query --json') and\n"
 	"shows that they are exactly the matches that its certificate lists.\n"
@@ -54,8 +57,10 @@ static const char about[] =
 	"\n"
 	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
 	"\n"
-	"exit status: 0 all valid; 1 something is not; 2 valid, and a search says that it is not\n"
-	"complete; 3 wrong usage, or something is unreadable.";
+	"  stele verify evidence.zip --key @identity.vkey\n"
+	"\n"
+	"exit status: 0 all valid; 1 something is not; 2 valid, but for a completeness that is claimed\n"
+	"and fails; 3 wrong usage, or something is unreadable.";
 
 struct verify {
 	struct cli *cli;
@@ -66,9 +71,12 @@ struct verify {
 	bool alone; /* no succession counts */
 	bool has_payload;
 	const char *payload_path;
-	size_t whole_used; /* receipts that took the payload file as a whole */
-	bool held;         /* a receipt was held against the payload file */
-	struct buf vkey, keys, since;
+	size_t whole_used;            /* receipts that took the payload file as a whole */
+	bool held;                    /* a receipt was held against the payload file */
+	struct buf vkey, keys, since; /* since: the only one there is, or empty */
+	struct bundle_since sinces[CLI_TEXTS_MAX];
+	struct buf since_text[CLI_TEXTS_MAX];
+	size_t n_sinces;
 	bool has_rows;
 	struct certificate_rows rows;
 };
@@ -197,6 +205,20 @@ read_rows(struct verify *v, const char *path)
 	payloads_close(&file);
 	buf_fini(&why);
 	return v->has_rows ? CLI_GO : CLI_USAGE;
+}
+
+static int
+read_sinces(struct verify *v, const struct cli_texts *files)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		struct buf *text = &v->since_text[v->n_sinces++];
+		if (cli_read_file(text, files->text[i], NOTE_FILE_MAX_BYTES) != CLI_GO)
+			return CLI_USAGE;
+		v->sinces[i] = (struct bundle_since){files->text[i], buf_slice(text)};
+	}
+	if (files->n == 1)
+		buf_put_slice(&v->since, v->sinces[0].note);
+	return CLI_GO;
 }
 
 /* --- one item ------------------------------------------------------------------ */
@@ -347,6 +369,19 @@ check_certificate(struct verify *v, struct slice text, struct report_item *item)
 			  v->has_rows ? &v->rows : NULL);
 }
 
+static void
+check_bundle(struct verify *v, const char *path)
+{
+	const struct bundle_options options = {
+		.trust = &v->trust,
+		.successions = !v->alone,
+		.since = v->sinces,
+		.n_since = v->n_sinces,
+	};
+
+	bundle_report(&v->report, path, &options);
+}
+
 /* --- one file ------------------------------------------------------------------- */
 
 static bool
@@ -422,7 +457,12 @@ check_file(struct verify *v, const char *path)
 		return;
 	}
 	text = file.all;
-	if (text.n == 0)
+	if (bundle_is(text))
+		check_bundle(v, path);
+	else if (v->n_sinces > 1)
+		report_unreadable(&v->report, &item,
+				  "it is no bundle, and there are several --since: give one");
+	else if (text.n == 0)
 		report_unreadable(&v->report, &item, "it is empty");
 	else if (text.p[0] == '{')
 		check_json_file(v, text, path);
@@ -464,9 +504,9 @@ check_files(struct verify *v, char **files, int n)
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *key = NULL, *payload = NULL, *since = NULL, *rows = NULL;
+	const char *key = NULL, *payload = NULL, *rows = NULL;
 	struct verify v = {.cli = cli};
-	struct cli_texts keys = {.n = 0};
+	struct cli_texts keys = {.n = 0}, since = {.n = 0};
 	const struct cli_option options[] = {
 		{"key", 0, CLI_TEXT, &key, "VKEY|@FILE", "the key you trust (required)"},
 		{"keys", 0, CLI_TEXTS, &keys, "FILE", "key statements of logs, succession notes"},
@@ -474,7 +514,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "believe VKEY alone, no identity before or after it"},
 		{"payload", 0, CLI_TEXT, &payload, "FILE",
 		 "the payload, or the NDJSON that was sent"},
-		{"since", 0, CLI_TEXT, &since, "FILE",
+		{"since", 0, CLI_TEXTS, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
 		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},
 		{NULL},
@@ -482,7 +522,11 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
 
 	if (rc == CLI_GO && !key)
-		rc = cli_usage(self, "--key is missing: without a key you trust, nothing is valid");
+		rc = cli_usage(
+			self,
+			"--key is missing: without a key you trust, nothing is valid. Get it from who "
+			"runs the server, on another way than the evidence: 'stele key "
+			"show' prints it there");
 	if (rc != CLI_GO)
 		return rc;
 	v.report.json = cli->json;
@@ -498,8 +542,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		v.trust.n_successions = 0;
 	if (rc == CLI_GO)
 		rc = open_payload(&v, payload);
-	if (rc == CLI_GO && since)
-		rc = cli_read_file(&v.since, since, NOTE_FILE_MAX_BYTES);
+	if (rc == CLI_GO)
+		rc = read_sinces(&v, &since);
 	if (rc == CLI_GO)
 		rc = read_rows(&v, rows);
 	if (rc == CLI_GO)
@@ -509,6 +553,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	buf_fini(&v.vkey);
 	buf_fini(&v.keys);
 	buf_fini(&v.since);
+	for (size_t i = 0; i < v.n_sinces; i++)
+		buf_fini(&v.since_text[i]);
 	sha256_free(v.h);
 	return rc;
 }
@@ -517,7 +563,8 @@ const struct cli_command cmd_verify = {
 	.name = "verify",
 	.operands =
 		"FILE... --key VKEY [--payload FILE] [--keys FILE] [--since FILE] [--rows FILE]",
-	.summary = "check receipts, proofs, checkpoints and search certificates offline",
+	.summary =
+		"check evidence bundles, receipts, proofs, checkpoints and search certificates offline",
 	.about = about,
 	.run = run,
 };

@@ -7,7 +7,7 @@
 
 #include "storage/restore.h"
 #include "tools/cli.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 
 struct purges {
 	size_t n;

@@ -22,7 +22,7 @@
 #include "tools/entries.h"
 #include "tools/payloads.h"
 #include "tools/progress.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 #include "tools/receipts_out.h"
 #include "tools/replay_lock.h"
 #include "tools/retry.h"

@@ -277,7 +277,9 @@ report_end(const struct report *r)
 {
 	bool good = r->invalid == 0 && r->unreadable == 0 && r->valid > 0;
 
-	if (r->json)
+	if (r->json && r->bundles == r->valid + r->invalid && r->unreadable == 0)
+		(void)0; /* each has said its verdict */
+	else if (r->json)
 		printf("{\"verdict\":\"%s\",\"valid\":%" PRIu64 ",\"invalid\":%" PRIu64
 		       ",\"unreadable\":%" PRIu64 ",\"payloads_not_checked\":%" PRIu64
 		       ",\"incomplete\":%" PRIu64 "}\n",

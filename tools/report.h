@@ -27,6 +27,7 @@ struct report {
 	uint64_t valid, invalid, unreadable;
 	uint64_t unchecked_payloads; /* of the valid ones that have a payload */
 	uint64_t incomplete;         /* valid ones that say of themselves that they are not whole */
+	uint64_t bundles;            /* valid or not: in JSON each is an object that says all */
 };
 
 /* What was looked at, beside the verdict. */

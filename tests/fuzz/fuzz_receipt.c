@@ -9,7 +9,7 @@
 #include "crypto/init.h"
 #include "crypto/receipt.h"
 #include "proto/check.h"
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

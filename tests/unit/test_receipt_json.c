@@ -1,5 +1,5 @@
 /* Receipts as JSON: what is read, and what is not taken for a receipt at all. */
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 
 #include <check.h>
 #include <stdlib.h>

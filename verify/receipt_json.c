@@ -1,5 +1,5 @@
 /* Members are fetched one by one; a missing one is left empty, and checking then says so. */
-#include "tools/receipt_json.h"
+#include "verify/receipt_json.h"
 
 #include <string.h>
 

@@ -11,8 +11,8 @@
  * with what led to it; a record's receipt that lost its entry never passes as
  * one. All members but these are left unread.
  */
-#ifndef STELE_TOOLS_RECEIPT_JSON_H
-#define STELE_TOOLS_RECEIPT_JSON_H
+#ifndef STELE_VERIFY_RECEIPT_JSON_H
+#define STELE_VERIFY_RECEIPT_JSON_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,0 +1,128 @@
+#include "tools/bundle_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/buf.h"
+#include "tools/progress.h"
+
+static const char *const verdicts[] = {"valid", "invalid", "incomplete"};
+
+static void
+show(void *ctx, uint64_t records, uint64_t bytes)
+{
+	progress_show(ctx, records, bytes, "verified");
+}
+
+/* Where a check fails. */
+static void
+put_place(struct buf *out, const struct bundle_check *c)
+{
+	if (c->path[0])
+		buf_put_str(out, c->path);
+	if (c->line)
+		buf_printf(out, ", line %" PRIu64, c->line);
+	if (c->index != FINDING_NOWHERE)
+		buf_printf(out, ", entry %" PRIu64, c->index);
+	if (out->n)
+		buf_put_str(out, ": ");
+}
+
+static void
+print_lines(const char *path, const struct bundle_report *b)
+{
+	struct buf out;
+
+	printf("%s\n", path);
+	buf_init(&out);
+	for (enum check i = 0; i < CHECKS && b->checks[i].reached; i++) {
+		const struct bundle_check *c = &b->checks[i];
+		buf_reset(&out);
+		if (!c->ok)
+			put_place(&out, c);
+		buf_put_str(&out, c->words);
+		printf("  %-7s  %-12s  %.*s\n",
+		       c->ok                             ? "ok"
+		       : b->verdict == BUNDLE_INCOMPLETE ? "OPEN"
+							 : "INVALID",
+		       check_name(i), (int)out.n, (const char *)out.p);
+	}
+	buf_fini(&out);
+}
+
+static void
+put_text(struct buf *out, const char *name, const char *text)
+{
+	buf_printf(out, ",\"%s\":", name);
+	buf_put_json_str(out, slice_str(text));
+}
+
+static void
+put_check(struct buf *out, enum check i, const struct bundle_check *c)
+{
+	buf_printf(out, "%s{\"name\":\"%s\",\"ok\":%s", i ? "," : "", check_name(i),
+		   !c->reached ? "null"
+		   : c->ok     ? "true"
+			       : "false");
+	if (c->reached)
+		put_text(out, c->ok ? "words" : "reason", c->words);
+	if (c->reached && !c->ok && c->path[0])
+		put_text(out, "path", c->path);
+	if (c->line)
+		buf_printf(out, ",\"line\":%" PRIu64, c->line);
+	if (c->index != FINDING_NOWHERE)
+		buf_printf(out, ",\"index\":%" PRIu64, c->index);
+	buf_put_u8(out, '}');
+}
+
+static void
+print_json(const char *path, const struct bundle_report *b)
+{
+	struct buf out;
+
+	buf_init(&out);
+	buf_printf(&out, "{\"verdict\":\"%s\"", verdicts[b->verdict]);
+	put_text(&out, "file", path);
+	put_text(&out, "export", b->export);
+	put_text(&out, "server", b->server);
+	buf_printf(&out,
+		   ",\"kind\":\"%s\",\"files\":%" PRIu64 ",\"logs\":%" PRIu64
+		   ",\"entries\":%" PRIu64 ",\"payloads\":%" PRIu64 ",\"purged\":%" PRIu64
+		   ",\"withheld\":%" PRIu64 ",\"controls\":%" PRIu64 ",\"bytes\":%" PRIu64
+		   ",\"checks\":[",
+		   b->is_range ? "range" : "selection", b->files, b->logs, b->entries, b->payloads,
+		   b->purged, b->withheld, b->controls, b->bytes);
+	for (enum check i = 0; i < CHECKS; i++)
+		put_check(&out, i, &b->checks[i]);
+	buf_put_str(&out, "]}\n");
+	fwrite(out.p, 1, out.n, stdout);
+	buf_fini(&out);
+}
+
+void
+bundle_report(struct report *r, const char *path, const struct bundle_options *options)
+{
+	struct report_item item = {.file = path};
+	struct bundle_options o = *options;
+	struct bundle_report b;
+	struct progress progress;
+	char why[FINDING_WHY_BYTES];
+	int err;
+
+	progress_init(&progress);
+	o.progress = show;
+	o.ctx = &progress;
+	err = bundle_verify(path, &o, &b, why, sizeof why);
+	progress_clear(&progress);
+	if (err) {
+		report_unreadable(r, &item, why);
+		return;
+	}
+	if (r->json)
+		print_json(path, &b);
+	else
+		print_lines(path, &b);
+	r->bundles++;
+	report_check_end(r, b.verdict != BUNDLE_INVALID, b.verdict == BUNDLE_VALID);
+}

@@ -1,0 +1,68 @@
+/*
+ * Is an evidence bundle true (docs/formats.md section 10)? Decided from its bytes and one verifier
+ * key alone: no network, no server, no trust in what came along. It is read once, front to back of
+ * each file; memory does not grow with its records.
+ */
+#ifndef STELE_VERIFY_BUNDLE_H
+#define STELE_VERIFY_BUNDLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/receipt.h"
+#include "proto/slice.h"
+#include "verify/findings.h"
+
+/* An older checkpoint that the auditor kept: a signed note. */
+struct bundle_since {
+	const char *path;
+	struct slice note;
+};
+
+struct bundle_options {
+	const struct receipt_trust *trust; /* the pinned key, and notes that came from elsewhere */
+	bool successions;                  /* those that come with the bundle count */
+	const struct bundle_since *since;
+	size_t n_since;
+	unsigned threads; /* 0: as many as there are processors */
+	/* Called now and then, on the caller's thread; NULL: nobody wants to know. */
+	void (*progress)(void *ctx, uint64_t records, uint64_t bytes);
+	void *ctx;
+};
+
+enum bundle_verdict {
+	BUNDLE_VALID,
+	BUNDLE_INVALID,
+	BUNDLE_INCOMPLETE, /* only CHECK_COMPLETENESS fails */
+};
+
+enum { BUNDLE_WORDS_BYTES = 512 };
+
+/* What one check found. */
+struct bundle_check {
+	bool reached, ok;               /* not reached: an earlier one failed */
+	char words[BUNDLE_WORDS_BYTES]; /* a sentence for an auditor; why, when it is not ok */
+	char path[FINDING_PATH_BYTES];  /* of a failure: where */
+	uint64_t line, index;           /* 0; FINDING_NOWHERE */
+};
+
+struct bundle_report {
+	enum bundle_verdict verdict;
+	struct bundle_check checks[CHECKS];
+	char export[13], server[LIMIT_SERVER_NAME_BYTES + 1];
+	bool is_range;
+	uint64_t files, logs, entries, payloads, purged, withheld, controls, bytes;
+};
+
+/* Whether a file begins as a bundle does. */
+bool bundle_is(struct slice head);
+
+/*
+ * Checks one. 0 and a report; STELE_EIO, STELE_ENOTFOUND (errno is set), STELE_ENOMEM: nothing can
+ * be said, and why, of n bytes, is a sentence.
+ */
+int bundle_verify(const char *path, const struct bundle_options *options, struct bundle_report *r,
+		  char *why, size_t n);
+
+#endif

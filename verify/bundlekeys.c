@@ -1,0 +1,303 @@
+/* Who signed what: keys.txt of all logs, the bundle's signature, each log's checkpoint. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/sign.h"
+#include "proto/base64.h"
+#include "proto/err.h"
+#include "proto/lines.h"
+#include "proto/timestamp.h"
+#include "verify/bundlework.h"
+
+enum { KEYS_MOST = 16 << 20, SIGNATURE_MOST = 4096, TAG_MANIFEST_MOST = 65536 };
+
+#define TEXT(s) (int)(s).n, (const char *)(s).p
+
+/* --- keys.txt ------------------------------------------------------------------------------ */
+
+/* The note that stands in base64 behind the word; one more in the list. */
+static int
+take_note(struct buf **list, size_t *n, struct slice base64)
+{
+	struct buf note, *more = realloc(*list, (*n + 1) * sizeof *more);
+	size_t bytes;
+
+	if (!more)
+		return STELE_ENOMEM;
+	*list = more;
+	buf_init(&note);
+	if (buf_reserve(&note, base64.n + 1) != 0)
+		return STELE_ENOMEM;
+	if (base64.n == 0 || base64_decode(note.p, note.cap, &bytes, base64) != 0) {
+		buf_fini(&note);
+		return STELE_ESYNTAX;
+	}
+	note.n = bytes;
+	more[(*n)++] = note;
+	return 0;
+}
+
+/* Lines "identity BYTES" and "key BYTES". */
+static int
+read_lines(struct bundle_work *w, struct bundle_log *log, struct slice text, uint64_t *line)
+{
+	struct lines l;
+	size_t successions = 0;
+	int err = 0;
+
+	lines_init(&l, text);
+	for (*line = 1; !err && !lines_err(&l) && l.rest.n; ++*line) {
+		struct slice s = lines_take(&l);
+		if (s.n > 4 && memcmp(s.p, "key ", 4) == 0 && log->n_statements < LIMIT_STATEMENTS)
+			err = take_note(&log->statements, &log->n_statements,
+					slice_of(s.p + 4, s.n - 4));
+		else if (s.n > 9 && memcmp(s.p, "identity ", 9) == 0 &&
+			 successions++ < LIMIT_SUCCESSIONS)
+			err = take_note(&w->successions, &w->n_successions,
+					slice_of(s.p + 9, s.n - 9));
+		else
+			err = STELE_ESYNTAX;
+	}
+	--*line;
+	return err ? err : lines_err(&l);
+}
+
+static bool
+read_log(struct bundle_work *w, size_t i)
+{
+	struct archive *a = &w->archive;
+	struct bundle_log *log = &w->logs[i];
+	size_t file = a->logs[i].part[PART_KEYS];
+	char path[FINDING_PATH_BYTES];
+	struct place where;
+	uint64_t line;
+	int err;
+
+	buf_put_slice(&log->origin, w->doc.server);
+	buf_put_u8(&log->origin, '/');
+	buf_put_str(&log->origin, a->logs[i].name);
+	if (archive_load(a, a->logs[i].part[PART_CHECKPOINT], LIMIT_NOTE_BYTES, CHECK_KEYS,
+			 &log->checkpoint_text, &w->findings) != 0 ||
+	    archive_load(a, file, KEYS_MOST, CHECK_KEYS, &log->keys_text, &w->findings) != 0)
+		return false;
+	err = read_lines(w, log, buf_slice(&log->keys_text), &line);
+	buf_fini(&log->keys_text);
+	if (err == STELE_ENOMEM)
+		findings_stop(&w->findings, err, "there is not enough memory");
+	if (!err)
+		return true;
+	where = bundle_place(w, file, path, line, FINDING_NOWHERE);
+	findings_fail(&w->findings, CHECK_KEYS, &where,
+		      "the line is neither a key statement nor a succession note in base64, or "
+		      "there are too many of them");
+	return false;
+}
+
+bool
+bundle_read_keys(struct bundle_work *w)
+{
+	char path[FINDING_PATH_BYTES];
+	bool good = true;
+
+	for (size_t i = 0; i < w->archive.n_logs; i++)
+		good = read_log(w, i) && good;
+	for (size_t i = 0; good && w->options->successions && i < w->n_successions; i++) {
+		struct place where = bundle_place(w, w->archive.logs[0].part[PART_KEYS], path, 0,
+						  FINDING_NOWHERE);
+		if (receipt_trust_succession(&w->trust, buf_slice(&w->successions[i])) == 0)
+			continue;
+		findings_fail(&w->findings, CHECK_KEYS, &where,
+			      "all keys.txt together have more than %u succession notes",
+			      LIMIT_SUCCESSIONS);
+		good = false;
+	}
+	return good;
+}
+
+/* --- the signature ------------------------------------------------------------------------- */
+
+/* What the note's text says is this bundle. */
+static const char *
+check_text(struct bundle_work *w, struct slice text, const uint8_t digest[SHA256_BYTES])
+{
+	uint8_t said[SHA256_BYTES];
+	struct slice server, id;
+	struct lines l;
+
+	lines_init(&l, text);
+	lines_expect(&l, "stele bundle v1");
+	server = lines_take(&l);
+	id = lines_take(&l);
+	w->signed_ns = lines_take_time_after(&l, "");
+	lines_take_hash(&l, said);
+	if (lines_err(&l) || l.rest.n)
+		return "what is signed is no statement of a bundle";
+	if (!slice_eq(server, w->trust.pinned.name))
+		return "it is signed for another server than the trusted key's";
+	if (!slice_eq_str(id, w->archive.export))
+		return "it is the signature of another export";
+	if (memcmp(said, digest, sizeof said) != 0)
+		return "it is not the signature of this tagmanifest-sha256.txt: that, and so the "
+		       "bundle, was altered";
+	return NULL;
+}
+
+static void
+check_signed(struct bundle_work *w, struct sha256 *h, struct slice text, const uint8_t *digest,
+	     const struct place *where)
+{
+	const struct note_vkey *key = &w->trust.pinned;
+	char why[RECEIPT_WHY_BYTES];
+	const char *wrong;
+	struct note note;
+	size_t by;
+
+	if (note_parse(&note, text) != 0) {
+		findings_fail(&w->findings, CHECK_SIGNATURE, where,
+			      "it is no signed note, and unsigned is never valid");
+		return;
+	}
+	if (identities_read(&w->ids, h, key, w->trust.successions, w->trust.n_successions, why,
+			    sizeof why) != 0) {
+		findings_fail(&w->findings, CHECK_SIGNATURE, where, "%s", why);
+		return;
+	}
+	if (note.n_signatures != 1) {
+		findings_fail(&w->findings, CHECK_SIGNATURE, where,
+			      "it has %zu signatures, and has to have one", note.n_signatures);
+		return;
+	}
+	if (identities_note(&w->ids, text, &note, &by) != 0) {
+		findings_fail(&w->findings, CHECK_SIGNATURE, where,
+			      "it is signed by %.*s, and not by the trusted key %.*s, or what is "
+			      "signed was altered",
+			      TEXT(note.signatures[0].name), TEXT(key->name));
+		return;
+	}
+	wrong = check_text(w, note.text, digest);
+	if (wrong)
+		findings_fail(&w->findings, CHECK_SIGNATURE, where, "%s", wrong);
+}
+
+void
+bundle_check_signature(struct bundle_work *w, struct sha256 *h)
+{
+	struct archive *a = &w->archive;
+	size_t file = a->part[PART_SIGNATURE], tags = a->part[PART_TAG_MANIFEST];
+	char path[FINDING_PATH_BYTES];
+	struct place where = bundle_place(w, file, path, 0, FINDING_NOWHERE);
+	struct buf text, manifest;
+
+	buf_init(&text);
+	buf_init(&manifest);
+	if (archive_load(a, file, SIGNATURE_MOST, CHECK_SIGNATURE, &text, &w->findings) == 0 &&
+	    archive_load(a, tags, TAG_MANIFEST_MOST, CHECK_MANIFEST, &manifest, &w->findings) == 0)
+		check_signed(w, h, buf_slice(&text), a->files[tags].digest, &where);
+	buf_fini(&text);
+	buf_fini(&manifest);
+}
+
+/* --- checkpoints --------------------------------------------------------------------------- */
+
+/* Whom to believe of one log. */
+static int
+trust_of(struct bundle_work *w, const struct bundle_log *log, struct receipt_trust *trust)
+{
+	int err = 0;
+
+	*trust = w->trust;
+	for (size_t i = 0; !err && i < log->n_statements; i++)
+		err = receipt_trust_statement(trust, buf_slice(&log->statements[i]));
+	return err;
+}
+
+static void
+check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
+{
+	struct bundle_log *log = &w->logs[i];
+	char path[FINDING_PATH_BYTES];
+	struct place where =
+		bundle_place(w, w->archive.logs[i].part[PART_CHECKPOINT], path, 0, FINDING_NOWHERE);
+	struct receipt_verdict v;
+	struct receipt_trust trust;
+
+	if (trust_of(w, log, &trust) != 0) {
+		findings_fail(&w->findings, CHECK_KEYS, &where,
+			      "keys.txt and --keys bring more than %u key statements",
+			      LIMIT_STATEMENTS);
+		return;
+	}
+	if (receipt_check_checkpoint(h, buf_slice(&log->checkpoint_text), &trust, &v) != 0) {
+		findings_fail(&w->findings, CHECK_KEYS, &where, "%.500s", v.why);
+		return;
+	}
+	if (!slice_eq(v.checkpoint.origin, buf_slice(&log->origin)))
+		findings_fail(&w->findings, CHECK_KEYS, &where,
+			      "the checkpoint is of %.*s, and not of this log",
+			      TEXT(v.checkpoint.origin));
+	else if (v.checkpoint.size != w->doc.logs[i].size)
+		findings_fail(&w->findings, CHECK_KEYS, &where,
+			      "the checkpoint has %" PRIu64
+			      " entries, and bundle.json says %" PRIu64,
+			      v.checkpoint.size, w->doc.logs[i].size);
+	log->size = v.checkpoint.size;
+	memcpy(log->root, v.checkpoint.root, sizeof log->root);
+}
+
+/* An older checkpoint that the auditor kept: it must hold as the bundle's does. */
+static void
+check_since(struct bundle_work *w, const struct bundle_since *since, struct sha256 *h)
+{
+	struct place where = {SIZE_MAX, since->path, 0, FINDING_NOWHERE};
+	struct bundle_log *log = NULL;
+	struct receipt_trust trust;
+	struct receipt_verdict v;
+	struct checkpoint c;
+	struct note note;
+
+	if (note_parse(&note, since->note) != 0 || checkpoint_parse(&c, note.text) != 0) {
+		findings_fail(&w->findings, CHECK_CONSISTENCY, &where,
+			      "the older checkpoint is no signed checkpoint");
+		return;
+	}
+	for (size_t i = 0; i < w->archive.n_logs; i++)
+		if (slice_eq(c.origin, buf_slice(&w->logs[i].origin)))
+			log = &w->logs[i];
+	if (!log || log->has_older) {
+		findings_fail(&w->findings, CHECK_CONSISTENCY, &where,
+			      log ? "there are two older checkpoints of %.*s"
+				  : "the older checkpoint is of %.*s, which is not in this bundle",
+			      TEXT(c.origin));
+		return;
+	}
+	if (trust_of(w, log, &trust) != 0 ||
+	    receipt_check_checkpoint(h, since->note, &trust, &v) != 0) {
+		findings_fail(&w->findings, CHECK_CONSISTENCY, &where,
+			      "the older checkpoint: %.500s", v.why);
+		return;
+	}
+	log->has_older = true;
+	log->older = (struct older){.path = since->path, .size = c.size};
+	memcpy(log->older.root, c.root, sizeof c.root);
+}
+
+void
+bundle_check_keys(struct bundle_work *w, struct sha256 *h)
+{
+	char path[FINDING_PATH_BYTES];
+	struct place where =
+		bundle_place(w, w->archive.part[PART_BUNDLE], path, 0, FINDING_NOWHERE);
+
+	if (!slice_eq(w->doc.server, w->trust.pinned.name))
+		findings_fail(&w->findings, CHECK_KEYS, &where,
+			      "the bundle is of the server %.*s, and the trusted key of %.*s",
+			      TEXT(w->doc.server), TEXT(w->trust.pinned.name));
+	for (size_t i = 0; i < w->archive.n_logs; i++)
+		check_checkpoint(w, i, h);
+	if (findings_failed(&w->findings, CHECK_KEYS))
+		return;
+	for (size_t i = 0; i < w->options->n_since; i++)
+		check_since(w, &w->options->since[i], h);
+}

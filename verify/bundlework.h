@@ -1,0 +1,80 @@
+/*
+ * What the parts of verify/bundle.c share: one bundle under way.
+ */
+#ifndef STELE_VERIFY_BUNDLEWORK_H
+#define STELE_VERIFY_BUNDLEWORK_H
+
+#include <stdatomic.h>
+
+#include "crypto/identities.h"
+#include "crypto/receipt.h"
+#include "storage/ranges.h"
+#include "verify/archive.h"
+#include "verify/bundle.h"
+#include "verify/bundledoc.h"
+#include "verify/findings.h"
+#include "verify/rules.h"
+
+/* An older checkpoint that the auditor kept, of this log. */
+struct older {
+	const char *path; /* where it came from */
+	uint64_t size;
+	uint8_t root[SHA256_BYTES];
+};
+
+/* One log of the bundle. */
+struct bundle_log {
+	struct buf checkpoint_text, keys_text, origin;
+	size_t n_statements;
+	struct buf *statements; /* notes of keys.txt */
+	uint64_t size;
+	uint8_t root[SHA256_BYTES];
+	bool has_older;
+	struct older older;
+	bool certified; /* matches is what the search certificate lists */
+	struct ranges matches;
+	struct rules_counts rules;
+	uint64_t records, chained; /* entries looked at; of these, held against their neighbour */
+	uint64_t runs, growths;
+};
+
+struct bundle_work {
+	const struct bundle_options *options;
+	struct archive archive;
+	struct findings findings;
+	struct bundledoc doc;
+	struct buf doc_text;
+	struct receipt_trust trust; /* the pinned key and all succession notes */
+	struct buf *successions;    /* notes of all keys.txt */
+	size_t n_successions;
+	struct identities ids;
+	struct bundle_log *logs; /* as the archive's */
+	int64_t signed_ns;
+	uint64_t custody; /* lines */
+	bool has_certificate;
+	atomic_uint_fast64_t done_records, done_bytes;
+};
+
+/* A place in a file of the bundle; path is room for its path. */
+struct place bundle_place(struct bundle_work *w, size_t file, char path[FINDING_PATH_BYTES],
+			  uint64_t line, uint64_t index);
+
+/* verify/bundlekeys.c: keys.txt of all logs, signature, checkpoints. False: it cannot go on. */
+bool bundle_read_keys(struct bundle_work *w);
+void bundle_check_signature(struct bundle_work *w, struct sha256 *h);
+void bundle_check_keys(struct bundle_work *w, struct sha256 *h);
+
+/* verify/bag.c: bagit.txt, bag-info.txt and both manifests, once all digests are known. */
+void bundle_check_bag(struct bundle_work *w);
+
+/* verify/custody.c */
+void bundle_check_custody(struct bundle_work *w, struct sha256 *h);
+
+/* verify/complete.c: the search certificate, before the logs; what was asked for. */
+void bundle_check_certificate(struct bundle_work *w, struct sha256 *h);
+void bundle_check_request(struct bundle_work *w);
+
+/* verify/logcheck.c: all that is of one log. Any number of them at once. */
+void bundle_check_log(struct bundle_work *w, size_t log);
+
+#endif
