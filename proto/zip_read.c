@@ -24,6 +24,7 @@ enum {
 	VERSION = 20,
 	VERSION64 = 45,
 	MADE_BY = 0x0314,
+	MADE_BY64 = 0x032d, /* of the ZIP64 end record */
 	DOS_TIME = 0x0000,
 	DOS_DATE = 0x0021,
 	EXTRA64 = 0x0001,
@@ -104,7 +105,7 @@ read_end64(struct zip_read *z, struct end *e)
 	e->files = bytes_u64(&b);
 	e->bytes = bytes_u64(&b);
 	e->offset = bytes_u64(&b);
-	if (magic != END64_MAGIC || size != END64_BYTES - 12 || (made & 0xff) != VERSION64 ||
+	if (magic != END64_MAGIC || size != END64_BYTES - 12 || made != MADE_BY64 ||
 	    needed != VERSION64 || disk || disk_of || here != e->files)
 		return refuse(z, "its ZIP64 end record is not as it has to be");
 	magic = bytes_u32(&b);

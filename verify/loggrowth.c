@@ -1,0 +1,92 @@
+/* That the log grew out of older trees; and out of the checkpoint that the auditor kept. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/merkle.h"
+#include "proto/err.h"
+#include "verify/logwork.h"
+
+static void
+check_growth(struct logcheck *c, const struct growth_line *g, const struct place *where)
+{
+	struct older *o = &c->log->older;
+
+	if (g->from == 0 || g->from > c->log->size ||
+	    g->n != runtree_consistency_length(g->from, c->log->size)) {
+		findings_fail(c->f, CHECK_CONSISTENCY, where,
+			      "the proof from size %" PRIu64 " is not as long as it has to be",
+			      g->from);
+		return;
+	}
+	c->log->growths++;
+	if (!c->log->has_older || g->from != o->size || !o->path)
+		return;
+	if (merkle_verify_consistency(c->h, o->size, o->root, c->log->size, c->log->root,
+				      (const uint8_t(*)[32])g->proof, g->n))
+		findings_fail(c->f, CHECK_CONSISTENCY, where,
+			      "the tree of %" PRIu64 " entries does not begin with the tree of the "
+			      "older checkpoint, of %" PRIu64 ": the log was forked, or the proof "
+			      "altered",
+			      c->log->size, o->size);
+	o->path = NULL;
+}
+
+void
+loggrowth_read(struct logcheck *c)
+{
+	struct archive *a = &c->w->archive;
+	size_t file = c->files->part[PART_CONSISTENCY];
+	struct growth_line g = {.from = 0};
+	struct stream *s;
+	struct slice line;
+	uint64_t before = 0;
+	const char *what;
+
+	if (file == ARCHIVE_NONE)
+		return;
+	s = archive_stream(a, file, false, c->f);
+	while (s && !c->stopped && logwork_next_line(c, PART_CONSISTENCY, s, &line)) {
+		int err = growth_line_read(&g, line, &what);
+		struct place where =
+			logwork_at(c, PART_CONSISTENCY, stream_line_number(s), FINDING_NOWHERE);
+		if (!err && g.from <= before)
+			err = STELE_ESYNTAX, what = "sizes do not ascend";
+		if (err)
+			logwork_bad_line(c, PART_CONSISTENCY, stream_line_number(s), err, what);
+		else
+			check_growth(c, &g, &where);
+		before = g.from;
+	}
+	if (s)
+		archive_done(a, file, s, c->f);
+}
+
+/* What nothing has shown yet. */
+void
+loggrowth_check(struct logcheck *c)
+{
+	struct older *o = &c->log->older;
+	struct place where = logwork_at(c, PART_CHECKPOINT, 0, FINDING_NOWHERE);
+
+	if (!c->log->has_older || !o->path)
+		return;
+	if (o->size == c->log->size && memcmp(o->root, c->log->root, SHA256_BYTES) == 0)
+		return;
+	if (o->size > c->log->size)
+		findings_fail(c->f, CHECK_CONSISTENCY, &where,
+			      "the older checkpoint %s has %" PRIu64 " entries, this one %" PRIu64
+			      ": the log was rolled back, or the two are in the wrong order",
+			      o->path, o->size, c->log->size);
+	else if (o->size == c->log->size || c->tree.has_since)
+		findings_fail(c->f, CHECK_CONSISTENCY, &where,
+			      "at %" PRIu64 " entries the log had another root than the older "
+			      "checkpoint %s: it was forked",
+			      o->size, o->path);
+	else
+		findings_fail(
+			c->f, CHECK_CONSISTENCY, &where,
+			"nothing here shows that the log grew out of the older checkpoint %s, "
+			"of %" PRIu64 " entries: export again with that size (--since)",
+			o->path, o->size);
+}
