@@ -274,6 +274,16 @@ read_file(struct reading *r, const struct zip_file *z)
 	return r->why ? STELE_EVERIFY : add(r, z, p, log, index);
 }
 
+/* A name that may be anything, as one that can be shown. */
+static void
+put_plain(char *name, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (name[i] < 0x20 || name[i] > 0x7e)
+			name[i] = '?';
+	name[n] = 0;
+}
+
 int
 archive_read(struct archive *a, struct findings *f)
 {
@@ -299,7 +309,7 @@ archive_read(struct archive *a, struct findings *f)
 		return findings_stop(f, err, "there is not enough memory");
 	if (err == 0)
 		return 0;
-	file.name[file.n_name] = 0;
+	put_plain(file.name, file.n_name);
 	where.path = file.name;
 	findings_fail(f, CHECK_ARCHIVE, &where, "%s", z.why ? z.why : r.why);
 	return STELE_EVERIFY;

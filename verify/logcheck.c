@@ -32,6 +32,26 @@ end_run(struct logcheck *c)
 		c->log->older.path = NULL; /* shown by the entries themselves */
 }
 
+static bool
+is_of_run(struct slice line)
+{
+	static const char head[] = "{\"first\":";
+
+	return line.n >= sizeof head - 1 && memcmp(line.p, head, sizeof head - 1) == 0;
+}
+
+/* Lines of runs are missing, or there are too many: no more of them can be told apart. */
+static bool
+no_run(struct logcheck *c, uint64_t index, const char *why)
+{
+	struct place where = logwork_at(c, PART_PROOFS, stream_line_number(c->proofs), index);
+
+	findings_fail(c->f, CHECK_INCLUSION, &where, "%s", why);
+	c->tree.open = false;
+	c->lost = true;
+	return false;
+}
+
 /* A record that does not follow the one before: its run's line is due. */
 static bool
 begin_run(struct logcheck *c, uint64_t index)
@@ -43,10 +63,14 @@ begin_run(struct logcheck *c, uint64_t index)
 	int err;
 
 	end_run(c);
+	if (c->lost)
+		return false;
 	if (!logwork_next_line(c, PART_PROOFS, c->proofs, &line))
 		err = STELE_ESYNTAX, what = "a run of records has no line here";
-	else
+	else if (is_of_run(line))
 		err = run_line_read(&run, line, &what);
+	else
+		return no_run(c, index, "the run of records that begins here has no line");
 	if (err) {
 		logwork_bad_line(c, PART_PROOFS, stream_line_number(c->proofs), err, what);
 		return false;
@@ -187,8 +211,13 @@ check_tip(struct logcheck *c)
 	const char *what = "the line of the log's last entry is missing";
 	int err = STELE_ESYNTAX;
 
-	if (logwork_next_line(c, PART_PROOFS, c->proofs, &line))
+	if (logwork_next_line(c, PART_PROOFS, c->proofs, &line)) {
+		if (is_of_run(line)) {
+			no_run(c, FINDING_NOWHERE, "no records are of this run");
+			return;
+		}
 		err = record_line_tip(l, line, &what);
+	}
 	if (err) {
 		logwork_bad_line(c, PART_PROOFS, stream_line_number(c->proofs), err, what);
 		return;
@@ -248,7 +277,7 @@ read_records(struct logcheck *c)
 		check_record(c, line, stream_line_number(s));
 	if (!c->stopped)
 		end_run(c);
-	if (!c->stopped)
+	if (!c->stopped && !c->lost)
 		check_tip(c);
 	if (!c->stopped) {
 		logwork_visit_controls(c, UINT64_MAX);

@@ -39,6 +39,7 @@ struct logcheck {
 	struct logrange range;
 	size_t next_payload; /* file */
 	uint64_t records, payloads, purged, withheld, bytes;
+	bool lost;    /* lines of runs and runs of records do not go together */
 	bool stopped; /* a line could not be read: no more of this log's can */
 };
 
