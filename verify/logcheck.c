@@ -256,7 +256,7 @@ check_counts(struct logcheck *c)
 			      c->records, c->payloads, c->bytes, c->purged, c->withheld);
 	if (c->files->n_payloads &&
 	    c->next_payload != c->files->part[PART_PAYLOADS] + c->files->n_payloads) {
-		where = bundle_place(c->w, c->next_payload, c->path, 0,
+		where = bundle_place(c->w, c->next_payload, c->path[PART_PAYLOADS], 0,
 				     c->w->archive.files[c->next_payload].index);
 		findings_fail(c->f, CHECK_COMMITMENTS, &where, "no record names this payload");
 	}

@@ -19,7 +19,7 @@ logwork_stop(struct logcheck *c, int err)
 struct place
 logwork_at(struct logcheck *c, enum part part, uint64_t line, uint64_t index)
 {
-	return bundle_place(c->w, c->files->part[part], c->path, line, index);
+	return bundle_place(c->w, c->files->part[part], c->path[part], line, index);
 }
 
 /* The next line; 0 at the end or when it can go on no further, which is said. */

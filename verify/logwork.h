@@ -25,7 +25,7 @@ struct logcheck {
 	struct sha256 *h;
 	struct rules *rules;
 	struct record_line line;
-	char path[FINDING_PATH_BYTES];
+	char path[PARTS][FINDING_PATH_BYTES]; /* of each file, once it was named */
 	struct control_seen *controls;
 	size_t n_controls, next_control; /* next: in the order of all */
 	/* the entry before, in that order */
