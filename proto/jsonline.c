@@ -56,16 +56,55 @@ jsonline_end(struct jsonline *j)
 
 /* --- strings ------------------------------------------------------------------------------- */
 
-/* How many bytes of s are plain characters of a string; *high gathers all of them. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The top bit of each byte that is zero; above the lowest of them there may be more. */
+static uint64_t
+zeros(uint64_t v)
+{
+	return (v - EACH(1)) & ~v & EACH(0x80);
+}
+
+/* The same of bytes that end a run of plain characters: a quote, a backslash, a control. */
+static uint64_t
+ends(uint64_t v)
+{
+	return zeros(v ^ EACH('"')) | zeros(v ^ EACH('\\')) | ((v - EACH(0x20)) & ~v & EACH(0x80));
+}
+
+static bool
+is_plain(uint8_t c)
+{
+	return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/*
+ * How many bytes from p on are plain characters of a string; *high gathers all of them. They are
+ * copied to out, which has room for the rest of the line and 8 bytes, unless that is NULL.
+ */
 static size_t
-plain(const uint8_t *p, const uint8_t *end, uint8_t *high)
+plain(const uint8_t *p, const uint8_t *end, uint8_t *out, uint64_t *high)
 {
 	const uint8_t *at = p;
-	uint8_t all = *high;
 
-	while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
-		all |= *at++;
-	*high = all;
+	while (end - at >= 8) {
+		uint64_t v = le_get64(at), stop = ends(v);
+		unsigned n = stop ? (unsigned)__builtin_ctzll(stop) / 8 : 8;
+
+		if (out)
+			memcpy(out + (at - p), &v, 8);
+		at += n;
+		if (n < 8) {
+			*high |= v & ((UINT64_C(1) << 8 * n) - 1);
+			return (size_t)(at - p);
+		}
+		*high |= v;
+	}
+	for (; at < end && is_plain(*at); at++) {
+		*high |= *at;
+		if (out)
+			out[at - p] = *at;
+	}
 	return (size_t)(at - p);
 }
 
@@ -115,11 +154,16 @@ unescape_u(const uint8_t **p, const uint8_t *end, uint8_t *out)
 static size_t
 unescape(const uint8_t **p, const uint8_t *end, uint8_t *out)
 {
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	static const char from[] = "/bfnrt", to[] = "/\b\f\n\r\t";
 	const char *found;
 
 	if (end - *p < 2)
 		return 0;
+	if ((*p)[1] == '"' || (*p)[1] == '\\') {
+		*out = (*p)[1];
+		*p += 2;
+		return 1;
+	}
 	if ((*p)[1] == 'u') {
 		*p += 2;
 		return unescape_u(p, end, out);
@@ -150,12 +194,11 @@ is_utf8(struct slice s)
 
 /* The rest of a string, from its first escape on, behind what is in room already. */
 static void
-string_with_escapes(struct jsonline *j, struct buf *room, uint8_t *high)
+string_with_escapes(struct jsonline *j, struct buf *room, uint64_t *high)
 {
 	for (;;) {
-		size_t n = plain(j->p, j->end, high);
+		size_t n = plain(j->p, j->end, room->p + room->n, high);
 
-		memcpy(room->p + room->n, j->p, n);
 		room->n += n;
 		j->p += n;
 		if (j->p == j->end || *j->p != '\\')
@@ -175,19 +218,17 @@ jsonline_string(struct jsonline *j, struct buf *room)
 {
 	const struct slice nothing = slice_of("", 0);
 	struct slice s;
-	uint8_t high = 0;
+	uint64_t high = 0;
 	size_t n;
 
 	jsonline_expect(j, "\"");
 	if (j->err)
 		return nothing;
-	n = plain(j->p, j->end, &high);
+	n = plain(j->p, j->end, NULL, &high);
 	s = slice_of(j->p, n);
 	if (j->p + n < j->end && j->p[n] == '\\') {
-		const uint8_t *quote = j->end;
-
 		buf_reset(room);
-		if (buf_reserve(room, (size_t)(quote - j->p)) != 0) {
+		if (buf_reserve(room, (size_t)(j->end - j->p) + 8) != 0) {
 			j->err = STELE_ENOMEM;
 			j->p = j->end;
 			return nothing;
@@ -198,7 +239,7 @@ jsonline_string(struct jsonline *j, struct buf *room)
 		j->p += n;
 	}
 	jsonline_expect(j, "\"");
-	if (high >= 0x80 && !is_utf8(s))
+	if ((high & EACH(0x80)) && !is_utf8(s))
 		jsonline_fail(j, "a string is not UTF-8");
 	return j->err ? nothing : s;
 }
