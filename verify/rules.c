@@ -52,8 +52,9 @@ struct rules {
 	struct purge *purges;
 	struct taken *taken;
 	struct happened *events;
-	uint64_t *controls; /* indexes */
-	size_t n_purges, n_taken, n_events, n_controls;
+	uint64_t *controls;       /* indexes */
+	struct control **pending; /* not yet folded into locks: that is for purges */
+	size_t n_purges, n_taken, n_events, n_controls, n_pending;
 	size_t at; /* in taken */
 	struct rules_counts counts;
 };
@@ -80,6 +81,9 @@ rules_free(struct rules *r)
 		return;
 	for (size_t i = 0; i < r->n_purges; i++)
 		free(r->purges[i].tree);
+	for (size_t i = 0; i < r->n_pending; i++)
+		control_free(r->pending[i]);
+	free(r->pending);
 	locks_free(r->locks);
 	ranges_fini(&r->shortened);
 	free(r->purges);
@@ -241,6 +245,18 @@ check_why(struct rules *r, struct purge *p, const json_t *o, struct buf *why)
 	return 0;
 }
 
+/* Where nothing was purged, what locks say is nobody's concern. */
+static int
+fold_pending(struct rules *r)
+{
+	for (size_t i = 0; i < r->n_pending; i++)
+		locks_fold(r->locks, r->pending[i]);
+	r->n_pending = 0;
+	free(r->pending);
+	r->pending = NULL;
+	return locks_doubt(r->locks) ? STELE_ENOMEM : 0;
+}
+
 static int
 check_purge(struct rules *r, const struct entry *e, const json_t *o, struct slice payload,
 	    struct buf *why)
@@ -262,6 +278,8 @@ check_purge(struct rules *r, const struct entry *e, const json_t *o, struct slic
 		err = refuse(why, "a purge entry names records that come after it");
 	if (!err)
 		err = check_why(r, &p, o, why);
+	if (!err)
+		err = fold_pending(r);
 	if (!err)
 		err = ADD(r->purges, r->n_purges, p);
 	if (!err)
@@ -322,9 +340,11 @@ rules_control(struct rules *r, const struct entry *e, struct slice payload, stru
 	err = check_control(r, e, c, o, payload, why);
 	json_decref(o);
 	r->lock_index = e->index;
-	locks_fold(r->locks, without_text(c));
-	if (!err && locks_doubt(r->locks))
+	c = without_text(c);
+	if (ADD(r->pending, r->n_pending, c) != 0) {
+		control_free(c);
 		err = STELE_ENOMEM;
+	}
 	return err;
 }
 
