@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/base64.h"
+#include "proto/check.h"
 #include "proto/err.h"
 
 enum { BUF_MIN_BYTES = 256 };
@@ -193,4 +194,12 @@ buf_printf(struct buf *b, const char *fmt, ...)
 		b->n += (size_t)n;
 	}
 	va_end(again);
+}
+
+const char *
+buf_cstr(struct buf *b)
+{
+	CHECK(buf_reserve(b, 1) == 0);
+	b->p[b->n] = '\0';
+	return (const char *)b->p;
 }

@@ -56,6 +56,9 @@ void buf_put_json_str(struct buf *b, struct slice s);
 /* Appends printf-formatted text. */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The buffer's text as a C string; adds the NUL without counting it. Never NULL. */
+const char *buf_cstr(struct buf *b);
+
 /* The buffer's bytes as a slice, valid until the next append. */
 static inline struct slice
 buf_slice(const struct buf *b)

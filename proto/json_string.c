@@ -44,7 +44,7 @@ unescape_one(uint8_t *out, const uint8_t **p)
 		c = 0x10000 + ((c & 0x3ff) << 10) + (hex4(*p + 2) & 0x3ff);
 		*p += 6;
 	}
-	return out + utf8_encode(out, c);
+	return out + utf8_write(out, c);
 }
 
 size_t

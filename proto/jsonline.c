@@ -147,7 +147,7 @@ unescape_u(const uint8_t **p, const uint8_t *end, uint8_t *out)
 		*p += 6;
 		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
 	}
-	return utf8_encode(out, c);
+	return utf8_write(out, c);
 }
 
 /* The escape whose backslash is at *p; the bytes written to out, which has room, or 0. */

@@ -56,7 +56,7 @@ read_unicode(struct quoted *q, size_t start)
 		return refuse(q, start, "expected four hex digits after \\u");
 	if (high >= 0xd800 && high <= 0xdfff)
 		return refuse(q, start, "expected both halves of a surrogate pair");
-	q->out += utf8_encode(q->out, (uint32_t)high);
+	q->out += utf8_write(q->out, (uint32_t)high);
 	return 0;
 }
 

@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-#include "proto/decimal.h"
 #include "proto/err.h"
 #include "proto/ipaddr.h"
 #include "proto/json_duplicates.h"
 #include "proto/limits.h"
 #include "proto/schema_fit.h"
+#include "proto/termspell.h"
 
 struct term_lister {
 	struct schema_fit fit;
@@ -49,18 +49,12 @@ term_lister_free(struct term_lister *l)
 	free(l);
 }
 
-static struct slice
-cut(struct slice text)
-{
-	return slice_of(text.p, text.n < LIMIT_TERM_BYTES ? text.n : LIMIT_TERM_BYTES);
-}
-
 static void
 add(struct term_lister *l, enum field field, struct slice text)
 {
 	void *copy;
 
-	text = cut(text);
+	text = termspell_cut(text);
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 64;
 		struct term *found = realloc(l->found, cap * sizeof *found);
@@ -76,25 +70,6 @@ add(struct term_lister *l, enum field field, struct slice text)
 		l->found[l->n++] = (struct term){field, slice_of(copy, text.n)};
 	else
 		l->err = STELE_ENOMEM;
-}
-
-/*
- * The other spelling that a text is found by: of a number, or of the address that it
- * is read as, if any. False when there is none.
- */
-static bool
-respell(struct buf *out, struct slice text, const struct ipaddr *ip)
-{
-	struct decimal number;
-
-	buf_reset(out);
-	if (decimal_read(&number, text))
-		decimal_write(out, &number);
-	else if (ip)
-		ipaddr_write(out, ip);
-	else
-		return false;
-	return !slice_eq(text, buf_slice(out));
 }
 
 static void
@@ -122,7 +97,7 @@ take_value(void *arg, const struct schema_value *value)
 	}
 	add(l, l->field, value->v.text);
 	is_ip = l->field == FIELD_SOURCE_IP && ipaddr_read(&ip, value->v.text);
-	if (respell(&l->spelling, value->v.text, is_ip ? &ip : NULL))
+	if (termspell_other(&l->spelling, value->v.text, is_ip ? &ip : NULL))
 		add(l, l->field, buf_slice(&l->spelling));
 	if (l->spelling.err)
 		l->err = l->spelling.err;
@@ -212,26 +187,4 @@ term_lister_run(struct term_lister *l, const struct match_record *r, struct aren
 	if (code == 0)
 		*out = terms;
 	return code;
-}
-
-int
-terms_of_literal(struct slice texts[2], struct arena *a, const struct filter_literal *literal)
-{
-	const struct filter_literal *l = literal;
-	struct buf spelling;
-	const void *copy = NULL;
-	int n = 1;
-
-	if (l->prefix || l->is_instant || l->word == FILTER_NULL || l->text.n == 0 ||
-	    (l->is_ip && l->ip.prefix < l->ip.bits))
-		return 0;
-	texts[0] = cut(l->text);
-	buf_init(&spelling);
-	if (respell(&spelling, l->text, l->is_ip ? &l->ip : NULL)) { /* 10.0.0.1/32 is 10.0.0.1 */
-		copy = spelling.err ? NULL : arena_dup(a, spelling.p, spelling.n);
-		n = copy ? 2 : STELE_ENOMEM;
-		texts[1] = cut(slice_of(copy, spelling.n));
-	}
-	buf_fini(&spelling);
-	return n;
 }

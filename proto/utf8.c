@@ -31,7 +31,7 @@ utf8_decode(uint32_t *code_point, struct slice s)
 }
 
 size_t
-utf8_encode(uint8_t out[4], uint32_t c)
+utf8_write(uint8_t out[4], uint32_t c)
 {
 	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 	static const uint8_t first[] = {0, 0, 0xc0, 0xe0, 0xf0};

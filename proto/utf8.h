@@ -19,7 +19,7 @@
 size_t utf8_decode(uint32_t *code_point, struct slice s);
 
 /* Writes a code point that is none of a surrogate as UTF-8; the bytes written, 1 to 4. */
-size_t utf8_encode(uint8_t out[4], uint32_t code_point);
+size_t utf8_write(uint8_t out[4], uint32_t code_point);
 
 /* True when all of s is UTF-8; a NUL is a character like others. */
 bool utf8_valid(struct slice s);

@@ -43,6 +43,7 @@ struct termbuild;
 struct toolbox;
 
 enum {
+	TERM_SALT_BYTES = 32,
 	SEGTERMS_VERSION = 1,
 	SEGTERMS_BLIND_BYTES = 16,
 	SEGTERMS_PAGE_BYTES = 4096,  /* at which a page is ended */
@@ -98,6 +99,10 @@ size_t segterms_bytes(const struct segterms *s);
  * not as above; STELE_ENOMEM.
  */
 int segterms_open(struct segterms **out, struct segment *s, struct toolbox *t);
+
+/* The first 8 bytes of a term's digest, big-endian. text is at most LIMIT_TERM_BYTES. */
+uint64_t term_digest(struct sha256 *h, const uint8_t salt[TERM_SALT_BYTES], enum field field,
+		     struct slice text);
 
 /* The digest that a term has in the index, of its bits; and the page that would have it. */
 uint64_t segterms_digest(const struct segterms *terms, struct sha256 *h, enum field field,

@@ -75,29 +75,6 @@ termbuild_free(struct termbuild *b)
 	free(b);
 }
 
-uint64_t
-term_digest(struct sha256 *h, const uint8_t salt[TERM_SALT_BYTES], enum field field,
-	    struct slice text)
-{
-	static const char tag[] = "stele-term-1\n";
-	bool is_id = field == FIELD_TRACE_ID || field == FIELD_EVENT_ID;
-	const char *name = is_id ? "id" : field_name(field);
-	uint8_t in[sizeof tag + TERM_SALT_BYTES + 32 + LIMIT_TERM_BYTES], out[SHA256_BYTES];
-	size_t n = sizeof tag - 1, name_bytes = strlen(name);
-
-	CHECK(text.n <= LIMIT_TERM_BYTES && name_bytes < 32);
-	memcpy(in, tag, n);
-	memcpy(in + n, salt, TERM_SALT_BYTES);
-	n += TERM_SALT_BYTES;
-	memcpy(in + n, name, name_bytes);
-	n += name_bytes;
-	in[n++] = '\n';
-	if (text.n)
-		memcpy(in + n, text.p, text.n);
-	sha256_hash(h, out, slice_of(in, n + text.n));
-	return be_get64(out);
-}
-
 /* --- a record ------------------------------------------------------------------------------ */
 
 static int

@@ -18,10 +18,11 @@
 #include "crypto/sha256.h"
 #include "proto/buf.h"
 #include "proto/field.h"
+#include "storage/segterms.h"
 #include "storage/mapping.h"
 #include "storage/segment.h"
 
-enum { TERM_SALT_BYTES = 32, TERM_SPARE_BITS = 6 };
+enum { TERM_SPARE_BITS = 6 };
 
 struct termbuild;
 
@@ -55,9 +56,5 @@ typedef int termbuild_fn(void *ctx, uint64_t digest, const uint32_t *ordinals, s
 
 /* All of them in ascending order, after termbuild_head. Errors as termbuild_add, the function's. */
 int termbuild_each(struct termbuild *b, termbuild_fn *fn, void *ctx);
-
-/* The first 8 bytes of a term's digest, big-endian. text is at most LIMIT_TERM_BYTES. */
-uint64_t term_digest(struct sha256 *h, const uint8_t salt[TERM_SALT_BYTES], enum field field,
-		     struct slice text);
 
 #endif

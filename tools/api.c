@@ -11,9 +11,7 @@
 const char *
 api_cstr(struct buf *b)
 {
-	CHECK(buf_reserve(b, 1) == 0);
-	b->p[b->n] = '\0';
-	return (const char *)b->p;
+	return buf_cstr(b);
 }
 
 void

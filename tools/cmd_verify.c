@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "crypto/receipt.h"
 #include "proto/check.h"
 #include "proto/err.h"
 #include "proto/certificate.h"
-#include "tools/api.h"
 #include "tools/bundle_report.h"
 #include "tools/certificates.h"
 #include "tools/commands.h"
@@ -139,7 +140,7 @@ next_head(const char *p, const char *end)
 static int
 split_statements(struct verify *v)
 {
-	const char *p = api_cstr(&v->keys), *end = p + v->keys.n;
+	const char *p = buf_cstr(&v->keys), *end = p + v->keys.n;
 
 	if (strlen(p) != v->keys.n || (!begins(p, statement_head) && !begins(p, succession_head))) {
 		cli_say("--keys: this is no key statement or succession note; 'stele key show LOG --statement' prints "
@@ -200,7 +201,7 @@ read_rows(struct verify *v, const char *path)
 	if (err == STELE_ENOMEM)
 		buf_put_str(&why, "out of memory");
 	if (why.n)
-		cli_say("--rows: cannot read %s: %s", path, api_cstr(&why));
+		cli_say("--rows: cannot read %s: %s", path, buf_cstr(&why));
 	v->has_rows = why.n == 0;
 	payloads_close(&file);
 	buf_fini(&why);
@@ -294,13 +295,13 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 
 	buf_init(&why);
 	if (receipt_json_read(&d, text, &why) != 0) {
-		report_unreadable(&v->report, item, api_cstr(&why));
+		report_unreadable(&v->report, item, buf_cstr(&why));
 		buf_fini(&why);
 		return;
 	}
 	item->is_checkpoint = !d.is_record;
 	if (receipt_json_trust(&d, !v->alone, &trust, &why) != 0) {
-		report_unreadable(&v->report, item, api_cstr(&why));
+		report_unreadable(&v->report, item, buf_cstr(&why));
 	} else if (d.is_record && !check_record(v, &d.receipt, &trust, &d, &verdict)) {
 		report_unreadable(&v->report, item,
 				  "the payload file does not have the line that "

@@ -61,6 +61,26 @@ class Valid(Case):
         self.assertIn("stele key show", run.stderr)
 
 
+class Static(Case):
+    """stele-verify, which is built where the static libraries are."""
+
+    def test_needs_nothing_and_says_the_same(self):
+        alone = STELE.parent / "stele-verify"
+        if not alone.exists():
+            self.skipTest("there is no static libcrypto, libsodium, libz or libjansson here")
+        head = alone.read_bytes()
+        self.assertNotIn(b"/lib64/ld-linux", head, "it asks for a dynamic linker")
+        for name, make in {**KINDS, "certified": lambda: bundle_maker.make("certified")}.items():
+            b = make()
+            with self.subTest(name), tempfile.TemporaryDirectory(prefix="stele-test-") as folder:
+                path = Path(folder) / "b.zip"
+                path.write_bytes(b.archive())
+                said = [subprocess.run([*program, "--json", path, "--key", b.trusted.vkey], capture_output=True, env={}, check=False)
+                        for program in ([STELE, "verify"], [alone])]
+                self.assertEqual(said[1].returncode, 0, said[1].stderr)
+                self.assertEqual(said[0].stdout, said[1].stdout)
+
+
 class Since(Case):
     def kept(self, text):
         f = tempfile.NamedTemporaryFile("w", prefix="stele-test-", suffix=".checkpoint")

@@ -1,0 +1,36 @@
+/* stele-verify: the command verify alone, in a program that needs nothing installed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/init.h"
+#include "tools/cli.h"
+#include "tools/commands.h"
+
+/* One of the options that stand before a command of stele, too. */
+static bool
+is_version(int argc, char **argv)
+{
+	return argc == 2 && strcmp(argv[1], "--version") == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = {.json = false};
+	int rc;
+
+	if (is_version(argc, argv)) {
+		puts("stele-verify " STELE_VERSION);
+		return CLI_DONE;
+	}
+	if (crypto_init() != 0) {
+		cli_say("cannot start: the cryptography library does not work");
+		return CLI_USAGE;
+	}
+	rc = cmd_verify.run(&cli, &cmd_verify, argc - 1, argv + 1);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		cli_say("cannot write to standard output");
+		return CLI_USAGE;
+	}
+	return rc;
+}
