@@ -121,12 +121,21 @@ check_manifest(struct bundle_work *w, enum part part, bool payload)
 	free(g);
 }
 
+static bool
+begins(struct slice line, const char *label)
+{
+	size_t n = strlen(label);
+
+	return line.n >= n && memcmp(line.p, label, n) == 0;
+}
+
 /* What bag-info.txt must say among other things. */
 static const char *
 check_info(struct bundle_work *w, struct slice text)
 {
 	uint64_t bytes = 0, files = 0;
 	char oxum[64], id[48];
+	unsigned n_oxum = 0, n_id = 0;
 	bool has_oxum = false, has_id = false;
 	struct lines l;
 
@@ -145,14 +154,18 @@ check_info(struct bundle_work *w, struct slice text)
 		if (!colon || colon == line.p || (size_t)(colon - line.p) + 2 >= line.n ||
 		    colon[1] != ' ')
 			return "a line is not as 'Label: value'";
+		n_oxum += begins(line, "Payload-Oxum:");
+		n_id += begins(line, "External-Identifier:");
 		has_oxum = has_oxum || slice_eq_str(line, oxum);
 		has_id = has_id || slice_eq_str(line, id);
 	}
 	if (lines_err(&l))
 		return "its last line has no newline";
-	if (!has_oxum)
-		return "its Payload-Oxum is missing, or not that of the files";
-	return has_id ? NULL : "its External-Identifier is missing, or another export's";
+	if (!has_oxum || n_oxum != 1)
+		return "its Payload-Oxum is missing, there twice, or not that of the files";
+	return has_id && n_id == 1
+		       ? NULL
+		       : "its External-Identifier is missing, there twice, or another export's";
 }
 
 static void

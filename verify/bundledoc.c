@@ -58,24 +58,24 @@ records_valid(const json_t *records)
 	return json_is_object(records);
 }
 
+/* No other members than these, in this order. */
 static bool
 known(const json_t *o)
 {
-	static const char names[] =
-		" kind logs first last received_from received_to from to filter records hold "
-		"matter since certify reason ";
+	static const char *const names[] = {"kind",          "logs",        "first", "last",
+					    "received_from", "received_to", "from",  "to",
+					    "filter",        "records",     "hold",  "matter",
+					    "since",         "certify",     "reason"};
+	const size_t n = sizeof names / sizeof *names;
 	const json_t *v;
 	const char *name;
+	size_t at = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)o, name, v)
 	{
-		char word[24];
-		if (strlen(name) > 20)
-			return false;
-		word[0] = ' ';
-		strcpy(word + 1, name);
-		strcat(word, " ");
-		if (!strstr(names, word))
+		while (at < n && strcmp(names[at], name) != 0)
+			at++;
+		if (at++ == n)
 			return false;
 	}
 	return true;

@@ -213,6 +213,103 @@ trust_of(struct bundle_work *w, const struct bundle_log *log, struct receipt_tru
 	return err;
 }
 
+int
+bundle_add_statement(struct bundle_log *log, struct slice text, uint64_t first_size)
+{
+	struct keystatement k;
+	struct buf *more;
+	struct note note;
+
+	if (note_parse(&note, text) != 0 || keystatement_parse(&k, note.text) != 0 ||
+	    !slice_eq(k.key.name, buf_slice(&log->origin)) || k.first_size != first_size)
+		return STELE_ESYNTAX;
+	more = realloc(log->statements, (log->n_statements + 1) * sizeof *more);
+	if (!more)
+		return STELE_ENOMEM;
+	log->statements = more;
+	buf_init(&more[log->n_statements]);
+	buf_put_slice(&more[log->n_statements++], text);
+	return more[log->n_statements - 1].err;
+}
+
+bool
+bundle_key_holds(struct bundle_work *w, const struct bundle_log *log, struct sha256 *h,
+		 char why[RECEIPT_WHY_BYTES])
+{
+	struct receipt_trust trust;
+	struct receipt_verdict v;
+
+	if (trust_of(w, log, &trust) != 0)
+		snprintf(why, RECEIPT_WHY_BYTES, "the log has more than %u key statements",
+			 LIMIT_STATEMENTS);
+	else if (receipt_check_checkpoint(h, buf_slice(&log->checkpoint_text), &trust, &v) != 0)
+		memcpy(why, v.why, RECEIPT_WHY_BYTES);
+	else
+		return true;
+	return false;
+}
+
+/* A signature by one of the identities that does not hold. */
+static bool
+is_forged(const struct bundle_work *w, struct slice text, const struct note *note)
+{
+	struct note again;
+
+	for (size_t i = 0; i < w->ids.n; i++) {
+		const struct note_vkey *key = &w->ids.of[i].key;
+		for (size_t k = 0; k < note->n_signatures; k++)
+			if (slice_eq(note->signatures[k].name, key->name) &&
+			    memcmp(note->signatures[k].key_id, key->key_id, NOTE_KEY_ID_BYTES) ==
+				    0 &&
+			    sign_verify_note(key, 1, text, &again, NULL) != 0)
+				return true;
+	}
+	return false;
+}
+
+/* Each line is a note of its kind, and a statement is about this log. */
+static void
+check_notes(struct bundle_work *w, size_t i)
+{
+	const struct bundle_log *log = &w->logs[i];
+	char path[FINDING_PATH_BYTES];
+	struct place where =
+		bundle_place(w, w->archive.logs[i].part[PART_KEYS], path, 0, FINDING_NOWHERE);
+	struct keystatement k;
+	struct note note;
+
+	for (size_t n = 0; n < log->n_statements; n++) {
+		struct slice text = buf_slice(&log->statements[n]);
+		if (note_parse(&note, text) != 0 || keystatement_parse(&k, note.text) != 0)
+			findings_fail(&w->findings, CHECK_KEYS, &where, "key statement %zu is none",
+				      n + 1);
+		else if (!slice_eq(k.key.name, buf_slice(&log->origin)))
+			findings_fail(&w->findings, CHECK_KEYS, &where,
+				      "key statement %zu is about %.*s, another log", n + 1,
+				      TEXT(k.key.name));
+		else if (is_forged(w, text, &note))
+			findings_fail(&w->findings, CHECK_KEYS, &where,
+				      "key statement %zu is altered: its signature does not fit",
+				      n + 1);
+	}
+}
+
+static void
+check_successions(struct bundle_work *w)
+{
+	char path[FINDING_PATH_BYTES];
+	struct place where =
+		bundle_place(w, w->archive.logs[0].part[PART_KEYS], path, 0, FINDING_NOWHERE);
+	struct succession s;
+	struct note note;
+
+	for (size_t i = 0; i < w->n_successions; i++)
+		if (note_parse(&note, buf_slice(&w->successions[i])) != 0 ||
+		    succession_parse(&s, note.text) != 0)
+			findings_fail(&w->findings, CHECK_KEYS, &where,
+				      "what stands as a succession note is none");
+}
+
 static void
 check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
 {
@@ -294,8 +391,11 @@ bundle_check_keys(struct bundle_work *w, struct sha256 *h)
 		findings_fail(&w->findings, CHECK_KEYS, &where,
 			      "the bundle is of the server %.*s, and the trusted key of %.*s",
 			      TEXT(w->doc.server), TEXT(w->trust.pinned.name));
-	for (size_t i = 0; i < w->archive.n_logs; i++)
+	check_successions(w);
+	for (size_t i = 0; i < w->archive.n_logs; i++) {
+		check_notes(w, i);
 		check_checkpoint(w, i, h);
+	}
 	if (findings_failed(&w->findings, CHECK_KEYS))
 		return;
 	for (size_t i = 0; i < w->options->n_since; i++)

@@ -63,6 +63,11 @@ struct place bundle_place(struct bundle_work *w, size_t file, char path[FINDING_
 bool bundle_read_keys(struct bundle_work *w);
 void bundle_check_signature(struct bundle_work *w, struct sha256 *h);
 void bundle_check_keys(struct bundle_work *w, struct sha256 *h);
+/* One more key statement of a log, copied. STELE_ESYNTAX when it is none about it; STELE_ENOMEM. */
+int bundle_add_statement(struct bundle_log *log, struct slice note, uint64_t first_size);
+/* Whether the checkpoint is signed by the right key with these, too; else a sentence in why. */
+bool bundle_key_holds(struct bundle_work *w, const struct bundle_log *log, struct sha256 *h,
+		      char why[RECEIPT_WHY_BYTES]);
 
 /* verify/bag.c: bagit.txt, bag-info.txt and both manifests, once all digests are known. */
 void bundle_check_bag(struct bundle_work *w);

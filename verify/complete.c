@@ -129,6 +129,10 @@ bundle_check_request(struct bundle_work *w)
 	struct place where =
 		bundle_place(w, w->archive.part[PART_BUNDLE], path, 0, FINDING_NOWHERE);
 
+	if (json_is_true(json_object_get(w->doc.request_doc, "certify")) &&
+	    w->archive.part[PART_CERTIFICATE] == ARCHIVE_NONE)
+		findings_fail(&w->findings, CHECK_COMPLETENESS, &where,
+			      "a search certificate was asked for, and there is none");
 	for (size_t i = 0; i < w->archive.n_logs; i++)
 		if (!bundledoc_asks(&w->doc, w->archive.logs[i].name))
 			findings_fail(&w->findings, CHECK_COMPLETENESS, &where,

@@ -33,11 +33,11 @@ end_run(struct logcheck *c)
 }
 
 static bool
-is_of_run(struct slice line)
+begins(struct slice line, const char *head)
 {
-	static const char head[] = "{\"first\":";
+	size_t n = strlen(head);
 
-	return line.n >= sizeof head - 1 && memcmp(line.p, head, sizeof head - 1) == 0;
+	return line.n >= n && memcmp(line.p, head, n) == 0;
 }
 
 /* Lines of runs are missing, or there are too many: no more of them can be told apart. */
@@ -67,7 +67,7 @@ begin_run(struct logcheck *c, uint64_t index)
 		return false;
 	if (!logwork_next_line(c, PART_PROOFS, c->proofs, &line))
 		err = STELE_ESYNTAX, what = "a run of records has no line here";
-	else if (is_of_run(line))
+	else if (!begins(line, "{\"tip\":"))
 		err = run_line_read(&run, line, &what);
 	else
 		return no_run(c, index, "the run of records that begins here has no line");
@@ -212,7 +212,7 @@ check_tip(struct logcheck *c)
 	int err = STELE_ESYNTAX;
 
 	if (logwork_next_line(c, PART_PROOFS, c->proofs, &line)) {
-		if (is_of_run(line)) {
+		if (begins(line, "{\"first\":") && run_line_read(&c->tree.run, line, &what) == 0) {
 			no_run(c, FINDING_NOWHERE, "no records are of this run");
 			return;
 		}

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "crypto/merkle.h"
 #include "proto/err.h"
 #include "verify/logwork.h"
@@ -27,6 +29,30 @@ keep_control(struct logcheck *c, const uint8_t leaf[32])
 	memcpy(x->leaf, leaf, sizeof x->leaf);
 	memcpy(x->prev, e->prev, sizeof x->prev);
 	return true;
+}
+
+/* A key statement that the log itself has counts like those of keys.txt. */
+static void
+check_statement(struct logcheck *c, const struct place *where)
+{
+	const struct slice text = c->line.payload;
+	const json_t *said;
+	json_t *o;
+	int err;
+
+	if (c->line.e.kind != ENTRY_KEY && c->line.e.kind != ENTRY_RESTORE && c->line.e.index != 0)
+		return;
+	o = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+	said = json_object_get(o, "key_statement");
+	err = bundle_add_statement(c->log,
+				   slice_of(json_string_value(said), json_string_length(said)),
+				   c->line.e.index + 1);
+	json_decref(o);
+	if (err == STELE_ENOMEM)
+		logwork_stop(c, err);
+	else if (err)
+		findings_fail(c->f, CHECK_RULES, where,
+			      "its key statement is none of this log, from the next entry on");
 }
 
 static void
@@ -66,6 +92,7 @@ check_control(struct logcheck *c, struct slice text, uint64_t number)
 	err = rules_control(c->rules, &l->e, l->payload, &why);
 	logwork_check_rules(c, &where, err, &why);
 	buf_fini(&why);
+	check_statement(c, &where);
 	keep_control(c, leaf);
 }
 
@@ -74,6 +101,7 @@ logcontrols_read(struct logcheck *c)
 {
 	size_t file = c->files->part[PART_CONTROLS];
 	struct stream *s = archive_stream(&c->w->archive, file, true, c->f);
+	char key_why[RECEIPT_WHY_BYTES];
 	struct place where;
 	struct slice line;
 	struct buf why;
@@ -89,6 +117,12 @@ logcontrols_read(struct logcheck *c)
 		findings_fail(c->f, CHECK_ENTRIES, &where,
 			      "it has %zu lines, and bundle.json says %" PRIu64, c->n_controls,
 			      c->doc->controls);
+	if (!c->stopped && c->n_controls == 0)
+		findings_fail(
+			c->f, CHECK_CONTROLS, &where,
+			"there is no control entry, not even the policy that founded the log");
+	if (!c->stopped && !bundle_key_holds(c->w, c->log, c->h, key_why))
+		findings_fail(c->f, CHECK_RULES, &where, "%s", key_why);
 	buf_init(&why);
 	err = c->stopped ? 0 : rules_settle(c->rules, &why);
 	logwork_check_rules(c, &where, err, &why);
