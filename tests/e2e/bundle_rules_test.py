@@ -4,7 +4,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from bundle_case import Case, by_time, rich, selection
+from verify_case import Case, by_time, rich, selection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 from bundle_maker import Bundle, request, start, whole  # noqa: E402

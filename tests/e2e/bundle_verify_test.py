@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from bundle_case import AT, CHECKS, KINDS, STELE, Case, by_time, failed, rich, selection, succeeded, verify
+from verify_case import AT, CHECKS, KINDS, STELE, Case, by_time, failed, rich, selection, succeeded, verify
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 import bundle_maker  # noqa: E402
