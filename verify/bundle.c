@@ -228,6 +228,7 @@ work_fini(struct bundle_work *w)
 		for (size_t k = 0; k < log->n_statements; k++)
 			buf_fini(&log->statements[k]);
 		free(log->statements);
+		free(log->olders);
 		buf_fini(&log->origin);
 		buf_fini(&log->checkpoint_text);
 		buf_fini(&log->keys_text);

@@ -95,6 +95,15 @@ read_log(struct bundle_work *w, size_t i)
 	return false;
 }
 
+static bool
+is_succession(struct slice text)
+{
+	struct succession s;
+	struct note note;
+
+	return note_parse(&note, text) == 0 && succession_parse(&s, note.text) == 0;
+}
+
 bool
 bundle_read_keys(struct bundle_work *w)
 {
@@ -106,7 +115,9 @@ bundle_read_keys(struct bundle_work *w)
 	for (size_t i = 0; good && w->options->successions && i < w->n_successions; i++) {
 		struct place where = bundle_place(w, w->archive.logs[0].part[PART_KEYS], path, 0,
 						  FINDING_NOWHERE);
-		if (receipt_trust_succession(&w->trust, buf_slice(&w->successions[i])) == 0)
+		/* what is no succession note at all is said with the keys */
+		if (!is_succession(buf_slice(&w->successions[i])) ||
+		    receipt_trust_succession(&w->trust, buf_slice(&w->successions[i])) == 0)
 			continue;
 		findings_fail(&w->findings, CHECK_KEYS, &where,
 			      "all keys.txt together have more than %u succession notes",
@@ -300,12 +311,9 @@ check_successions(struct bundle_work *w)
 	char path[FINDING_PATH_BYTES];
 	struct place where =
 		bundle_place(w, w->archive.logs[0].part[PART_KEYS], path, 0, FINDING_NOWHERE);
-	struct succession s;
-	struct note note;
 
 	for (size_t i = 0; i < w->n_successions; i++)
-		if (note_parse(&note, buf_slice(&w->successions[i])) != 0 ||
-		    succession_parse(&s, note.text) != 0)
+		if (!is_succession(buf_slice(&w->successions[i])))
 			findings_fail(&w->findings, CHECK_KEYS, &where,
 				      "what stands as a succession note is none");
 }
@@ -351,7 +359,9 @@ check_since(struct bundle_work *w, const struct bundle_since *since, struct sha2
 	struct bundle_log *log = NULL;
 	struct receipt_trust trust;
 	struct receipt_verdict v;
+	struct older *more;
 	struct checkpoint c;
+	size_t n;
 	struct note note;
 
 	if (note_parse(&note, since->note) != 0 || checkpoint_parse(&c, note.text) != 0) {
@@ -362,10 +372,9 @@ check_since(struct bundle_work *w, const struct bundle_since *since, struct sha2
 	for (size_t i = 0; i < w->archive.n_logs; i++)
 		if (slice_eq(c.origin, buf_slice(&w->logs[i].origin)))
 			log = &w->logs[i];
-	if (!log || log->has_older) {
+	if (!log) {
 		findings_fail(&w->findings, CHECK_CONSISTENCY, &where,
-			      log ? "there are two older checkpoints of %.*s"
-				  : "the older checkpoint is of %.*s, which is not in this bundle",
+			      "the older checkpoint is of %.*s, which is not in this bundle",
 			      TEXT(c.origin));
 		return;
 	}
@@ -375,9 +384,16 @@ check_since(struct bundle_work *w, const struct bundle_since *since, struct sha2
 			      "the older checkpoint: %.500s", v.why);
 		return;
 	}
-	log->has_older = true;
-	log->older = (struct older){.path = since->path, .size = c.size};
-	memcpy(log->older.root, c.root, sizeof c.root);
+	more = realloc(log->olders, (log->n_olders + 1) * sizeof *more);
+	if (!more) {
+		findings_stop(&w->findings, STELE_ENOMEM, "there is not enough memory");
+		return;
+	}
+	log->olders = more;
+	for (n = log->n_olders++; n && more[n - 1].size > c.size; n--)
+		more[n] = more[n - 1];
+	more[n] = (struct older){.path = since->path, .size = c.size};
+	memcpy(more[n].root, c.root, sizeof c.root);
 }
 
 void

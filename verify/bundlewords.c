@@ -178,7 +178,7 @@ sum_up(const struct bundle_work *w, struct bundle_report *r, struct sums *s)
 		s->chained += l->chained;
 		s->runs += l->runs;
 		s->growths += l->growths;
-		s->older += l->has_older;
+		s->older += l->n_olders;
 		s->rules.purges += l->rules.purges;
 		s->rules.judged += l->rules.judged;
 		s->rules.rooted += l->rules.rooted;

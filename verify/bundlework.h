@@ -20,6 +20,8 @@ struct older {
 	const char *path; /* where it came from */
 	uint64_t size;
 	uint8_t root[SHA256_BYTES];
+	bool shown; /* that the log grew out of it, or that something refuses it */
+	bool other; /* the entries themselves lead to another root at that size */
 };
 
 /* One log of the bundle. */
@@ -29,8 +31,8 @@ struct bundle_log {
 	struct buf *statements; /* notes of keys.txt */
 	uint64_t size;
 	uint8_t root[SHA256_BYTES];
-	bool has_older;
-	struct older older;
+	struct older *olders; /* ascending by size */
+	size_t n_olders;
 	bool certified; /* matches is what the search certificate lists */
 	struct ranges matches;
 	struct rules_counts rules;

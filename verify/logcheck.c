@@ -27,9 +27,6 @@ end_run(struct logcheck *c)
 			      "the entries %" PRIu64 " to %" PRIu64
 			      " and what stands beside them do not lead to the checkpoint's root",
 			      c->tree.run.first, c->tree.run.last);
-	if (c->tree.has_since && c->log->has_older &&
-	    memcmp(c->tree.since_root, c->log->older.root, SHA256_BYTES) == 0)
-		c->log->older.path = NULL; /* shown by the entries themselves */
 }
 
 static bool
@@ -78,7 +75,7 @@ begin_run(struct logcheck *c, uint64_t index)
 	where = logwork_at(c, PART_PROOFS, stream_line_number(c->proofs), index);
 	c->log->runs++;
 	if (run.first == index && run.last < c->log->size &&
-	    runtree_begin(&c->tree, &run, c->log->size, c->log->has_older ? c->log->older.size : 0))
+	    runtree_begin(&c->tree, &run, c->log->size))
 		return true;
 	findings_fail(c->f, CHECK_INCLUSION, &where,
 		      run.first == index
@@ -101,6 +98,7 @@ add_to_run(struct logcheck *c, const struct place *where, uint64_t index, const 
 	if (c->tree.open && !runtree_add(&c->tree, c->h, index, leaf))
 		findings_fail(c->f, CHECK_INCLUSION, where,
 			      "the run in proofs.ndjson ends before this entry, which follows on");
+	loggrowth_entry(c, index + 1);
 }
 
 /* --- records ------------------------------------------------------------------------------- */

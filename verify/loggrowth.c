@@ -7,10 +7,36 @@
 #include "proto/err.h"
 #include "verify/logwork.h"
 
+/* The older checkpoint of that size that is next to be shown, or NULL. */
+static struct older *
+older_of(struct logcheck *c, uint64_t size)
+{
+	for (size_t i = 0; i < c->log->n_olders; i++)
+		if (c->log->olders[i].size == size && !c->log->olders[i].shown)
+			return &c->log->olders[i];
+	return NULL;
+}
+
+void
+loggrowth_entry(struct logcheck *c, uint64_t size)
+{
+	uint8_t root[SHA256_BYTES];
+
+	for (; c->next_older < c->log->n_olders; c->next_older++) {
+		struct older *o = &c->log->olders[c->next_older];
+		if (o->size > size)
+			return;
+		if (o->size < size || !runtree_root_so_far(&c->tree, c->h, root))
+			continue;
+		o->other = memcmp(root, o->root, SHA256_BYTES) != 0;
+		o->shown = !o->other;
+	}
+}
+
 static void
 check_growth(struct logcheck *c, const struct growth_line *g, const struct place *where)
 {
-	struct older *o = &c->log->older;
+	struct older *o;
 
 	if (g->from == 0 || g->from > c->log->size ||
 	    g->n != runtree_consistency_length(g->from, c->log->size)) {
@@ -20,16 +46,17 @@ check_growth(struct logcheck *c, const struct growth_line *g, const struct place
 		return;
 	}
 	c->log->growths++;
-	if (!c->log->has_older || g->from != o->size || !o->path)
-		return;
-	if (merkle_verify_consistency(c->h, o->size, o->root, c->log->size, c->log->root,
-				      (const uint8_t(*)[32])g->proof, g->n))
-		findings_fail(c->f, CHECK_CONSISTENCY, where,
-			      "the tree of %" PRIu64 " entries does not begin with the tree of the "
-			      "older checkpoint, of %" PRIu64 ": the log was forked, or the proof "
-			      "altered",
-			      c->log->size, o->size);
-	o->path = NULL;
+	while ((o = older_of(c, g->from))) {
+		o->shown = true;
+		if (merkle_verify_consistency(c->h, o->size, o->root, c->log->size, c->log->root,
+					      (const uint8_t(*)[32])g->proof, g->n))
+			findings_fail(c->f, CHECK_CONSISTENCY, where,
+				      "the tree of %" PRIu64
+				      " entries does not begin with the tree of the older "
+				      "checkpoint, of %" PRIu64
+				      ": the log was forked, or the proof altered",
+				      c->log->size, o->size);
+	}
 }
 
 void
@@ -63,22 +90,20 @@ loggrowth_read(struct logcheck *c)
 }
 
 /* What nothing has shown yet. */
-void
-loggrowth_check(struct logcheck *c)
+static void
+check_older(struct logcheck *c, const struct older *o)
 {
-	struct older *o = &c->log->older;
 	struct place where = logwork_at(c, PART_CHECKPOINT, 0, FINDING_NOWHERE);
 
-	if (!c->log->has_older || !o->path)
-		return;
-	if (o->size == c->log->size && memcmp(o->root, c->log->root, SHA256_BYTES) == 0)
+	if (o->shown ||
+	    (o->size == c->log->size && memcmp(o->root, c->log->root, SHA256_BYTES) == 0))
 		return;
 	if (o->size > c->log->size)
 		findings_fail(c->f, CHECK_CONSISTENCY, &where,
 			      "the older checkpoint %s has %" PRIu64 " entries, this one %" PRIu64
 			      ": the log was rolled back, or the two are in the wrong order",
 			      o->path, o->size, c->log->size);
-	else if (o->size == c->log->size || c->tree.has_since)
+	else if (o->size == c->log->size || o->other)
 		findings_fail(c->f, CHECK_CONSISTENCY, &where,
 			      "at %" PRIu64 " entries the log had another root than the older "
 			      "checkpoint %s: it was forked",
@@ -89,4 +114,11 @@ loggrowth_check(struct logcheck *c)
 			"nothing here shows that the log grew out of the older checkpoint %s, "
 			"of %" PRIu64 " entries: export again with that size (--since)",
 			o->path, o->size);
+}
+
+void
+loggrowth_check(struct logcheck *c)
+{
+	for (size_t i = 0; i < c->log->n_olders; i++)
+		check_older(c, &c->log->olders[i]);
 }

@@ -28,6 +28,7 @@ struct logcheck {
 	char path[PARTS][FINDING_PATH_BYTES]; /* of each file, once it was named */
 	struct control_seen *controls;
 	size_t n_controls, next_control; /* next: in the order of all */
+	size_t next_older;
 	/* the entry before, in that order */
 	bool has_before;
 	uint64_t before, nearest; /* nearest: control entry */
@@ -75,7 +76,9 @@ void logwork_visit_controls(struct logcheck *c, uint64_t below);
 /* verify/logcontrols.c: reads controls.ndjson, into c->controls and c->rules. */
 void logcontrols_read(struct logcheck *c);
 
-/* verify/loggrowth.c: reads consistency.ndjson; then what no line of it has shown is judged. */
+/* verify/loggrowth.c: the first `size` entries are in the tree of c's run. */
+void loggrowth_entry(struct logcheck *c, uint64_t size);
+/* Reads consistency.ndjson; then what no line of it has shown is judged. */
 void loggrowth_read(struct logcheck *c);
 void loggrowth_check(struct logcheck *c);
 

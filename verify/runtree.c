@@ -31,7 +31,7 @@ count_right(uint64_t from, uint64_t to)
 }
 
 bool
-runtree_begin(struct runtree *t, const struct run_line *run, uint64_t size, uint64_t since)
+runtree_begin(struct runtree *t, const struct run_line *run, uint64_t size)
 {
 	size_t n = 0;
 
@@ -41,7 +41,6 @@ runtree_begin(struct runtree *t, const struct run_line *run, uint64_t size, uint
 		return false;
 	t->run = *run;
 	t->size = size;
-	t->since = run->first == 0 ? since : 0;
 	merkle_frontier_init(&t->tree);
 	t->tree.size = run->first;
 	for (unsigned k = 64; k-- > 0;)
@@ -57,10 +56,15 @@ runtree_add(struct runtree *t, struct sha256 *h, uint64_t index, const uint8_t l
 	if (index > t->run.last || index != t->tree.size)
 		return false;
 	merkle_frontier_append(h, &t->tree, leaf);
-	if (t->since && t->tree.size == t->since) {
-		merkle_frontier_root(h, &t->tree, t->since_root);
-		t->has_since = true;
-	}
+	return true;
+}
+
+bool
+runtree_root_so_far(const struct runtree *t, struct sha256 *h, uint8_t root[SHA256_BYTES])
+{
+	if (!t->open || t->run.first != 0)
+		return false;
+	merkle_frontier_root(h, &t->tree, root);
 	return true;
 }
 

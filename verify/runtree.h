@@ -15,17 +15,19 @@ struct runtree {
 	struct run_line run;
 	uint64_t size; /* of the tree */
 	struct merkle_frontier tree;
-	uint64_t
-		since; /* when the run begins with entry 0: its root at this size is wanted, or 0 */
-	bool has_since;
-	uint8_t since_root[SHA256_BYTES];
 };
 
 /*
  * Begins one: false when it does not lie in a tree of that size, or has not as many roots as it
  * must have.
  */
-bool runtree_begin(struct runtree *t, const struct run_line *run, uint64_t size, uint64_t since);
+bool runtree_begin(struct runtree *t, const struct run_line *run, uint64_t size);
+
+/*
+ * The root of the first entries, as many as came so far: false when the run does not begin with
+ * entry 0.
+ */
+bool runtree_root_so_far(const struct runtree *t, struct sha256 *h, uint8_t root[SHA256_BYTES]);
 
 /* The next leaf, of that index: false when the run has no more. */
 bool runtree_add(struct runtree *t, struct sha256 *h, uint64_t index,

@@ -63,7 +63,7 @@ holds(const struct run_line *r, uint64_t size, const uint8_t root[32])
 {
 	struct runtree t;
 
-	if (!runtree_begin(&t, r, size, 0))
+	if (!runtree_begin(&t, r, size))
 		return false;
 	for (uint64_t i = r->first; i <= r->last; i++)
 		ck_assert(runtree_add(&t, h, i, leaf[i]));
@@ -119,7 +119,7 @@ START_TEST(leaves_come_in_order_and_all_of_them)
 
 	root_of(20, root);
 	make(&r, 4, 9, 20);
-	ck_assert(runtree_begin(&t, &r, 20, 0));
+	ck_assert(runtree_begin(&t, &r, 20));
 	ck_assert(!runtree_add(&t, h, 5, leaf[5]));
 	ck_assert(runtree_add(&t, h, 4, leaf[4]));
 	ck_assert(!runtree_end(&t, h, root));
@@ -128,23 +128,23 @@ END_TEST
 
 START_TEST(a_run_from_the_first_entry_knows_older_roots)
 {
-	uint8_t root[32];
+	uint8_t root[32], got[32];
 	struct run_line r;
 	struct runtree t = {.open = false};
 
-	root_of(13, root);
+	ck_assert(!runtree_root_so_far(&t, h, got));
 	make(&r, 0, 19, 30);
-	ck_assert(runtree_begin(&t, &r, 30, 13));
-	for (uint64_t i = 0; i < 20; i++)
+	ck_assert(runtree_begin(&t, &r, 30));
+	for (uint64_t i = 0; i < 20; i++) {
 		ck_assert(runtree_add(&t, h, i, leaf[i]));
-	ck_assert(t.has_since);
-	ck_assert_mem_eq(t.since_root, root, 32);
-	t.has_since = false;
+		root_of(i + 1, root);
+		ck_assert(runtree_root_so_far(&t, h, got));
+		ck_assert_mem_eq(got, root, 32);
+	}
 	make(&r, 1, 19, 30);
-	ck_assert(runtree_begin(&t, &r, 30, 13));
-	for (uint64_t i = 1; i < 20; i++)
-		ck_assert(runtree_add(&t, h, i, leaf[i]));
-	ck_assert(!t.has_since);
+	ck_assert(runtree_begin(&t, &r, 30));
+	ck_assert(runtree_add(&t, h, 1, leaf[1]));
+	ck_assert(!runtree_root_so_far(&t, h, got));
 }
 END_TEST
 
