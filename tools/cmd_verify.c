@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -22,8 +23,9 @@
 #include "tools/payloads.h"
 #include "verify/receipt_json.h"
 #include "tools/report.h"
+#include "tools/verify_trust.h"
 
-enum { KEYS_MAX_BYTES = 16 << 20, NOTE_FILE_MAX_BYTES = 1 << 20 };
+enum { NOTE_FILE_MAX_BYTES = 1 << 20 };
 
 static const char about[] =
 	"Checks evidence on this machine alone: no server, no network. Each FILE is an evidence\n"
@@ -58,6 +60,9 @@ static const char about[] =
 	"\n"
 	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
 	"\n"
+	"--policy FILE is a C2SP tlog-policy: witnesses that must have cosigned the checkpoints of a\n"
+	"bundle.\n"
+	"\n"
 	"  stele verify evidence.zip --key @identity.vkey\n"
 	"\n"
 	"exit status: 0 all valid; 1 something is not; 2 valid, but for a completeness that is claimed\n"
@@ -78,99 +83,13 @@ struct verify {
 	struct bundle_since sinces[CLI_TEXTS_MAX];
 	struct buf since_text[CLI_TEXTS_MAX];
 	size_t n_sinces;
+	struct buf policy_text;
+	struct tlogpolicy *policy; /* NULL: none was given */
 	bool has_rows;
 	struct certificate_rows rows;
 };
 
 /* --- the pieces that come from elsewhere -------------------------------------- */
-
-static int
-read_vkey(struct verify *v, const char *text)
-{
-	int err;
-
-	if (text[0] == '@') {
-		if (cli_read_file(&v->vkey, text + 1, 4096) != CLI_GO)
-			return CLI_USAGE;
-		while (v->vkey.n && v->vkey.p[v->vkey.n - 1] <= ' ')
-			v->vkey.n--;
-	} else {
-		buf_put_str(&v->vkey, text);
-	}
-	err = receipt_trust_init(&v->trust, v->h, buf_slice(&v->vkey));
-	if (!err)
-		return CLI_GO;
-	if (text[0] == '@' || v->vkey.n > 256)
-		cli_say("--key: what %s holds %s", text[0] == '@' ? text + 1 : "it",
-			err == STELE_EVERIFY
-				? "has a typing error: its hash does not fit it"
-				: "is not a verifier key such as NAME+1a2b3c4d+BASE64");
-	else
-		cli_say("--key: '%.*s' %s", (int)v->vkey.n, (const char *)v->vkey.p,
-			err == STELE_EVERIFY
-				? "has a typing error: its hash does not fit it"
-				: "is not a verifier key such as NAME+1a2b3c4d+BASE64");
-	return CLI_USAGE;
-}
-
-/* What the first line of a note begins with that --keys takes. */
-static const char statement_head[] = "stele key v", succession_head[] = "stele identity v";
-
-static bool
-begins(const char *p, const char *head)
-{
-	return strncmp(p, head, strlen(head)) == 0;
-}
-
-static const char *
-next_head(const char *p, const char *end)
-{
-	while ((p = memchr(p, '\n', (size_t)(end - p)))) {
-		p++;
-		if (begins(p, statement_head) || begins(p, succession_head))
-			return p;
-	}
-	return end;
-}
-
-/*
- * Splits a file of key statements and succession notes, one after the other, at their first
- * lines.
- */
-static int
-split_statements(struct verify *v)
-{
-	const char *p = buf_cstr(&v->keys), *end = p + v->keys.n;
-
-	if (strlen(p) != v->keys.n || (!begins(p, statement_head) && !begins(p, succession_head))) {
-		cli_say("--keys: this is no key statement or succession note; 'stele key show LOG --statement' prints "
-			"one");
-		return CLI_USAGE;
-	}
-	while (p < end) {
-		const char *next = next_head(p, end);
-		struct slice note = slice_of(p, (size_t)(next - p));
-
-		if (begins(p, statement_head) ? receipt_trust_statement(&v->trust, note)
-					      : receipt_trust_succession(&v->trust, note)) {
-			cli_say("--keys: there are more than %u key statements or %u succession "
-				"notes; give only those of the logs in question",
-				LIMIT_STATEMENTS, LIMIT_SUCCESSIONS);
-			return CLI_USAGE;
-		}
-		p = next;
-	}
-	return CLI_GO;
-}
-
-static int
-read_keys(struct verify *v, const struct cli_texts *files)
-{
-	for (size_t i = 0; i < files->n; i++)
-		if (cli_read_file(&v->keys, files->text[i], KEYS_MAX_BYTES) != CLI_GO)
-			return CLI_USAGE;
-	return files->n ? split_statements(v) : CLI_GO;
-}
 
 static int
 open_payload(struct verify *v, const char *path)
@@ -206,6 +125,24 @@ read_rows(struct verify *v, const char *path)
 	payloads_close(&file);
 	buf_fini(&why);
 	return v->has_rows ? CLI_GO : CLI_USAGE;
+}
+
+static int
+read_policy(struct verify *v, const char *path)
+{
+	const char *what;
+	size_t line;
+
+	if (!path)
+		return CLI_GO;
+	if (cli_read_file(&v->policy_text, path, TLOGPOLICY_BYTES) != CLI_GO)
+		return CLI_USAGE;
+	v->policy = calloc(1, sizeof *v->policy);
+	CHECK(v->policy);
+	if (tlogpolicy_read(v->policy, v->h, buf_slice(&v->policy_text), &line, &what) == 0)
+		return CLI_GO;
+	cli_say("--policy: %s, line %zu: %s", path, line, what);
+	return CLI_USAGE;
 }
 
 static int
@@ -375,6 +312,7 @@ check_bundle(struct verify *v, const char *path)
 {
 	const struct bundle_options options = {
 		.trust = &v->trust,
+		.policy = v->policy,
 		.successions = !v->alone,
 		.since = v->sinces,
 		.n_since = v->n_sinces,
@@ -460,6 +398,9 @@ check_file(struct verify *v, const char *path)
 	text = file.all;
 	if (bundle_is(text))
 		check_bundle(v, path);
+	else if (v->policy)
+		report_unreadable(&v->report, &item,
+				  "it is no bundle, and --policy is for bundles: leave it out");
 	else if (v->n_sinces > 1)
 		report_unreadable(&v->report, &item,
 				  "it is no bundle, and there are several --since: give one");
@@ -505,7 +446,7 @@ check_files(struct verify *v, char **files, int n)
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *key = NULL, *payload = NULL, *rows = NULL;
+	const char *key = NULL, *payload = NULL, *rows = NULL, *policy = NULL;
 	struct verify v = {.cli = cli};
 	struct cli_texts keys = {.n = 0}, since = {.n = 0};
 	const struct cli_option options[] = {
@@ -517,6 +458,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "the payload, or the NDJSON that was sent"},
 		{"since", 0, CLI_TEXTS, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
+		{"policy", 0, CLI_TEXT, &policy, "FILE",
+		 "a C2SP tlog-policy: witnesses that must have cosigned a bundle's checkpoints"},
 		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},
 		{NULL},
 	};
@@ -536,13 +479,15 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	buf_init(&v.vkey);
 	buf_init(&v.keys);
 	buf_init(&v.since);
-	rc = read_vkey(&v, key);
+	rc = verify_trust_key(&v.trust, v.h, &v.vkey, key);
 	if (rc == CLI_GO)
-		rc = read_keys(&v, &keys);
+		rc = verify_trust_notes(&v.trust, &v.keys, &keys);
 	if (v.alone)
 		v.trust.n_successions = 0;
 	if (rc == CLI_GO)
 		rc = open_payload(&v, payload);
+	if (rc == CLI_GO)
+		rc = read_policy(&v, policy);
 	if (rc == CLI_GO)
 		rc = read_sinces(&v, &since);
 	if (rc == CLI_GO)
@@ -554,6 +499,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	buf_fini(&v.vkey);
 	buf_fini(&v.keys);
 	buf_fini(&v.since);
+	buf_fini(&v.policy_text);
+	free(v.policy);
 	for (size_t i = 0; i < v.n_sinces; i++)
 		buf_fini(&v.since_text[i]);
 	sha256_free(v.h);

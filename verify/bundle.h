@@ -13,6 +13,7 @@
 #include "crypto/receipt.h"
 #include "proto/slice.h"
 #include "verify/findings.h"
+#include "verify/tlogpolicy.h"
 
 /* An older checkpoint that the auditor kept: a signed note. */
 struct bundle_since {
@@ -22,6 +23,7 @@ struct bundle_since {
 
 struct bundle_options {
 	const struct receipt_trust *trust; /* the pinned key, and notes that came from elsewhere */
+	const struct tlogpolicy *policy;   /* of witnesses; NULL: no cosignature is asked for */
 	bool successions;                  /* those that come with the bundle count */
 	const struct bundle_since *since;
 	size_t n_since;

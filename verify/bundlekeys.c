@@ -318,6 +318,32 @@ check_successions(struct bundle_work *w)
 				      "what stands as a succession note is none");
 }
 
+/* What the auditor's policy asks of a checkpoint that is signed. */
+static void
+check_witnesses(struct bundle_work *w, struct bundle_log *log, const struct note_vkey *key,
+		const struct place *where)
+{
+	const struct tlogpolicy *policy = w->options->policy;
+	struct note note;
+	int err;
+
+	if (!policy || note_parse(&note, buf_slice(&log->checkpoint_text)) != 0)
+		return;
+	if (!tlogpolicy_knows(policy, key))
+		findings_fail(&w->findings, CHECK_KEYS, where,
+			      "the checkpoint is signed by another key than the policy knows for "
+			      "this log");
+	err = tlogpolicy_check(policy, &note, &log->cosignatures);
+	if (err)
+		findings_fail(
+			&w->findings, CHECK_KEYS, where,
+			err == STELE_EVERIFY
+				? "a witness's cosignature does not fit the checkpoint"
+				: "%zu of the policy's witnesses cosigned the checkpoint: that "
+				  "is not its quorum",
+			log->cosignatures);
+}
+
 static void
 check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
 {
@@ -347,6 +373,7 @@ check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
 			      "the checkpoint has %" PRIu64
 			      " entries, and bundle.json says %" PRIu64,
 			      v.checkpoint.size, w->doc.logs[i].size);
+	check_witnesses(w, log, &v.key, &where);
 	log->size = v.checkpoint.size;
 	memcpy(log->root, v.checkpoint.root, sizeof log->root);
 }

@@ -11,7 +11,7 @@
 
 /* Sums over all logs. */
 struct sums {
-	uint64_t chained, runs, growths, older;
+	uint64_t chained, runs, growths, older, cosignatures;
 	struct rules_counts rules;
 };
 
@@ -119,6 +119,8 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 	case CHECK_KEYS:
 		PUT(out, "The checkpoint of each log is signed by the key that speaks for it: %",
 		    r->logs);
+		if (w->options->policy)
+			PUT(out, "; the policy's witnesses cosigned: % times", s->cosignatures);
 		return;
 	case CHECK_ENTRIES:
 		PUT(out,
@@ -178,6 +180,7 @@ sum_up(const struct bundle_work *w, struct bundle_report *r, struct sums *s)
 		s->chained += l->chained;
 		s->runs += l->runs;
 		s->growths += l->growths;
+		s->cosignatures += l->cosignatures;
 		s->older += l->n_olders;
 		s->rules.purges += l->rules.purges;
 		s->rules.judged += l->rules.judged;

@@ -38,6 +38,7 @@ struct bundle_log {
 	struct rules_counts rules;
 	uint64_t records, chained; /* entries looked at; of these, held against their neighbour */
 	uint64_t runs, growths;
+	size_t cosignatures; /* of its checkpoint, by witnesses of the policy */
 };
 
 struct bundle_work {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """stele verify on what a server did and may not do, and on bundles that leave something out."""
+import hashlib
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from verify_case import Case, by_time, rich, selection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 from bundle_maker import Bundle, request, start, whole  # noqa: E402
-from bundle_model import BY, OTHER, SECOND, b64  # noqa: E402
+from bundle_model import BY, OTHER, SECOND, Key, b64  # noqa: E402
 
 
 class Rules(Case):
@@ -121,6 +123,57 @@ class Rules(Case):
         self.done(shorten(mode="compliance"), "compliance")
         self.done(shorten(seconds=None, event="case"), "event")
         self.done(lambda log, server: (log.policy(begun), shorten()(log, server)), "compliance", strict)
+
+
+class Witnesses(Case):
+    """A C2SP tlog-policy: who must have cosigned the checkpoints (C2SP tlog-cosignature v1)."""
+
+    def witness(self, n):
+        key = Key(f"witness{n}.example.com", bytes([n]) * 32)
+        key.key_id = hashlib.sha256(key.name.encode() + b"\n\x04" + key.public).digest()[:4]
+        key.cosigner = f"{key.name}+{key.key_id.hex()}+{b64(bytes([4]) + key.public)}"
+        return key
+
+    def cosigned(self, note, *witnesses):
+        text, when = note.split("\n\n")[0] + "\n", 1795448880
+        for w in witnesses:
+            signed = w.sign(f"cosignature/v1\ntime {when}\n{text}".encode())
+            note += f"\u2014 {w.name} {b64(w.key_id + when.to_bytes(8, 'big') + signed)}\n"
+        return note
+
+    def test_quorums(self):
+        a, b, c = (self.witness(n) for n in (1, 2, 3))
+        names = "".join(f"witness {n} {w.cosigner} https://{w.name}/\n" for n, w in zip("abc", (a, b, c)))
+        bundle = by_time()
+        plain = bundle.parts[0].checkpoint
+        key = bundle.parts[0].log.key.vkey
+        for rules, by, holds in (
+            ("quorum none", "", True), ("quorum a", "a", True), ("quorum a", "bc", False), ("quorum a", "", False),
+            ("group g 2 a b c\nquorum g", "ac", True), ("group g 2 a b c\nquorum g", "c", False),
+            ("group g any a b\ngroup h all g c\nquorum h", "bc", True), ("group g any a b\ngroup h all g c\nquorum h", "ab", False),
+            (f"log {key}\nquorum none", "", True), (f"log {self.renamed(bundle)}\nquorum none", "", False),
+        ):
+            with self.subTest(rules=rules, by=by):
+                bundle.parts[0].checkpoint = self.cosigned(plain, *({"a": a, "b": b, "c": c}[n] for n in by))
+                policy = self.file(f"# ours\n\n{names}{rules}\n")
+                if holds:
+                    self.holds(bundle.archive(), bundle, "--policy", policy)
+                else:
+                    self.refused(bundle.archive(), bundle, "keys", "--policy", policy)
+        good = self.cosigned(plain, a)
+        forged = self.cosigned(plain.replace("payments", "payment"), a).split("\n")[-2]
+        bundle.parts[0].checkpoint = good.rsplit("\n", 2)[0] + "\n" + forged + "\n"
+        self.refused(bundle.archive(), bundle, "keys", "--policy", self.file(names + "quorum none\n"), why="does not fit")
+
+    def renamed(self, bundle):
+        return Key(bundle.parts[0].log.origin, bytes([9]) * 32).vkey
+
+    def file(self, text):
+        f = tempfile.NamedTemporaryFile("w", prefix="stele-test-", suffix=".policy")
+        self.addCleanup(f.close)
+        f.write(text)
+        f.flush()
+        return f.name
 
 
 class Complete(Case):
