@@ -34,7 +34,7 @@ class Valid(Case):
             path.write_bytes(b.archive())
             run = subprocess.run([STELE, "verify", path, "--key", b.trusted.vkey], capture_output=True, text=True, check=False)
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertIn("Every payload matches its commitment: 61 of 67; 6 purged", run.stdout)
+        self.assertIn("Every payload matches its commitment: 62 of 68; 6 purged", run.stdout)
         self.assertEqual([line.split()[1] for line in run.stdout.split("\n")[1:14]], CHECKS)
 
     def test_pieces_are_read_as_one(self):
@@ -155,7 +155,35 @@ class Tampered(Case):
             self.refused(b.archive(less), b, "manifest" if name == AT + "consistency.ndjson" or "/files/" in name else "archive")
         self.refused(b.archive({**files, "extra": b""}), b, "archive")
         self.refused(b.archive(dict(reversed(files.items()))), b, "archive")
+        names = list(files)
+        first, second = (next(n for n in names if n.endswith(f"{i:015d}.bin")) for i in self.large(b))
+        self.refused(b.archive(self.swapped(files, [first], [second])), b, "archive", why="order")
+        logs = [[n for n in names if n.startswith(at)] for at in ("data/con.1/", AT)]
+        logs[0] = logs[0] or [n for n in names if n.startswith("data/~con.1~/")] or [n for n in names if "con.1" in n]
+        self.refused(b.archive(self.swapped(files, *logs)), b, "archive", why="ascending")
         self.refused(b.archive({**files, "bagit.txt": b"BagIt-Version: 0.97\nTag-File-Character-Encoding: UTF-8\n"}), b, "manifest")
+
+    def large(self, b):
+        return [r.index for r in b.parts[1].log.records if len(r.payload) > 65536]
+
+    def swapped(self, files, one, other):
+        """The files with two neighbouring rows of them in each other's place."""
+        names = list(files)
+        at = min(names.index(one[0]), names.index(other[0]))
+        rest = [n for n in names if n not in one and n not in other]
+        return {n: files[n] for n in [*rest[:at], *other, *one, *rest[at:]]}
+
+    def test_manifests_of_a_lying_server(self):
+        b = rich()
+        sealed = b.seal(b.data())
+        name = "manifest-sha256.txt"
+        rows = sealed[name].split(b"\n")[:-1]
+        for changed in (rows[:-1], rows[1:], [*rows, rows[0]], [rows[1], rows[0], *rows[2:]], [r.upper() for r in rows], [r.replace(b"  ", b" ") for r in rows]):
+            self.refused(b.archive(b.sign({**sealed, name: b"\n".join(changed) + b"\n"})), b, "manifest")
+        info = sealed["bag-info.txt"]
+        oxum = next(line for line in info.split(b"\n") if line.startswith(b"Payload-Oxum"))
+        for changed in (info.replace(oxum, oxum + b"1"), info + oxum + b"\n", info.replace(oxum + b"\n", b""), info + b"nothing\n", info[:-1]):
+            self.refused(b.archive(b.sign({**sealed, "bag-info.txt": changed})), b, "manifest")
 
     def test_manifest_edited_to_match(self):
         b = rich()
@@ -204,6 +232,15 @@ class Tampered(Case):
         ):
             with self.subTest(change):
                 self.refused(bundle_zip.pack(members(**change)), b, "archive")
+        deflated = next(m for m in b.members(files) if m.method == 8)
+        at, good = b.members(files).index(deflated), deflated.pack()
+        size = len(deflated.data)
+        for change in ({"packed": good + b"x"}, {"packed": good[:-1]}, {"local": {"size": size + 1}, "central": {"size": size + 1}},
+                       {"local": {"size": size - 1}, "central": {"size": size - 1}}):
+            m = b.members(files)
+            for k, v in change.items():
+                setattr(m[at], k, v)
+            self.refused(bundle_zip.pack(m), b, "archive")
         m = b.members(files)
         for more in ({"prefix": b"x"}, {"gap": b"x"}, {"suffix": b"x"}, {"comment": b"x"}, {"zip64": True}, {"here": 3},
                      {"directory": m[:-1]}, {"directory": [*m[1:], m[0]]}, {"start": 1}, {"disk": 1}):
@@ -286,6 +323,20 @@ class Forged(Case):
         self.change_lines(b, "consistency.ndjson", lambda r: r[::-1], "entries")
 
     def test_altered_before_the_tree(self):
+        for field, value, check in (('"origin":"', "ledger.example.com/other", "entries"), ('"size":', "0", "commitments")):
+            rng, server, log = start(11)
+            bundle_maker.events(log, rng, 5)
+            r = log.records[-1]
+            at = r.entry.index(field) + len(field)
+            r.entry = r.entry[:at] + value + r.entry[r.entry.index('"' if check == "entries" else ",", at):]
+            log.leaves[-1] = bundle_maker.hashlib.sha256(b"\0" + r.entry.encode()).digest()
+            b = whole(server, [log])
+            total = sum(json.loads(e.entry)["size"] for e in log.records)
+
+            def fit(data, b=b, total=total):
+                data["data/bundle.json"] = lines([b.document() | {"logs": [b.parts[0].summary() | {"bytes": total}]}])
+
+            self.forged(b, fit, check)
         for field, value, check in (('"prev":"', b64(bytes(32)), "chain"), ('"ctl":', "2", "controls")):
             rng, server, log = start(11)
             bundle_maker.events(log, rng, 5)
@@ -326,7 +377,24 @@ class Forged(Case):
             data["data/bundle.json"] = lines([doc])
 
         self.forged(b, drop, "controls")
+        self.without_controls(b, [0], "missing")
+        rng, server, log = start(21)
+        bundle_maker.events(log, rng, 3)
+        self.without_controls(whole(server, [log]), [0], "no control entry")
+        log.extend([[1, 1]], server.now + 10**15)
+        self.without_controls(whole(server, [log]), [1], "")
         self.change_lines(b, "controls.ndjson", lambda r: r[0].update(payload=r[0]["payload"] + " "), "commitments")
+
+    def without_controls(self, b, gone, why):
+        """A bundle without these lines of controls.ndjson, in which all counts fit."""
+        def change(data):
+            rows = data[AT + "controls.ndjson"].decode().split("\n")[:-1]
+            data[AT + "controls.ndjson"] = "".join(r + "\n" for i, r in enumerate(rows) if i not in gone).encode()
+            doc = json.loads(data["data/bundle.json"])
+            doc["logs"][-1]["controls"] -= len(gone)
+            data["data/bundle.json"] = lines([doc])
+
+        self.forged(b, change, "controls", why=why)
 
     def test_keys(self):
         b, other = rich(), rich(13)

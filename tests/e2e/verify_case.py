@@ -31,6 +31,7 @@ def rich(seed=3):
     log.record(b"\xff\xfe binary", media_type="application/octet-stream")
     log.record(b"")
     log.record(rng.randbytes(70_000), media_type="application/octet-stream")
+    log.record(rng.randbytes(65_537), media_type="application/octet-stream")
     waits = log.record(b'{"case":17}', event="case-17")
     log.hold("h-bwwaim2apv", [[free[0], free[1]]], open_from=log.size + 20)
     server.tick(3600 * SECOND)
