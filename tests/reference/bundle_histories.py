@@ -4,7 +4,7 @@ import hashlib
 
 from bundle_case import tampers
 from bundle_maker import DAY, POLICY, Bundle, Part, events, request, search_statement, start, whole
-from bundle_model import BY, OTHER, SECOND, Key, b64, instant, note, tree_root
+from bundle_model import BY, OTHER, SECOND, Key, b64, instant, key_statement, note, tree_root
 
 
 def history(*checks):
@@ -254,6 +254,34 @@ def rotation_kept_secret(rng, server, log):
     old = log.epochs[0]
     part = Part(log, list(range(log.size)), checkpoint=log.checkpoint(keys=[old.key]), keys=[old.statement])
     return Bundle(server, "range", [part], request("range", ["payments"]))
+
+
+def stated_by_the_old(server, log):
+    """The log's next key is stated by the server's first identity, whoever speaks for it now."""
+    epoch = log.epochs[-1].number + 1
+    log.next_epoch(epoch, log.size + 1)
+    log.epochs[-1].statement = key_statement(server.identities[0], log.key, epoch, log.size + 1)
+    log.control("key", {"key_statement": log.epochs[-1].statement})
+
+
+@history("keys")
+def statement_made_too_late(rng, server, log):
+    """An identity that was replaced goes on stating keys: entries between show it."""
+    server.succeed()
+    events(log, rng, 3)
+    stated_by_the_old(server, log)
+    events(log, rng, 3)
+    return server
+
+
+@history("keys")
+def later_epoch_by_an_earlier_identity(rng, server, log):
+    server.succeed()
+    log.rotate()
+    stated_by_the_old(server, log)
+    events(log, rng, 3)
+    part = Part(log, [log.size - 1])
+    return Bundle(server, "selection", [part], request("selection", ["payments"]))
 
 
 # --- chain and ctl ---------------------------------------------------------------

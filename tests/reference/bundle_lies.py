@@ -544,6 +544,14 @@ def custody_forged(rng, case):
 
 
 @tampers("custody")
+def custody_that_is_no_json(rng, case):
+    path = "data/custody.ndjson"
+    body = case.files[path]
+    case.files[path] = rng.choice([body[:-1], b"\n" + body, body.replace(b"{", b"{ ", 1), body[:-2] + b"\n", body.replace(b"{", b'{"log":"_system",', 1), b"[]\n"])
+    return case.seal()
+
+
+@tampers("custody")
 def custody_of_another_export(rng, case):
     case.files["data/custody.ndjson"] = bundle_maker.make("range", 23).make_custody()
     return case.seal()

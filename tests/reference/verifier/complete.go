@@ -217,11 +217,9 @@ func (b *bundle) custody() {
 	path := "data/custody.ndjson"
 	count, last := 0, int64(safe)
 	err := b.lines(path, lineLimit, func(n int, line []byte) error {
-		where := place{path, n, -1}
 		o, err := parseObject(line)
 		if err != nil {
-			b.fail(checkEntries, where, "%v", err)
-			return nil
+			return err
 		}
 		e, said, err := b.receipt(o)
 		if err != nil {
