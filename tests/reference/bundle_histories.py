@@ -188,7 +188,7 @@ def restored_without_a_restore(rng, server, log):
 # --- policies and locks ----------------------------------------------------------
 
 
-STRICT = {"mode": "governance", "retain": {"default": "2y", "min": "1y", "max": "30y"}, "dual_control": ["policy.change", "purge"],
+STRICT = {"mode": "governance", "retain": {"default": "2y", "min": "1y", "max": "10957d"}, "dual_control": ["policy.change", "purge"],
           "quota": {"bytes": 5 * 10**11}, "public": False}
 
 
@@ -276,12 +276,15 @@ def statement_made_too_late(rng, server, log):
 
 @history("keys")
 def later_epoch_by_an_earlier_identity(rng, server, log):
+    """It states one from the first size on, so that no entry is between; its key signs the checkpoint."""
+    events(log, rng, 3)
     server.succeed()
     log.rotate()
-    stated_by_the_old(server, log)
     events(log, rng, 3)
-    part = Part(log, [log.size - 1])
-    return Bundle(server, "selection", [part], request("selection", ["payments"]))
+    key = Key(log.origin, rng.randbytes(32))
+    keys = [e.statement for e in log.epochs] + [key_statement(server.identities[0], key, 9, 1)]
+    part = Part(log, list(range(log.size)), checkpoint=log.checkpoint(keys=[key]), keys=keys)
+    return Bundle(server, "range", [part], request("range", ["payments"]))
 
 
 # --- chain and ctl ---------------------------------------------------------------
