@@ -200,7 +200,7 @@ def weaker_in_compliance(rng, server, log):
     retain = rng.choice([
         {"default": "1y", "min": "1y", "max": "30y"}, {"min": "1y", "max": "30y"}, {"default": "2y", "max": "30y"}, {"default": "2y", "min": "365d", "max": "30y"},
         {"default": "2y", "min": "1y", "max": "29y"}, {"default": "730d", "min": "1y", "max": "30y"}, {"default": "P23M", "min": "1y", "max": "30y"}])
-    weak = rng.choice([STRICT | begun | {"retain": retain}, STRICT | begun | {"dual_control": ["purge"]}, STRICT, STRICT | {"mode": "none"},
+    weak = rng.choice([STRICT | begun | {"retain": retain}] * 6 + [STRICT | begun | {"dual_control": ["purge"]}, STRICT, STRICT | {"mode": "none"},
                        STRICT | {"compliance_from": instant(server.now + DAY * SECOND)}])
     log.policy(weak)
     return server
