@@ -213,10 +213,15 @@ check_log(struct bundle_case *c, const struct case_zip *z, size_t i, const char 
 	const struct head *head = c->logs[i].head;
 	size_t line = 0, at = 0;
 	json_t *j = case_line(proofs, at);
+	int64_t last = 0;
 
 	ck_assert(
 		slice_eq(log_file(z, folder, "checkpoint"), slice_of(head->note, head->note_len)));
 	for (; json_object_get(j, "first"); j = case_line(proofs, ++at)) {
+		int64_t first = json_integer_value(json_object_get(j, "first"));
+
+		ck_assert(at == 0 || first > last + 1); /* runs are as long as can be */
+		last = json_integer_value(json_object_get(j, "last"));
 		check_run(c, j, records, &line, head);
 		json_decref(j);
 	}
