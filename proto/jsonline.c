@@ -3,6 +3,9 @@
 #include "proto/jsonline.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "proto/base64.h"
 #include "proto/err.h"
@@ -10,6 +13,8 @@
 #include "proto/le.h"
 #include "proto/limits.h"
 #include "proto/utf8.h"
+
+enum { STRIDE = 16 }; /* bytes of a string looked at at once */
 
 void
 jsonline_init(struct jsonline *j, struct slice line)
@@ -56,22 +61,6 @@ jsonline_end(struct jsonline *j)
 
 /* --- strings ------------------------------------------------------------------------------- */
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* The top bit of each byte that is zero; above the lowest of them there may be more. */
-static uint64_t
-zeros(uint64_t v)
-{
-	return (v - EACH(1)) & ~v & EACH(0x80);
-}
-
-/* The same of bytes that end a run of plain characters: a quote, a backslash, a control. */
-static uint64_t
-ends(uint64_t v)
-{
-	return zeros(v ^ EACH('"')) | zeros(v ^ EACH('\\')) | ((v - EACH(0x20)) & ~v & EACH(0x80));
-}
-
 static bool
 is_plain(uint8_t c)
 {
@@ -79,29 +68,38 @@ is_plain(uint8_t c)
 }
 
 /*
- * How many bytes from p on are plain characters of a string; *high gathers all of them. They are
- * copied to out, which has room for the rest of the line and 8 bytes, unless that is NULL.
+ * How many bytes from p on are plain characters of a string; *high: some are not ASCII. They are
+ * copied to out, which has room for the rest of the line and STRIDE bytes, unless that is NULL.
  */
 static size_t
-plain(const uint8_t *p, const uint8_t *end, uint8_t *out, uint64_t *high)
+plain(const uint8_t *p, const uint8_t *end, uint8_t *out, bool *high)
 {
 	const uint8_t *at = p;
 
-	while (end - at >= 8) {
-		uint64_t v = le_get64(at), stop = ends(v);
-		unsigned n = stop ? (unsigned)__builtin_ctzll(stop) / 8 : 8;
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\'),
+		      control = _mm_set1_epi8(0x1f);
 
+	while (end - at >= STRIDE) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+		__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, back));
+		unsigned ends, far = (unsigned)_mm_movemask_epi8(v);
+
+		stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_max_epu8(v, control), control));
+		ends = (unsigned)_mm_movemask_epi8(stop);
 		if (out)
-			memcpy(out + (at - p), &v, 8);
-		at += n;
-		if (n < 8) {
-			*high |= v & ((UINT64_C(1) << 8 * n) - 1);
-			return (size_t)(at - p);
+			_mm_storeu_si128((__m128i *)(void *)(out + (at - p)), v);
+		if (ends) {
+			unsigned n = (unsigned)__builtin_ctz(ends);
+			*high |= (far & ((1u << n) - 1)) != 0;
+			return (size_t)(at - p) + n;
 		}
-		*high |= v;
+		*high |= far != 0;
+		at += STRIDE;
 	}
+#endif
 	for (; at < end && is_plain(*at); at++) {
-		*high |= *at;
+		*high |= *at >= 0x80;
 		if (out)
 			out[at - p] = *at;
 	}
@@ -194,7 +192,7 @@ is_utf8(struct slice s)
 
 /* The rest of a string, from its first escape on, behind what is in room already. */
 static void
-string_with_escapes(struct jsonline *j, struct buf *room, uint64_t *high)
+string_with_escapes(struct jsonline *j, struct buf *room, bool *high)
 {
 	for (;;) {
 		size_t n = plain(j->p, j->end, room->p + room->n, high);
@@ -218,7 +216,7 @@ jsonline_string(struct jsonline *j, struct buf *room)
 {
 	const struct slice nothing = slice_of("", 0);
 	struct slice s;
-	uint64_t high = 0;
+	bool high = false;
 	size_t n;
 
 	jsonline_expect(j, "\"");
@@ -228,7 +226,7 @@ jsonline_string(struct jsonline *j, struct buf *room)
 	s = slice_of(j->p, n);
 	if (j->p + n < j->end && j->p[n] == '\\') {
 		buf_reset(room);
-		if (buf_reserve(room, (size_t)(j->end - j->p) + 8) != 0) {
+		if (buf_reserve(room, (size_t)(j->end - j->p) + STRIDE) != 0) {
 			j->err = STELE_ENOMEM;
 			j->p = j->end;
 			return nothing;
@@ -239,7 +237,7 @@ jsonline_string(struct jsonline *j, struct buf *room)
 		j->p += n;
 	}
 	jsonline_expect(j, "\"");
-	if ((high & EACH(0x80)) && !is_utf8(s))
+	if (high && !is_utf8(s))
 		jsonline_fail(j, "a string is not UTF-8");
 	return j->err ? nothing : s;
 }
