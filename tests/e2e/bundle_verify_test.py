@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 import bundle_maker  # noqa: E402
 import bundle_zip  # noqa: E402
 from bundle_maker import Bundle, lines, start, whole  # noqa: E402
-from bundle_model import Server, b64, succession  # noqa: E402
+from bundle_model import Server, b64, inclusion, succession  # noqa: E402
 
 
 class Valid(Case):
@@ -316,6 +316,9 @@ class Forged(Case):
         self.change_lines(b, "proofs.ndjson", lambda r: r[1].update(left=r[1]["left"][1:]), "inclusion")
         self.change_lines(b, "proofs.ndjson", lambda r: r[:1] + r[2:], "inclusion")
         self.change_lines(b, "proofs.ndjson", lambda r: r[:-1], "entries")
+        log = b.parts[0].log
+        other = {"tip": log.records[40].entry, "proof": [b64(h) for h in inclusion(40, log.leaves)]}
+        self.change_lines(b, "proofs.ndjson", lambda r: [*r[:-1], other], "entries", why="last entry")
         self.change_lines(b, "proofs.ndjson", lambda r: r[-1].update(proof=r[-1]["proof"][::-1]), "inclusion")
         self.change_lines(b, "controls.ndjson", lambda r: r[1].update(proof=r[0]["proof"]), "inclusion")
         b.parts[0].since = [9, 12]
@@ -404,7 +407,13 @@ class Forged(Case):
         self.forged(b, lambda d: d.update({AT + "checkpoint": other.data()[AT + "checkpoint"]}), "keys")
         self.forged(b, lambda d: d.update({AT + "checkpoint": log.checkpoint(log.size - 1).encode()}), "keys")
         self.forged(b, lambda d: d.update({AT + "checkpoint": log.checkpoint(keys=[log.epochs[0].key]).encode()}), "keys")
-        self.forged(b, lambda d: d.update({AT + "checkpoint": b.parts[0].log.checkpoint().encode()}), "keys")
+        small = b.parts[0].log
+        other = b.seal(b.data() | {AT + "checkpoint": small.checkpoint().encode()})
+        self.refused(b.archive(other), b, "keys")
+        with tempfile.NamedTemporaryFile("w", prefix="stele-test-", suffix=".keys") as known:
+            known.write(small.epochs[0].statement)
+            known.flush()
+            self.refused(b.archive(other), b, "keys", "--keys", known.name, why="not of this log")
 
     def test_successions(self):
         b = succeeded()
