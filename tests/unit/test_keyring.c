@@ -373,7 +373,7 @@ START_TEST(a_body_that_is_not_in_order_is_refused)
 		{16, 1, STELE_EDAMAGED},        /* one seed fewer */
 		{20 + 56, 1, STELE_EDAMAGED},   /* the same key id twice */
 		{20, 0, STELE_EDAMAGED},        /* key id 0 */
-		{20 + 16, 4, STELE_EVERSION},   /* unknown kind */
+		{20 + 16, 5, STELE_EVERSION},   /* unknown kind */
 		{132 + 55, 1, STELE_EDAMAGED},  /* the same log and epoch twice */
 		{132 + 8, 1, STELE_EDAMAGED},   /* a log that begins with epoch 1 */
 		{132 + 12, 2, STELE_EDAMAGED},  /* epoch 0 does not speak from 1 on */
