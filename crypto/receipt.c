@@ -255,6 +255,7 @@ find_by_statement(struct sha256 *h, const struct receipt_trust *trust, const str
 	v->key = best->k.key;
 	v->epoch = best->k.epoch;
 	v->first_size = best->k.first_size;
+	v->until_ns = ids->of[best->by].until_ns;
 	v->by_statement = true;
 	v->identity = (best->by > ids->pinned) - (best->by < ids->pinned);
 	return 0;

@@ -78,7 +78,8 @@ struct receipt_verdict {
 	struct checkpoint checkpoint; /* meaningful after RECEIPT_CHECKPOINT */
 	struct note_vkey key;         /* the log's; meaningful after RECEIPT_KEY */
 	uint64_t epoch, first_size;   /* what its statement says of it, when by_statement */
-	uint8_t leaf[SHA256_BYTES];   /* entry hash; meaningful after RECEIPT_ENTRY */
+	int64_t until_ns; /* when who stated it was replaced; INT64_MAX: that is not known */
+	uint8_t leaf[SHA256_BYTES]; /* entry hash; meaningful after RECEIPT_ENTRY */
 	char scratch[LIMIT_ENTRY_BYTES];
 };
 

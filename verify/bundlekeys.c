@@ -374,6 +374,8 @@ check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
 			      " entries, and bundle.json says %" PRIu64,
 			      v.checkpoint.size, w->doc.logs[i].size);
 	check_witnesses(w, log, &v.key, &where);
+	log->key_from = v.by_statement ? v.first_size : 0;
+	log->key_until_ns = v.until_ns;
 	log->size = v.checkpoint.size;
 	memcpy(log->root, v.checkpoint.root, sizeof log->root);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/jsonline.h"
 #include "verify/bundlework.h"
 #include "verify/receipt_json.h"
 
@@ -91,8 +92,15 @@ check_line(struct custody *c, struct slice line)
 	struct receipt_verdict v;
 	struct receipt_json d;
 	const char *wrong = NULL;
+	struct jsonline j;
 	struct buf why;
 
+	jsonline_init(&j, line);
+	(void)jsonline_value(&j);
+	if (jsonline_end(&j) != 0) {
+		refuse(c, j.what);
+		return;
+	}
 	buf_init(&why);
 	if (receipt_json_read(&d, line, &why) != 0) {
 		buf_put_u8(&why, 0);

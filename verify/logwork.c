@@ -131,6 +131,11 @@ visit(struct logcheck *c, const struct place *where, const struct control_seen *
 	uint64_t nearest = x->index ? c->nearest : 0;
 
 	check_chain(c, where, x->index, x->time_ns, x->prev);
+	if (x->index < c->log->key_from && x->time_ns > c->log->key_until_ns)
+		findings_fail(
+			c->f, CHECK_KEYS, where,
+			"the identity that states the checkpoint's key was replaced before this "
+			"entry was written: its key was used afterwards");
 	if (x->ctl != nearest)
 		findings_fail(c->f, CHECK_CONTROLS, where,
 			      "its ctl names entry %" PRIu64
