@@ -44,6 +44,7 @@ class Rules(Case):
         self.allowed(purge())
         self.done(purge(1000), "locked until")
         self.done(purge(clock=early), "locked until")
+        self.done(purge(clock=early | {"evidence": early["lock"], "lock": early["evidence"]}), "locked until")
         self.done(purge(before=lambda log, i: log.hold("h-bwwaim2apv", [[i, i]])), "legal hold")
         self.allowed(purge(before=lambda log, i: (log.hold("h-bwwaim2apv", [[i, i]]), log.release("h-bwwaim2apv"))))
         self.done(purge(before=lambda log, i: log.hold("h-bwwaim2apv", [], open_from=i + 1)), "legal hold")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 import bundle_maker  # noqa: E402
 import bundle_zip  # noqa: E402
 from bundle_maker import Bundle, lines, start, whole  # noqa: E402
-from bundle_model import Server, b64, inclusion, succession  # noqa: E402
+from bundle_model import Server, b64, compact, inclusion, succession  # noqa: E402
 
 
 class Valid(Case):
@@ -429,7 +429,7 @@ class Forged(Case):
         rows = b.custody.decode().split("\n")
         name = "data/custody.ndjson"
         for changed in ("", "\n".join(rows[1:]), "\n".join([rows[0], rows[2], rows[1], ""]), rich(14).custody.decode(),
-                        b.custody.decode().replace("audit 2026", "audit 2025"), json.dumps({k: v for k, v in json.loads(rows[0]).items() if k != "payload"}) + "\n"):
+                        b.custody.decode().replace("audit 2026", "audit 2025"), compact({k: v for k, v in json.loads(rows[0]).items() if k != "payload"}) + "\n", b.custody.decode().replace(":", ": ", 1)):
             self.forged(b, lambda d, text=changed: d.update({name: text.encode()}), "custody")
         other = rich()
         other.custody = b.custody
