@@ -9,6 +9,7 @@
 #include "server/access.h"
 #include "server/aliases.h"
 #include "server/erasures.h"
+#include "server/exports.h"
 #include "server/holds.h"
 #include "server/schemas.h"
 
@@ -23,6 +24,7 @@ struct access {
 	_Atomic uint64_t generation;
 	struct holds holds;
 	struct erasures erasures;
+	struct exports exports;
 	struct schemas schemas;
 	struct aliases aliases;
 	uint64_t successions; /* of the server's identity, that are recorded */
