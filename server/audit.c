@@ -111,15 +111,16 @@ audit_read(struct audit *a, struct token *token, const struct log *log, uint64_t
 }
 
 void
-audit_query(struct audit *a, const struct token *token, struct slice members)
+audit_access_event(struct audit *a, const char *type, const struct token *token,
+		   struct slice members)
 {
 	struct buf b;
 
 	buf_init(&b);
-	audit_reads_put_who(&b, "query", token);
+	audit_reads_put_who(&b, type, token);
 	buf_put_slice(&b, members);
 	buf_put_u8(&b, '}');
-	audit_queue_add(&a->read_queue, b.err ? slice_of(NULL, 0) : buf_slice(&b));
+	audit_queue_add(&a->read_queue, b.err || !members.p ? slice_of(NULL, 0) : buf_slice(&b));
 	buf_fini(&b);
 }
 

@@ -113,9 +113,10 @@ void audit_event(struct audit *a, struct slice json);
 
 /* A payload of a log was read with a token. */
 void audit_read(struct audit *a, struct token *token, const struct log *log, uint64_t index);
-/* A page of a query was answered: a record for `_access` of who asked and these members,
- * ,"name":value and so on. */
-void audit_query(struct audit *a, const struct token *token, struct slice members);
+/* A record for `_access`, {"type":TYPE,"by":…} and these members, ,"name":value and so on: who asked
+ * what, or took which bundle. members without memory count as lost. */
+void audit_access_event(struct audit *a, const char *type, const struct token *token,
+			struct slice members);
 
 /* Counts a refusal: of a request without a token that opens anything; or with this problem, on this
  * log or none. */

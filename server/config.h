@@ -29,6 +29,8 @@ struct config {
 	uint64_t clock_warn_ms, clock_freeze_ms; /* disagreement with the wall clock */
 	uint64_t clock_credit_ms, clock_year_ms; /* of a gap between boots, of a year's gaps */
 	uint64_t hold_after_ms; /* records under an open-ended hold by filter are examined then */
+	uint64_t export_keep_ms; /* a bundle, from its finish on */
+	uint64_t export_bytes;   /* of all bundles */
 	uint64_t min_free_bytes;
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */

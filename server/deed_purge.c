@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "proto/timestamp.h"
 #include "server/deeds.h"
+#include "server/exporter.h"
 #include "server/kit.h"
 #include "server/retention.h"
 #include "server/server.h"
@@ -295,4 +296,13 @@ perform(const struct deed_turn *turn, const json_t *act, struct append_job *reco
 	return err;
 }
 
-const struct deed deed_purge = {"purge", second, look, perform};
+/* What exports had of it is no more in the state: their bundles go from the disk. */
+static int
+follow(const struct deed_turn *turn, const json_t *act)
+{
+	(void)act;
+	exporter_wake(turn->s->exporter);
+	return exporter_sweep(turn->s);
+}
+
+const struct deed deed_purge = {"purge", second, look, perform, follow};

@@ -59,6 +59,23 @@ access_restricts(struct access *a, const char *log, uint64_t index,
 	return restricted;
 }
 
+bool
+access_restricts_some(struct access *a, const char *log, const struct ranges *records,
+		      int64_t after_ns)
+{
+	const struct erasures *all = &a->erasures;
+	bool found, some = false;
+
+	if (atomic_load(&all->open) == 0)
+		return false;
+	pthread_rwlock_rdlock(&a->lock);
+	for (size_t i = place_of(all, slice_str(log), slice_of("", 0), &found);
+	     !some && i < all->n && strcmp(all->e[i]->log, log) == 0; i++)
+		some = all->e[i]->requested_ns > after_ns && ranges_meet(&all->e[i]->set, records);
+	pthread_rwlock_unlock(&a->lock);
+	return some;
+}
+
 size_t
 access_open_erasures(struct access *a)
 {

@@ -26,6 +26,10 @@ struct erasures {
 bool access_restricts(struct access *a, const char *log, uint64_t index,
 		      char id[CONTROL_HOLD_ID_CHARS + 1]);
 
+/* Whether an open one that was requested after that instant is about some of those records. */
+bool access_restricts_some(struct access *a, const char *log, const struct ranges *records,
+			   int64_t after_ns);
+
 /* How many have not ended. */
 size_t access_open_erasures(struct access *a);
 

@@ -17,6 +17,7 @@
 #include "server/audit.h"
 #include "server/config.h"
 #include "server/examiner.h"
+#include "server/exporter.h"
 #include "server/listen.h"
 #include "server/loop.h"
 #include "server/mapping.h"
@@ -306,6 +307,8 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	if (!err)
 		err = audit_open(s->audit, why);
 	config_forget_passphrase(c);
+	if (!err) /* before whoever purges, and after him */
+		err = exporter_new(&s->exporter, s);
 	if (!err) {
 		s->purger = purger_start(s, c->purge_every_ms);
 		err = s->purger ? 0 : STELE_ENOMEM;
@@ -321,6 +324,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	}
 	examiner_free(s->examiner);
 	purger_stop(s->purger);
+	exporter_free(s->exporter);
 	upload_table_fini(&s->uploads);
 	plans_fini(&s->plans);
 	audit_close(s->audit);

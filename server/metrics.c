@@ -6,6 +6,9 @@
 #include "proto/buf.h"
 #include "proto/check.h"
 #include "server/config.h"
+#include "server/audit.h"
+#include "server/exporter.h"
+#include "server/exports.h"
 #include "server/loop.h"
 #include "server/purger.h"
 #include "server/reply.h"
@@ -317,6 +320,19 @@ put_purge(struct buf *b, struct server *s)
 }
 
 static void
+put_exports(struct buf *b, const struct server *s)
+{
+	uint64_t made, failed, bytes;
+	size_t live = access_live_exports(audit_access(s->audit), &bytes);
+
+	exporter_figures(s->exporter, &made, &failed);
+	put(b, "exports", "gauge", "Exports that wait, are made or are kept.", live);
+	put(b, "export_bytes", "gauge", "Bytes of bundles that are kept.", bytes);
+	put(b, "exports_made_total", "counter", "Bundles that were made.", made);
+	put(b, "exports_failed_total", "counter", "Exports that came to no bundle.", failed);
+}
+
+static void
 put_clock(struct buf *b, struct store *store)
 {
 	struct clock_info c;
@@ -409,6 +425,7 @@ put_store(struct buf *b, struct server *s)
 	    st.deposits_dropped);
 	put(b, "objects_stored_total", "counter", "Uploads committed as objects.",
 	    st.objects_stored);
+	put_exports(b, s);
 	put_clock(b, s->store);
 	put_scrub(b, s->store);
 	put_backup(b, s->store);

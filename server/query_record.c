@@ -36,7 +36,8 @@ put_filter(struct buf *b, size_t n_logs, struct slice text)
 static void
 send_off(const struct request *r, struct buf *b)
 {
-	audit_query(r->server->audit, r->token, b->err ? slice_of(NULL, 0) : buf_slice(b));
+	audit_access_event(r->server->audit, "query", r->token,
+			   b->err ? slice_of(NULL, 0) : buf_slice(b));
 	buf_fini(b);
 }
 

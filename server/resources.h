@@ -156,6 +156,15 @@ void res_erasures_list(struct request *r);
 void res_erasures_post(struct request *r);
 void res_erasures_get(struct request *r);
 
+/* res_exports.c */
+void res_exports_list(struct request *r);
+void res_exports_post(struct request *r);
+void res_exports_get(struct request *r);
+void res_exports_delete(struct request *r);
+
+/* res_bundle.c: what an export made */
+void res_bundle_get(struct request *r);
+
 /* res_principals.c */
 void res_principals_list(struct request *r);
 void res_principals_get(struct request *r);

@@ -14,6 +14,7 @@
 #define APPROVALS "/api/v1/approvals"
 #define CLOCK "/api/v1/clock"
 #define ERASURES LOGS "/{log}/erasures"
+#define EXPORTS "/api/v1/exports"
 #define HOLDS "/api/v1/holds"
 #define K8S "/k8s/audit"
 #define PRINCIPALS "/api/v1/principals"
@@ -136,6 +137,13 @@ const struct route router_table[] = {
 	{METHOD_GET, HOLDS "/{id}", SCOPE_HOLD, .handle = res_holds_get},
 	{METHOD_POST, HOLDS "/{id}/release", SCOPE_HOLD, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_holds_release},
+	{METHOD_GET, EXPORTS, SCOPE_EXPORT, .query = "state after limit ",
+	 .handle = res_exports_list},
+	{METHOD_POST, EXPORTS, SCOPE_EXPORT, .max_body = LIMIT_HOLD_BODY_BYTES,
+	 .handle = res_exports_post},
+	{METHOD_GET, EXPORTS "/{id}", SCOPE_EXPORT, .handle = res_exports_get},
+	{METHOD_GET, EXPORTS "/{id}/bundle", SCOPE_EXPORT, .handle = res_bundle_get},
+	{METHOD_DELETE, EXPORTS "/{id}", SCOPE_EXPORT, .handle = res_exports_delete},
 	{METHOD_GET, SCHEMAS, SCOPE_READ | SCOPE_HOLD | SCOPE_POLICY, .handle = res_schemas_list},
 	{METHOD_POST, SCHEMAS, SCOPE_POLICY, .max_body = LIMIT_SCHEMA_BYTES,
 	 .handle = res_schemas_post},

@@ -20,6 +20,7 @@
 struct audit;
 struct config;
 struct examiner;
+struct exporter;
 struct loop;
 struct purger;
 struct store;
@@ -32,6 +33,7 @@ struct server {
 	struct writer *writer;
 	struct audit *audit;         /* with who may do what */
 	struct examiner *examiner;   /* of those holds */
+	struct exporter *exporter;   /* makes bundles; NULL before it runs */
 	struct tls *tls;             /* NULL: in clear */
 	struct kit_pool kits;        /* for worker threads */
 	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */

@@ -67,6 +67,10 @@ def named(act):
         "dual_control.set": lambda: ",".join(act["acts"]) or "none",
         "purge": lambda: act.get("plan"),
         "erasure.request": lambda: act["id"],
+        "export.begin": lambda: act["export"],
+        "export.finish": lambda: act["export"],
+        "export.fail": lambda: act["export"],
+        "export.remove": lambda: act["export"],
         "log.key.rotate": lambda: f"{act['log']} {act['epoch']}",
         "identity.rotate": lambda: act.get("number"),
         "clock.confirm": lambda: act["reason"],
@@ -151,6 +155,7 @@ class Machine:
             "aliases": {("m", a["name"]): a["values"]
                         for a in server.get("/api/v1/aliases?matter=m").json()["aliases"]},
             "erasures": {e["id"]: e for e in erasures},
+            "exports": {e["id"]: e for e in listed(server, "/api/v1/exports?state=all", "exports")},
             "controls": {log: self.controls.of(server, log) for log in touched},
         }
 
@@ -192,6 +197,9 @@ class Machine:
         erasures = {i: {k: v for k, v in e.items() if k in members}
                     for i, e in state["erasures"].items()}
         same_as(erasures, {i: e for i, e in log.erasures.items() if e["log"] in touched})
+        members = ("begun", "finished", "failed", "removed", "why", "by", "sha256", "bytes", "request")
+        same_as({i: {k: v for k, v in e.items() if k in members} for i, e in state["exports"].items()},
+                {i: {k: v for k, v in e.items() if k in members} for i, e in log.exports.items()})
         for name, controls in state["controls"].items():
             same_as(controls, log.controls.get(name, []), name)
 

@@ -5,7 +5,7 @@ import random
 import threading
 from http.client import HTTPException
 
-from lib import JSON
+from lib import JSON, Client
 
 PRINCIPALS, TOKENS, LOGS, LOOSE, HOLDS = 1000, 500, 100, 10, 200  # of one actor, about
 SCOPES = ["append", "read", "verify", "export", "hold", "purge", "approve", "policy", "operate"]
@@ -33,6 +33,7 @@ class Actor:
         self.record = {}  # name of such a log -> index of its record
         self.loose = []  # logs without locks
         self.chosen = {}  # log -> schema
+        self.exports = []  # of this actor, not removed by it
 
     # --- asking --------------------------------------------------------------------------
 
@@ -288,6 +289,42 @@ class Actor:
             if made:
                 self.acknowledged.append(("erasure.request", made["id"]))
 
+    def export(self):
+        name, _ = self.some_log()
+        loose = self.dice.choice(self.loose) if self.loose else name
+        body = {"logs": sorted({name or "_system", loose or "_system"})}
+        if self.dice.random() < 0.5:  # of nobody: a selection of nothing
+            body["filter"] = "a = nothing"
+        made = self.call("export.begin", "POST", "/api/v1/exports", body)
+        if made:
+            self.exports.append(made["id"])
+            self.acknowledged.append(("export.begin", made["id"]))
+
+    def fail_export(self):
+        """By one who may not any more when its turn comes."""
+        made = self.call("principal.create", "POST", "/api/v1/principals",
+                         {"kind": "person", "token": {},
+                          "grants": [{"scopes": ["export"], "logs": ["_system"]}]})
+        if not made:
+            return
+        self.acknowledged.append(("principal.create", made["id"]))
+        client = Client(self.client.connection.port, made["token"])
+        try:
+            for _ in range(4):
+                begun = self.call("export.begin", "POST", "/api/v1/exports", {"logs": ["_system"]},
+                                  client=client)
+                if begun:
+                    self.acknowledged.append(("export.begin", begun["id"]))
+        finally:
+            client.close()
+        self.call("principal.disable", "POST", f"/api/v1/principals/{made['id']}/disable", {},
+                  made["id"])
+
+    def unexport(self):
+        if self.exports:
+            name = self.exports.pop(self.dice.randrange(len(self.exports)))
+            self.call("export.remove", "DELETE", f"/api/v1/exports/{name}", None, name)
+
     # --- the store -------------------------------------------------------------------------------
 
     def key(self):
@@ -352,7 +389,8 @@ class Actor:
                  self.disable, self.append_held, self.dual, self.log, self.lock, self.shorten,
                  self.key, self.choose, self.alias, self.unalias]
         dear = [self.purge, self.erase, self.seal, self.put, self.scrub, self.identity,
-                self.confirm, self.credit, self.schema, self.retire, self.reindex]
+                self.confirm, self.credit, self.schema, self.retire, self.reindex, self.export,
+                self.unexport, self.fail_export]
         few = len(self.principals) < PRINCIPALS
         return ([self.create] * (16 if few else 1) + [self.change] * 8 + [self.token] * 16
                 + [self.revoke] * 12 + [self.rotate] * 8 + [self.decide] * 24 + often * 3

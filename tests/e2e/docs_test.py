@@ -34,7 +34,7 @@ def manual_options(name):
 def written_types():
     """The types of records that the code can write: strings where an act or an event begins."""
     starts = (r'\\"type\\":\\"(?=[a-z_.]+\\")', r'"type",\s*', r"acting_begin\(", r"\bbegin\(r, ",
-              r"\.type =", r"record\(log, s, ", r"put_who\(&?b, ", r"const struct deed deed_\w+ = \{")
+              r"\.type =", r"record\(log, s, ", r"put_who\(&?b, ", r"audit_access_event\([^,]*, ", r"const struct deed deed_\w+ = \{")
     entries = {"hold", "release", "extend", "event"}  # what control entries say of themselves
     found = set()
     for source in (*ROOT.glob("server/*.c"), *ROOT.glob("storage/*.c")):
@@ -44,7 +44,7 @@ def written_types():
             if start.group().startswith("\\"):
                 found.add(re.match(r"[a-z_.]+", said).group())
             else:
-                found |= set(re.findall(r'"([a-z]+[._][a-z_.]+|purge|read|query)"', said))
+                found |= set(re.findall(r'"([a-z]+[._][a-z_.]+|purge|read|query|export|download)"', said))
     return found - entries
 
 

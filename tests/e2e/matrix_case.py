@@ -181,6 +181,22 @@ def hold(w):
     return {"id": w.post("/api/v1/holds", example("placeHold"))["id"]}
 
 
+def export(w):
+    """By whoever asks next, if he may: then it has no payloads but those that he may read."""
+    text = json.dumps(example("createExport"))
+    made = (w.actor or w.server).post("/api/v1/exports", text, JSON).json()
+    if "state" not in made:
+        made = w.post("/api/v1/exports", text)
+    return {"id": made["id"]}
+
+
+def bundle(w):
+    made = export(w)
+    until(lambda: w.server.get(f"/api/v1/exports/{made['id']}").json()["state"] == "finished",
+          "an export is finished", 120)
+    return made
+
+
 def approval(w):
     asked = w.post("/api/v1/clock/credit", {"seconds": 1, "reason": "r"}, status=(403,))
     shown = w.server.get(f"/api/v1/approvals/{asked['approval']}").json()
@@ -287,6 +303,11 @@ CASES = {
     "getPrincipal": Case(200, principal),
     "changePrincipal": Case(200, principal),
     "disablePrincipal": Case(200, nobody_after),
+    "listExports": Case(200),
+    "createExport": Case(201, in_body=(("body", {"logs": ["%s"]}), ("body", {"logs": [LOG, "%s"]}))),
+    "getExport": Case(200, export),
+    "getBundle": Case(200, bundle),
+    "removeExport": Case(204, export),
     "listHolds": Case(200, in_body=(("query", "?log=%s"),)),
     "placeHold": Case(201, in_body=(("body", {"logs": ["%s"]}),
                                     ("body", {"logs": [LOG, "%s"], "range": None}),

@@ -278,6 +278,34 @@ class Live(unittest.TestCase):
             self.call("createLog", 201, {"log": "c"}, body=json.dumps(policy), headers=JSON)
             self.call("unlockPolicy", 403, {"log": "c"})
 
+    def test_exports(self):
+        log, log_of = {"log": "exports"}, {"logs": ["exports"]}
+        self.server.create_log("exports")
+        self.call("append", 201, log, body="{}", headers=JSON)
+
+        def ask(status, **members):
+            return self.call("createExport", status, body=json.dumps({**log_of, **members}), headers=JSON)
+
+        made = {"id": ask(201, reason="r", since={"exports": [1]}).json()["id"]}
+        for more in ({"records": {"exports": [1]}}, {"filter": "a = 1", "certify": True, "from": "2026-01-01"},
+                     {"received_from": "2026-01-01", "received_to": "2027-01-01"}, {"first": 0, "last": 1}):
+            ask(201, **more)
+        for status, more in ((400, {"filter": "a ="}), (404, {"logs": ["none"]}), (422, {"kind": "x"})):
+            ask(status, **more)
+        while self.call("getExport", 200, made).json()["state"] != "finished":
+            time.sleep(0.02)
+        self.call("listExports", 200, query="?state=all&limit=1")
+        self.call("listExports", 400, query="?state=x")
+        whole = self.call("getBundle", 200, made)
+        self.call("getBundle", 206, made, headers={"Range": "bytes=0-9"})
+        self.call("getBundle", 304, made, headers={"If-None-Match": whole.headers["etag"]})
+        self.call("getBundle", 416, made, headers={"Range": f"bytes={len(whole.body)}-"})
+        for name in ("getBundle", "removeExport", "getExport"):
+            self.call(name, 404, {"id": "none"})
+        for status in (204, 409):
+            self.call("removeExport", status, made)
+        self.call("getBundle", 410, made)
+
     def test_holds(self):
         log = {"log": "held"}
         self.server.create_log("held")

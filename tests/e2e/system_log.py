@@ -20,6 +20,7 @@ class SystemLog:
         self.trail = {}  # the policies of the server's own logs
         self.dual, self.approvals = [], {}
         self.holds, self.erasures, self.identities = {}, {}, []
+        self.exports = {}
         self.schemas, self.choices, self.aliases = {}, {}, {}  # digests, names, by matter and name
 
     def read(self, server):
@@ -172,8 +173,38 @@ class SystemLog:
     def retain_event(self, act, _):
         self._control(act, "event", {k: act[k] for k in ("event", "at", "until")})
 
-    def purge(self, act, _):
+    def purge(self, act, time):
         self._control(act, "purge", {"ranges": act["ranges"]})
+        for export in self.exports.values():
+            if export["state"] == "finished" and self._has(export, act):
+                export.update({"state": "removed", "why": "purged", "removed": time})
+
+    @staticmethod
+    def _has(export, purge):
+        """Whether the bundle may hold something of what is purged."""
+        for log in export["logs"]:
+            meets = any(a <= d and c <= b for a, b in log["ranges"] for c, d in purge["ranges"])
+            if log["log"] == purge["log"] and ((meets and log["payloads"] and log["log"] in export["read"]) or (
+                    export["request"].get("certify") and purge["ranges"][0][0] < log["size"])):
+                return True
+        return False
+
+    def export_begin(self, act, time):
+        self.exports[act["export"]] = {"state": "begun", "request": act["request"], "begun": time,
+                                       "by": act["by"]["principal"], "logs": act["logs"],
+                                       "read": [log["log"] for log in act["logs"] if log.get("read")]}
+
+    def export_finish(self, act, time):
+        self.exports[act["export"]].update({"state": "finished", "finished": time,
+                                            "sha256": act["sha256"], "bytes": act["bytes"],
+                                            "logs": act["logs"]})
+
+    def export_fail(self, act, time):
+        self.exports[act["export"]].update({"state": "failed", "failed": time})
+
+    def export_remove(self, act, time):
+        self.exports[act["export"]].update({"state": "removed", "removed": time,
+                                            "why": act["why"]})
 
     def log_key_rotate(self, act, _):
         self._control(act, "key", {"epoch": act["epoch"]})
