@@ -94,6 +94,13 @@ extern const struct cli_command cmd_hold_list;
 extern const struct cli_command cmd_hold_show;
 extern const struct cli_command cmd_hold_release;
 
+/* cmd_export.c */
+extern const struct cli_command cmd_export;
+extern const struct cli_command cmd_export_list;
+extern const struct cli_command cmd_export_show;
+extern const struct cli_command cmd_export_get;
+extern const struct cli_command cmd_export_remove;
+
 /* cmd_approve.c */
 extern const struct cli_command cmd_approve;
 extern const struct cli_command cmd_approval_list;

@@ -43,6 +43,11 @@ static const struct cli_command *const commands[] = {
 	&cmd_key_letter,
 	&cmd_key_rotate,
 	&cmd_verify,
+	&cmd_export_list, /* before the one that takes names of logs */
+	&cmd_export_show,
+	&cmd_export_get,
+	&cmd_export_remove,
+	&cmd_export,
 	&cmd_token_create,
 	&cmd_token_list,
 	&cmd_token_rotate,
@@ -158,29 +163,11 @@ find(int argc, char **argv, int *words)
 	return NULL;
 }
 
-/* Words that belong to stele and that this version does not have. */
-static bool
-is_planned(const char *word)
-{
-	static const char *const words[] = {"export"};
-
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (strcmp(word, words[i]) == 0)
-			return true;
-	return false;
-}
-
 static int
 unknown(const char *word, bool help)
 {
 	char group[32];
 
-	if (is_planned(word)) {
-		cli_say("'%s' is not in this version (" STELE_VERSION "); 'stele --help' lists "
-			"what is",
-			word);
-		return CLI_USAGE;
-	}
 	snprintf(group, sizeof group, "%s ", word);
 	if (help && list_commands(NULL, group)) {
 		printf("usage: stele %s COMMAND ...\n\ncommands:\n", word);

@@ -100,10 +100,6 @@ class Help(CliTest):
                              self.run_stele(*words, "--help").stdout)
         self.run_stele("help", "nonsense", status=USAGE)
 
-    def test_what_is_planned_is_said_not_to_be_there_yet(self):
-        run = self.run_stele("export", "x", status=USAGE)
-        self.assertIn("'export' is not in this version", run.stderr)
-
     def test_options_stand_before_or_after_the_command(self):
         url = f"http://127.0.0.1:{self.server.port}"
         token = self.server.token()
