@@ -3,7 +3,8 @@
  * key that is left: every file is read as raw bytes, and taken apart: each commit frame in each WAL
  * file, those that were written over in part or belong to an earlier life of the file too, each
  * box in it under each key with each dictionary; each segment under each key, whether a list names
- * it or not; each object under each descriptor that turned up.
+ * it or not; each object under each descriptor that turned up; each file of each bundle under each
+ * key.
  */
 #ifndef STELE_TESTS_CRASH_RESIDUE_SEARCH_H
 #define STELE_TESTS_CRASH_RESIDUE_SEARCH_H
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <zlib.h>
 
 #include "crypto/aead.h"
 #include "crypto/keyring.h"
@@ -30,6 +33,8 @@
 #include "storage/segfile.h"
 #include "storage/segment.h"
 #include "storage/segseal.h"
+#include "storage/sealedfile.h"
+#include "storage/spoolkeep.h"
 #include "storage/toolbox.h"
 
 enum { MAX_KEYS = 256, MAX_DICTS = 64, MAX_SALTS = 1024, MAX_MARKERS = 128 };
@@ -45,6 +50,7 @@ struct markers {
 /* Where markers were found, and how often. */
 struct hits {
 	unsigned raw, wal, wal_dict, wal_salt, segment, segment_dict, segment_salt, object;
+	unsigned spool;      /* files of exports' bundles */
 	uint64_t dict_bytes; /* of segments' dictionaries, seen in all */
 };
 
@@ -268,6 +274,77 @@ look_at_object(struct scan *s, struct slice file)
 	}
 }
 
+/* --- bundles ------------------------------------------------------------------------------ */
+
+/* What a sealed file of a spool holds, appended; false: not under this key. */
+static bool
+open_sealed(const char *dir, const char *name, uint32_t number, const uint8_t key[32],
+	    struct buf *out)
+{
+	struct sealedfile_in f = {.fd = -1};
+	char path[1024];
+	struct stat sb;
+	uint64_t n;
+	bool good;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	if (stat(path, &sb) != 0)
+		return false;
+	n = (uint64_t)sb.st_size;
+	n -= (n + SEALEDFILE_BOX - 1) / SEALEDFILE_BOX * AEAD_OVERHEAD;
+	CHECK(buf_reserve(out, n + 1) == 0);
+	good = sealedfile_open(&f, path, number, key, n) == 0 &&
+	       (n == 0 || sealedfile_read(&f, 0, out->p + out->n, n) == 0);
+	out->n += good ? n : 0;
+	sealedfile_in_fini(&f);
+	return good;
+}
+
+static void
+look_at_body(struct scan *s, const struct spool_row *row, struct slice packed)
+{
+	uint8_t *plain = malloc(row->size + 1);
+	z_stream z = {.next_in = (uint8_t *)(uintptr_t)packed.p,
+		      .avail_in = (unsigned)packed.n,
+		      .next_out = plain,
+		      .avail_out = (unsigned)row->size + 1};
+
+	if (row->method == ZIP_STORED) {
+		s->hits.spool += is_marked(s, packed);
+	} else {
+		CHECK(inflateInit2(&z, -15) == Z_OK);
+		CHECK(inflate(&z, Z_FINISH) == Z_STREAM_END);
+		inflateEnd(&z);
+		s->hits.spool += is_marked(s, slice_of(plain, row->size));
+	}
+	free(plain);
+}
+
+/* All of its files, by its rows, under each key. */
+static void
+look_at_spool(struct scan *s, const char *dir)
+{
+	for (unsigned k = 0; k < s->n_keys; k++) {
+		struct buf rows, bodies[SPOOL_BODIES];
+		struct spool_row row;
+		buf_init(&rows);
+		for (uint32_t i = 0; i < SPOOL_BODIES; i++) {
+			char name[16];
+			snprintf(name, sizeof name, "bodies.%" PRIu32, i);
+			buf_init(&bodies[i]);
+			(void)open_sealed(dir, name, i, s->key[k], &bodies[i]);
+		}
+		(void)open_sealed(dir, "rows", SPOOL_ROWS, s->key[k], &rows);
+		for (size_t at = 0; at + SPOOL_ROW_BYTES <= rows.n; at += SPOOL_ROW_BYTES) {
+			CHECK(spool_row_read(&row, rows.p + at) == 0);
+			look_at_body(s, &row, slice_of(bodies[row.stream].p + row.at, row.packed));
+		}
+		buf_fini(&rows);
+		for (uint32_t i = 0; i < SPOOL_BODIES; i++)
+			buf_fini(&bodies[i]);
+	}
+}
+
 /* --- all files -------------------------------------------------------------------------- */
 
 static bool
@@ -296,6 +373,8 @@ look_at_file(struct scan *s, const char *dir, const char *name, bool objects)
 			look_at_wal(s, buf_slice(&file));
 		if (ends(name, ".manifest"))
 			look_at_segment(s, dir, buf_slice(&file));
+		if (strcmp(name, "rows") == 0)
+			look_at_spool(s, dir);
 	}
 	buf_fini(&file);
 }
@@ -358,9 +437,9 @@ static inline unsigned
 residue_sum(const char *when, const struct hits *h)
 {
 	printf("%s: raw %u, WAL %u, its dictionaries %u, its salts %u, segments %u, their "
-	       "dictionaries %u, their salts %u, objects %u\n",
+	       "dictionaries %u, their salts %u, objects %u, bundles %u\n",
 	       when, h->raw, h->wal, h->wal_dict, h->wal_salt, h->segment, h->segment_dict,
-	       h->segment_salt, h->object);
+	       h->segment_salt, h->object, h->spool);
 	return h->raw + h->wal + h->wal_dict + h->wal_salt + h->segment + h->segment_dict +
 	       h->segment_salt + h->object;
 }

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from lib import BUILD, JSON, NDJSON, Server, stele
+from lib import BUILD, JSON, NDJSON, Server, stele, until
 
 SEARCH = BUILD / "tests/residue_search"
 RECORDS = "/api/v1/logs/l/records"
@@ -96,6 +96,15 @@ class Residue(unittest.TestCase):
     def seal(self):
         self.post(b"", {}, path="/api/v1/logs/l/seal", status=200)
 
+    def export(self, **what):
+        """A bundle of all, which is kept; its id."""
+        answer = self.server.post("/api/v1/exports", json.dumps({"logs": ["l"], **what}), JSON)
+        self.assertEqual(answer.status, 201, answer.body)
+        path = f"/api/v1/exports/{answer.json()['id']}"
+        until(lambda: self.server.get(path).json()["state"] not in ("waiting", "running"), path, 120)
+        self.assertEqual(self.server.get(path).json()["state"], "finished")
+        return path
+
     def search(self, ring, *texts):
         """Whether any of them is found."""
         run = subprocess.run([SEARCH, ring, self.folder / "data", self.folder / "backup", *texts],
@@ -120,18 +129,25 @@ class Residue(unittest.TestCase):
         self.seal()
         self.store()  # most of it is known, and is not stored again: the rest is in the WAL
         self.ask()
+        exports = [self.export(), self.export(filter="i >= 0", certify=True)]
         run = stele("backup", self.folder / "backup", server=self.server)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.stop()
         shutil.copy(ring, before)
         for name, text in self.marks.text.items():
-            self.assertTrue(self.search(ring, text)[0], f"the search does not find {name}")
+            found, what = self.search(ring, text)
+            self.assertTrue(found, f"the search does not find {name}")
+            if not name.startswith("ce-") and name not in ("batch id", "event data"):
+                self.assertNotIn("bundles 0", what, name)
         everything = [s for marks in (self.marks, self.never) for text in marks.text.values()
                       for s in spellings(text)]
         found, what = self.search(ring, *[s for text in self.never.text.values() for s in spellings(text)])
         self.assertFalse(found, what)
         self.server.start()
         self.assertGreater(self.purge(), 3000)
+        for path in exports:
+            self.assertEqual(self.server.get(path).json()["why"], "purged")
+        self.export()  # of what is left
         self.post(b"{}", JSON)
         self.seal()
         self.stop()
