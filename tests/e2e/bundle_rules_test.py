@@ -9,6 +9,7 @@ from pathlib import Path
 from verify_case import Case, by_time, rich, selection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
+import bundle_maker  # noqa: E402
 from bundle_maker import Bundle, request, start, whole  # noqa: E402
 from bundle_model import BY, OTHER, SECOND, Key, b64  # noqa: E402
 
@@ -195,6 +196,8 @@ class Complete(Case):
         b = rich()
         lost = Bundle(b.server, "range", b.parts[1:], b.request)
         self.refused(lost.archive(), lost, "completeness")
+        another = Bundle(b.server, "range", b.parts, request("range", ["payments", "con.2"]))
+        self.refused(another.archive(), another, "completeness", why="was not asked for")
         more = Bundle(b.server, "range", b.parts, request("range", ["payments"]))
         self.refused(more.archive(), more, "completeness")
 
@@ -204,6 +207,18 @@ class Complete(Case):
         self.assertIn("not claimed", said["checks"][-1]["words"])
         b.kind = "range"
         self.refused(b.archive(), b, "entries")
+
+    def test_other_records_than_a_certificate_has(self):
+        b = bundle_maker.make("certified")
+        self.assertEqual(b.kind, "selection")
+        self.holds(b.archive(), b)
+        part = b.parts[0]
+        records = [r.index for r in part.log.records[: part.size] if r.kind == "record"]
+        good = list(part.indexes)
+        part.indexes = good[:-1]
+        self.refused(b.archive(), b, "completeness", why="matches")
+        part.indexes = sorted([*good, next(i for i in records if i not in good)])
+        self.refused(b.archive(), b, "completeness", why="none of the search certificate's")
 
     def test_a_forged_certificate(self):
         b = selection()

@@ -242,7 +242,7 @@ class Tampered(Case):
                 setattr(m[at], k, v)
             self.refused(bundle_zip.pack(m), b, "archive")
         m = b.members(files)
-        for more in ({"prefix": b"x"}, {"gap": b"x"}, {"suffix": b"x"}, {"comment": b"x"}, {"zip64": True}, {"here": 3},
+        for more in ({"prefix": b"x"}, {"gap": b"x"}, {"comment": b"x"}, {"zip64": True}, {"here": 3},
                      {"directory": m[:-1]}, {"directory": [*m[1:], m[0]]}, {"start": 1}, {"disk": 1}):
             with self.subTest(more):
                 archive = bundle_zip.pack(m, **more)
@@ -431,6 +431,9 @@ class Forged(Case):
         for changed in ("", "\n".join(rows[1:]), "\n".join([rows[0], rows[2], rows[1], ""]), rich(14).custody.decode(),
                         b.custody.decode().replace("audit 2026", "audit 2025"), compact({k: v for k, v in json.loads(rows[0]).items() if k != "payload"}) + "\n", b.custody.decode().replace(":", ": ", 1)):
             self.forged(b, lambda d, text=changed: d.update({name: text.encode()}), "custody")
+        other = rich()
+        other.export = "x-aaaaaaaaaa"
+        self.refused(other.archive(), other, "custody", why="begun by")
         other = rich()
         other.custody = b.custody
         other.request = other.request | {"reason": "another"}
