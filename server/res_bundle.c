@@ -8,7 +8,7 @@
 
 #include "proto/err.h"
 #include "server/audit.h"
-#include "server/conn.h"
+#include "server/download.h"
 #include "server/erasures.h"
 #include "server/exporter.h"
 #include "server/exports.h"
@@ -26,7 +26,6 @@ enum { PIECE_BYTES = 512 << 10, ETAG_BYTES = 66 };
 struct download {
 	struct export *e;
 	struct spool_reader *spool;
-	uint64_t at, left;
 	int err;
 };
 
@@ -43,45 +42,13 @@ free_download(void *source)
 /* --- pieces --------------------------------------------------------------------------------------
  */
 
-/* The next piece into r->out, behind what is there. On a worker. */
-static void
-read_piece(struct request *r, struct kit *kit)
+static int
+read_spooled(void *source, uint64_t at, void *out, size_t n, struct kit *kit)
 {
-	struct download *d = r->source;
-	size_t n = d->left < PIECE_BYTES ? (size_t)d->left : PIECE_BYTES;
+	const struct download *d = source;
 
 	(void)kit;
-	d->err = buf_reserve(&r->out, n);
-	if (d->err == 0)
-		d->err = spool_read(d->spool, d->at, r->out.p + r->out.n, n);
-	if (d->err != 0)
-		return;
-	r->out.n += n;
-	d->at += n;
-	d->left -= n;
-}
-
-static void
-send_piece(struct request *r)
-{
-	struct download *d = r->source;
-
-	if (d->err != 0) { /* the head is out: only a connection cut short can say it */
-		conn_cut(r);
-		return;
-	}
-	if (d->left == 0)
-		request_drop_source(r);
-	conn_send_more(r);
-}
-
-static void
-pull(struct request *r)
-{
-	buf_reset(&r->out);
-	r->work = read_piece;
-	r->then = send_piece;
-	loop_work(r);
+	return spool_read(d->spool, at, out, n);
 }
 
 static void
@@ -97,26 +64,12 @@ gone(struct request *r, int err)
 	}
 }
 
-/* The first piece is in: only now is the head certain. */
-static void
-send_first(struct request *r)
-{
-	struct download *d = r->source;
-	int err = d->err;
-
-	if (err != 0) {
-		request_drop_source(r);
-		buf_reset(&r->out);
-		r->status = 0;
-		r->more_bytes = 0;
-		gone(r, err);
-		return;
-	}
-	r->more_bytes = d->left;
-	if (d->left == 0)
-		request_drop_source(r);
-	reply_end(r);
-}
+static const struct download_from how = {
+	.piece_bytes = PIECE_BYTES,
+	.read = read_spooled,
+	.failed = gone,
+	.free = free_download,
+};
 
 /* --- the head ------------------------------------------------------------------------------------
  */
@@ -177,22 +130,9 @@ answer(struct request *r, struct download *d)
 			 (unsigned long long)(from + n - 1), (unsigned long long)size);
 		reply_header(r, "Content-Range", text);
 	}
-	reply_body(r);
-	if (r->no_body) {
-		free_download(d);
-		r->more_bytes = n;
-		reply_end(r);
-		return;
-	}
-	note_download(r, d->e, from, n);
-	d->at = from;
-	d->left = n;
-	r->source = d;
-	r->source_free = free_download;
-	r->pull = pull;
-	r->work = read_piece;
-	r->then = send_first;
-	loop_work(r);
+	if (!r->no_body)
+		note_download(r, d->e, from, n);
+	download_send(r, &how, d, from, n);
 }
 
 /* --- the way of a request
