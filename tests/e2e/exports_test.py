@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exports as resources: what may be asked, who may, what is in the bundle, and what ends it.
 
-That a bundle proves what it says is the verifiers' to test; here it opens in other people's tools, its digests
+What bundles a verifier refuses is the verifiers' to test; here each is valid, opens in other people's tools, its digests
 hold, and it has exactly the records that were asked for. (export_test.py is about long reads of a log.)
 """
 import base64
@@ -85,7 +85,19 @@ class Case(unittest.TestCase):
             said = found.log(row["log"])
             self.assertEqual({k: said[k] for k in row if k != "log"}, {k: v for k, v in row.items() if k != "log"})
         found.shown = shown
+        self.verify(answer.body)
         return found
+
+    def verify(self, data):
+        """A stranger's look at it, with the key alone."""
+        file = self.folder / "verify.zip"
+        file.write_bytes(data)
+        run = stele("verify", file, "--key", self.server_key())
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        file.unlink()
+
+    def server_key(self):
+        return stele("key", "show", server=self.server).stdout.strip()
 
     def entries(self, log="pay"):
         """What GET says of each record's entry."""
