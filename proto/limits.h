@@ -242,8 +242,8 @@
 #define LIMIT_ARGON2_MAX_BYTES (1u << 30) /* some seconds at worst */
 #define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
 #define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
-#define LIMIT_BUNDLE_FILES 1000000u /* in an evidence bundle: what a verifier takes */
-#define LIMIT_BUNDLE_INLINE_BYTES 65536u /* a longer payload is a file of its own in a bundle */
+#define LIMIT_BUNDLE_FILES 1000000u       /* in an evidence bundle: what a verifier takes */
+#define LIMIT_BUNDLE_INLINE_BYTES 65536u  /* a longer payload is a file of its own in a bundle */
 #define LIMIT_STATEMENTS 1024u            /* key statements one check may need: a rotation each */
 #define LIMIT_SUCCESSIONS 64u             /* of a server's identity: one a year, for a life */
 #define LIMIT_PATH_BYTES 4096u            /* PATH_MAX of Linux */

@@ -113,8 +113,8 @@ void audit_event(struct audit *a, struct slice json);
 
 /* A payload of a log was read with a token. */
 void audit_read(struct audit *a, struct token *token, const struct log *log, uint64_t index);
-/* A record for `_access`, {"type":TYPE,"by":…} and these members, ,"name":value and so on: who asked
- * what, or took which bundle. members without memory count as lost. */
+/* A record for `_access`, {"type":TYPE,"by":…} and these members, ,"name":value and so on: who
+ * asked what, or took which bundle. members without memory count as lost. */
 void audit_access_event(struct audit *a, const char *type, const struct token *token,
 			struct slice members);
 

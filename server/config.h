@@ -28,7 +28,7 @@ struct config {
 	uint64_t scrub_every_ms;                 /* 0: the store's default */
 	uint64_t clock_warn_ms, clock_freeze_ms; /* disagreement with the wall clock */
 	uint64_t clock_credit_ms, clock_year_ms; /* of a gap between boots, of a year's gaps */
-	uint64_t hold_after_ms; /* records under an open-ended hold by filter are examined then */
+	uint64_t hold_after_ms;  /* records under an open-ended hold by filter are examined then */
 	uint64_t export_keep_ms; /* a bundle, from its finish on */
 	uint64_t export_bytes;   /* of all bundles */
 	uint64_t min_free_bytes;
