@@ -63,7 +63,7 @@ make_events() {
 		user=${users[i % 4]} verb=${verbs[i % 4]} second=$(printf '%02d:%02d' $((i / 60)) $((i % 60)))
 		printf '{"specversion":"1.0","id":"p-%d","source":"/payments","type":"com.example.payment.approved","time":"2026-11-23T09:%sZ","data":{"actor":"%s","amount":"%d.00","currency":"EUR","payee":"ACME Ltd"}}\n' \
 			"$i" "$second" "$user" $((i * 37 % 9000 + 10)) >>"$work/payments.ndjson"
-		printf '{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a-%d","stage":"ResponseComplete","verb":"%s","user":{"username":"%s@example.com"},"objectRef":{"resource":"secrets","namespace":"prod","name":"db"},"responseStatus":{"code":%d},"requestReceivedTimestamp":"2026-11-23T09:%s.000000Z"}\n' \
+		printf '{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a-%d","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/prod/secrets/db","verb":"%s","user":{"username":"%s@example.com"},"objectRef":{"resource":"secrets","namespace":"prod","name":"db"},"responseStatus":{"code":%d},"requestReceivedTimestamp":"2026-11-23T09:%s.000000Z"}\n' \
 			"$i" "$verb" "$user" $((i % 9 ? 200 : 403)) "$second" >>"$work/cluster.ndjson"
 		printf '{"EventID":4624,"Channel":"Security","Hostname":"WS%d.corp.example","TargetUserName":"%s","LogonType":3,"IpAddress":"10.0.0.%d","@timestamp":"2026-11-23T09:%sZ"}\n' \
 			$((i % 7)) "$user" $((i % 250 + 1)) "$second" >>"$work/signins.ndjson"
@@ -121,24 +121,33 @@ stele get payments 42 >"$work/42.json"
 show stele prove payments 42 -o "$work/42.tlog-proof"
 show stele key show payments
 
-title "5. The server goes away; its evidence does not need it"
+title "5. Ask who did what, and hand it over"
+show stele query cluster --actor alice@example.com --outcome failure --limit 3
+echo
+show stele export payments cluster --reason 'Case 7' -o "$work/case7.zip"
+
+title "6. The server goes away; its evidence does not need it"
 key=$(<"$work/payments.key")
 identity=$(stele key show)
 stop_server
 say "steled has ended. The receipt, the payload and one public key are enough:"
 show stele verify "$work/42.tlog-proof" --payload "$work/42.json" --key "$key"
+say "And so is the bundle, which a stranger may have by now:"
+show stele verify "$work/case7.zip" --key "$identity"
 say "And so is the data directory, every byte of it:"
 show stele fsck "$work/data" --key "$identity"
 
-title "6. Somebody changes the payload"
+title "7. Somebody changes the payload"
 sed 's/"currency":"EUR"/"currency":"USD"/' "$work/42.json" >"$work/42-forged.json"
 say "42-forged.json says USD where the record says EUR."
 refused stele verify "$work/42.tlog-proof" --payload "$work/42-forged.json" --key "$key"
 
-title "7. Somebody flips one bit on the disk"
+title "8. Somebody flips one bit of the bundle, or on the disk"
+flip "$work/case7.zip" 20000
+refused stele verify "$work/case7.zip" --key "$identity"
 wal=$(find "$work/data/wal" -name '*.wal' | sort | head -n 1)
 flip "$wal" 20000
 say "One bit of ${wal#"$work"/}, at byte 20000, is flipped."
 refused stele fsck "$work/data" --key "$identity"
 
-title "That is stele: append, prove, verify. Nothing is left running."
+title "That is stele: append, prove, query, export, verify. Nothing is left running."
