@@ -270,7 +270,8 @@ def succession_again(number, old=0, new=1, signers=None, when=None):
 def stated_late(server, part):
     """The first identity states a key of a later epoch than the second one's."""
     key = bundle_model.Key(part.log.origin, bytes(range(32)))
-    part.keys = [*part.keys, bundle_model.note(f"stele key v1\n{key.vkey}\n7\n2\n", server.identities[0])]
+    part.keys = [*part.keys, bundle_model.note(f"stele key v1\n{key.vkey}\n7\n1\n", server.identities[0])]
+    part.checkpoint = part.log.checkpoint(keys=[key])
 
 
 LIES = [
@@ -283,7 +284,7 @@ LIES = [
     ("an escape that JSON lacks", replaced("data/payments/records.ndjson", b'\\"action', b'\\x41\\"action'), "entries"),
     ("a manifest that calls a file otherwise", signed_over("manifest-sha256.txt", lambda m: m.replace(b"bundle.json", b"bundle.jsom")), "manifest"),
     ("an oxum twice", signed_over("bag-info.txt", lambda m: m + m[m.index(b"Payload-Oxum"):]), "manifest"),
-    ("an older succession note that the old key did not sign", identities(succession_again(1, signers=[1])), "signature"),
+    ("an older succession note that the old key did not sign", identities(succession_again(1, signers=[1], when=1)), "signature"),
     ("two notes that replace one identity", identities(succession_again(2, old=0, new=2)), "signature"),
     ("times that do not ascend", identities(succession_again(2, old=1, new=2, when=1)), "signature"),
     ("an identity that comes back", identities(succession_again(2, old=1, new=0)), "signature"),
