@@ -274,7 +274,57 @@ def stated_late(server, part):
     part.checkpoint = part.log.checkpoint(keys=[key])
 
 
+def history(act, shown, kind="selection", name="payments", **asked):
+    """A log in which act(log) was done after three records without a lock; shown are its indexes in the bundle."""
+
+    def make():
+        server = bundle_maker.Server(seed="history")
+        log = server.log(name)
+        for n in range(3):
+            log.record(b'{"n":%d}' % n)
+        withheld = act(log) or {}
+        part = bundle_maker.Part(log, shown, withheld=withheld)
+        bundle = bundle_maker.Bundle(server, kind, [part], bundle_maker.request(kind, [name], **asked))
+        return bundle, bundle.files()
+
+    return make
+
+
+def purged_by_old_rules(log):
+    log.extend([[1, 1]], log.server.now)
+    log.purge([[2, 2]], allowed_by=0)
+
+
+def purged_twice(log):
+    log.purge([[2, 2]])
+    log.purge([[2, 2]])
+
+
+def begun(other_log=False):
+    """Custody of another export; or one that a client recorded in a log of its own."""
+
+    def make():
+        bundle = bundle_maker.make("range")
+        log = bundle.parts[0].log if other_log else bundle.system
+        said = {"type": "export.begin", "export": bundle.export if other_log else "x-aaaaaaaaaa", "request": bundle.request,
+                "by": {"principal": bundle_model.BY}}
+        index = log.record(bundle_model.compact(said).encode(), writer=bundle_model.BY)
+        bundle.begun_at = log.records[index].when
+        bundle.custody = bundle_maker.lines([log.receipt(index)])
+        return bundle, bundle.files()
+
+    return make
+
+
 LIES = [
+    ("a purge that not all entries on locks allowed", history(purged_by_old_rules, [0, 1]), "rules"),
+    ("a record that was purged twice, and is not shown", history(purged_twice, [0, 1]), "rules"),
+    ("a control entry that was purged", history(lambda log: log.purge([[0, 0]]) and None, [1]), "rules"),
+    ("a purge in _system", history(lambda log: log.purge([[2, 2]]) and None, [0, 1], name="_system"), "rules"),
+    ("the custody of another export", begun(), "custody"),
+    ("custody in a log of a client's", begun(other_log=True), "custody"),
+    ("no proof from a size that the request named", history(lambda log: None, [0, 1], since={"payments": [2]}), "consistency"),
+    ("a range that goes further than it says", history(lambda log: {1: "not_requested"}, [0, 1, 2, 3], "range", first=2, last=3), "completeness"),
     ("a duplicate member of bundle.json", replaced("data/bundle.json", b'"v":1,', b'"v":1,"v":1,'), "entries"),
     ("a duplicate member of a receipt", replaced("data/custody.ndjson", b'{"log":', b'{"log":"_system","log":'), "custody"),
     ("a low surrogate alone", replaced("data/payments/records.ndjson", b'\\"action', b'\\udc00\\"action'), "entries"),
@@ -298,7 +348,8 @@ class Lies(PageCase):
             with self.subTest(lie=name):
                 bundle, files = make()
                 got = self.verify(self.put("lie.zip", bundle.archive(files)), bundle.trusted.vkey)
-                self.assertEqual((got.state, got.failed), ("invalid", [check]), got)
+                state = "incomplete" if check == "completeness" else "invalid"
+                self.assertEqual((got.state, got.failed), (state, [check]), got)
 
     def test_a_server_of_another_name_did_not_sign_it(self):
         bundle = bundle_maker.make("range")
