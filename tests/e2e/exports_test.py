@@ -15,7 +15,7 @@ import time
 import unittest
 from pathlib import Path
 
-from bundle_case import Bundle
+from bundle_files import Bundle
 from http_case import problem
 from lib import JSON, NDJSON, Client, Clock, Server, stele, until
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"math/bits"
 	"strings"
 )
@@ -243,8 +244,9 @@ func (s *searched) counts() error {
 
 // parts follow each other up to the size; of segments the index is not asked here.
 func (c *certificateReader) parts(s *searched, statements []*statement, cp *checkpoint) error {
-	next := int64(0)
+	next, found := int64(0), newFoundList()
 	for {
+		from := next
 		if v, ok := c.take("scanned"); ok {
 			var first, last int64
 			if n, err := fmt.Sscanf(v, "%d %d", &first, &last); n != 2 || err != nil || fmt.Sprintf("%d %d", first, last) != v ||
@@ -253,47 +255,62 @@ func (c *certificateReader) parts(s *searched, statements []*statement, cp *chec
 			}
 			s.looked += last - first + 1
 			next = last + 1
-			continue
+		} else {
+			raw, there, err := c.bytes("segment")
+			if err != nil {
+				return err
+			}
+			if !there {
+				break
+			}
+			if next, err = c.segment(raw, s, next, statements, cp); err != nil {
+				return err
+			}
 		}
-		raw, there, err := c.bytes("segment")
-		if err != nil {
-			return err
+		v, ok := c.take("matched")
+		if !ok {
+			return errors.New("a part without its line of matches")
 		}
-		if !there {
-			break
+		before := next
+		if before > s.size { // the last segment may go beyond it
+			before = s.size
 		}
-		if next, err = c.segment(raw, s, next, statements, cp); err != nil {
+		if err := found.add(v, from, before); err != nil {
 			return err
 		}
 	}
 	if next < s.size {
 		return errors.New("its parts do not reach the size that was searched")
 	}
-	v, ok := c.take("matched")
-	if !ok {
-		return errors.New("no line of matches")
+	if found.count != s.matched || !bytes.Equal(found.hash.Sum(nil), s.matches) {
+		return errors.New("its list of matches is not the one that was signed")
 	}
-	return s.matchedLine(v)
+	return nil
 }
 
-func (s *searched) matchedLine(v string) error {
-	h := sha256.New()
-	count, last := int64(0), int64(-2)
+// foundList is what was found, in the parts so far.
+type foundList struct {
+	hash  hash.Hash
+	count int64
+}
+
+func newFoundList() *foundList { return &foundList{hash: sha256.New()} }
+
+// add takes the matches of a part, the entries from `from` to before `before`.
+func (m *foundList) add(v string, from, before int64) error {
+	last := from - 2
 	for _, x := range strings.Fields(v) {
 		part := strings.Split(x, "-")
 		first, ok := parseInt(part[0])
 		end, ok2 := parseInt(part[len(part)-1])
-		if !ok || !ok2 || len(part) > 2 || len(part) == 2 && end <= first || first <= last+1 || end >= s.size {
+		if !ok || !ok2 || len(part) > 2 || len(part) == 2 && end <= first || first <= last+1 || end >= before {
 			return errors.New("its matches do not follow the format")
 		}
 		for i := first; i <= end; i++ {
-			fmt.Fprintf(h, "%d\n", i)
-			count++
+			fmt.Fprintf(m.hash, "%d\n", i)
+			m.count++
 		}
 		last = end
-	}
-	if count != s.matched || !bytes.Equal(h.Sum(nil), s.matches) {
-		return errors.New("its list of matches is not the one that was signed")
 	}
 	return nil
 }

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Bundles that a server made, before verifiers that do not know it: each is valid to all of them, tampered with it is refused
+by all of them alike; and a log that was rolled back or forked is found by who kept a checkpoint."""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+from bundle_test import build_verifier, campaign, disagreements, verifiers  # noqa: E402
+from lib import JSON, NDJSON, Clock, Server, stele  # noqa: E402
+
+HOLD = {"matter": "Case 7", "name": "n", "logs": ["pay"], "reason": "r", "range": [3, 9]}
+
+
+class Exported(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.verifiers = verifiers(build_verifier())
+        assert len(cls.verifiers) == 2, "stele verify does not know its own bundles"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="stele-exported-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.clock = Clock()
+        self.addCleanup(self.clock.remove)
+        self.server = self.started()
+        self.addCleanup(lambda: self.server.running() and self.server.kill())
+        self.run_stele("log", "create", "pay", "--retain", "1d")
+        self.key = self.folder / "key"
+        self.key.write_text(self.run_stele("key", "show"))
+
+    def started(self, *options):
+        return Server(self.folder / "data", ["--origin", "ledger.example.com", "--min-free", "0", *options],
+                      env={**os.environ, **self.clock.env}).start()
+
+    def run_stele(self, *words):
+        run = stele(*words, server=self.server)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        return run.stdout
+
+    def post(self, path, body, headers=JSON):
+        answer = self.server.post(path, body if isinstance(body, (bytes, str)) else json.dumps(body), headers)
+        self.assertIn(answer.status, (200, 201), answer.body)
+        return answer.json()
+
+    def fill(self, first, n):
+        lines = (json.dumps({"specversion": "1.0", "id": str(i), "source": "/s", "type": "t", "data": {"actor": "alice"}})
+                 for i in range(first, first + n))
+        self.post("/api/v1/logs/pay/records", "\n".join(lines), NDJSON)
+
+    def checkpoint(self, name):
+        path = self.folder / name
+        self.run_stele("checkpoint", "pay", "-o", path)
+        return path
+
+    def exported(self, name, *words):
+        path = self.folder / name
+        self.run_stele("export", "pay", *words, "-o", path)
+        return path
+
+    def wrong(self, path, **more):
+        return disagreements(self.verifiers, path, self.key, **more)
+
+    def test_what_a_server_exports_is_valid_and_refused_once_it_is_tampered_with(self):
+        self.fill(0, 40)
+        self.post("/api/v1/holds", HOLD)
+        self.post("/api/v1/logs/pay/records", os.urandom(70_000), {})  # a file of its own, in no text
+        self.run_stele("log", "seal", "pay")
+        self.run_stele("key", "rotate", "pay")
+        self.clock.forward(25)
+        self.run_stele("purge", "run", "pay")
+        self.fill(40, 20)
+        for name, words in (("range", []), ("part", ["--first", "8", "--last", "50"]),
+                            ("times", ["--received-from", "1h ago"]), ("records", ["--records", "4,6-8,45"]),
+                            ("matter", ["--matter", "Case 7"]), ("certified", ["--filter", 'actor = "alice"', "--certify"])):
+            with self.subTest(name):
+                path = self.exported(f"{name}.zip", *words)
+                self.assertEqual(campaign(self.verifiers, path, self.key, self.folder), [])
+
+    def test_a_rollback_and_a_fork_are_found_by_who_kept_a_checkpoint(self):
+        self.fill(0, 10)
+        self.assertEqual(self.server.stop(), 0)
+        shutil.copytree(self.server.data, self.folder / "old")
+        self.server.start()
+        self.fill(10, 10)
+        kept = self.checkpoint("kept")
+        self.fill(20, 5)
+        honest = self.exported("honest.zip", "--since", kept)
+        self.assertEqual(self.wrong(honest, since=[kept], status=0), [])
+        self.assertEqual(self.server.stop(), 0)
+        shutil.rmtree(self.server.data)
+        shutil.move(self.folder / "old", self.server.data)
+        self.server = self.started("--moved")
+        rolled_back = self.exported("rolled-back.zip")
+        self.assertEqual(self.wrong(rolled_back, status=0), [])  # nothing shows but to who remembers
+        self.assertEqual(self.wrong(rolled_back, since=[kept], status=1, checks={"consistency"}), [])
+        self.fill(100, 30)
+        forked = self.exported("forked.zip")
+        self.assertEqual(self.wrong(forked, since=[kept], status=1, checks={"consistency"}), [])
+        part = self.exported("part.zip", "--first", "15", "--last", "20")
+        self.assertEqual(self.wrong(part, since=[kept], status=1, checks={"consistency"}), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
