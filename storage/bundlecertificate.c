@@ -16,22 +16,22 @@
 static const char head[] =
 	"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-	"'unsafe-inline'\">\n<title>Certificate of an evidence bundle</title>\n<style>\n"
+	"'unsafe-inline'\">\n<title>Cover sheet of an evidence bundle</title>\n<style>\n"
 	"body { font: 11pt/1.45 Georgia, serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; "
 	"color: #111 }\n"
 	"h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid "
 	"#999 }\n"
 	"table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: "
 	"top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd }\n"
-	"code, td.n { font: 10pt monospace; overflow-wrap: anywhere } .blank { display: inline-block; "
+	"pre { white-space: pre-wrap } code, td.n { font: 10pt monospace; overflow-wrap: anywhere } .blank { display: inline-block; "
 	"min-width: 18rem; border-bottom: 1px solid #111 }\n"
 	".note { border-left: 3px solid #999; padding-left: .8rem }\n"
 	"@page { margin: 2cm } @media print { body { max-width: none; margin: 0; padding: 0 } h2, tr "
 	"{ break-after: avoid; break-inside: avoid } #court { break-before: page } }\n"
-	"</style>\n</head>\n<body>\n<h1>Certificate of an evidence bundle</h1>\n"
-	"<p class=\"note\">The server wrote this page when it made the bundle. It is under the "
-	"bundle's signature, but what decides is a verifier that you got yourself, and the server's "
-	"key, got from elsewhere (README.txt).</p>\n";
+	"</style>\n</head>\n<body>\n<h1>Cover sheet of an evidence bundle</h1>\n"
+	"<p class=\"note\">The server wrote this page when it made the bundle. It proves nothing: a "
+	"forged bundle may have the same page, with the right key on it. What decides is a verifier "
+	"that you got yourself, with the server's key, got from elsewhere (README.txt).</p>\n";
 
 /* Escaped for text and for attributes; control characters as their pictures. */
 static void
@@ -109,8 +109,9 @@ put_facts(struct bundle *b, struct buf *out)
 	buf_put_str(out, "<h2>The export</h2>\n<table>\n");
 	put_fact(out, "Export", j->id);
 	put_fact(out, "Server", slice_str(store_server_name(j->st)));
-	put_fact(out, "Exported by", j->requester);
-	put_fact(out, "Reason", j->reason.n ? j->reason : slice_str("none was given"));
+	put_fact(out, "Exported by (an account of the server)", j->requester);
+	put_fact(out, "Reason, as it was typed",
+		 j->reason.n ? j->reason : slice_str("none was given"));
 	put_time_fact(out, "Begun", j->begun_ns);
 	put_time_fact(out, "Finished", b->ended_ns);
 	put_fact(out, "Kind",
@@ -121,12 +122,13 @@ put_facts(struct bundle *b, struct buf *out)
 	buf_put_str(out, "<tr><th>Asked for</th><td><code>");
 	put(out, j->request);
 	buf_put_str(out, "</code></td></tr>\n");
-	put_fact(out, "Server's clock", slice_str(clock_words(clock.state)));
+	put_fact(out, "Server's clock, by its own word", slice_str(clock_words(clock.state)));
 	put_fact(out, "Software", j->version);
-	put_fact(out, "SHA-256 of it", slice_str(hex));
-	put_fact(out, "Signed under", slice_str(identity_vkey(id)));
+	put_fact(out, "SHA-256 of the server's program", slice_str(hex));
+	put_fact(out, "Claims to be signed under", slice_str(identity_vkey(id)));
 	buf_put_str(out,
-		    "</table>\n<p>Compare that key with one that you got from elsewhere.</p>\n");
+		    "</table>\n<p>Whether it is, a verifier tells: comparing the key by eye proves "
+		    "nothing.</p>\n");
 	identity_unref(id);
 }
 
@@ -181,7 +183,7 @@ put_part(struct buf *out, const struct bundle_part *p)
 	put(out, slice_str(log_name(p->log->log)));
 	buf_put_str(out, "</h2>\n<table>\n");
 	put_count(out, "Entries in the log, at the checkpoint", p->log->head->size);
-	put_count(out, "Entries here", p->counts.entries);
+	put_count(out, "Entries here, control entries among them", p->counts.entries);
 	if (p->counts.entries) {
 		buf_printf(out,
 			   "<tr><th>From, to</th><td class=\"n\">%" PRIu64 " to %" PRIu64
@@ -256,12 +258,15 @@ put_court(struct bundle *b, struct buf *out)
 		"<li>I checked the bundle with a verifier got independently of it, named below, and "
 		"with the server's key got independently of it, named below. The result was, word "
 		"for word, as written below.</li>\n"
-		"<li>The records were made at or near the time that their entries say, were kept in "
-		"the course of a regularly conducted activity, and making them was a regular "
-		"practice of that activity. (Strike out what does not apply.)</li>\n</ol>\n");
+		"<li>The store received the records at the times that their entries say. They were "
+		"made at or near the time of the events that they tell of, were kept in the course "
+		"of a regularly conducted activity, and making them was a regular practice of that "
+		"activity. (The entries do not show when an event happened. Strike out what does not "
+		"apply, or what the signer does not know.)</li>\n</ol>\n");
+	put_blank(out, "SHA-256 of the bundle's ZIP file:");
 	put_blank(out, "Verifier, its version and SHA-256:");
 	put_blank(out, "Key, and where it was got:");
-	put_blank(out, "Result:");
+	put_blank(out, "Result (or the verifier's output, attached as exhibit):");
 	buf_put_str(out,
 		    "<p>I declare under penalty of perjury under the laws of the United States "
 		    "of America that the foregoing is true and correct (28 U.S.C. § 1746).</p>\n");

@@ -43,7 +43,8 @@ print_lines(const char *path, const struct bundle_report *b)
 			put_place(&out, c);
 		buf_put_str(&out, c->words);
 		printf("  %-7s  %-12s  %.*s\n",
-		       c->ok                             ? "ok"
+		       c->open                           ? "open"
+		       : c->ok                           ? "ok"
 		       : b->verdict == BUNDLE_INCOMPLETE ? "OPEN"
 							 : "INVALID",
 		       check_name(i), (int)out.n, (const char *)out.p);
@@ -65,6 +66,8 @@ put_check(struct buf *out, enum check i, const struct bundle_check *c)
 		   !c->reached ? "null"
 		   : c->ok     ? "true"
 			       : "false");
+	if (c->open)
+		buf_put_str(out, ",\"open\":true");
 	if (c->reached)
 		put_text(out, c->ok ? "words" : "reason", c->words);
 	if (c->reached && !c->ok && c->path[0])

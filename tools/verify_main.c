@@ -27,6 +27,10 @@ main(int argc, char **argv)
 		cli_say("cannot start: the cryptography library does not work");
 		return CLI_USAGE;
 	}
+	if (argc > 1 && strcmp(argv[1], "verify") == 0) { /* as the full program has it */
+		argc--;
+		argv++;
+	}
 	rc = cmd_verify.run(&cli, &cmd_verify, argc - 1, argv + 1);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_say("cannot write to standard output");

@@ -44,6 +44,7 @@ enum { BUNDLE_WORDS_BYTES = 512 };
 /* What one check found. */
 struct bundle_check {
 	bool reached, ok;               /* not reached: an earlier one failed */
+	bool open;                      /* it is ok, as nothing was there that it could look at */
 	char words[BUNDLE_WORDS_BYTES]; /* a sentence for an auditor; why, when it is not ok */
 	char path[FINDING_PATH_BYTES];  /* of a failure: where */
 	uint64_t line, index;           /* 0; FINDING_NOWHERE */

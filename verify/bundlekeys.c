@@ -150,8 +150,8 @@ check_text(struct bundle_work *w, struct slice text, const uint8_t digest[SHA256
 	if (!slice_eq_str(id, w->archive.export))
 		return "it is the signature of another export";
 	if (memcmp(said, digest, sizeof said) != 0)
-		return "it is not the signature of this tagmanifest-sha256.txt: that, and so the "
-		       "bundle, was altered";
+		return "the bundle was changed after it was signed, no telling where: rely on no part of "
+		       "it, and ask for the original";
 	return NULL;
 }
 
@@ -181,10 +181,15 @@ check_signed(struct bundle_work *w, struct sha256 *h, struct slice text, const u
 		return;
 	}
 	if (identities_note(&w->ids, text, &note, &by) != 0) {
-		findings_fail(&w->findings, CHECK_SIGNATURE, where,
-			      "it is signed by %.*s, and not by the trusted key %.*s, or what is "
-			      "signed was altered",
-			      TEXT(note.signatures[0].name), TEXT(key->name));
+		const uint8_t *is = note.signatures[0].key_id, *trusted = key->key_id;
+
+		findings_fail(
+			&w->findings, CHECK_SIGNATURE, where,
+			"it is signed by %.*s with the key %02x%02x%02x%02x, and the trusted one "
+			"is %.*s with %02x%02x%02x%02x; where these are one, what is signed was "
+			"altered",
+			TEXT(note.signatures[0].name), is[0], is[1], is[2], is[3], TEXT(key->name),
+			trusted[0], trusted[1], trusted[2], trusted[3]);
 		return;
 	}
 	wrong = check_text(w, note.text, digest);

@@ -72,17 +72,20 @@ say_consistency(struct buf *out, const struct sums *s)
 		PUT(out, "The log grew out of the older checkpoints given: % held against it",
 		    s->older);
 	else
-		buf_put_str(out, "No older checkpoint was given (--since): nothing shows whether "
-				 "the log was rolled back or forked before");
+		buf_put_str(out, "Not checked: no older checkpoint was given (--since), so a log "
+				 "that was rewritten before would not show");
 }
 
 static void
 say_rules(struct buf *out, const struct sums *s)
 {
-	PUT(out,
-	    "What was done to locks and payloads was allowed: % purges, % purged records "
-	    "here that no lock or hold kept",
-	    s->rules.purges, s->rules.judged);
+	if (s->rules.purges == 0)
+		buf_put_str(out, "What was done to locks was allowed; no payload was purged");
+	else
+		PUT(out,
+		    "What was done to locks and payloads was allowed: % purges; no lock or hold kept "
+		    "what is purged of these records, %",
+		    s->rules.purges, s->rules.judged);
 }
 
 static void
@@ -100,6 +103,14 @@ say_completeness(struct buf *out, const struct bundle_work *w)
 		buf_put_str(out, "No entry of the range that was asked for is missing");
 }
 
+/* Whether nothing was there to look at: the words say so. */
+static bool
+is_open(enum check check, const struct bundle_work *w, const struct sums *s)
+{
+	return (check == CHECK_CONSISTENCY && s->older == 0) ||
+	       (check == CHECK_COMPLETENESS && !w->has_certificate && !w->doc.is_range);
+}
+
 /* What a check that holds has shown. */
 static void
 say(struct buf *out, enum check check, const struct bundle_work *w, const struct bundle_report *r,
@@ -111,7 +122,8 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 		    r->files);
 		return;
 	case CHECK_MANIFEST:
-		PUT(out, "Every file has the digest that the manifests say: %", r->files - 2);
+		PUT(out, "Every file is as the bundle's lists say, which the signature is over: %",
+		    r->files - 2);
 		return;
 	case CHECK_SIGNATURE:
 		say_signature(out, w);
@@ -124,8 +136,8 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 		return;
 	case CHECK_ENTRIES:
 		PUT(out,
-		    "Every entry follows the grammar and is of its log: % entries, % control "
-		    "entries",
+		    "Every entry follows the grammar and is of its log: %; the logs have % "
+		    "control entries",
 		    r->entries, r->controls);
 		return;
 	case CHECK_CHAIN:
@@ -149,7 +161,7 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 		say_rules(out, s);
 		return;
 	case CHECK_CUSTODY:
-		PUT(out, "The export is on the server's record; earlier ones of these records: %",
+		PUT(out, "The server recorded this export; earlier ones of these records: %",
 		    w->custody - 1);
 		return;
 	default:
@@ -216,6 +228,7 @@ bundle_words(struct bundle_work *w, struct bundle_report *r)
 		x->index = FINDING_NOWHERE;
 		x->reached = c <= first;
 		x->ok = c < first;
+		x->open = x->ok && is_open(c, w, &sums);
 		if (c == first)
 			tell(x, &w->findings.of[c]);
 		if (!x->ok)
