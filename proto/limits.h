@@ -185,6 +185,8 @@
 #define LIMIT_ERASURE_RANGES 4096u         /* of records in one: a record of 150 KB at most */
 #define LIMIT_ERASURE_ALL_RANGES 1000000u  /* of all that are open: 16 MB in memory */
 #define LIMIT_EXPORTS 1000u                /* begun or finished, at once */
+#define LIMIT_EXPORTS_OF_ONE 250u          /* of them, one principal's */
+#define LIMIT_EXPORTS_WAITING 32u          /* of one principal, not made yet */
 #define LIMIT_EXPORTS_KEPT 5000u           /* failed and removed ones that are still shown */
 #define LIMIT_EXPORT_LOGS 64u              /* of one */
 #define LIMIT_EXPORT_RANGES 256u           /* of a log, that its finish lists: others are joined */

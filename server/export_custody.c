@@ -178,6 +178,21 @@ newest_first(const void *left, const void *right)
 	return (a->ended_ns < b->ended_ns) - (a->ended_ns > b->ended_ns);
 }
 
+/* An export of other logs, too, is not told of: who asks may not know them. */
+static bool
+is_within(const struct export *e, const struct export_log *logs, size_t n)
+{
+	for (size_t i = 0; i < e->n_logs; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(logs[k].name, e->logs[i].name) != 0)
+			k++;
+		if (k == n)
+			return false;
+	}
+	return true;
+}
+
 static int
 find_earlier(struct earlier *list, struct access *a, const struct export *e,
 	     const struct export_log *logs, size_t n)
@@ -188,7 +203,8 @@ find_earlier(struct earlier *list, struct access *a, const struct export *e,
 	while (err == 0 && access_next_export(a, slice_str(at ? at->id : ""), &next) == 0) {
 		export_unref(at);
 		at = next;
-		if (at->finished && strcmp(at->id, e->id) != 0 && export_meets(at, logs, n))
+		if (at->finished && strcmp(at->id, e->id) != 0 && export_meets(at, logs, n) &&
+		    is_within(at, logs, n))
 			err = add(list, at);
 	}
 	export_unref(at);

@@ -69,6 +69,18 @@ export_put_member(struct export_reading *r, const char *name, json_t *value)
 	return json_object_set_new(r->out->request, name, value) == 0 ? 0 : STELE_ENOMEM;
 }
 
+/* Others read it on a terminal and on paper: no controls, and nothing that turns text around. */
+static bool
+is_plain(const char *text)
+{
+	for (const uint8_t *p = (const uint8_t *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
+		    (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+		    (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9))
+			return false;
+	return true;
+}
+
 int
 export_read_word(struct export_reading *r, const char *name, size_t max)
 {
@@ -76,8 +88,11 @@ export_read_word(struct export_reading *r, const char *name, size_t max)
 
 	if (!v)
 		return 0;
-	if (!json_is_string(v) || json_string_length(v) == 0 || json_string_length(v) > max)
-		return EXPORT_INVALID(r, "%s is a text of 1 to %zu bytes.", name, max);
+	if (!json_is_string(v) || json_string_length(v) == 0 || json_string_length(v) > max ||
+	    !is_plain(json_string_value(v)))
+		return EXPORT_INVALID(r,
+				      "%s is a text of 1 to %zu bytes, without control characters.",
+				      name, max);
 	return export_put_member(r, name, json_string(json_string_value(v)));
 }
 

@@ -171,10 +171,34 @@ replace(const struct fold *f, size_t at, struct export *next)
 /* --- acts --------------------------------------------------------------------------------------
  */
 
+/* Nobody takes all the places, nor the whole queue. */
+static int
+check_share(const struct fold *f, const struct export *e)
+{
+	const struct exports *all = &f->a->exports;
+	size_t live = 0, waiting = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->e[i]->by, e->by) == 0) {
+			waiting += all->e[i]->state == EXPORT_BEGUN;
+			live += all->e[i]->state <= EXPORT_FINISHED;
+		}
+	if (waiting >= LIMIT_EXPORTS_WAITING)
+		return fold_refuse(
+			f, STELE_ELIMIT,
+			"As many of your exports wait to be made as may: wait for some.");
+	if (live >= LIMIT_EXPORTS_OF_ONE)
+		return fold_refuse(f, STELE_ELIMIT,
+				   "You have as many exports as one may: remove some (stele export "
+				   "remove), or wait until they expire.");
+	return 0;
+}
+
 static int
 check_room(const struct fold *f, const struct export *e)
 {
 	bool found;
+	int err;
 
 	(void)place_of(&f->a->exports, slice_str(e->id), &found);
 	if (found)
@@ -183,7 +207,8 @@ check_room(const struct fold *f, const struct export *e)
 		return fold_refuse(f, STELE_ELIMIT,
 				   "There are as many exports as there may be: remove some (stele "
 				   "export remove), or wait until they expire.");
-	return reserve(&f->a->exports);
+	err = check_share(f, e);
+	return err ? err : reserve(&f->a->exports);
 }
 
 int

@@ -187,7 +187,8 @@ check_payloads(struct request *r, const struct export *e)
 	for (size_t i = 0; i < e->n_logs; i++) {
 		const struct export_log *l = &e->logs[i];
 		struct slice name = slice_str(l->name);
-		if (!l->read || l->payloads == 0) /* those of control entries are no secret */
+		/* payloads of control entries are no secret; what a search found is one */
+		if (!l->read || (l->payloads == 0 && !e->certify))
 			continue;
 		if (!token_may(r->token, SCOPE_READ, name)) {
 			audit_denied(r->server->audit, r, name, PROBLEM_INSUFFICIENT_SCOPE);

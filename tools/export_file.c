@@ -363,7 +363,11 @@ name_output(struct getting *g, const char *id)
 static int
 keep(struct getting *g, json_t *names)
 {
-	if (fchmod(g->fd, 0644) != 0 || fsync(g->fd) != 0 || rename(g->part, g->output) != 0)
+	mode_t masked = umask(077);
+
+	umask(masked);
+	if (fchmod(g->fd, 0666 & ~masked) != 0 || fsync(g->fd) != 0 ||
+	    rename(g->part, g->output) != 0)
 		return cannot("write", g->output);
 	json_array_append_new(names, json_string(g->output));
 	return CLI_GO;

@@ -18,7 +18,7 @@
 #include "verify/bundlewords.h"
 #include "verify/bundlework.h"
 
-enum { DOC_MOST = 64 << 20, THREADS_MOST = 64, PROGRESS_NS = 100 * 1000 * 1000 };
+enum { DOC_MOST = 4 << 20, THREADS_MOST = 64, PROGRESS_NS = 100 * 1000 * 1000 };
 
 struct place
 bundle_place(struct bundle_work *w, size_t file, char path[FINDING_PATH_BYTES], uint64_t line,

@@ -81,12 +81,16 @@ known(const json_t *o)
 	return true;
 }
 
+enum { REQUEST_MOST = 1 << 20 }; /* a server takes 64 KiB */
+
 static bool
 read_request(struct bundledoc *d)
 {
 	struct bundledoc_request *r = &d->asked;
 	const json_t *o, *records, *logs, *kind;
 
+	if (d->request.n > REQUEST_MOST)
+		return false;
 	d->request_doc = json_loadb((const char *)d->request.p, d->request.n,
 				    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	o = d->request_doc;

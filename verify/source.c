@@ -13,7 +13,7 @@
 static int
 open_one(struct source *s, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), was;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), was;
 	struct stat st;
 
 	if (fd < 0)
