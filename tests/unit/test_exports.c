@@ -26,16 +26,22 @@ fold(struct access *a, int64_t time_ns, const char *act)
 }
 
 static int
-begin(struct access *a, int64_t time_ns, const char *id, const char *more)
+begin_of(struct access *a, int64_t time_ns, const char *id, const char *more, const char *who)
 {
 	char text[512];
 
 	snprintf(text, sizeof text,
 		 "{\"type\":\"export.begin\",\"export\":\"%s\",\"request\":{\"kind\":\"range\","
 		 "\"logs\":[\"l\",\"m\"]%s},\"logs\":[{\"log\":\"l\",\"size\":9,\"read\":true},"
-		 "{\"log\":\"m\",\"size\":3}],\"by\":{\"principal\":\"p-1\",\"token\":\"t\"}}",
-		 id, more);
+		 "{\"log\":\"m\",\"size\":3}],\"by\":{\"principal\":\"%s\",\"token\":\"t\"}}",
+		 id, more, who);
 	return fold(a, time_ns, text);
+}
+
+static int
+begin(struct access *a, int64_t time_ns, const char *id, const char *more)
+{
+	return begin_of(a, time_ns, id, more, "p-1");
 }
 
 #define COUNTS(payloads)                                                                           \
@@ -214,6 +220,29 @@ START_TEST(the_oldest_that_is_over_is_forgotten_first)
 }
 END_TEST
 
+START_TEST(nobody_takes_all_places_nor_the_whole_queue)
+{
+	struct access *a = access_new();
+	char id[EXPORT_ID_CHARS + 1], more[EXPORT_ID_CHARS + 1];
+
+	access_new_export_id(a, more);
+	for (unsigned i = 0; i < LIMIT_EXPORTS_OF_ONE; i++) {
+		access_new_export_id(a, id);
+		ck_assert_int_eq(begin(a, i + 1, id, ""), 0);
+		if (i + 1 >= LIMIT_EXPORTS_WAITING) {
+			ck_assert_int_eq(begin(a, i + 1, more, ""), STELE_ELIMIT);
+			ck_assert_int_eq(finish(a, i + 1, id), 0);
+		}
+	}
+	ck_assert_int_eq(begin(a, 1000, more, ""), STELE_ELIMIT);
+	ck_assert_int_eq(begin_of(a, 1000, more, "", "p-2"), 0);
+	ck_assert_int_eq(happen(a, 1001, "remove", id, ",\"why\":\"deleted\""), 0);
+	access_new_export_id(a, more);
+	ck_assert_int_eq(begin(a, 1002, more, ""), 0);
+	access_free(a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -223,6 +252,7 @@ main(void)
 		a_purge_removes_those_that_have_payloads_of_it,
 		what_the_snapshot_says_is_what_there_was,
 		the_oldest_that_is_over_is_forgotten_first,
+		nobody_takes_all_places_nor_the_whole_queue,
 	};
 
 	if (crypto_init() != 0)
