@@ -536,8 +536,12 @@ class CommandLine(Case):
 
     def access(self):
         rows = []
-        until(lambda: rows.extend(self.server.get("/api/v1/logs/_access/records?limit=1000").json()["records"])
-              or sum('"download"' in r["payload"] for r in rows[-1000:]) >= 2, "downloads are recorded")
+
+        def are_there():
+            rows[:] = self.server.get("/api/v1/logs/_access/records?limit=1000").json()["records"]
+            return sum('"download"' in r["payload"] for r in rows) >= 2
+
+        until(are_there, "downloads are recorded")
         return rows
 
     def test_pieces_joined_are_the_bundle(self):
