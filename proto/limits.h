@@ -185,21 +185,23 @@
 #define LIMIT_ERASURE_RANGES 4096u         /* of records in one: a record of 150 KB at most */
 #define LIMIT_ERASURE_ALL_RANGES 1000000u  /* of all that are open: 16 MB in memory */
 #define LIMIT_EXPORTS 1000u                /* begun or finished, at once */
-#define LIMIT_EXPORTS_OF_ONE 250u          /* of them, one principal's */
-#define LIMIT_EXPORTS_WAITING 32u          /* of one principal, not made yet */
-#define LIMIT_EXPORTS_KEPT 5000u           /* failed and removed ones that are still shown */
-#define LIMIT_EXPORT_LOGS 64u              /* of one */
-#define LIMIT_EXPORT_RANGES 256u           /* of a log, that its finish lists: others are joined */
-#define LIMIT_EXPORT_RECORD_RANGES 4096u   /* of records that are named, of a log */
-#define LIMIT_EXPORT_SINCE 64u             /* older checkpoints of a log */
-#define LIMIT_EXPORT_WHY_BYTES 512u        /* why one failed: a sentence or two */
-#define LIMIT_EXPORT_CUSTODY 1000u         /* earlier exports of the same records that one lists */
-#define LIMIT_EXPORT_KEEP_S (7u * 86400)   /* default, from its finish on: a week */
-#define LIMIT_EXPORT_BYTES (64ull << 30)   /* default, of all bundles together */
-#define LIMIT_PROGRAM_BYTES (256u << 20)   /* of steled itself, which is hashed at a start */
-#define LIMIT_DICT_BYTES (16u << 10)       /* a trained dictionary */
-#define LIMIT_KEYRUN_KEYS (128u << 10) /* idempotency digests in memory before a run is written */
-#define LIMIT_TREE_SIZE (1ull << 40)   /* largest tree the arithmetic is tested for */
+#define LIMIT_BUNDLE_DOC_BYTES (4u << 20)  /* bundle.json, which a verifier reads unsigned */
+#define LIMIT_BUNDLE_REQUEST_BYTES (1u << 20) /* of it; a server takes 64 KiB */
+#define LIMIT_EXPORTS_OF_ONE 250u             /* of them, one principal's */
+#define LIMIT_EXPORTS_WAITING 32u             /* of one principal, not made yet */
+#define LIMIT_EXPORTS_KEPT 5000u              /* failed and removed ones that are still shown */
+#define LIMIT_EXPORT_LOGS 64u                 /* of one */
+#define LIMIT_EXPORT_RANGES 256u         /* of a log, that its finish lists: others are joined */
+#define LIMIT_EXPORT_RECORD_RANGES 4096u /* of records that are named, of a log */
+#define LIMIT_EXPORT_SINCE 64u           /* older checkpoints of a log */
+#define LIMIT_EXPORT_WHY_BYTES 512u      /* why one failed: a sentence or two */
+#define LIMIT_EXPORT_CUSTODY 1000u       /* earlier exports of the same records that one lists */
+#define LIMIT_EXPORT_KEEP_S (7u * 86400) /* default, from its finish on: a week */
+#define LIMIT_EXPORT_BYTES (64ull << 30) /* default, of all bundles together */
+#define LIMIT_PROGRAM_BYTES (256u << 20) /* of steled itself, which is hashed at a start */
+#define LIMIT_DICT_BYTES (16u << 10)     /* a trained dictionary */
+#define LIMIT_KEYRUN_KEYS (128u << 10)   /* idempotency digests in memory before a run is written */
+#define LIMIT_TREE_SIZE (1ull << 40)     /* largest tree the arithmetic is tested for */
 
 /* --- locks of records ----------------------------------------------------- */
 #define LIMIT_GRACE_NS (72ll * 3600 * 1000000000) /* before compliance begins */

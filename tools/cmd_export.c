@@ -182,20 +182,15 @@ static int
 put_time(const struct cli_command *self, json_t *doc, const char *name, const char *option,
 	 const char *text)
 {
-	struct timespec now;
 	struct buf when;
-	int rc = CLI_GO;
+	int rc;
 
 	if (!text)
 		return CLI_GO;
-	clock_gettime(CLOCK_REALTIME, &now);
 	buf_init(&when);
-	if (when_put(&when, text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) == 0)
+	rc = query_args_time(self, &when, option, text);
+	if (rc == CLI_GO)
 		api_set_text(doc, name, api_cstr(&when));
-	else
-		rc = cli_usage(self,
-			       "--%s: write a time such as '2h ago', '3 days ago' or 2026-11-01",
-			       option);
 	buf_fini(&when);
 	return rc;
 }

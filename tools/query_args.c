@@ -50,23 +50,31 @@ query_args_put(const struct query_args *a, struct buf *b)
 }
 
 int
+query_args_time(const struct cli_command *self, struct buf *when, const char *option,
+		const char *text)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (when_put(when, text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) == 0)
+		return CLI_GO;
+	return cli_usage(self, "--%s: write a time such as '2h ago', '3 days ago' or 2026-11-01",
+			 option);
+}
+
+int
 query_args_put_time(const struct cli_command *self, struct buf *b, const char *option,
 		    const char *name, const char *text)
 {
-	struct timespec now;
 	struct buf when;
-	int rc = CLI_GO;
+	int rc;
 
 	if (!text)
 		return CLI_GO;
-	clock_gettime(CLOCK_REALTIME, &now);
 	buf_init(&when);
-	if (when_put(&when, text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) == 0)
+	rc = query_args_time(self, &when, option, text);
+	if (rc == CLI_GO)
 		query_args_put_one(b, name, api_cstr(&when));
-	else
-		rc = cli_usage(self,
-			       "--%s: write a time such as '2h ago', '3 days ago' or 2026-11-01",
-			       option);
 	buf_fini(&when);
 	return rc;
 }

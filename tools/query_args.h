@@ -26,6 +26,10 @@ void query_args_put(const struct query_args *a, struct buf *b);
 /* Appends "&NAME=VALUE", encoded; value NULL: nothing. */
 void query_args_put_one(struct buf *b, const char *name, const char *value);
 
+/* Appends the instant that people wrote, such as '2h ago', as the API takes it; CLI_USAGE, said. */
+int query_args_time(const struct cli_command *self, struct buf *when, const char *option,
+		    const char *text);
+
 /* The same with a time as people type them; CLI_GO, or CLI_USAGE after saying what is wrong. */
 int query_args_put_time(const struct cli_command *self, struct buf *b, const char *option,
 			const char *name, const char *text);

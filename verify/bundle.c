@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "proto/err.h"
+#include "proto/limits.h"
 #include "verify/bundlewords.h"
 #include "verify/bundlework.h"
 
-enum { DOC_MOST = 4 << 20, THREADS_MOST = 64, PROGRESS_NS = 100 * 1000 * 1000 };
+enum { THREADS_MOST = 64, PROGRESS_NS = 100 * 1000 * 1000 };
 
 struct place
 bundle_place(struct bundle_work *w, size_t file, char path[FINDING_PATH_BYTES], uint64_t line,
@@ -157,7 +158,8 @@ read_doc(struct bundle_work *w)
 	bool same;
 	int err;
 
-	if (archive_load(&w->archive, file, DOC_MOST, CHECK_ENTRIES, &w->doc_text, &w->findings))
+	if (archive_load(&w->archive, file, LIMIT_BUNDLE_DOC_BYTES, CHECK_ENTRIES, &w->doc_text,
+			 &w->findings))
 		return false;
 	err = bundledoc_read(&w->doc, buf_slice(&w->doc_text), &what);
 	if (err == STELE_ENOMEM)

@@ -5,6 +5,7 @@
 
 #include "proto/entry.h"
 #include "proto/err.h"
+#include "proto/limits.h"
 #include "proto/jsonline.h"
 #include "proto/timestamp.h"
 
@@ -81,15 +82,13 @@ known(const json_t *o)
 	return true;
 }
 
-enum { REQUEST_MOST = 1 << 20 }; /* a server takes 64 KiB */
-
 static bool
 read_request(struct bundledoc *d)
 {
 	struct bundledoc_request *r = &d->asked;
 	const json_t *o, *records, *logs, *kind;
 
-	if (d->request.n > REQUEST_MOST)
+	if (d->request.n > LIMIT_BUNDLE_REQUEST_BYTES)
 		return false;
 	d->request_doc = json_loadb((const char *)d->request.p, d->request.n,
 				    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);

@@ -11,7 +11,7 @@
 
 /* Sums over all logs. */
 struct sums {
-	uint64_t chained, runs, growths, older, cosignatures;
+	uint64_t chained, runs, older, cosignatures;
 	struct rules_counts rules;
 };
 
@@ -191,12 +191,10 @@ sum_up(const struct bundle_work *w, struct bundle_report *r, struct sums *s)
 		const struct bundle_log *l = &w->logs[i];
 		s->chained += l->chained;
 		s->runs += l->runs;
-		s->growths += l->growths;
 		s->cosignatures += l->cosignatures;
 		s->older += l->n_olders;
 		s->rules.purges += l->rules.purges;
 		s->rules.judged += l->rules.judged;
-		s->rules.rooted += l->rules.rooted;
 	}
 }
 

@@ -37,7 +37,7 @@ struct bundle_log {
 	struct ranges matches;
 	struct rules_counts rules;
 	uint64_t records, chained; /* entries looked at; of these, held against their neighbour */
-	uint64_t runs, growths;
+	uint64_t runs;
 	uint64_t key_from;    /* first size of its key's statement; 0: it was the pinned one */
 	int64_t key_until_ns; /* when the identity that stated it was replaced */
 	size_t cosignatures;  /* of its checkpoint, by witnesses of the policy */

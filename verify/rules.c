@@ -463,7 +463,6 @@ grow(struct rules *r, struct purge *p, uint64_t number, const uint8_t leaf[SHA25
 	merkle_frontier_root(r->h, p->tree, root);
 	free(p->tree);
 	p->tree = NULL;
-	r->counts.rooted++;
 	return memcmp(root, p->root, sizeof root) == 0
 		       ? 0
 		       : refuse(why,

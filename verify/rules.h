@@ -42,7 +42,6 @@ int rules_record(struct rules *r, const struct record_line *line, const uint8_t 
 struct rules_counts {
 	uint64_t purges; /* entries */
 	uint64_t judged; /* purged records whose locks were looked at */
-	uint64_t rooted; /* purges whose root was computed from their entries */
 };
 
 /* After the last entry. */
