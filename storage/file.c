@@ -61,7 +61,9 @@ file_trickle(int fd)
 	for (off_t at = 0; at < sb.st_size; at += LIMIT_TRICKLE_BYTES)
 		if (sync_file_range(fd, at, LIMIT_TRICKLE_BYTES,
 				    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) != 0)
-			return errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP ? 0 : STELE_EIO;
+			return errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP
+				       ? 0
+				       : STELE_EIO;
 	return 0;
 }
 

@@ -18,9 +18,10 @@ int file_pwrite(int fd, const void *p, size_t n, uint64_t offset);
 int file_pread(int fd, void *p, size_t n, uint64_t offset);
 
 /*
- * Has the disk write what of a file waits for that, LIMIT_TRICKLE_BYTES at a time, each when the one
- * before is there: so somebody else's flush, an append's, waits for one of them and not for all. It
- * promises nothing: a flush comes behind. STELE_EIO; 0 where the file system does not know how.
+ * Has the disk write what of a file waits for that, LIMIT_TRICKLE_BYTES at a time, each when the
+ * one before is there: so somebody else's flush, an append's, waits for one of them and not for
+ * all. It promises nothing: a flush comes behind. STELE_EIO; 0 where the file system does not know
+ * how.
  */
 int file_trickle(int fd);
 
