@@ -16,13 +16,13 @@
 #include "tools/api.h"
 #include "tools/progress.h"
 
-enum { PIECE_BYTES = 1 << 20, TRIES = 5, WAIT_S = 1 };
+enum { PIECE_BYTES = 1 << 20, TRIES = 5, WAIT_S = 1, NAME_BYTES = 4200 };
 
 struct getting {
 	struct export_file *f;
 	const char *sha256;
 	uint64_t bytes; /* of the bundle */
-	char output[4096], part[4200];
+	char output[4096], part[NAME_BYTES];
 	int fd; /* of the part */
 	uint64_t had;
 	struct progress progress;
@@ -37,6 +37,42 @@ cannot(const char *verb, const char *path)
 
 /* --- what was said -------------------------------------------------------------------------------
  */
+
+static void
+name_piece(const char *output, bool split, uint64_t number, char name[NAME_BYTES])
+{
+	if (split)
+		snprintf(name, NAME_BYTES, "%s.%03llu", output, (unsigned long long)number);
+	else
+		snprintf(name, NAME_BYTES, "%s", output);
+}
+
+/*
+ * What is there already is kept: an earlier bundle of that name, or pieces of one, which with these
+ * would make a file that nobody exported. One piece more than there can be is looked for, since a
+ * longer row of an earlier time would go on behind this one.
+ */
+static int
+nothing_there(const struct export_file *f, const char *output, uint64_t bytes)
+{
+	uint64_t split = f->split_bytes, n = split ? bytes / split + 2 : 1;
+	char name[NAME_BYTES];
+	struct stat st;
+
+	/* what age adds: a header, and 16 bytes for each 64 KiB */
+	if (split && f->recipients.n)
+		n += (4096 + f->recipients.n * 256 + bytes / 4096) / split + 1;
+	for (uint64_t i = 1; i <= n; i++) {
+		name_piece(output, split > 0, i, name);
+		if (lstat(name, &st) == 0) {
+			cli_say("%s is there already: take it away, or name another with -o", name);
+			return CLI_USAGE;
+		}
+		if (errno != ENOENT)
+			return cannot("write", name);
+	}
+	return CLI_GO;
+}
 
 int
 export_file_check(const struct export_file *f, const struct cli_command *self)
@@ -53,7 +89,7 @@ export_file_check(const struct export_file *f, const struct cli_command *self)
 		return cli_usage(self, "--split takes a size from 1K on");
 	if (f->output && (strcmp(f->output, "-") == 0 || strlen(f->output) >= 4000))
 		return cli_usage(self, "-o takes the name of a file");
-	return CLI_GO;
+	return f->output ? nothing_there(f, f->output, 0) : CLI_GO;
 }
 
 static int
@@ -88,9 +124,14 @@ open_part(struct getting *g)
 	struct stat st;
 
 	snprintf(g->part, sizeof g->part, "%s.%.8s.part", g->output, g->sha256);
-	g->fd = open(g->part, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	g->fd = open(g->part, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		     0600);
 	if (g->fd < 0 || fstat(g->fd, &st) != 0)
 		return cannot("write", g->part);
+	if (!S_ISREG(st.st_mode)) {
+		cli_say("%s is no file: take it away", g->part);
+		return CLI_USAGE;
+	}
 	g->had = (uint64_t)st.st_size;
 	if (g->had > g->bytes) {
 		g->had = 0;
@@ -224,16 +265,13 @@ next_piece(struct pieces *p)
 {
 	uint64_t split = p->g->f->split_bytes;
 	size_t number = json_array_size(p->names) + 1;
-	char name[4200];
+	char name[NAME_BYTES];
 	int rc = close_piece(p);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (split)
-		snprintf(name, sizeof name, "%s.%03zu", p->g->output, number);
-	else
-		snprintf(name, sizeof name, "%s", p->g->output);
-	p->fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	name_piece(p->g->output, split > 0, number, name);
+	p->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (p->fd < 0)
 		return cannot("write", name);
 	json_array_append_new(p->names, json_string(name));
@@ -383,6 +421,8 @@ export_file_get(struct export_file *f, const json_t *shown, json_t **names)
 	int rc = name_output(&g, api_text(shown, "id"));
 
 	*names = json_array();
+	if (rc == CLI_GO)
+		rc = nothing_there(f, g.output, g.bytes);
 	if (rc == CLI_GO)
 		rc = open_part(&g);
 	if (rc == CLI_GO)

@@ -1,6 +1,7 @@
 /*
  * A bundle on its way to a file: downloaded with what an earlier run left, checked against its
- * digest, then perhaps encrypted (crypto/age.h), then perhaps cut into pieces that cat joins.
+ * digest, then perhaps encrypted (crypto/age.h), then perhaps cut into pieces that cat joins. Files
+ * that are there already are never written over.
  */
 #ifndef STELE_TOOLS_EXPORT_FILE_H
 #define STELE_TOOLS_EXPORT_FILE_H

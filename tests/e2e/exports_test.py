@@ -530,6 +530,7 @@ class CommandLine(Case):
         self.assertEqual((self.folder / "b.zip").read_bytes(), made.data)
         downloads = [json.loads(r["payload"]) for r in self.access() if '"download"' in r["payload"]]
         self.assertIn(30000, [d["from"] for d in downloads])
+        (self.folder / "b.zip").unlink()
         part.write_bytes(b"x" + made.data[1:30000])  # not of this bundle
         self.assertIn("Nothing was", self.run_export("export", "get", made.shown["id"], "-o", "b.zip", status=1))
         self.assertFalse(part.exists())
@@ -555,6 +556,29 @@ class CommandLine(Case):
         self.assertEqual(hashlib.sha256(joined).hexdigest(), doc["sha256"])
         self.run_export("export", "get", doc["id"], "--split", "1K", "-o", "c.zip")
         self.assertEqual(b"".join(n.read_bytes() for n in sorted(self.folder.glob("c.zip.*"))), joined)
+
+    def test_what_is_there_already_is_kept(self):
+        self.append([{"n": i, "x": base64.b64encode(os.urandom(30)).decode()} for i in range(100)])
+        doc = json.loads(self.run_export("--json", "export", "pay", "-o", "b.zip"))
+        bundle = (self.folder / "b.zip").read_bytes()
+        again = ["export", "get", doc["id"], "-o"]
+        self.assertIn("b.zip is there already", self.run_export(*again, "b.zip", status=3))
+        # a piece behind the last one would go on where they end
+        stale = self.folder / f"c.zip.{len(bundle) // 4096 + 2:03}"
+        stale.write_text("of an earlier time")
+        self.assertIn(f"{stale.name} is there already", self.run_export(*again, "c.zip", "--split", "4K", status=3))
+        self.assertEqual([f.name for f in self.folder.glob("c.zip*")], [stale.name])
+        # nor is a name followed that somebody laid out for the bytes under way
+        part = self.folder / f"d.zip.{doc['sha256'][:8]}.part"
+        victim = self.folder / "victim"
+        victim.write_text("kept")
+        part.symlink_to(victim)
+        self.run_export(*again, "d.zip", status=3)
+        part.unlink()
+        os.mkfifo(part)
+        self.assertIn("is no file", self.run_export(*again, "d.zip", status=3))
+        self.assertEqual(victim.read_text(), "kept")
+        self.assertEqual((self.folder / "b.zip").read_bytes(), bundle)
 
     @unittest.skipUnless(AGE, "the package age is not installed")
     def test_age_opens_what_is_encrypted(self):
