@@ -2,10 +2,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "crypto/sha256.h"
 #include "proto/buf.h"
+#include "proto/check.h"
+#include "proto/hex.h"
 #include "tools/progress.h"
+#include "verify/source.h"
+
+enum { PIECE_BYTES = 1 << 20, HEX_BYTES = 2 * SHA256_BYTES + 1 };
+
+/* What a report is about, so that it still says so when it is read elsewhere, years later. */
+struct about {
+	const char *path;
+	struct slice key;
+	char sha256[HEX_BYTES];
+};
 
 static const char *const verdicts[] = {"valid", "invalid", "incomplete"};
 
@@ -30,11 +44,11 @@ put_place(struct buf *out, const struct bundle_check *c)
 }
 
 static void
-print_lines(const char *path, const struct bundle_report *b)
+print_lines(const struct about *a, const struct bundle_report *b)
 {
 	struct buf out;
 
-	printf("%s\n", path);
+	printf("%s\n", a->path);
 	buf_init(&out);
 	for (enum check i = 0; i < CHECKS && b->checks[i].reached; i++) {
 		const struct bundle_check *c = &b->checks[i];
@@ -49,6 +63,8 @@ print_lines(const char *path, const struct bundle_report *b)
 							 : "INVALID",
 		       check_name(i), (int)out.n, (const char *)out.p);
 	}
+	printf("  checked by stele " STELE_VERSION " with the key %.*s; SHA-256 of the file: %s\n",
+	       (int)a->key.n, (const char *)a->key.p, a->sha256);
 	buf_fini(&out);
 }
 
@@ -80,13 +96,17 @@ put_check(struct buf *out, enum check i, const struct bundle_check *c)
 }
 
 static void
-print_json(const char *path, const struct bundle_report *b)
+print_json(const struct about *a, const struct bundle_report *b)
 {
 	struct buf out;
 
 	buf_init(&out);
 	buf_printf(&out, "{\"verdict\":\"%s\"", verdicts[b->verdict]);
-	put_text(&out, "file", path);
+	put_text(&out, "file", a->path);
+	put_text(&out, "sha256", a->sha256);
+	buf_put_str(&out, ",\"key\":");
+	buf_put_json_str(&out, a->key);
+	put_text(&out, "verifier", "stele " STELE_VERSION);
 	put_text(&out, "export", b->export);
 	put_text(&out, "server", b->server);
 	buf_printf(&out,
@@ -103,9 +123,40 @@ print_json(const char *path, const struct bundle_report *b)
 	buf_fini(&out);
 }
 
-void
-bundle_report(struct report *r, const char *path, const struct bundle_options *options)
+/* Of the bytes that were checked, if nobody changes them at that moment. */
+static int
+digest(const char *path, char out[HEX_BYTES])
 {
+	struct source *s = malloc(sizeof *s);
+	uint8_t *piece = malloc(PIECE_BYTES), hash[SHA256_BYTES];
+	struct sha256 *h = sha256_new();
+	int err;
+
+	CHECK(s && piece && h);
+	sha256_begin(h);
+	err = source_open(s, path);
+	if (!err) {
+		for (uint64_t at = 0; !err && at < s->bytes; at += PIECE_BYTES) {
+			uint64_t left = s->bytes - at;
+			size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+			err = source_read(s, at, piece, n);
+			sha256_update(h, slice_of(piece, n));
+		}
+		source_close(s);
+	}
+	sha256_end(h, hash);
+	hex_format(out, hash, sizeof hash);
+	sha256_free(h);
+	free(piece);
+	free(s);
+	return err;
+}
+
+void
+bundle_report(struct report *r, const char *path, struct slice key,
+	      const struct bundle_options *options)
+{
+	struct about about = {.path = path, .key = key};
 	struct report_item item = {.file = path};
 	struct bundle_options o = *options;
 	struct bundle_report b;
@@ -118,14 +169,16 @@ bundle_report(struct report *r, const char *path, const struct bundle_options *o
 	o.ctx = &progress;
 	err = bundle_verify(path, &o, &b, why, sizeof why);
 	progress_clear(&progress);
+	if (!err && (err = digest(path, about.sha256)) != 0)
+		snprintf(why, sizeof why, "it cannot be read again");
 	if (err) {
 		report_unreadable(r, &item, why);
 		return;
 	}
 	if (r->json)
-		print_json(path, &b);
+		print_json(&about, &b);
 	else
-		print_lines(path, &b);
+		print_lines(&about, &b);
 	r->bundles++;
 	report_check_end(r, b.verdict != BUNDLE_INVALID, b.verdict == BUNDLE_VALID);
 }

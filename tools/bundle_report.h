@@ -6,9 +6,11 @@
 #include "tools/report.h"
 
 /*
- * Checks the bundle at path with progress on a terminal, says what each check found, and counts
- * it in r.
+ * Checks the bundle at path with progress on a terminal, says what each check found, with what key
+ * (a verifier key's text) and version, and of which bytes (their SHA-256, of all pieces together),
+ * and counts it in r.
  */
-void bundle_report(struct report *r, const char *path, const struct bundle_options *options);
+void bundle_report(struct report *r, const char *path, struct slice key,
+		   const struct bundle_options *options);
 
 #endif

@@ -318,7 +318,7 @@ check_bundle(struct verify *v, const char *path)
 		.n_since = v->n_sinces,
 	};
 
-	bundle_report(&v->report, path, &options);
+	bundle_report(&v->report, path, buf_slice(&v->vkey), &options);
 }
 
 /* --- one file ------------------------------------------------------------------- */

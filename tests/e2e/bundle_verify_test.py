@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """stele verify on evidence bundles: true ones of all kinds hold, and each class of tampering is refused by the check
 that guards against it, and by no other."""
+import hashlib
 import json
 import random
 import subprocess
@@ -40,6 +41,18 @@ class Valid(Case):
         # without an older checkpoint, and of a selection, these had nothing to look at
         self.assertEqual([name for word, name, *_ in lines if word == "open"],
                          ["consistency"] if b.kind == "range" else ["consistency", "completeness"])
+        self.assertIn(f" with the key {b.trusted.vkey}; SHA-256 of the file: {hashlib.sha256(b.archive()).hexdigest()}\n", run.stdout)
+
+    def test_a_report_says_of_what_by_whom_and_with_which_key(self):
+        b = rich()
+        said = self.holds(b.archive(), b)
+        version = subprocess.run([STELE, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        self.assertEqual((said["sha256"], said["key"], said["verifier"]),
+                         (hashlib.sha256(b.archive()).hexdigest(), b.trusted.vkey, version))
+        # of one that does not hold, too
+        broken = b.archive()[:-1]
+        rc, said = verify(broken, b.trusted.vkey)
+        self.assertEqual((rc, said["sha256"]), (1, hashlib.sha256(broken).hexdigest()))
 
     def test_pieces_are_read_as_one(self):
         b = rich()
@@ -49,7 +62,9 @@ class Valid(Case):
             for n, (a, z) in enumerate(zip(cuts, cuts[1:]), 1):
                 (Path(folder) / f"b.zip.{n:03d}").write_bytes(whole_one[a:z])
             run = [STELE, "verify", Path(folder) / "b.zip.001", "--key", b.trusted.vkey]
-            self.assertEqual(subprocess.run(run, capture_output=True, check=False).returncode, 0)
+            whole_two = subprocess.run(run, capture_output=True, text=True, check=False)
+            self.assertEqual(whole_two.returncode, 0)
+            self.assertIn(hashlib.sha256(whole_one).hexdigest(), whole_two.stdout)
             (Path(folder) / "b.zip.003").unlink()
             gone = subprocess.run(run, capture_output=True, text=True, check=False)
             self.assertEqual(gone.returncode, 1)
