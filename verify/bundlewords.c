@@ -11,7 +11,7 @@
 
 /* Sums over all logs. */
 struct sums {
-	uint64_t chained, runs, older, cosignatures;
+	uint64_t chained, runs, older, same, cosignatures;
 	struct rules_counts rules;
 };
 
@@ -68,10 +68,13 @@ say_payloads(struct buf *out, const struct bundle_report *r)
 static void
 say_consistency(struct buf *out, const struct sums *s)
 {
-	if (s->older)
+	if (s->older) {
 		PUT(out, "The log grew out of the older checkpoints given: % held against it",
 		    s->older);
-	else
+		if (s->same)
+			PUT(out, "; % of them as large as the bundle's own, so nothing grew since",
+			    s->same);
+	} else
 		buf_put_str(out, "Not checked: no older checkpoint was given (--since), so a log "
 				 "that was rewritten before would not show");
 }
@@ -193,6 +196,8 @@ sum_up(const struct bundle_work *w, struct bundle_report *r, struct sums *s)
 		s->runs += l->runs;
 		s->cosignatures += l->cosignatures;
 		s->older += l->n_olders;
+		for (size_t k = 0; k < l->n_olders; k++)
+			s->same += l->olders[k].size == l->size;
 		s->rules.purges += l->rules.purges;
 		s->rules.judged += l->rules.judged;
 	}

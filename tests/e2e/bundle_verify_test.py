@@ -115,7 +115,9 @@ class Since(Case):
         # by its line, by the entries of a run from 0 on (size 9 has no line), by equal roots
         for size in (7, 9, log.size - 3, log.size):
             said = self.holds(b.archive(), b, "--since", self.kept(log.checkpoint(size)))
-            self.assertNotIn("open", next(c for c in said["checks"] if c["name"] == "consistency"))
+            found = next(c for c in said["checks"] if c["name"] == "consistency")
+            self.assertNotIn("open", found)
+            self.assertEqual("nothing grew since" in found["words"], size == log.size)
         self.holds(b.archive(), b, "--since", self.kept(log.checkpoint(9)), "--since", self.kept(b.parts[0].log.checkpoint(2)))
         other = rich(8).parts[1].log
         fork = log.checkpoint(9).replace(log.checkpoint(9).split("\n")[2], other.checkpoint(9).split("\n")[2])
