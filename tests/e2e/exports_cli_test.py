@@ -9,6 +9,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
+from bundle_files import Bundle
 from exports_test import Case
 from lib import stele, until
 
