@@ -9,19 +9,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/check.h"
 #include "proto/limits.h"
 
+/* What a server or a file said may be in it, and does not get at the terminal. */
 void
 cli_say(const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
 
 	fflush(stdout);
-	fputs("stele: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	CHECK(vasprintf(&text, fmt, ap) >= 0);
 	va_end(ap);
-	fputc('\n', stderr);
+	for (uint8_t *p = (uint8_t *)text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0; /* U+0080 to U+009F */
+		if (c1)
+			*p++ = '?';
+		if (c1 || (*p < ' ' && *p != '\n') || *p == 0x7f)
+			*p = '?';
+	}
+	fprintf(stderr, "stele: %s\n", text);
+	free(text);
 }
 
 int

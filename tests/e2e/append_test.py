@@ -35,6 +35,7 @@ class FakeServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.faults = list(faults)
         self.refuse = refuse  # a line that is never accepted
+        self.detail = "No such thing."
         self.stored = []
         self.by_key = {}
         self.requests = 0
@@ -101,7 +102,7 @@ class FakeHandler(BaseHTTPRequestHandler):
             return
         if self.server.refuse is not None and self.server.refuse in body:
             lines = body.split(b"\n")
-            detail = {"type": "urn:x", "detail": "No such thing.", "status": 422}
+            detail = {"type": "urn:x", "detail": self.server.detail, "status": 422}
             self.answer(422, {**detail, "line": lines.index(self.server.refuse) + 1})
             return
         indexes, duplicates = self.server.store(self.headers["Idempotency-Key"], body)
@@ -128,6 +129,14 @@ class AppendTest(unittest.TestCase):
         command = [str(STELE), "--json", "--server", server.url]
         command += ["append", "x", str(self.input), "--ndjson", "--batch-bytes", "10K", *options]
         return subprocess.run(command, text=True, timeout=60, check=False, **streams)
+
+    def test_what_a_server_says_does_not_get_at_the_terminal(self):
+        server = FakeServer(refuse=LINES[0])
+        server.detail = "\x1b]0;mine\x07 \x9b31m \x7f\r caf\u00e9"
+        run = self.append_to(server, capture_output=True)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("?]0;mine? ??31m ?? caf\u00e9", run.stderr)
+        self.assertEqual([c for c in run.stderr if c < " " and c != "\n"], [])
 
     def append(self, server, *options):
         return self.append_to(
