@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/err.h"
+#include "proto/room.h"
 #include "proto/timestamp.h"
 #include "proto/utf8.h"
 #include "server/access_json.h"
@@ -153,23 +154,6 @@ count(const struct aliases *all, struct slice matter)
 	return n;
 }
 
-/* Room for one more, so that putting it in cannot fail. */
-static int
-reserve(struct aliases *all)
-{
-	size_t cap = all->cap ? 2 * all->cap : 16;
-	struct alias **p;
-
-	if (all->n < all->cap)
-		return 0;
-	p = realloc(all->a, cap * sizeof(*p));
-	if (!p)
-		return STELE_ENOMEM;
-	all->a = p;
-	all->cap = cap;
-	return 0;
-}
-
 static void
 take_out(struct aliases *all, size_t at)
 {
@@ -229,7 +213,8 @@ fold_alias_set(const struct fold *f, const json_t *act)
 		return err;
 	}
 	pthread_rwlock_wrlock(&f->a->lock);
-	err = reserve(&f->a->aliases);
+	err = room_for_one(&f->a->aliases.a, f->a->aliases.n, &f->a->aliases.cap,
+			   sizeof(*f->a->aliases.a));
 	if (err == 0)
 		put_in(&f->a->aliases, a);
 	pthread_rwlock_unlock(&f->a->lock);
@@ -406,7 +391,8 @@ access_decode_aliases(struct access *access, const json_t *root)
 		    fold_text(v, "by").n > LIMIT_WRITER_BYTES)
 			return STELE_EDAMAGED;
 		a = alias_new(v, fold_text(v, "by"), set_ns);
-		if (!a || reserve(&access->aliases) != 0) {
+		if (!a || room_for_one(&access->aliases.a, access->aliases.n, &access->aliases.cap,
+				       sizeof(*access->aliases.a)) != 0) {
 			free(a);
 			return STELE_ENOMEM;
 		}

@@ -6,6 +6,7 @@
 
 #include "crypto/random.h"
 #include "proto/err.h"
+#include "proto/room.h"
 #include "server/access_state.h"
 
 /* Byte order; a prefix comes first. */
@@ -130,23 +131,6 @@ access_new_erasure_id(struct access *a, char id[CONTROL_HOLD_ID_CHARS + 1])
 
 /* --- the array ------------------------------------------------------------------------------- */
 
-/* Room for one more, so that putting it in cannot fail. */
-static int
-reserve(struct erasures *all)
-{
-	size_t cap = all->cap ? 2 * all->cap : 16;
-	struct erasure **p;
-
-	if (all->n < all->cap)
-		return 0;
-	p = realloc(all->e, cap * sizeof(*p));
-	if (!p)
-		return STELE_ENOMEM;
-	all->e = p;
-	all->cap = cap;
-	return 0;
-}
-
 static void
 insert(struct erasures *all, struct erasure *e)
 {
@@ -214,7 +198,7 @@ fold_erasure_request(const struct fold *f, const json_t *act)
 	err = check_room(f, e);
 	if (err == 0 && !f->dry) {
 		pthread_rwlock_wrlock(&f->a->lock);
-		err = reserve(all);
+		err = room_for_one(&all->e, all->n, &all->cap, sizeof(*all->e));
 		if (err == 0)
 			insert(all, e);
 		pthread_rwlock_unlock(&f->a->lock);
@@ -285,7 +269,8 @@ access_decode_erasures(struct access *a, const json_t *root)
 		if (err != 0)
 			return err;
 		(void)place_of(&a->erasures, slice_str(e->log), slice_str(e->id), &found);
-		if (found || reserve(&a->erasures) != 0) {
+		if (found || room_for_one(&a->erasures.e, a->erasures.n, &a->erasures.cap,
+					  sizeof(*a->erasures.e)) != 0) {
 			erasure_free(e);
 			return found ? STELE_EDAMAGED : STELE_ENOMEM;
 		}

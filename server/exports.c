@@ -6,6 +6,7 @@
 
 #include "crypto/random.h"
 #include "proto/err.h"
+#include "proto/room.h"
 #include "proto/timestamp.h"
 #include "server/access_state.h"
 
@@ -100,23 +101,6 @@ access_new_export_id(struct access *a, char id[EXPORT_ID_CHARS + 1])
 
 /* --- the array ------------------------------------------------------------------------------- */
 
-/* Room for one more, so that putting it in cannot fail. */
-static int
-reserve(struct exports *all)
-{
-	size_t cap = all->cap ? 2 * all->cap : 16;
-	struct export **p;
-
-	if (all->n < all->cap)
-		return 0;
-	p = realloc(all->e, cap * sizeof(*p));
-	if (!p)
-		return STELE_ENOMEM;
-	all->e = p;
-	all->cap = cap;
-	return 0;
-}
-
 static void
 insert(struct exports *all, struct export *e)
 {
@@ -208,7 +192,9 @@ check_room(const struct fold *f, const struct export *e)
 				   "There are as many exports as there may be: remove some (stele "
 				   "export remove), or wait until they expire.");
 	err = check_share(f, e);
-	return err ? err : reserve(&f->a->exports);
+	return err ? err
+		   : room_for_one(&f->a->exports.e, f->a->exports.n, &f->a->exports.cap,
+				  sizeof(*f->a->exports.e));
 }
 
 int
@@ -367,7 +353,9 @@ access_decode_exports(struct access *a, const json_t *root)
 		if (err != 0)
 			break;
 		(void)place_of(&a->exports, slice_str(e->id), &found);
-		err = found ? STELE_EDAMAGED : reserve(&a->exports);
+		err = found ? STELE_EDAMAGED
+			    : room_for_one(&a->exports.e, a->exports.n, &a->exports.cap,
+					   sizeof(*a->exports.e));
 		if (err == 0)
 			insert(&a->exports, e);
 		else

@@ -6,6 +6,7 @@
 
 #include "crypto/random.h"
 #include "proto/err.h"
+#include "proto/room.h"
 #include "server/access_state.h"
 
 /* Where the one with this id is, or would be. */
@@ -102,23 +103,6 @@ access_new_hold_id(struct access *a, char id[CONTROL_HOLD_ID_CHARS + 1])
 
 /* --- the array ------------------------------------------------------------------------------- */
 
-/* Room for one more, so that putting it in cannot fail. */
-static int
-reserve(struct holds *all)
-{
-	size_t cap = all->cap ? 2 * all->cap : 16;
-	struct hold **p;
-
-	if (all->n < all->cap)
-		return 0;
-	p = realloc(all->h, cap * sizeof(*p));
-	if (!p)
-		return STELE_ENOMEM;
-	all->h = p;
-	all->cap = cap;
-	return 0;
-}
-
 static void
 insert(struct holds *all, struct hold *h)
 {
@@ -171,7 +155,7 @@ fold_hold_place(const struct fold *f, const json_t *act)
 				  "There are as many holds as there may be: release some.");
 	if (err == 0 && !f->dry) {
 		pthread_rwlock_wrlock(&f->a->lock);
-		err = reserve(all);
+		err = room_for_one(&all->h, all->n, &all->cap, sizeof(*all->h));
 		if (err == 0)
 			insert(all, h);
 		pthread_rwlock_unlock(&f->a->lock);
@@ -254,7 +238,8 @@ access_decode_holds(struct access *a, const json_t *root)
 		int err = hold_decode(&h, v);
 		if (err == 0)
 			(void)place_of(&a->holds, slice_str(h->id), &found);
-		if (err == 0 && (found || reserve(&a->holds) != 0)) {
+		if (err == 0 && (found || room_for_one(&a->holds.h, a->holds.n, &a->holds.cap,
+						       sizeof(*a->holds.h)) != 0)) {
 			hold_free(h);
 			err = found ? STELE_EDAMAGED : STELE_ENOMEM;
 		}

@@ -4,26 +4,10 @@
 
 #include "crypto/sha256.h"
 #include "proto/err.h"
+#include "proto/room.h"
 #include "proto/timestamp.h"
 #include "server/access_json.h"
 #include "server/access_state.h"
-
-/* Room for one more element of that size, so that putting it in cannot fail. */
-static int
-reserve(void *list, size_t n, size_t *cap, size_t element)
-{
-	void **p = list, *more;
-	size_t room = *cap ? 2 * *cap : 16;
-
-	if (n < *cap)
-		return 0;
-	more = realloc(*p, room * element);
-	if (!more)
-		return STELE_ENOMEM;
-	*p = more;
-	*cap = room;
-	return 0;
-}
 
 /* --- versions ------------------------------------------------------------------------------ */
 
@@ -99,7 +83,7 @@ mapping_new(struct schemas *s, size_t n, struct schema **items)
 {
 	struct mapping *m = malloc(sizeof *m + n * sizeof **items);
 
-	if (!m || reserve(&s->m, s->n_m, &s->cap_m, sizeof(*s->m)) != 0) {
+	if (!m || room_for_one(&s->m, s->n_m, &s->cap_m, sizeof(*s->m)) != 0) {
 		free(m);
 		return NULL;
 	}
@@ -129,7 +113,7 @@ mapping_take(struct schemas *s, struct mapping *m)
 int
 schemas_take(struct schemas *s, struct schema_version *v)
 {
-	int err = reserve(&s->v, s->n, &s->cap, sizeof(*s->v));
+	int err = room_for_one(&s->v, s->n, &s->cap, sizeof(*s->v));
 	struct schema *items;
 	struct mapping *m = err ? NULL : mapping_new(s, 1, &items);
 
@@ -216,7 +200,7 @@ schemas_choose(struct schemas *s, struct slice log, struct slice schema)
 	if (schema.n == 0)
 		return 0;
 	if (!found) {
-		if (reserve(&s->logs, s->n_logs, &s->cap_logs, sizeof *s->logs) != 0)
+		if (room_for_one(&s->logs, s->n_logs, &s->cap_logs, sizeof *s->logs) != 0)
 			return STELE_ENOMEM;
 		memmove(s->logs + at + 1, s->logs + at, (s->n_logs++ - at) * sizeof *s->logs);
 	}
