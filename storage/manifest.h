@@ -24,6 +24,12 @@ int manifest_put(struct buf *out, const struct segment_facts *facts, struct slic
 int manifest_parse(struct segment_facts *facts, struct slice *replaces, struct slice text);
 
 /*
+ * Appends the names of a section that manifest_parse gave, as manifest_put takes them. When memory
+ * is out, out->err says so.
+ */
+void manifest_names(struct buf *out, struct slice section);
+
+/*
  * Writes DIR/FIRST-COUNT.GEN.manifest, mode 0444, durably and atomically.
  * Errors as manifest_put and file_replace.
  */
