@@ -2,11 +2,7 @@
 #include "tools/payloads.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/check.h"
 #include "proto/err.h"
@@ -16,35 +12,31 @@ enum { PIECE_BYTES = 1 << 20 };
 int
 payloads_open(struct payloads *p, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	struct os_file file;
+	int err = os_open(&file, path);
 
-	if (fd < 0)
-		return stele_err_from_errno(errno);
-	if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
-		close(fd);
-		errno = EISDIR; /* fstat of an open file does not fail */
+	if (err)
+		return err;
+	if (file.kind == OS_FOLDER) {
+		os_close(&file);
+		errno = EISDIR;
 		return STELE_EIO;
 	}
-	*p = (struct payloads){.fd = fd + 1};
+	*p = (struct payloads){.is_open = true, .file = file};
 	return 0;
 }
 
 int
 payloads_map(struct payloads *p)
 {
-	struct stat st;
-	void *map = NULL;
+	const uint8_t *map;
 
 	if (p->mapped)
 		return 0;
-	if (fstat(p->fd - 1, &st) != 0)
+	map = p->file.bytes ? os_map(&p->file) : NULL;
+	if (p->file.bytes && !map)
 		return STELE_EIO;
-	if (st.st_size)
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, p->fd - 1, 0);
-	if (map == MAP_FAILED)
-		return STELE_EIO;
-	p->all = slice_of(map, (size_t)st.st_size);
+	p->all = slice_of(map, (size_t)p->file.bytes);
 	p->mapped = true;
 	return 0;
 }
@@ -59,14 +51,12 @@ int
 payloads_next(void *ctx, struct slice *piece)
 {
 	struct payloads *p = ctx;
-	ssize_t n;
+	ptrdiff_t n;
 
 	if (!p->piece)
 		p->piece = malloc(PIECE_BYTES);
 	CHECK(p->piece);
-	do
-		n = pread(p->fd - 1, p->piece, PIECE_BYTES, (off_t)p->at);
-	while (n < 0 && errno == EINTR);
+	n = os_read_at(&p->file, p->at, p->piece, PIECE_BYTES);
 	if (n < 0)
 		return STELE_EIO;
 	p->at += (uint64_t)n;
@@ -80,9 +70,9 @@ payloads_close(struct payloads *p)
 	free(p->start);
 	free(p->piece);
 	if (p->all.n)
-		munmap((void *)(uintptr_t)p->all.p, p->all.n);
-	if (p->fd)
-		close(p->fd - 1);
+		os_unmap(p->all.p, p->all.n);
+	if (p->is_open)
+		os_close(&p->file);
 	*p = (struct payloads){0};
 }
 

@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 #include "proto/slice.h"
+#include "verify/os.h"
 
 struct payloads {
-	int fd;           /* plus one: 0 is none */
+	bool is_open;
+	struct os_file file;
 	struct slice all; /* once mapped */
 	bool mapped;
 	uint8_t *piece;

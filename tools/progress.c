@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "verify/os.h"
 
 enum { REDRAW_NS = 200 * 1000 * 1000 };
 
@@ -19,7 +20,7 @@ progress_now_ns(void)
 void
 progress_init(struct progress *p)
 {
-	*p = (struct progress){.on = isatty(STDERR_FILENO) == 1, .start_ns = progress_now_ns()};
+	*p = (struct progress){.on = os_terminal(), .start_ns = progress_now_ns()};
 	p->last_ns = p->start_ns;
 }
 

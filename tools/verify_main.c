@@ -5,6 +5,7 @@
 #include "crypto/init.h"
 #include "tools/cli.h"
 #include "tools/commands.h"
+#include "verify/os.h"
 
 /* One of the options that stand before a command of stele, too. */
 static bool
@@ -19,6 +20,10 @@ main(int argc, char **argv)
 	struct cli cli = {.json = false};
 	int rc;
 
+	if (os_begin(&argc, &argv) != 0) {
+		cli_say("cannot start: out of memory");
+		return CLI_USAGE;
+	}
 	if (is_version(argc, argv)) {
 		puts("stele-verify " STELE_VERSION);
 		return CLI_DONE;

@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "proto/err.h"
 #include "proto/limits.h"
 #include "verify/bundlewords.h"
 #include "verify/bundlework.h"
+#include "verify/os.h"
 
 enum { THREADS_MOST = 64, PROGRESS_NS = 100 * 1000 * 1000 };
 
@@ -89,9 +89,7 @@ watch(struct pool *p)
 static void
 run_all(struct bundle_work *w, size_t n, void (*one)(struct bundle_work *w, size_t i))
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t most = w->options->threads ? w->options->threads
-					  : (size_t)(processors > 0 ? processors : 1);
+	size_t most = w->options->threads ? w->options->threads : os_processors();
 	struct pool p = {.w = w, .one = one, .n = n};
 	pthread_t thread[THREADS_MOST];
 	size_t started = 0;

@@ -1,11 +1,8 @@
 #include "verify/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "proto/err.h"
 #include "proto/limits.h"
@@ -13,19 +10,11 @@
 static int
 open_one(struct source *s, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), was;
-	struct stat st;
+	int err = os_open_file(&s->piece[s->n], path);
 
-	if (fd < 0)
-		return stele_err_from_errno(errno);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		was = S_ISDIR(st.st_mode) ? EISDIR : ESPIPE;
-		close(fd);
-		errno = was;
-		return STELE_EIO;
-	}
-	s->fd[s->n++] = fd;
-	s->bytes += (uint64_t)st.st_size;
+	if (err)
+		return err;
+	s->bytes += s->piece[s->n++].bytes;
 	s->begins[s->n] = s->bytes;
 	return 0;
 }
@@ -60,7 +49,7 @@ void
 source_close(struct source *s)
 {
 	while (s->n)
-		close(s->fd[--s->n]);
+		os_close(&s->piece[--s->n]);
 }
 
 /* The piece that has the byte. */
@@ -88,16 +77,14 @@ source_read(void *source, uint64_t at, void *dst, size_t n)
 	for (size_t i = n ? piece_of(s, at) : 0; n;) {
 		uint64_t left = s->begins[i + 1] - at;
 		size_t ask = left < n ? (size_t)left : n;
-		ssize_t got;
+		ptrdiff_t got;
 
 		if (left == 0) {
 			if (++i == s->n)
 				return STELE_EIO;
 			continue;
 		}
-		got = pread(s->fd[i], out, ask, (off_t)(at - s->begins[i]));
-		if (got < 0 && errno == EINTR)
-			continue;
+		got = os_read_at(&s->piece[i], at - s->begins[i], out, ask);
 		if (got <= 0) {
 			errno = got ? errno : EIO;
 			return STELE_EIO;

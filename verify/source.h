@@ -8,12 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "verify/os.h"
+
 enum { SOURCE_PIECES_MOST = 999 };
 
 struct source {
 	size_t n;
-	uint64_t bytes;                          /* of all */
-	int fd[SOURCE_PIECES_MOST];              /* of each piece */
+	uint64_t bytes; /* of all */
+	struct os_file piece[SOURCE_PIECES_MOST];
 	uint64_t begins[SOURCE_PIECES_MOST + 1]; /* where it begins; then the end */
 };
 
