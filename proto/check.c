@@ -8,5 +8,6 @@ _Noreturn void
 check_failed(const char *file, int line, const char *what)
 {
 	fprintf(stderr, "%s:%d: CHECK failed: %s\n", file, line, what);
+	fflush(stderr); /* which Windows' verifier has buffered */
 	abort();
 }

@@ -4,7 +4,8 @@
 # libsodium, jansson), made from Debian's own sources, as they are in the suites that this machine installs from.
 # apt fetches them into FOLDER and checks them against the archive's signatures; dpkg-source applies Debian's patches.
 # The machine's configuration and lists stay as they are. FOLDER/prefix has the static libraries, FOLDER/versions says
-# what they were made from. What is there already is not made again.
+# what they were made from. What is there already is not made again, whatever
+# has appeared in the archive since: remove FOLDER for that.
 #
 set -euo pipefail
 umask 022
@@ -41,7 +42,6 @@ own_apt() {
 # The source packages of what this machine has from Debian; of suites that have the same version, apt asks the first.
 update_lists() {
 	mkdir -p apt/lists/partial apt/cache/archives/partial
-	# shellcheck disable=SC2016 # apt's own variables
 	apt-get indextargets --format '$(SIGNED_BY)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
 		awk '!seen[$0]++' | while IFS='|' read -r signed uri release component; do
 		if [[ $signed == /* ]]; then signed="[signed-by=$signed] "; else signed=; fi
