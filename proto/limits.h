@@ -198,6 +198,9 @@
 #define LIMIT_EXPORT_CUSTODY 1000u       /* earlier exports of the same records that one lists */
 #define LIMIT_EXPORT_KEEP_S (7u * 86400) /* default, from its finish on: a week */
 #define LIMIT_EXPORT_BYTES (64ull << 30) /* default, of all bundles together */
+#define LIMIT_TIMESTAMP_BYTES 65536u     /* a TimeStampResp: with a chain some 8 KB */
+#define LIMIT_TIMESTAMP_SIZES 16u        /* checkpoints with timestamps in a bundle */
+#define LIMIT_AUTHORITIES 8u             /* that one server asks: digits in file names */
 #define LIMIT_PROGRAM_BYTES (256u << 20) /* of steled itself, which is hashed at a start */
 #define LIMIT_DICT_BYTES (16u << 10)     /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10)   /* idempotency digests in memory before a run is written */

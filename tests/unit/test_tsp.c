@@ -1,0 +1,329 @@
+/* crypto/tsp: which tokens hold. They come from authorities that tests/unit/authority.sh makes. */
+#include "crypto/tsp.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/init.h"
+#include "crypto/random.h"
+#include "proto/check.h"
+#include "proto/err.h"
+#include "proto/limits.h"
+
+static char dir[64];
+static uint8_t imprint[SHA256_BYTES], nonce[TSP_NONCE_BYTES];
+static struct buf token;
+static char why[TSP_WHY_BYTES];
+static struct tsp_roots *root, *stranger;
+
+static void
+run(const char *command)
+{
+	CHECK(system(command) == 0);
+}
+
+static void
+load(struct buf *out, const char *name)
+{
+	uint8_t piece[4096];
+	char path[128];
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "rb");
+	CHECK(f != NULL);
+	buf_reset(out);
+	while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+		buf_put(out, piece, n);
+	fclose(f);
+	CHECK(out->err == 0);
+}
+
+static void
+make_query(void)
+{
+	struct buf query;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/query", dir);
+	buf_init(&query);
+	CHECK(tsp_request(&query, imprint, nonce) == 0);
+	f = fopen(path, "wb");
+	CHECK(f && fwrite(query.p, 1, query.n, f) == query.n && fclose(f) == 0);
+	buf_fini(&query);
+}
+
+static struct tsp_roots *
+roots_in(const char *name)
+{
+	struct tsp_roots *r = NULL;
+	struct buf pem;
+
+	buf_init(&pem);
+	load(&pem, name);
+	CHECK(tsp_roots_new(&r, buf_slice(&pem)) == 0);
+	buf_fini(&pem);
+	return r;
+}
+
+static void
+begin(void)
+{
+	struct sha256 *h = sha256_new();
+	char command[512];
+
+	CHECK(crypto_init() == 0);
+	snprintf(dir, sizeof dir, "/tmp/stele-tsp-XXXXXX");
+	CHECK(mkdtemp(dir) != NULL);
+	random_bytes(nonce, sizeof nonce);
+	nonce[0] |= 0x80; /* an integer must not come back negative */
+	sha256_hash(h, imprint, slice_str("some checkpoint\n"));
+	sha256_free(h);
+	make_query();
+	snprintf(command, sizeof command, "sh " STELE_SOURCE_ROOT "/tests/unit/authority.sh %s",
+		 dir);
+	run(command);
+	buf_init(&token);
+	root = roots_in("root.pem");
+	stranger = roots_in("stranger.pem");
+}
+
+static void
+end(void)
+{
+	char command[128];
+
+	tsp_roots_free(root);
+	tsp_roots_free(stranger);
+	buf_fini(&token);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	run(command);
+}
+
+static int
+check_as(struct tsp_token *t, const uint8_t *n, const struct tsp_roots *roots)
+{
+	why[0] = 0;
+	return tsp_check(t, buf_slice(&token), imprint, n, roots, why);
+}
+
+static void
+refuses(const char *name, const char *because)
+{
+	struct tsp_token t;
+
+	load(&token, name);
+	ck_assert_msg(check_as(&t, NULL, NULL) == STELE_EVERIFY, "%s was taken", name);
+	ck_assert_msg(strstr(why, because) != NULL, "%s: %s", name, why);
+}
+
+/* A CMS message as a response that was granted. */
+static void
+load_cms(const char *name)
+{
+	static const uint8_t granted[] = {0x30, 0x03, 0x02, 0x01, 0x00};
+	struct buf cms;
+	size_t n;
+
+	buf_init(&cms);
+	load(&cms, name);
+	n = cms.n + sizeof granted;
+	ck_assert(n > 255 && n < 65536);
+	buf_reset(&token);
+	buf_put(&token, (const uint8_t[]){0x30, 0x82, (uint8_t)(n >> 8), (uint8_t)n}, 4);
+	buf_put(&token, granted, sizeof granted);
+	buf_put_slice(&token, buf_slice(&cms));
+	buf_fini(&cms);
+}
+
+static void
+refuses_cms(const char *name, const char *because)
+{
+	struct tsp_token t;
+
+	load_cms(name);
+	ck_assert_msg(check_as(&t, NULL, NULL) == STELE_EVERIFY, "%s was taken", name);
+	ck_assert_msg(strstr(why, because) != NULL, "%s: %s", name, why);
+}
+
+START_TEST(a_token_says_when_and_who)
+{
+	struct tsp_token t;
+	int64_t now_ns = (int64_t)time(NULL) * 1000000000;
+
+	load(&token, "rsa.tsr");
+	ck_assert_msg(check_as(&t, nonce, NULL) == 0, "%s", why);
+	ck_assert_str_eq(t.name, "rsa");
+	ck_assert_str_eq(t.serial, "02");
+	ck_assert(!t.trusted);
+	ck_assert_int_eq(t.accuracy_ns, 1500000000);
+	ck_assert(t.time_ns <= now_ns && t.time_ns > now_ns - 600 * INT64_C(1000000000));
+	ck_assert_int_eq(t.from_ns, INT64_C(1577836800) * 1000000000);
+	ck_assert_int_eq(t.expires_ns, INT64_C(2366841600) * 1000000000);
+	ck_assert_msg(check_as(&t, nonce, root) == 0, "%s", why);
+	ck_assert(t.trusted);
+}
+END_TEST
+
+START_TEST(kinds_of_signatures_are_taken)
+{
+	static const char *const names[] = {"rsa.tsr", "rsa512.tsr", "ec.tsr"};
+	struct tsp_token t;
+
+	for (size_t i = 0; i < 3; i++) {
+		load(&token, names[i]);
+		ck_assert_msg(check_as(&t, nonce, root) == 0, "%s: %s", names[i], why);
+	}
+	load_cms("rsa.cms"); /* so that the others below are refused for their reason alone */
+	ck_assert_msg(check_as(&t, nonce, root) == 0, "%s", why);
+}
+END_TEST
+
+START_TEST(roots_of_somebody_else_are_refused)
+{
+	struct tsp_token t;
+
+	load(&token, "rsa.tsr");
+	ck_assert_int_eq(check_as(&t, nonce, stranger), STELE_EVERIFY);
+	ck_assert_ptr_nonnull(strstr(why, "leads to none of the roots"));
+}
+END_TEST
+
+START_TEST(what_answers_something_else_is_refused)
+{
+	struct tsp_token t;
+	uint8_t another[TSP_NONCE_BYTES];
+
+	memcpy(another, nonce, sizeof another);
+	another[7] ^= 1;
+	load(&token, "rsa.tsr");
+	ck_assert_int_eq(check_as(&t, another, NULL), STELE_EVERIFY);
+	ck_assert_ptr_nonnull(strstr(why, "nonce"));
+	refuses("other.tsr", "imprint differs");
+	refuses("imprint384.tsr", "no SHA-256");
+	refuses("rejected.tsr", "did not grant");
+	refuses("bare.tsr", "not in it");
+	refuses("query", "no TimeStampResp");
+	refuses("data", "no TimeStampResp");
+}
+END_TEST
+
+START_TEST(certificates_that_are_not_for_timestamps_are_refused)
+{
+	refuses_cms("mild.cms", "not one for timestamps alone");
+	refuses_cms("both.cms", "not one for timestamps alone");
+	refuses_cms("none.cms", "not one for timestamps alone");
+	refuses_cms("crypt.cms", "not one for timestamps alone");
+	refuses_cms("past.cms", "not valid at that time");
+	refuses_cms("future.cms", "not valid at that time");
+}
+END_TEST
+
+START_TEST(signatures_that_say_less_are_refused)
+{
+	refuses_cms("weak.cms", "too short");
+	refuses_cms("odd.cms", "not taken");
+	refuses_cms("sha1.cms", "no SHA-256, SHA-384");
+	refuses_cms("unnamed.cms", "names another certificate, or none");
+	refuses_cms("data.cms", "no TimeStampResp");
+	refuses_cms("nocerts.cms", "not in it");
+	refuses_cms("two.cms", "another number of signatures");
+}
+END_TEST
+
+static bool
+same(const struct tsp_token *a, const struct tsp_token *b)
+{
+	return a->time_ns == b->time_ns && a->accuracy_ns == b->accuracy_ns &&
+	       a->expires_ns == b->expires_ns && a->from_ns == b->from_ns &&
+	       strcmp(a->name, b->name) == 0 && strcmp(a->serial, b->serial) == 0;
+}
+
+/* What is left whole is what is not signed: other certificates, and how things are wrapped. */
+START_TEST(a_changed_byte_is_refused_or_means_nothing)
+{
+	static const uint8_t bits[] = {0x01, 0x80, 0xff};
+	struct tsp_token good, t;
+	size_t refused = 0;
+
+	load(&token, "ec.tsr");
+	ck_assert_int_eq(check_as(&good, nonce, NULL), 0);
+	for (size_t i = 0; i < token.n; i++)
+		for (size_t k = 0; k < sizeof bits; k++) {
+			token.p[i] ^= bits[k];
+			memset(&t, 0, sizeof t);
+			if (check_as(&t, nonce, NULL) != 0)
+				refused++;
+			else
+				ck_assert_msg(same(&t, &good), "byte %zu", i);
+			token.p[i] ^= bits[k];
+		}
+	ck_assert_msg(refused > token.n * sizeof bits * 98 / 100, "%zu of %zu", refused,
+		      3 * token.n);
+}
+END_TEST
+
+START_TEST(a_part_of_a_token_and_more_than_one_is_refused)
+{
+	struct tsp_token t;
+
+	load(&token, "ec.tsr");
+	for (size_t n = token.n; token.n > 0; token.n--) {
+		ck_assert_int_eq(check_as(&t, nonce, NULL), token.n == n ? 0 : STELE_EVERIFY);
+	}
+	load(&token, "ec.tsr");
+	buf_put_u8(&token, 0);
+	ck_assert_int_eq(check_as(&t, nonce, NULL), STELE_EVERIFY);
+	while (token.n <= LIMIT_TIMESTAMP_BYTES)
+		buf_put_u8(&token, 0);
+	ck_assert_int_eq(check_as(&t, nonce, NULL), STELE_EVERIFY);
+	ck_assert_ptr_nonnull(strstr(why, "larger than"));
+}
+END_TEST
+
+START_TEST(roots_are_certificates_and_nothing_broken)
+{
+	struct tsp_roots *r;
+	struct buf pem;
+
+	buf_init(&pem);
+	load(&pem, "data");
+	ck_assert_int_eq(tsp_roots_new(&r, buf_slice(&pem)), STELE_ESYNTAX);
+	ck_assert_int_eq(tsp_roots_new(&r, slice_str("")), STELE_ESYNTAX);
+	load(&pem, "root.pem");
+	buf_put_str(&pem, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+	ck_assert_int_eq(tsp_roots_new(&r, buf_slice(&pem)), STELE_ESYNTAX);
+	buf_fini(&pem);
+	tsp_roots_free(NULL);
+}
+END_TEST
+
+#include "suite.h"
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		a_token_says_when_and_who,
+		kinds_of_signatures_are_taken,
+		roots_of_somebody_else_are_refused,
+		what_answers_something_else_is_refused,
+		certificates_that_are_not_for_timestamps_are_refused,
+		signatures_that_say_less_are_refused,
+		a_changed_byte_is_refused_or_means_nothing,
+		a_part_of_a_token_and_more_than_one_is_refused,
+		roots_are_certificates_and_nothing_broken,
+	};
+	int failed;
+
+	begin();
+	failed = suite_run("tsp", tests, sizeof tests / sizeof *tests, 280);
+	end();
+	return failed;
+}
