@@ -63,6 +63,11 @@
 #define LIMIT_WRITE_TIMEOUT_MS 30000u      /* a reader that takes nothing */
 #define LIMIT_DRAIN_TIMEOUT_MS 10000u      /* SIGTERM to the last answer */
 
+/* --- what the server asks of others -------------------------------------- */
+#define LIMIT_OUTBOUND 32u               /* requests under way on one loop: a connection each */
+#define LIMIT_OUTBOUND_URL_BYTES 1024u   /* addresses that people write */
+#define LIMIT_OUTBOUND_HEAD_BYTES 32768u /* head of a reply: more than any server sends */
+
 /* --- TLS ---------------------------------------------------------------- */
 #define LIMIT_TLS_CHAIN 8               /* CAs between a client and whom we believe: 2 are usual */
 #define LIMIT_TLS_CHAIN_BYTES 32768u    /* all certificates of one client */

@@ -43,7 +43,7 @@ RESTRICTED = [
     (r"lmdb\.h", r"storage/", 3),
     (r"uv\.h", r"server/|bench/", None),
     (r"llhttp\.h", r"server/|bench/", None),
-    (r"curl/.*", r"tools/", 1),
+    (r"curl/.*", r"tools/|server/outbound", 2),
     (r"qrencode\.h", r"tools/", 1),
     (r"sodium(/.*)?\.h", r"crypto/", None),
     (r"openssl/(evp|sha|hmac|digest)\.h", r"crypto/|bench/", None),
