@@ -206,6 +206,10 @@
 #define LIMIT_TIMESTAMP_BYTES 65536u     /* a TimeStampResp: with a chain some 8 KB */
 #define LIMIT_TIMESTAMP_SIZES 16u        /* checkpoints with timestamps in a bundle */
 #define LIMIT_AUTHORITIES 8u             /* that one server asks: digits in file names */
+#define LIMIT_TIMESTAMP_EVERY_S 3600u    /* default: as often an authority is asked */
+#define LIMIT_TIMESTAMP_LEAST_S 10u      /* no authority wants to be asked more often */
+#define LIMIT_TIMESTAMP_DAYS 30u         /* before the newest one's certificate ends, it is said */
+#define LIMIT_TIMESTAMP_LIST 100u        /* newest ones in an answer */
 #define LIMIT_PROGRAM_BYTES (256u << 20) /* of steled itself, which is hashed at a start */
 #define LIMIT_DICT_BYTES (16u << 10)     /* a trained dictionary */
 #define LIMIT_KEYRUN_KEYS (128u << 10)   /* idempotency digests in memory before a run is written */

@@ -44,6 +44,7 @@ access_forget(struct access *a)
 	access_forget_exports(a);
 	access_forget_schemas(a);
 	access_forget_aliases(a);
+	a->newest_timestamp_ns = 0;
 	pthread_rwlock_unlock(&a->lock);
 }
 

@@ -13,6 +13,7 @@
 #include "server/access.h"
 #include "server/access_json.h"
 #include "server/access_state.h"
+#include "server/timestamp_record.h"
 
 int
 fold_refuse(const struct fold *f, int err, const char *why)
@@ -510,6 +511,7 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"log.create", fold_log_create},
 		{"alias.set", fold_alias_set},
 		{"alias.remove", fold_alias_remove},
+		{"timestamp", fold_timestamp},
 	};
 	struct slice type = fold_text(act, "type");
 	struct fold f = {a, time_ns, dry, why};

@@ -4,6 +4,7 @@
 #include "server/access.h"
 #include "server/access_json.h"
 #include "server/access_state.h"
+#include "server/timestamp_record.h"
 
 void
 access_encode(struct access *a, uint64_t applied, struct buf *out)
@@ -31,6 +32,7 @@ access_encode(struct access *a, uint64_t applied, struct buf *out)
 	access_encode_exports(a, out);
 	access_encode_schemas(a, out);
 	access_encode_aliases(a, out);
+	access_encode_timestamps(a, out);
 	buf_put_u8(out, '}');
 }
 
@@ -112,6 +114,7 @@ decode(struct access *a, const json_t *root, uint64_t *applied)
 	err = err ? err : access_decode_exports(a, root);
 	err = err ? err : access_decode_schemas(a, root);
 	err = err ? err : access_decode_aliases(a, root);
+	err = err ? err : access_decode_timestamps(a, root);
 	*applied = (uint64_t)json_integer_value(at);
 	return err;
 }

@@ -27,8 +27,9 @@ struct access {
 	struct exports exports;
 	struct schemas schemas;
 	struct aliases aliases;
-	uint64_t successions; /* of the server's identity, that are recorded */
-	json_t *dual;         /* types of acts that need a second principal; NULL: none */
+	uint64_t successions;        /* of the server's identity, that are recorded */
+	int64_t newest_timestamp_ns; /* time of the record of the newest; 0: there is none */
+	json_t *dual;                /* types of acts that need a second principal; NULL: none */
 };
 
 /* An act that waits for a second principal, or did. */

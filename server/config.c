@@ -94,6 +94,12 @@ static const struct option options[] = {
 	 "an export's bundle is removed so long after it was made (604800: a week)"},
 	{"export-bytes", SIZE, AT(export_bytes), MIB, 1ull << 50, "SIZE",
 	 "disk space for the bundles of exports, all together (64G)"},
+	{"timestamp-url", TEXT, AT(timestamp_url), 0, 0, "URL,...",
+	 "have these authorities (RFC 3161) timestamp the head of _system, and so of every log"},
+	{"timestamp-every", SECONDS, AT(timestamp_every_ms), LIMIT_TIMESTAMP_LEAST_S, 366 * 86400,
+	 "S", "as often, when it has grown (3600)"},
+	{"timestamp-ca", TEXT, AT(timestamp_ca), 0, 0, "FILE",
+	 "take only what leads to one of these roots (PEM)"},
 	{"min-free", SIZE, AT(min_free_bytes), 0, 1ull << 50, "SIZE",
 	 "below this much free disk space appends are answered 507 (512M)"},
 	{"max-object", SIZE, AT(max_object_bytes), MIB, 1ull << 50, "SIZE",
@@ -344,7 +350,7 @@ read_listen(struct config *c, struct buf *why)
 
 /* Which of the files need which. */
 static int
-check_tls(const struct config *c, struct buf *why)
+check_files(const struct config *c, struct buf *why)
 {
 	if (!c->tls_cert != !c->tls_key)
 		buf_printf(why, "--tls-cert and --tls-key belong together: give --tls-%s FILE too.",
@@ -357,6 +363,8 @@ check_tls(const struct config *c, struct buf *why)
 			   "--tls-%s is about certificates of clients: give --tls-client-ca FILE "
 			   "too, with the CAs that sign them.",
 			   c->tls_crl ? "crl" : "client-required");
+	else if (c->timestamp_ca && !c->timestamp_url)
+		buf_put_str(why, "--timestamp-ca is about authorities: give --timestamp-url too.");
 	else
 		return 0;
 	return STELE_EINVAL;
@@ -404,7 +412,7 @@ finish(struct config *c, struct buf *why)
 			   c->origin);
 		return STELE_EINVAL;
 	}
-	err = check_tls(c, why);
+	err = check_files(c, why);
 	if (!err)
 		err = read_listen(c, why);
 	return err ? err : read_passphrase(c, why);
@@ -428,6 +436,7 @@ config_read(struct config *c, int argc, char **argv, struct buf *why)
 		.clock_year_ms = LIMIT_CLOCK_YEAR_NS / 1000000,
 		.export_keep_ms = LIMIT_EXPORT_KEEP_S * 1000ull,
 		.export_bytes = LIMIT_EXPORT_BYTES,
+		.timestamp_every_ms = LIMIT_TIMESTAMP_EVERY_S * 1000ull,
 		.min_free_bytes = LIMIT_FREE_BYTES,
 		.max_object_bytes = LIMIT_OBJECT_BYTES,
 		.hold_after_ms = LIMIT_HOLD_AFTER_S * 1000,
@@ -477,6 +486,8 @@ config_fini(struct config *c)
 	free(c->tls_key);
 	free(c->tls_client_ca);
 	free(c->tls_crl);
+	free(c->timestamp_url);
+	free(c->timestamp_ca);
 	memset(c, 0, sizeof *c);
 }
 

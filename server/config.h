@@ -14,6 +14,8 @@
 struct config {
 	char *data, *listen, *origin, *file, *passphrase_file;
 	char *tls_cert, *tls_key, *tls_client_ca, *tls_crl; /* files in PEM; NULL: none */
+	char *timestamp_url, *timestamp_ca; /* authorities, after commas; roots in PEM; or NULL */
+	uint64_t timestamp_every_ms;
 	uint64_t loops;
 	uint64_t max_connections;
 	uint64_t handshake_rate;                 /* of TLS, a second and loop; 0: any */

@@ -5,6 +5,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "server/timestamps.h"
 #include "storage/store.h"
 
 void
@@ -30,9 +31,12 @@ work(struct request *r, struct kit *kit)
 static void
 put_state(struct request *r, const struct store_stats *s, struct buf *b)
 {
-	buf_printf(b, ",\"read_only\":%s,\"low_space\":%s,\"demo\":%s",
+	struct timestamps_figures t;
+
+	timestamps_figures(r->server->timestamps, &t);
+	buf_printf(b, ",\"read_only\":%s,\"low_space\":%s,\"demo\":%s,\"timestamps_late\":%s",
 		   s->read_only ? "true" : "false", s->low_space ? "true" : "false",
-		   r->server->demo ? "true" : "false");
+		   r->server->demo ? "true" : "false", t.late ? "true" : "false");
 }
 
 static void

@@ -26,6 +26,7 @@
 #include "server/purger.h"
 #include "server/selftest.h"
 #include "server/server.h"
+#include "server/timestamps.h"
 #include "server/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
@@ -316,12 +317,15 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	if (!err)
 		err = examiner_new(&s->examiner, s, c->hold_after_ms / 1000);
 	if (!err)
+		err = timestamps_start(&s->timestamps, s, why);
+	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err) {
 		warn(s, c);
 		announce(c);
 		run_loops(s);
 	}
+	timestamps_stop(s->timestamps);
 	examiner_free(s->examiner);
 	purger_stop(s->purger);
 	exporter_free(s->exporter);

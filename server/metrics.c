@@ -16,6 +16,7 @@
 #include "server/router.h"
 #include "server/server.h"
 #include "server/tls.h"
+#include "server/timestamps.h"
 #include "storage/backup.h"
 #include "storage/clocks.h"
 #include "storage/purge.h"
@@ -320,6 +321,28 @@ put_purge(struct buf *b, struct server *s)
 }
 
 static void
+put_timestamps(struct buf *b, const struct server *s)
+{
+	struct timestamps_figures f;
+
+	timestamps_figures(s->timestamps, &f);
+	put(b, "timestamps_total", "counter", "Timestamps that authorities gave.", f.granted);
+	put(b, "timestamp_failures_total", "counter",
+	    "Times that an authority could not be reached, or gave none that holds.", f.failed);
+	if (f.age_s >= 0)
+		put(b, "timestamp_age_seconds", "gauge", "Age of the newest timestamp.",
+		    (uint64_t)f.age_s);
+	if (f.age_s >= 0)
+		put(b, "timestamp_expires_seconds", "gauge",
+		    "Until the certificates of the newest timestamps have ended; 0: they have.",
+		    f.expires_s > 0 ? (uint64_t)f.expires_s : 0);
+	put(b, "timestamps_late", "gauge",
+	    "1: an authority has given none for three times --timestamp-every, or the certificates "
+	    "of the newest timestamps end within 30 days.",
+	    f.late);
+}
+
+static void
 put_exports(struct buf *b, const struct server *s)
 {
 	uint64_t made, failed, bytes;
@@ -426,6 +449,7 @@ put_store(struct buf *b, struct server *s)
 	put(b, "objects_stored_total", "counter", "Uploads committed as objects.",
 	    st.objects_stored);
 	put_exports(b, s);
+	put_timestamps(b, s);
 	put_clock(b, s->store);
 	put_scrub(b, s->store);
 	put_backup(b, s->store);

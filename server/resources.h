@@ -118,6 +118,10 @@ void res_segments_put(struct request *r);
 void res_tiles_checkpoint(struct request *r);
 void res_tiles_get(struct request *r);
 
+/* res_timestamps.c */
+void res_timestamps_get(struct request *r);
+void res_timestamps_post(struct request *r);
+
 /* res_tokens.c */
 void res_tokens_list(struct request *r);
 void res_tokens_post(struct request *r);

@@ -22,6 +22,7 @@
 #define EVENT LOGS "/{log}/retention-events/{name}"
 #define POLICY LOGS "/{log}/policy"
 #define SCHEMAS "/api/v1/schemas"
+#define TIMESTAMPS "/api/v1/timestamps"
 #define UPLOAD LOGS "/{log}/uploads/{id}"
 
 const struct route router_table[] = {
@@ -100,6 +101,8 @@ const struct route router_table[] = {
 	 .handle = res_backups_post},
 	{METHOD_GET, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_get},
 	{METHOD_POST, "/api/v1/scrub", SCOPE_OPERATE, .handle = res_scrub_post},
+	{METHOD_GET, TIMESTAMPS, SCOPE_OPERATE | SCOPE_VERIFY, .handle = res_timestamps_get},
+	{METHOD_POST, TIMESTAMPS, SCOPE_OPERATE, .handle = res_timestamps_post},
 	{METHOD_GET, CLOCK, SCOPE_OPERATE, .handle = res_clock_get},
 	{METHOD_POST, CLOCK "/confirm", SCOPE_OPERATE, .max_body = LIMIT_API_BODY_BYTES,
 	 .handle = res_clock_confirm},

@@ -24,6 +24,7 @@ struct exporter;
 struct loop;
 struct purger;
 struct store;
+struct timestamps;
 struct tls;
 struct writer;
 
@@ -31,17 +32,18 @@ struct server {
 	const struct config *config;
 	struct store *store;
 	struct writer *writer;
-	struct audit *audit;         /* with who may do what */
-	struct examiner *examiner;   /* of those holds */
-	struct exporter *exporter;   /* makes bundles; NULL before it runs */
-	struct tls *tls;             /* NULL: in clear */
-	struct kit_pool kits;        /* for worker threads */
-	struct http_budget bodies;   /* memory of bodies too large for their request's buffer */
-	struct upload_table uploads; /* resumable ones */
-	struct plans plans;          /* of purges */
-	struct purger *purger;       /* what goes by itself; NULL before it runs */
-	struct http_budget answers;  /* memory of answers that their peers have yet to take */
-	struct bell bell;            /* of the loops that want to know of every commit */
+	struct audit *audit;           /* with who may do what */
+	struct examiner *examiner;     /* of those holds */
+	struct exporter *exporter;     /* makes bundles; NULL before it runs */
+	struct tls *tls;               /* NULL: in clear */
+	struct kit_pool kits;          /* for worker threads */
+	struct http_budget bodies;     /* memory of bodies too large for their request's buffer */
+	struct upload_table uploads;   /* resumable ones */
+	struct plans plans;            /* of purges */
+	struct purger *purger;         /* what goes by itself; NULL before it runs */
+	struct timestamps *timestamps; /* NULL: no authority is asked, or not yet */
+	struct http_budget answers;    /* memory of answers that their peers have yet to take */
+	struct bell bell;              /* of the loops that want to know of every commit */
 	struct {
 		atomic_ullong looked_at, passed; /* records: by queries; which an index ruled out */
 		atomic_ullong bad_indexes;       /* of segments that could not be asked */

@@ -61,6 +61,10 @@ extern const struct cli_command cmd_scrub;
 extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 extern const struct cli_command cmd_comply;
 
+/* cmd_timestamp.c */
+extern const struct cli_command cmd_timestamp_list;
+extern const struct cli_command cmd_timestamp_now;
+
 /* cmd_clock.c */
 extern const struct cli_command cmd_clock_show;
 extern const struct cli_command cmd_clock_confirm;

@@ -68,6 +68,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_approval_refuse,
 	&cmd_dual_control_show,
 	&cmd_dual_control_set,
+	&cmd_timestamp_list,
+	&cmd_timestamp_now,
 	&cmd_clock_show,
 	&cmd_clock_confirm,
 	&cmd_clock_credit,
