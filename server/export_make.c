@@ -18,6 +18,7 @@
 #include "server/erasures.h"
 #include "server/export_custody.h"
 #include "server/export_find.h"
+#include "server/export_timestamps.h"
 #include "server/exports.h"
 #include "server/kit.h"
 #include "server/server.h"
@@ -224,7 +225,7 @@ take_counts(struct export_log *l, const struct bundle_counts *c)
 }
 
 static int
-write_bundle(struct making *g, struct slice custody)
+write_bundle(struct making *g, struct slice custody, const struct export_timestamps *t)
 {
 	struct bundle_job job = {
 		.st = g->m->s->store,
@@ -239,6 +240,8 @@ write_bundle(struct making *g, struct slice custody)
 		.n_logs = g->find.n,
 		.custody = custody,
 		.certificate = buf_slice(&g->find.certificate),
+		.timestamps = t->files,
+		.n_timestamps = t->n,
 		.next = next_run,
 		.restricted = is_restricted,
 		.took = take,
@@ -371,6 +374,7 @@ static int
 make_once(struct making *g)
 {
 	struct export_make *m = g->m;
+	struct export_timestamps timestamps = {.n = 0};
 	struct buf custody;
 	int err;
 
@@ -382,8 +386,11 @@ make_once(struct making *g)
 	err = err ? err : prepare(g);
 	err = err ? err
 		  : export_custody(&custody, m->s, g->e, g->logs, g->find.n, m->kit, &m->stop);
+	err = err ? err
+		  : export_timestamps(&timestamps, m->s, g->find.parts, g->find.n, m->kit,
+				      &m->stop);
 	err = err ? err : spool_destroy(m->s->store, slice_str(g->e->id)); /* of a crash */
-	err = err ? err : write_bundle(g, buf_slice(&custody));
+	err = err ? err : write_bundle(g, buf_slice(&custody), &timestamps);
 	err = err ? err : hash_bundle(g);
 	err = err ? err : record_finish(g);
 	if (err != 0)
@@ -396,6 +403,7 @@ make_once(struct making *g)
 	g->logs = NULL;
 	g->sources = NULL;
 	export_find_fini(&g->find);
+	export_timestamps_fini(&timestamps);
 	buf_fini(&custody);
 	return err;
 }

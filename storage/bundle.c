@@ -49,11 +49,12 @@ bundle_step(struct bundle *b)
 static bool
 is_odd(const char *name)
 {
-	static const char *const ours[] = {"bundle.json", "custody.ndjson", "certificate.search"};
+	static const char *const ours[] = {"bundle.json", "custody.ndjson", "certificate.search",
+					   "timestamps"};
 	static const char *const devices[] = {"con", "prn", "aux", "nul"};
 	size_t n = strcspn(name, ".");
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		if (strcmp(name, ours[i]) == 0)
 			return true;
 	for (size_t i = 0; i < 4; i++)
@@ -87,6 +88,9 @@ put_head(struct bundle *b)
 				      &b->head[b->n_head++]);
 	if (err == 0 && b->job->certificate.n)
 		err = bundle_put_file(b, "data/certificate.search", b->job->certificate,
+				      &b->head[b->n_head++]);
+	for (size_t i = 0; err == 0 && i < b->job->n_timestamps; i++)
+		err = bundle_put_file(b, b->job->timestamps[i].path, b->job->timestamps[i].bytes,
 				      &b->head[b->n_head++]);
 	return err;
 }
@@ -189,7 +193,7 @@ bundle_make(const struct bundle_job *job, struct bundle_result *out, struct buf 
 	struct bundle b;
 	int err;
 
-	CHECK(job->n_logs >= 1);
+	CHECK(job->n_logs >= 1 && job->n_timestamps <= BUNDLE_TIMESTAMP_FILES);
 	err = open_bundle(&b, job, why);
 	if (err == 0)
 		err = make(&b);

@@ -16,11 +16,15 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "proto/limits.h"
 #include "proto/slice.h"
 #include "storage/log.h"
 #include "storage/spool.h"
 
 struct mapping;
+
+/* A checkpoint and its path for each timestamp, at most. */
+enum { BUNDLE_TIMESTAMP_FILES = 3 * LIMIT_TIMESTAMP_SIZES };
 
 /* Entries [first, last] that become lines; asked is false where they are only for the run's sake.
  */
@@ -49,6 +53,12 @@ struct bundle_log {
 	struct bundle_counts counts; /* result: of this log; without spool_bytes */
 };
 
+/* A file under data/timestamps/, whole. */
+struct bundle_timestamp_file {
+	char path[64]; /* in the bag */
+	struct slice bytes;
+};
+
 struct bundle_job {
 	struct store *st;
 	struct slice id;        /* of the export: x-… */
@@ -65,7 +75,9 @@ struct bundle_job {
 
 	struct slice custody;     /* custody.ndjson, whole */
 	struct slice certificate; /* certificate.search; empty: there is none */
-	bool stored;              /* nothing is deflated */
+	const struct bundle_timestamp_file *timestamps; /* in the order of the archive */
+	size_t n_timestamps;                            /* at most BUNDLE_TIMESTAMP_FILES */
+	bool stored;                                    /* nothing is deflated */
 
 	/*
 	 * The next run of logs[log] at or after index `from`, below the pinned size: 0; 1 when

@@ -13,7 +13,8 @@
 #include "storage/spoolmake.h"
 
 enum {
-	BUNDLE_HEAD_FILES = 4,    /* bagit.txt to certificate.search */
+	/* bagit.txt to timestamps/ */
+	BUNDLE_HEAD_FILES = 4 + BUNDLE_TIMESTAMP_FILES,
 	BUNDLE_LOG_FILES = 7,     /* checkpoint to records.csv */
 	BUNDLE_TAIL_FILES = 7,    /* README.txt to signature */
 	BUNDLE_KINDS = 9,         /* of entries */

@@ -61,7 +61,8 @@ static const char about[] =
 	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
 	"\n"
 	"--policy FILE is a C2SP tlog-policy: witnesses that must have cosigned the checkpoints of a\n"
-	"bundle.\n"
+	"bundle. --tsa-ca FILE has the roots (PEM) of time-stamping authorities: a bundle must have\n"
+	"timestamps, and each must lead to one of them.\n"
 	"\n"
 	"  stele verify evidence.zip --key @identity.vkey\n"
 	"\n"
@@ -84,7 +85,8 @@ struct verify {
 	struct buf since_text[CLI_TEXTS_MAX];
 	size_t n_sinces;
 	struct buf policy_text;
-	struct tlogpolicy *policy; /* NULL: none was given */
+	struct tlogpolicy *policy;   /* NULL: none was given */
+	struct tsp_roots *tsa_roots; /* likewise */
 	bool has_rows;
 	struct certificate_rows rows;
 };
@@ -143,6 +145,23 @@ read_policy(struct verify *v, const char *path)
 		return CLI_GO;
 	cli_say("--policy: %s, line %zu: %s", path, line, what);
 	return CLI_USAGE;
+}
+
+static int
+read_roots(struct verify *v, const char *path)
+{
+	struct buf pem;
+	int err, rc;
+
+	if (!path)
+		return CLI_GO;
+	buf_init(&pem);
+	rc = cli_read_file(&pem, path, NOTE_FILE_MAX_BYTES);
+	err = rc == CLI_GO ? tsp_roots_new(&v->tsa_roots, buf_slice(&pem)) : 0;
+	buf_fini(&pem);
+	if (err)
+		cli_say("--tsa-ca: %s is no list of certificates in PEM", path);
+	return rc == CLI_GO && err == 0 ? CLI_GO : CLI_USAGE;
 }
 
 static int
@@ -313,6 +332,7 @@ check_bundle(struct verify *v, const char *path)
 	const struct bundle_options options = {
 		.trust = &v->trust,
 		.policy = v->policy,
+		.tsa_roots = v->tsa_roots,
 		.successions = !v->alone,
 		.since = v->sinces,
 		.n_since = v->n_sinces,
@@ -401,6 +421,9 @@ check_file(struct verify *v, const char *path)
 	else if (v->policy)
 		report_unreadable(&v->report, &item,
 				  "it is no bundle, and --policy is for bundles: leave it out");
+	else if (v->tsa_roots)
+		report_unreadable(&v->report, &item,
+				  "it is no bundle, and --tsa-ca is for bundles: leave it out");
 	else if (v->n_sinces > 1)
 		report_unreadable(&v->report, &item,
 				  "it is no bundle, and there are several --since: give one");
@@ -446,7 +469,7 @@ check_files(struct verify *v, char **files, int n)
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
-	const char *key = NULL, *payload = NULL, *rows = NULL, *policy = NULL;
+	const char *key = NULL, *payload = NULL, *rows = NULL, *policy = NULL, *roots = NULL;
 	struct verify v = {.cli = cli};
 	struct cli_texts keys = {.n = 0}, since = {.n = 0};
 	const struct cli_option options[] = {
@@ -460,6 +483,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		 "a checkpoint you kept: the log must have grown from it"},
 		{"policy", 0, CLI_TEXT, &policy, "FILE",
 		 "a C2SP tlog-policy: witnesses that must have cosigned a bundle's checkpoints"},
+		{"tsa-ca", 0, CLI_TEXT, &roots, "FILE",
+		 "roots that a bundle's timestamps must lead to (PEM)"},
 		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},
 		{NULL},
 	};
@@ -489,6 +514,8 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	if (rc == CLI_GO)
 		rc = read_policy(&v, policy);
 	if (rc == CLI_GO)
+		rc = read_roots(&v, roots);
+	if (rc == CLI_GO)
 		rc = read_sinces(&v, &since);
 	if (rc == CLI_GO)
 		rc = read_rows(&v, rows);
@@ -501,6 +528,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 	buf_fini(&v.since);
 	buf_fini(&v.policy_text);
 	free(v.policy);
+	tsp_roots_free(v.tsa_roots);
 	for (size_t i = 0; i < v.n_sinces; i++)
 		buf_fini(&v.since_text[i]);
 	sha256_free(v.h);

@@ -15,6 +15,9 @@ static const char *const part_names[PARTS] = {
 	[PART_BUNDLE] = "data/bundle.json",
 	[PART_CUSTODY] = "data/custody.ndjson",
 	[PART_CERTIFICATE] = "data/certificate.search",
+	[PART_TIMESTAMPED] = ".checkpoint",
+	[PART_HEADS] = ".ndjson",
+	[PART_TIMESTAMP] = ".tsr",
 	[PART_CHECKPOINT] = "checkpoint",
 	[PART_KEYS] = "keys.txt",
 	[PART_CONSISTENCY] = "consistency.ndjson",
@@ -32,11 +35,26 @@ static const char *const part_names[PARTS] = {
 	[PART_SIGNATURE] = "signature",
 };
 
+static const char timestamps[] = "data/timestamps/";
+
 static bool
 of_a_log(enum part p)
 {
 	return p >= PART_CHECKPOINT && p <= PART_PAYLOADS;
 }
+
+static bool
+of_timestamps(enum part p)
+{
+	return p >= PART_TIMESTAMPED && p <= PART_TIMESTAMP;
+}
+
+/* What a path says beside its part. */
+struct place_in {
+	char log[LIMIT_LOG_NAME_BYTES + 1];
+	uint64_t index;
+	unsigned authority;
+};
 
 /* --- names --------------------------------------------------------------------------------- */
 
@@ -48,7 +66,8 @@ is_awkward(const char *log)
 	size_t n = strcspn(log, ".");
 
 	if (strcmp(log, "bundle.json") == 0 || strcmp(log, "custody.ndjson") == 0 ||
-	    strcmp(log, "certificate.search") == 0 || log[strlen(log) - 1] == '.')
+	    strcmp(log, "certificate.search") == 0 || strcmp(log, "timestamps") == 0 ||
+	    log[strlen(log) - 1] == '.')
 		return true;
 	for (size_t i = 0; i < 4; i++)
 		if (n == 3 && strncmp(log, devices[i], 3) == 0)
@@ -71,7 +90,13 @@ archive_path(const struct archive *a, size_t file, char path[FINDING_PATH_BYTES]
 {
 	const struct archive_file *x = &a->files[file];
 
-	if (!of_a_log(x->part))
+	if (x->part == PART_TIMESTAMP)
+		snprintf(path, FINDING_PATH_BYTES, "%s%0*llu-%u%s", timestamps, INDEX_DIGITS,
+			 (unsigned long long)x->index, (unsigned)x->log, part_names[x->part]);
+	else if (of_timestamps(x->part))
+		snprintf(path, FINDING_PATH_BYTES, "%s%0*llu%s", timestamps, INDEX_DIGITS,
+			 (unsigned long long)x->index, part_names[x->part]);
+	else if (!of_a_log(x->part))
 		snprintf(path, FINDING_PATH_BYTES, "%s", part_names[x->part]);
 	else if (x->part == PART_PAYLOADS)
 		snprintf(path, FINDING_PATH_BYTES, "data/%s/files/%0*llu.bin",
@@ -92,19 +117,23 @@ struct reading {
 static bool
 optional(enum part p)
 {
-	return p == PART_CERTIFICATE || p == PART_CONSISTENCY || p == PART_PAYLOADS;
+	return p == PART_CERTIFICATE || p == PART_TIMESTAMPED || p == PART_CONSISTENCY ||
+	       p == PART_PAYLOADS;
 }
 
 /* Whether p may come now: what would be between is optional, or another log begins. */
 static bool
 may_come(const struct reading *r, enum part p)
 {
+	bool behind = r->a->n && r->a->files[r->a->n - 1].part == PART_TIMESTAMP;
 	enum part at = r->next;
 
 	if (p == PART_CHECKPOINT && at == PART_PAYLOADS)
 		return true; /* the next log */
+	if (behind && (p == PART_TIMESTAMP || p == PART_TIMESTAMPED))
+		return true; /* one more of a checkpoint, or the next one */
 	while (at < p && optional(at))
-		at++;
+		at = at == PART_TIMESTAMPED ? PART_CHECKPOINT : at + 1;
 	return at == p;
 }
 
@@ -130,7 +159,7 @@ take_folder(const char *path, char log[LIMIT_LOG_NAME_BYTES + 1], const char **r
 }
 
 static bool
-take_index(const char *name, uint64_t *index)
+take_digits(const char *name, uint64_t *index)
 {
 	*index = 0;
 	for (int i = 0; i < INDEX_DIGITS; i++) {
@@ -138,22 +167,47 @@ take_index(const char *name, uint64_t *index)
 			return false;
 		*index = *index * 10 + (uint64_t)(name[i] - '0');
 	}
-	return strcmp(name + INDEX_DIGITS, ".bin") == 0;
+	return true;
 }
 
-/* Which part a path is; a log's is in *log then. PARTS: none. */
+static bool
+take_index(const char *name, uint64_t *index)
+{
+	return take_digits(name, index) && strcmp(name + INDEX_DIGITS, ".bin") == 0;
+}
+
+/* What is under data/timestamps/: SIZE.checkpoint, SIZE.ndjson, SIZE-K.tsr. */
 static enum part
-part_of(const char *path, char log[LIMIT_LOG_NAME_BYTES + 1], uint64_t *index)
+timestamp_part(const char *name, struct place_in *in)
+{
+	const char *end = name + INDEX_DIGITS;
+
+	if (!take_digits(name, &in->index) || in->index == 0)
+		return PARTS;
+	if (end[0] == '-' && end[1] >= '1' && end[1] <= '0' + (int)LIMIT_AUTHORITIES) {
+		in->authority = (unsigned)(end[1] - '0');
+		return strcmp(end + 2, part_names[PART_TIMESTAMP]) == 0 ? PART_TIMESTAMP : PARTS;
+	}
+	return strcmp(end, part_names[PART_TIMESTAMPED]) == 0 ? PART_TIMESTAMPED
+	       : strcmp(end, part_names[PART_HEADS]) == 0     ? PART_HEADS
+							      : PARTS;
+}
+
+/* Which part a path is; a log's is in in->log then. PARTS: none. */
+static enum part
+part_of(const char *path, struct place_in *in)
 {
 	const char *rest;
 
 	for (enum part p = 0; p < PARTS; p++)
-		if (!of_a_log(p) && strcmp(path, part_names[p]) == 0)
+		if (!of_a_log(p) && !of_timestamps(p) && strcmp(path, part_names[p]) == 0)
 			return p;
-	if (strncmp(path, "data/", 5) != 0 || !take_folder(path + 5, log, &rest))
+	if (strncmp(path, timestamps, sizeof timestamps - 1) == 0)
+		return timestamp_part(path + sizeof timestamps - 1, in);
+	if (strncmp(path, "data/", 5) != 0 || !take_folder(path + 5, in->log, &rest))
 		return PARTS;
 	if (strncmp(rest, "files/", 6) == 0)
-		return take_index(rest + 6, index) ? PART_PAYLOADS : PARTS;
+		return take_index(rest + 6, &in->index) ? PART_PAYLOADS : PARTS;
 	for (enum part p = PART_CHECKPOINT; p < PART_PAYLOADS; p++)
 		if (strcmp(rest, part_names[p]) == 0)
 			return p;
@@ -200,13 +254,40 @@ begin_log(struct reading *r, const char *name)
 	return 0;
 }
 
+/* A file under timestamps/: by sizes, and of one size by authorities. */
+static int
+add_timestamp(struct reading *r, enum part p, const struct place_in *in)
+{
+	struct archive *a = r->a;
+	const struct archive_file *before = a->n ? &a->files[a->n - 1] : NULL;
+	bool first = p == PART_TIMESTAMPED && a->n_timestamped == 0;
+
+	if (p == PART_TIMESTAMPED && a->n_timestamped == LIMIT_TIMESTAMP_SIZES)
+		r->why = "it has more than 16 checkpoints with timestamps";
+	else if (!first && (p == PART_TIMESTAMPED ? before->index >= in->index
+						  : before->index != in->index ||
+							    (before->part == PART_TIMESTAMP &&
+							     before->log >= in->authority)))
+		r->why = "files of timestamps/ are not in order, or belong to no checkpoint there";
+	if (r->why)
+		return STELE_EVERIFY;
+	if (p == PART_TIMESTAMPED)
+		a->timestamped[a->n_timestamped++].first = a->n;
+	else if (p == PART_TIMESTAMP)
+		a->timestamped[a->n_timestamped - 1].n_timestamps++;
+	return 0;
+}
+
 /* Puts a file that may come now into the table. */
 static int
-add(struct reading *r, const struct zip_file *z, enum part p, const char *log, uint64_t index)
+add(struct reading *r, const struct zip_file *z, enum part p, const struct place_in *in)
 {
 	struct archive *a = r->a;
 	struct archive_log *l;
-	int err = p == PART_CHECKPOINT ? begin_log(r, log) : 0;
+	int err = p == PART_CHECKPOINT ? begin_log(r, in->log) : 0;
+
+	if (of_timestamps(p))
+		err = add_timestamp(r, p, in);
 
 	if (!err)
 		err = grow((void **)&a->files, a->n, &a->cap, sizeof *a->files);
@@ -214,21 +295,21 @@ add(struct reading *r, const struct zip_file *z, enum part p, const char *log, u
 		return err;
 	l = a->n_logs ? &a->logs[a->n_logs - 1] : NULL;
 	if (of_a_log(p)) {
-		if (strcmp(l->name, log) != 0 ||
-		    (p == PART_PAYLOADS && l->n_payloads && a->files[a->n - 1].index >= index)) {
+		if (strcmp(l->name, in->log) != 0 || (p == PART_PAYLOADS && l->n_payloads &&
+						      a->files[a->n - 1].index >= in->index)) {
 			r->why = "files of a log are not where they have to be, or not in order";
 			return STELE_EVERIFY;
 		}
 		if (l->part[p] == ARCHIVE_NONE)
 			l->part[p] = a->n;
 		l->n_payloads += p == PART_PAYLOADS;
-	} else {
+	} else if (!of_timestamps(p)) {
 		a->part[p] = a->n;
 	}
 	a->files[a->n++] = (struct archive_file){
 		.where = {z->at, z->packed, z->size, z->crc, z->method == ZIP_DEFLATED},
-		.index = index,
-		.log = (uint32_t)(a->n_logs - (a->n_logs > 0)),
+		.index = in->index,
+		.log = of_timestamps(p) ? in->authority : (uint32_t)(a->n_logs - (a->n_logs > 0)),
 		.part = (uint8_t)p,
 	};
 	r->next = p == PART_PAYLOADS ? p : p + 1;
@@ -256,8 +337,7 @@ take_root(struct archive *a, const struct zip_file *z, const char **path)
 static int
 read_file(struct reading *r, const struct zip_file *z)
 {
-	char log[LIMIT_LOG_NAME_BYTES + 1] = "";
-	uint64_t index = 0;
+	struct place_in in = {.index = 0};
 	const char *path;
 	enum part p;
 
@@ -265,13 +345,13 @@ read_file(struct reading *r, const struct zip_file *z)
 		r->why = "a file is not in the one folder stele-EXPORT/ of the bundle";
 		return STELE_EVERIFY;
 	}
-	p = part_of(path, log, &index);
+	p = part_of(path, &in);
 	if (p == PARTS)
 		r->why = "a file is none that evidence bundles have";
 	else if (!may_come(r, p))
 		r->why = "a file is missing before this one, or it is not in its place, or there "
 			 "twice";
-	return r->why ? STELE_EVERIFY : add(r, z, p, log, index);
+	return r->why ? STELE_EVERIFY : add(r, z, p, &in);
 }
 
 /* A name that may be anything, as one that can be shown. */

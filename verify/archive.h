@@ -23,7 +23,10 @@ enum part {
 	PART_BAGIT,
 	PART_BUNDLE,
 	PART_CUSTODY,
-	PART_CERTIFICATE, /* may be missing */
+	PART_CERTIFICATE, /* may be missing; so may the next three, or be there several times */
+	PART_TIMESTAMPED, /* a checkpoint of _system */
+	PART_HEADS,       /* how the logs hang on it */
+	PART_TIMESTAMP,   /* one or more */
 	PART_CHECKPOINT,
 	PART_KEYS,
 	PART_CONSISTENCY, /* may be missing */
@@ -44,8 +47,8 @@ enum part {
 
 struct archive_file {
 	struct stream_file where;
-	uint64_t index; /* of a payload's record */
-	uint32_t log;   /* number of its log */
+	uint64_t index; /* of a payload's record; under timestamps/ the size */
+	uint32_t log;   /* number of its log; of a timestamp, of its authority */
 	uint8_t part;   /* enum part */
 	bool digested;
 	uint8_t digest[32];
@@ -62,8 +65,15 @@ struct archive_log {
 	size_t n_payloads;
 };
 
+/* A checkpoint of _system that was timestamped: its file, its heads, then its timestamps. */
+struct archive_timestamped {
+	size_t first, n_timestamps;
+};
+
 struct archive {
 	struct source source;
+	struct archive_timestamped timestamped[LIMIT_TIMESTAMP_SIZES];
+	size_t n_timestamped;
 	char export[EXPORT_ID_CHARS + 1];
 	struct archive_file *files;
 	size_t n, cap;

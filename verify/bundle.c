@@ -209,6 +209,7 @@ check_all(struct bundle_work *w, struct sha256 *h)
 		return;
 	if (check_head(w, h)) {
 		bundle_check_custody(w, h);
+		bundle_check_timestamps(w, h);
 		bundle_check_request(w);
 		bundle_check_certificate(w, h);
 		run_all(w, 2 * w->archive.n_logs, check_one);
@@ -238,6 +239,8 @@ work_fini(struct bundle_work *w)
 	for (size_t i = 0; i < w->n_successions; i++)
 		buf_fini(&w->successions[i]);
 	free(w->successions);
+	for (size_t i = 0; i < LIMIT_TIMESTAMP_SIZES; i++)
+		buf_fini(&w->timestamped[i].note);
 	bundledoc_fini(&w->doc);
 	buf_fini(&w->doc_text);
 	archive_fini(&w->archive);
@@ -262,6 +265,8 @@ bundle_verify(const char *path, const struct bundle_options *options, struct bun
 	}
 	findings_init(&w->findings);
 	buf_init(&w->doc_text);
+	for (size_t i = 0; i < LIMIT_TIMESTAMP_SIZES; i++)
+		buf_init(&w->timestamped[i].note);
 	w->options = options;
 	w->trust = *options->trust;
 	check_all(w, h);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "crypto/receipt.h"
+#include "crypto/tsp.h"
 #include "proto/slice.h"
 #include "verify/findings.h"
 #include "verify/tlogpolicy.h"
@@ -24,6 +25,7 @@ struct bundle_since {
 struct bundle_options {
 	const struct receipt_trust *trust; /* the pinned key, and notes that came from elsewhere */
 	const struct tlogpolicy *policy;   /* of witnesses; NULL: no cosignature is asked for */
+	const struct tsp_roots *tsa_roots; /* of authorities; NULL: nobody judges them */
 	bool successions;                  /* those that come with the bundle count */
 	const struct bundle_since *since;
 	size_t n_since;

@@ -92,6 +92,28 @@ say_rules(struct buf *out, const struct sums *s)
 }
 
 static void
+say_timestamps(struct buf *out, const struct bundle_work *w, const struct bundle_report *r)
+{
+	char time[TIMESTAMP_BYTES];
+	uint64_t uncovered = 0;
+	size_t best = bundle_best_timestamped(w, &uncovered);
+	const struct tsp_token *t = &w->timestamped[best].first;
+
+	if (w->archive.n_timestamped == 0) {
+		buf_put_str(out, "Not checked: there are no timestamps here, so when the records "
+				 "came to be is the server's word");
+		return;
+	}
+	timestamp_format(time, t->time_ns + t->accuracy_ns);
+	PUT(out, "% of % entries existed no later than ", r->entries - uncovered, r->entries);
+	buf_printf(out, "%.*s according to %s", TIMESTAMP_BYTES, time, t->name);
+	if (uncovered)
+		PUT(out, "; % are younger than what was timestamped", uncovered);
+	if (!w->options->tsa_roots)
+		buf_put_str(out, "; nobody has judged that authority: give its root (--tsa-ca)");
+}
+
+static void
 say_completeness(struct buf *out, const struct bundle_work *w)
 {
 	if (w->has_certificate)
@@ -111,6 +133,7 @@ static bool
 is_open(enum check check, const struct bundle_work *w, const struct sums *s)
 {
 	return (check == CHECK_CONSISTENCY && s->older == 0) ||
+	       (check == CHECK_TIMESTAMPS && w->archive.n_timestamped == 0) ||
 	       (check == CHECK_COMPLETENESS && !w->has_certificate && !w->doc.is_range);
 }
 
@@ -166,6 +189,9 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 	case CHECK_CUSTODY:
 		PUT(out, "The server recorded this export; earlier ones of these records: %",
 		    w->custody - 1);
+		return;
+	case CHECK_TIMESTAMPS:
+		say_timestamps(out, w, r);
 		return;
 	default:
 		say_completeness(out, w);

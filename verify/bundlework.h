@@ -41,6 +41,17 @@ struct bundle_log {
 	uint64_t key_from;    /* first size of its key's statement; 0: it was the pinned one */
 	int64_t key_until_ns; /* when the identity that stated it was replaced */
 	size_t cosignatures;  /* of its checkpoint, by witnesses of the policy */
+	/* of each checkpoint that was timestamped: the size up to which it covers the log, and how
+	   many entries of the bundle are not below */
+	uint64_t covered[LIMIT_TIMESTAMP_SIZES], uncovered[LIMIT_TIMESTAMP_SIZES];
+};
+
+/* A checkpoint of _system that was timestamped, as far as it was read. */
+struct bundle_timestamped {
+	struct buf note;
+	uint64_t size;
+	uint8_t root[SHA256_BYTES];
+	struct tsp_token first; /* the earliest of its timestamps */
 };
 
 struct bundle_work {
@@ -55,7 +66,8 @@ struct bundle_work {
 	struct identities ids;
 	struct bundle_log *logs; /* as the archive's */
 	int64_t signed_ns;
-	uint64_t custody; /* lines */
+	uint64_t custody;                                             /* lines */
+	struct bundle_timestamped timestamped[LIMIT_TIMESTAMP_SIZES]; /* as the archive's */
 	bool has_certificate;
 	atomic_uint_fast64_t done_records, done_bytes;
 };
@@ -79,6 +91,19 @@ void bundle_check_bag(struct bundle_work *w);
 
 /* verify/custody.c */
 void bundle_check_custody(struct bundle_work *w, struct sha256 *h);
+
+/*
+ * What holds of a receipt of _system in a line: 0, and d and v are filled; else a sentence in why,
+ * which ends in a NUL. receipt_json_fini(d) is due in both cases.
+ */
+struct receipt_json;
+int bundle_read_receipt(struct bundle_work *w, struct sha256 *h, struct slice line,
+			struct receipt_json *d, struct receipt_verdict *v, struct buf *why);
+
+/* verify/timestamps.c: before the logs, whose entries it counts. */
+void bundle_check_timestamps(struct bundle_work *w, struct sha256 *h);
+/* What is proven, once all entries were counted: the checkpoint, and how many are not covered. */
+size_t bundle_best_timestamped(const struct bundle_work *w, uint64_t *uncovered);
 
 /* verify/complete.c: the search certificate, before the logs; what was asked for. */
 void bundle_check_certificate(struct bundle_work *w, struct sha256 *h);

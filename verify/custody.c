@@ -75,47 +75,68 @@ check_act(struct custody *c, const struct receipt_json *d, const struct receipt_
 
 /* Its origin is that of _system, on this server. */
 static bool
-is_system(const struct custody *c, struct slice origin)
+is_system(const struct bundle_work *w, struct slice origin)
 {
 	static const char log[] = "/_system";
-	struct slice server = c->w->trust.pinned.name;
+	struct slice server = w->trust.pinned.name;
 	size_t n = sizeof log - 1;
 
 	return origin.n == server.n + n && memcmp(origin.p, server.p, server.n) == 0 &&
 	       memcmp(origin.p + server.n, log, n) == 0;
 }
 
-static void
-check_line(struct custody *c, struct slice line)
+static const char *
+judge(struct bundle_work *w, struct sha256 *h, struct receipt_json *d, struct receipt_verdict *v,
+      struct buf *why)
 {
-	struct receipt_trust trust = c->w->trust;
-	struct receipt_verdict v;
-	struct receipt_json d;
+	struct receipt_trust trust = w->trust;
+
+	if (receipt_json_trust(d, w->options->successions, &trust, why) != 0)
+		return "it brings too many notes along";
+	if (receipt_check(h, &d->receipt, &trust, v) != 0)
+		return v->why;
+	if (!v->payload_checked)
+		return "it is without its payload";
+	return is_system(w, v->entry.origin) ? NULL : "it is no record of the server's _system";
+}
+
+int
+bundle_read_receipt(struct bundle_work *w, struct sha256 *h, struct slice line,
+		    struct receipt_json *d, struct receipt_verdict *v, struct buf *why)
+{
 	const char *wrong = NULL;
 	struct jsonline j;
-	struct buf why;
 
+	memset(d, 0, sizeof *d);
 	jsonline_init(&j, line);
 	(void)jsonline_value(&j);
 	if (jsonline_end(&j) != 0) {
-		refuse(c, j.what);
-		return;
+		wrong = j.what;
+	} else if (receipt_json_read(d, line, why) != 0) {
+		buf_put_u8(why, 0);
+		return STELE_EVERIFY;
+	} else {
+		wrong = judge(w, h, d, v, why);
 	}
+	if (!wrong)
+		return 0;
+	buf_reset(why);
+	buf_put_str(why, wrong);
+	buf_put_u8(why, 0);
+	return STELE_EVERIFY;
+}
+
+static void
+check_line(struct custody *c, struct slice line)
+{
+	struct receipt_verdict v;
+	struct receipt_json d;
+	const char *wrong = NULL;
+	struct buf why;
+
 	buf_init(&why);
-	if (receipt_json_read(&d, line, &why) != 0) {
-		buf_put_u8(&why, 0);
-		refuse(c, (const char *)why.p);
-		buf_fini(&why);
-		return;
-	}
-	if (receipt_json_trust(&d, c->w->options->successions, &trust, &why) != 0)
-		wrong = "it brings too many notes along";
-	else if (receipt_check(c->h, &d.receipt, &trust, &v) != 0)
-		wrong = v.why;
-	else if (!v.payload_checked)
-		wrong = "it is without its payload";
-	else if (!is_system(c, v.entry.origin))
-		wrong = "it is no record of the server's _system";
+	if (bundle_read_receipt(c->w, c->h, line, &d, &v, &why) != 0)
+		wrong = (const char *)why.p;
 	else
 		wrong = check_act(c, &d, &v);
 	if (wrong)

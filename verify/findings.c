@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const names[CHECKS] = {
-	"archive",   "manifest",    "signature", "keys",  "entries", "chain",        "commitments",
-	"inclusion", "consistency", "controls",  "rules", "custody", "completeness",
+	"archive",   "manifest",    "signature", "keys",  "entries", "chain",      "commitments",
+	"inclusion", "consistency", "controls",  "rules", "custody", "timestamps", "completeness",
 };
 
 void

@@ -195,6 +195,8 @@ check_record(struct logcheck *c, struct slice text, uint64_t number)
 	buf_fini(&why);
 	logrange_entry(&c->range, c->w, c->log, c->files->name, l, &where);
 	c->records++;
+	for (size_t i = 0; i < c->w->archive.n_timestamped; i++)
+		c->log->uncovered[i] += l->e.index >= c->log->covered[i];
 	atomic_fetch_add(&c->w->done_records, 1);
 }
 

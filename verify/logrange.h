@@ -1,5 +1,5 @@
 /*
- * Are a log's entries those that were asked for (docs/formats.md section 10, check 13)? As far as
+ * Are a log's entries those that were asked for (docs/formats.md section 10, check 14)? As far as
  * indexes and times tell, and the search certificate.
  */
 #ifndef STELE_VERIFY_LOGRANGE_H

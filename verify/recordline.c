@@ -217,3 +217,25 @@ growth_line_read(struct growth_line *g, struct slice line, const char **what)
 	jsonline_expect(&j, "}");
 	return done(&j, what);
 }
+
+int
+head_line_read(struct head_line *h, struct slice line, const char **what)
+{
+	struct jsonline j;
+
+	jsonline_init(&j, line);
+	jsonline_expect(&j, "{\"log\":");
+	h->log = jsonline_string(&j, &h->room);
+	h->covered = jsonline_have(&j, ",\"size\":");
+	h->has_record = false;
+	h->size = h->n = 0;
+	if (h->covered) {
+		h->size = jsonline_integer(&j);
+		h->has_record = jsonline_have(&j, ",\"record\":");
+		h->record = h->has_record ? jsonline_integer(&j) : 0;
+		jsonline_expect(&j, ",\"proof\":");
+		h->n = jsonline_hashes(&j, h->proof, 64);
+	}
+	jsonline_expect(&j, "}");
+	return done(&j, what);
+}

@@ -70,6 +70,19 @@ struct growth_line {
 	uint8_t proof[64][32];
 };
 
+/* How a log hangs on a checkpoint that was timestamped. */
+struct head_line {
+	struct slice log;
+	bool covered, has_record; /* not covered: there is nothing but the log */
+	uint64_t size, record;
+	size_t n;
+	uint8_t proof[64][32];
+	struct buf room; /* of the log's name; the caller inits and finis it */
+};
+
+/* Reads a line of timestamps/SIZE.ndjson that is no receipt. Errors as above. */
+int head_line_read(struct head_line *h, struct slice line, const char **what);
+
 /* Reads a line of consistency.ndjson. Errors as above. */
 int growth_line_read(struct growth_line *g, struct slice line, const char **what);
 

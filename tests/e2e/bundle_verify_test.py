@@ -36,11 +36,11 @@ class Valid(Case):
             run = subprocess.run([STELE, "verify", path, "--key", b.trusted.vkey], capture_output=True, text=True, check=False)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("Every payload matches its commitment: 62 of 68; 6 purged", run.stdout)
-        lines = [line.split() for line in run.stdout.split("\n")[1:14]]
+        lines = [line.split() for line in run.stdout.split("\n")[1:15]]
         self.assertEqual([line[1] for line in lines], CHECKS)
         # without an older checkpoint, and of a selection, these had nothing to look at
         self.assertEqual([name for word, name, *_ in lines if word == "open"],
-                         ["consistency"] if b.kind == "range" else ["consistency", "completeness"])
+                         ["consistency", "timestamps"] + ([] if b.kind == "range" else ["completeness"]))
         self.assertIn(f" with the key {b.trusted.vkey}; SHA-256 of the file: {hashlib.sha256(b.archive()).hexdigest()}\n", run.stdout)
 
     def test_a_report_says_of_what_by_whom_and_with_which_key(self):

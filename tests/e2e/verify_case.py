@@ -16,7 +16,7 @@ from bundle_model import OTHER, SECOND, instant  # noqa: E402
 STELE = Path(os.environ.get("STELE_BUILD", "build")) / "stele"
 DAY = 86400
 CHECKS = ("archive manifest signature keys entries chain commitments inclusion consistency controls rules custody "
-          "completeness").split()
+          "timestamps completeness").split()
 AT = "data/payments/"
 
 

@@ -28,7 +28,7 @@ def folder(log):
     """LOG in paths."""
     first = log.split(".")[0]
     odd = first in ("con", "prn", "aux", "nul") or first[:3] in ("com", "lpt") and len(first) == 4 and first[3].isdigit()
-    odd = odd or log in ("bundle.json", "custody.ndjson", "certificate.search") or log.endswith(".")
+    odd = odd or log in ("bundle.json", "custody.ndjson", "certificate.search", "timestamps") or log.endswith(".")
     return f"~{log}~" if odd else log
 
 
@@ -145,6 +145,7 @@ class Bundle:
     earlier: int = 0  # exports of the same records before
     certificate: bytes = None
     custody: bytes = None
+    timestamps: dict = field(default_factory=dict)  # files of data/timestamps/, path -> bytes
 
     def __post_init__(self):
         self.signer = self.signer or self.server.identity
@@ -182,6 +183,7 @@ class Bundle:
         """The files under data/, path -> bytes."""
         files = {"data/bundle.json": lines([self.document()]), "data/custody.ndjson": self.custody}
         files |= {"data/certificate.search": self.certificate} if self.certificate is not None else {}
+        files |= self.timestamps
         for p in self.parts:
             files |= p.files()
         return files
