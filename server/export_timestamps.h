@@ -30,6 +30,7 @@ int export_timestamps(struct export_timestamps *out, struct server *s,
 		      const struct export_part *parts, size_t n, struct kit *kit,
 		      const atomic_bool *stop);
 
+/* Frees what the files are of; n is 0 again. */
 void export_timestamps_fini(struct export_timestamps *t);
 
 #endif

@@ -53,6 +53,7 @@ json_t *timestamp_record_act(const char *authority, uint64_t size, struct slice 
 
 struct fold;
 
+/* The act: it becomes the newest. */
 int fold_timestamp(const struct fold *f, const json_t *act);
 
 /* Time of the record of the newest; 0: there is none. Any thread. */

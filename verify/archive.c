@@ -288,7 +288,6 @@ add(struct reading *r, const struct zip_file *z, enum part p, const struct place
 
 	if (of_timestamps(p))
 		err = add_timestamp(r, p, in);
-
 	if (!err)
 		err = grow((void **)&a->files, a->n, &a->cap, sizeof *a->files);
 	if (err)

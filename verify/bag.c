@@ -35,8 +35,9 @@ is_payload(const struct archive_file *x)
 static struct group *
 order(const struct archive *a, bool payload, size_t *n)
 {
-	struct group *g =
-		calloc(a->n_logs * (PART_PAYLOADS - PART_CHECKPOINT + 1) + PARTS, sizeof *g);
+	size_t most = PARTS + a->n_logs * (PART_PAYLOADS - PART_CHECKPOINT + 1) +
+		      a->n_timestamped * (2 + LIMIT_AUTHORITIES);
+	struct group *g = calloc(most, sizeof *g);
 
 	*n = 0;
 	for (size_t i = 0; g && i < a->n; i++) {

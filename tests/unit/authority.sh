@@ -29,6 +29,9 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = timeStamping
 [both]
 extendedKeyUsage = critical,timeStamping,clientAuth
+[wrong]
+extendedKeyUsage = critical,clientAuth
+keyUsage = critical,digitalSignature
 [none]
 keyUsage = critical,digitalSignature
 [crypt]
@@ -48,14 +51,14 @@ sign() { # NAME EXTENSIONS START END
 }
 root root
 root stranger
-for name in rsa mild both none crypt past future; do req $name rsa:2048; done
+for name in rsa mild both wrong none crypt past future; do req $name rsa:2048; done
 req weak rsa:1024
 req ec ec "-pkeyopt ec_paramgen_curve:P-384"
 req odd ec "-pkeyopt ec_paramgen_curve:secp256k1"
 from=20200101000000Z
 to=20450101000000Z
 for name in rsa ec weak odd; do sign $name good $from $to; done
-for name in mild both none crypt; do sign $name $name $from $to; done
+for name in mild both wrong none crypt; do sign $name $name $from $to; done
 sign past good 20200101000000Z 20210101000000Z
 sign future good 20440101000000Z 20450101000000Z
 cat >tsa.cnf <<EOF
@@ -90,7 +93,7 @@ cms() { # SIGNER OUT TYPE MORE
 	openssl cms -sign -binary -in info -nodetach -outform DER -signer "$1.pem" -inkey "$1.key" -econtent_type "$3" -out "$2" $4 $5 2>/dev/null
 }
 stamp=1.2.840.113549.1.9.16.1.4
-for name in rsa mild both none crypt past future weak odd; do cms $name $name.cms $stamp "-cades -md sha256"; done
+for name in rsa mild both wrong none crypt past future weak odd; do cms $name $name.cms $stamp "-cades -md sha256"; done
 cms rsa unnamed.cms $stamp "-md sha256"
 cms rsa sha1.cms $stamp "-cades -md sha1"
 cms rsa data.cms 1.2.840.113549.1.7.1 "-cades -md sha256"

@@ -218,6 +218,7 @@ START_TEST(certificates_that_are_not_for_timestamps_are_refused)
 {
 	refuses_cms("mild.cms", "not one for timestamps alone");
 	refuses_cms("both.cms", "not one for timestamps alone");
+	refuses_cms("wrong.cms", "not one for timestamps alone");
 	refuses_cms("none.cms", "not one for timestamps alone");
 	refuses_cms("crypt.cms", "not one for timestamps alone");
 	refuses_cms("past.cms", "not valid at that time");
