@@ -52,6 +52,8 @@ check_logs(struct bundle_work *w, const struct certificate *said)
 		if (said->logs[i].size != log->size ||
 		    memcmp(said->logs[i].root, log->root, sizeof log->root) != 0)
 			return "it is of another size or root than the checkpoints here";
+		if (said->logs[i].scanned != log->size - w->doc.logs[log - w->logs].controls)
+			return "it counts other records than the log has";
 		log->certified = true;
 	}
 	return NULL;
