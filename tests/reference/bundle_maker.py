@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import bundle_index
 import bundle_zip
 from bundle_model import (
     BY, OTHER, POLICY, SECOND, Server, b64, compact, consistency, inclusion, instant, note, subtrees, tree_root)
@@ -361,6 +362,37 @@ def make_certified(seed):
     return Bundle(server, "selection", [Part(each, chosen[each.name]) for each in logs], asked, certificate=certificate)
 
 
+ASKED = [
+    'actor = "alice"', 'actor = "nobody"', 'actor = "nobody" AND action = "pay"', 'actor = "bob" AND action = "pay"', "event_id = 7.0", 'event_id:"7"', 'any = "zo\u00eb"',
+    'actor = "alice" OR actor = "bob"', '(actor = "alice" OR amount = "5.50") AND action = "pay"', 'NOT action = "pay" AND actor = "alice"',
+    'receive_time >= "2026-11-23"', 'time < "2026-11-23T15:50:00Z" AND actor = "bob"', 'source_ip = "10.0.0.0/8" AND severity = "high"', 'trace_id = "a" OR writer = "p-4x8w2c"',
+    'source_ip = "::ffff:10.0.0.7"', 'actor = "al*" AND event_id = "3"', 'time = 1795449000 AND any = 1e1']
+
+
+def search(rng, log, asked):
+    """A Certificate of that search: segments whose indexes are shown, then what is not sealed."""
+    segments = [256, log.size - 256 - rng.randrange(4)] if log.size > 260 else [log.size - rng.randrange(4)]
+    return bundle_index.Certificate(rng, log, asked, segments, bundle_index.payload_terms, entries_of_page=rng.choice([1, 3, 40]),
+                                    bare=rng.choice([2, 4, 1000]))
+
+
+def searched(log, asked, certificate):
+    """The selection of what a search found."""
+    said = request("selection", [log.name], filter=asked, certify=True)
+    return Bundle(log.server, "selection", [Part(log, certificate.found)], said, certificate=certificate.bytes())
+
+
+def make_indexed(seed):
+    """A selection with a search certificate that shows indexes of segments: one, or two."""
+    rng, server, log = start(seed)
+    for n in range(rng.choice([20, 40, 300])):
+        said = {"actor": rng.choice(["alice", "bob", "zo\u00eb"]), "action": rng.choice(["pay", "login"]), "n": n, "amount": "5.50"}
+        said |= {"from": f"10.0.0.{n % 9}"} if n % 5 == 0 else {}
+        log.record(compact(said).encode() if n % 11 else b"no JSON", seconds=7 * 365 * DAY)
+    asked = ASKED[seed % len(ASKED)] if isinstance(seed, int) else rng.choice(ASKED)
+    return searched(log, asked, search(rng, log, asked))
+
+
 def make_purged(seed):
     """Purges of records whose locks were over: by time, shortened, by an event, after a hold, and none at all."""
     rng, server, log = start(seed, policy=POLICY | {"dual_control": ["purge"]})
@@ -468,7 +500,7 @@ def make_compliance(seed):
 DIGITS = str.maketrans("0189", "abcd")
 KINDS = {
     "range": make_range, "whole": make_whole, "time": make_time, "filter": make_filter, "listed": make_listed,
-    "selection": make_selection, "certified": make_certified, "purged": make_purged, "restored": make_restored,
+    "selection": make_selection, "certified": make_certified, "indexed": make_indexed, "purged": make_purged, "restored": make_restored,
     "files": make_files, "rotated": make_rotated, "since": make_since, "custody": make_custody,
     "compliance": make_compliance}
 

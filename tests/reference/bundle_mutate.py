@@ -11,6 +11,7 @@ import random
 import sys
 from pathlib import Path
 
+import bundle_forgeries  # noqa: F401  its classes
 import bundle_histories  # noqa: F401  its classes
 import bundle_lies  # noqa: F401  its classes
 import bundle_maker

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import unittest
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,6 +15,9 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 from bundle_test import build_verifier, campaign, disagreements, verifiers  # noqa: E402
 from lib import JSON, NDJSON, Clock, Server, stele  # noqa: E402
 
+FILTERS = ['event_id = "7"', 'event_id = 7.0 OR event_id = "nobody"', 'event_type = "t3" AND event_id = "10"', 'any = "zo\u00eb"', 'resource = "10.0.4.1" AND NOT event_type = "t1"',
+           'receive_time >= "2026-01-01" AND event_type = "t2"', 'time < "2026-11-02" AND event_type = "t0"', '(event_type = "t1" OR data.x = 3) AND event_id:"8"',
+           'actor = "nobody" AND event_type = "t1"', 'trace_id = "10" OR event_id = "2999"']
 HOLD = {"matter": "Case 7", "name": "n", "logs": ["pay"], "reason": "r", "range": [3, 9]}
 
 
@@ -82,6 +86,19 @@ class Exported(unittest.TestCase):
             with self.subTest(name):
                 path = self.exported(f"{name}.zip", *words)
                 self.assertEqual(campaign(self.verifiers, path, self.key, self.folder), [])
+
+    def test_all_of_them_ask_the_indexes_that_a_server_shows(self):
+        lines = (json.dumps({"specversion": "1.0", "id": str(i), "source": "/s", "type": f"t{i % 7}", "subject": f"10.0.{i % 9}.1" if i % 3 else "zo\u00eb",
+                             "time": f"2026-11-{i % 28 + 1:02d}T00:00:00Z"}) for i in range(3000))
+        self.post("/api/v1/logs/pay/records", "\n".join(lines), NDJSON)
+        self.run_stele("log", "seal", "pay")
+        for n, asked in enumerate(FILTERS):
+            with self.subTest(asked):
+                path = self.exported(f"asked-{n}.zip", "--filter", asked, "--certify")
+                with zipfile.ZipFile(path) as z:
+                    certificate = next(z.read(name) for name in z.namelist() if name.endswith("certificate.search"))
+                self.assertIn(b"\nsegment ", certificate, "an index is shown")
+                self.assertEqual(self.wrong(path, status=0), [])
 
     def test_a_rollback_and_a_fork_are_found_by_who_kept_a_checkpoint(self):
         self.fill(0, 10)

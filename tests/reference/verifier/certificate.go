@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"math/bits"
 	"strings"
 )
 
@@ -15,13 +14,13 @@ type searched struct {
 	origin                                                           string
 	size, scanned, matched, unparsed, purged, restricted, unreadable int64
 	root, matches, mapping                                           []byte
-	records, looked                                                  int64 // of the evidence's parts
-
+	filter                                                           *filter
+	records, looked, may                                             int64 // of the evidence's parts: see counts
 }
 
 const certificateLimit = 13 << 20
 
-// certificate checks the search certificate (section 9) but for what its notes say, and holds it against the bundle.
+// certificate checks the search certificate (section 9), and holds it against the bundle.
 func (b *bundle) certificate() error {
 	body, err := b.a.all(b.files["data/certificate.search"], certificateLimit)
 	if err != nil {
@@ -86,9 +85,13 @@ func (b *bundle) readSearch(n *signedNote, evidence []byte) (signer string, logs
 	if filter != q.text("filter") && !q.has("from") && !q.has("to") && !q.has("hold") && !q.has("records") {
 		return "", nil, errors.New("its filter is not that of the request")
 	}
+	asked, err := parseFilter(filter)
+	if err != nil {
+		return "", nil, err
+	}
 	mapping := r.digest("mapping")
 	for !r.bad && len(r.lines) > 2 {
-		s := &searched{mapping: mapping, origin: r.next("log"), size: r.number("size"), root: r.digest("root"), scanned: r.number("scanned"),
+		s := &searched{mapping: mapping, filter: asked, origin: r.next("log"), size: r.number("size"), root: r.digest("root"), scanned: r.number("scanned"),
 			matched: r.number("matched"), unparsed: r.number("unparsed"), purged: r.number("purged"), restricted: r.number("restricted"),
 			unreadable: r.number("unreadable"), matches: r.digest("matches")}
 		if len(logs) > 0 && logs[len(logs)-1].origin >= s.origin || s.size == 0 {
@@ -112,41 +115,51 @@ type certificateReader struct {
 	lines []string
 }
 
-func (c *certificateReader) take(name string) (string, bool) {
+// take gives what follows the name of the next line, word by word, when it is of that name.
+func (c *certificateReader) take(name string) (words []string, there bool, err error) {
 	if len(c.lines) == 0 || c.lines[0] != name && !strings.HasPrefix(c.lines[0], name+" ") {
-		return "", false
+		return nil, false, nil
 	}
-	v := strings.TrimPrefix(c.lines[0][len(name):], " ")
+	rest := c.lines[0][len(name):]
 	c.lines = c.lines[1:]
-	return v, true
+	if rest == "" {
+		return nil, true, nil
+	}
+	words = strings.Split(rest[1:], " ")
+	for _, w := range words {
+		if w == "" {
+			err = fmt.Errorf("a line %s that does not follow the grammar", name)
+		}
+	}
+	return words, true, err
 }
 
 func (c *certificateReader) bytes(name string) ([]byte, bool, error) {
-	v, there := c.take(name)
-	if !there {
-		return nil, false, nil
+	words, there, err := c.take(name)
+	if !there || err != nil {
+		return nil, there, err
 	}
-	raw, err := unbase64(v)
-	if err == nil && len(raw) == 0 {
-		err = errors.New("empty bytes")
+	if len(words) != 1 {
+		return nil, true, fmt.Errorf("a line %s that does not follow the grammar", name)
 	}
+	raw, err := unbase64(words[0])
 	return raw, true, err
 }
 
 func (c *certificateReader) hashes(name string) ([][]byte, error) {
-	v, there := c.take(name)
-	if !there {
-		return nil, fmt.Errorf("no line %q", name)
+	words, there, err := c.take(name)
+	if err == nil && !there {
+		err = fmt.Errorf("no line %q", name)
 	}
 	out := [][]byte{}
-	for _, s := range strings.Fields(v) {
+	for _, s := range words {
 		h, ok := unbase64N(s, 32)
 		if !ok || len(out) == 64 {
 			return nil, fmt.Errorf("%s has what is no hash", name)
 		}
 		out = append(out, h)
 	}
-	return out, nil
+	return out, err
 }
 
 func (c *certificateReader) read(n *signedNote, signer string, logs []*searched) error {
@@ -189,7 +202,7 @@ func (c *certificateReader) read(n *signedNote, signer string, logs []*searched)
 
 // log reads the evidence of one log, and holds the statement against the bundle's log; it gives the checkpoint's key.
 func (c *certificateReader) log(s *searched, r row, l *logCheck) (*vkey, error) {
-	if v, ok := c.take("log"); !ok || v != s.origin || l.origin != s.origin {
+	if v, _, err := c.take("log"); err != nil || len(v) != 1 || v[0] != s.origin || l.origin != s.origin {
 		return nil, errors.New("the logs are not the same")
 	}
 	statements := []*statement{}
@@ -201,7 +214,9 @@ func (c *certificateReader) log(s *searched, r row, l *logCheck) (*vkey, error) 
 		if err != nil {
 			return nil, err
 		}
-		statements = append(statements, st)
+		if statements = append(statements, st); len(statements) > 64 {
+			return nil, errors.New("more than 64 key statements")
+		}
 	}
 	raw, there, err := c.bytes("checkpoint")
 	if !there || err != nil {
@@ -225,59 +240,62 @@ func (c *certificateReader) log(s *searched, r row, l *logCheck) (*vkey, error) 
 	if l.cp == nil || s.size != l.cp.size || !bytes.Equal(s.root, l.cp.root) {
 		return nil, errors.New("it is of another size or root than the bundle's checkpoint")
 	}
+	if s.scanned != s.size-l.sum.controls {
+		return nil, errors.New("it counts other records than the log has")
+	}
 	if s.matched != l.matches.count || !bytes.Equal(s.matches, l.matches.digest()) {
 		return nil, errors.New("its matches are not the records of this bundle")
 	}
 	return speaks.key, s.counts()
 }
 
-// counts are step 8, but for what needs the index.
+// counts are step 8.
 func (s *searched) counts() error {
 	if s.unreadable > 0 {
 		return errors.New("entries were unreadable: the search is not complete")
 	}
-	if s.records > s.scanned+s.unreadable || s.scanned > s.records+s.looked || s.matched+s.unparsed+s.purged+s.restricted > s.scanned {
+	if s.records > s.scanned+s.unreadable || s.scanned > s.records+s.looked || s.matched+s.unparsed+s.purged+s.restricted > s.scanned ||
+		s.matched+s.unparsed+s.purged > s.may+s.looked {
 		return errors.New("its counts cannot be")
 	}
 	return nil
 }
 
-// parts follow each other up to the size; of segments the index is not asked here.
+// part is a segment whose index is shown, or a run that was scanned.
+type part struct {
+	first, size   int64    // size: of the tree that ends with it
+	may, controls ordinals // nil of a run
+}
+
+// parts follow each other up to the size.
 func (c *certificateReader) parts(s *searched, statements []*statement, cp *checkpoint) error {
 	next, found := int64(0), newFoundList()
 	for {
-		from := next
-		if v, ok := c.take("scanned"); ok {
-			var first, last int64
-			if n, err := fmt.Sscanf(v, "%d %d", &first, &last); n != 2 || err != nil || fmt.Sprintf("%d %d", first, last) != v ||
-				first != next || last < first || last >= s.size {
-				return errors.New("parts that do not follow each other")
-			}
-			s.looked += last - first + 1
-			next = last + 1
-		} else {
-			raw, there, err := c.bytes("segment")
-			if err != nil {
-				return err
-			}
-			if !there {
-				break
-			}
-			if next, err = c.segment(raw, s, next, statements, cp); err != nil {
-				return err
-			}
+		p, err := c.part(s, next, statements, cp)
+		if err != nil {
+			return err
 		}
-		v, ok := c.take("matched")
-		if !ok {
+		if p == nil {
+			break
+		}
+		words, there, err := c.take("matched")
+		if !there || err != nil {
 			return errors.New("a part without its line of matches")
 		}
-		before := next
+		before := p.size
 		if before > s.size { // the last segment may go beyond it
 			before = s.size
 		}
-		if err := found.add(v, from, before); err != nil {
+		if err := found.add(words, p, before); err != nil {
 			return err
 		}
+		if p.may == nil {
+			s.looked += before - p.first
+		} else {
+			s.records += before - p.first - p.controls.countBefore(before-p.first)
+			s.may += p.may.countBefore(before - p.first)
+		}
+		next = p.size
 	}
 	if next < s.size {
 		return errors.New("its parts do not reach the size that was searched")
@@ -288,6 +306,33 @@ func (c *certificateReader) parts(s *searched, statements []*statement, cp *chec
 	return nil
 }
 
+// part reads the next one, which begins at that entry: nil when there is none.
+func (c *certificateReader) part(s *searched, next int64, statements []*statement, cp *checkpoint) (*part, error) {
+	words, there, err := c.take("scanned")
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		if len(words) != 2 {
+			return nil, errors.New("a part that does not follow the grammar")
+		}
+		first, ok := parseInt(words[0])
+		last, ok2 := parseInt(words[1])
+		if !ok || !ok2 || first != next || last < first || last >= s.size {
+			return nil, errors.New("parts that do not follow each other")
+		}
+		return &part{first: first, size: last + 1}, nil
+	}
+	raw, there, err := c.bytes("segment")
+	if err != nil || !there {
+		return nil, err
+	}
+	if next >= s.size {
+		return nil, errors.New("a segment beyond what was searched")
+	}
+	return c.segment(raw, s, next, statements, cp)
+}
+
 // foundList is what was found, in the parts so far.
 type foundList struct {
 	hash  hash.Hash
@@ -296,17 +341,20 @@ type foundList struct {
 
 func newFoundList() *foundList { return &foundList{hash: sha256.New()} }
 
-// add takes the matches of a part, the entries from `from` to before `before`.
-func (m *foundList) add(v string, from, before int64) error {
-	last := from - 2
-	for _, x := range strings.Fields(v) {
-		part := strings.Split(x, "-")
-		first, ok := parseInt(part[0])
-		end, ok2 := parseInt(part[len(part)-1])
-		if !ok || !ok2 || len(part) > 2 || len(part) == 2 && end <= first || first <= last+1 || end >= before {
+// add takes the matches of a part, which ends before `before`.
+func (m *foundList) add(words []string, p *part, before int64) error {
+	last := p.first - 2
+	for _, x := range words {
+		ends := strings.Split(x, "-")
+		first, ok := parseInt(ends[0])
+		end, ok2 := parseInt(ends[len(ends)-1])
+		if !ok || !ok2 || len(ends) > 2 || len(ends) == 2 && end <= first || first <= last+1 || end >= before {
 			return errors.New("its matches do not follow the format")
 		}
 		for i := first; i <= end; i++ {
+			if p.may != nil && (!p.may.has(i-p.first) || p.controls.has(i-p.first)) {
+				return fmt.Errorf("record %d is said to match, and its segment's index says that it does not", i)
+			}
 			fmt.Fprintf(m.hash, "%d\n", i)
 			m.count++
 		}
@@ -315,111 +363,108 @@ func (m *foundList) add(v string, from, before int64) error {
 	return nil
 }
 
-// index checks that head and pages are in the root that the manifest signs, and the head's mapping.
-func (c *certificateReader) index(s *searched, root []byte) error {
-	head, there, err := c.bytes("head")
+// index reads what is shown of a segment's index, and holds it against the root that the manifest signs.
+func (c *certificateReader) index(s *searched, m *manifestSaid) (*shownIndex, error) {
+	raw, there, err := c.bytes("head")
 	if !there || err != nil {
-		return errors.New("a segment without its head")
+		return nil, errors.New("a segment without its head")
 	}
-	if len(head) < 65 || head[0] != 1 || !bytes.Equal(head[33:65], s.mapping) {
-		return errors.New("a head of another version or mapping")
+	head, err := parseHead(raw, m.count)
+	if err != nil {
+		return nil, err
 	}
 	proof, err := c.hashes("proof")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// The head is the last leaf: all of its siblings are to its left, one for each bit of the number of pages.
-	top := leafHash(head)
-	for _, p := range proof {
-		top = nodeHash(p, top)
+	pages := int64(len(head.lowest))
+	if !verifyInclusion(pages, pages+1, leafHash(raw), proof, m.termsRoot) {
+		return nil, errors.New("a head that is not in its manifest's terms_root")
 	}
-	if !bytes.Equal(top, root) {
-		return errors.New("a head that is not in its manifest's terms_root")
+	if !bytes.Equal(head.mapping, s.mapping) {
+		return nil, errors.New("a head of another mapping")
 	}
+	x := &shownIndex{indexHead: head, pages: map[int64][]pageEntry{}, pageUsed: map[int64]bool{}, postingUsed: map[int64]bool{}}
+	if err := c.pages(x, m.termsRoot); err != nil {
+		return nil, err
+	}
+	for raw, there, err := c.bytes("posting"); there; raw, there, err = c.bytes("posting") {
+		if x.postings = append(x.postings, raw); err != nil || len(x.postings) > lookupsMost {
+			return nil, errors.New("too many postings, or what is none")
+		}
+	}
+	return x, nil
+}
+
+func (c *certificateReader) pages(x *shownIndex, root []byte) error {
 	last := int64(-1)
-	for v, ok := c.take("page"); ok; v, ok = c.take("page") {
-		part := strings.Split(v, " ")
-		number, isNumber := parseInt(part[0])
-		if len(part) != 2 || !isNumber || number <= last {
+	for {
+		words, there, err := c.take("page")
+		if err != nil {
+			return err
+		}
+		if !there {
+			return nil
+		}
+		if len(words) != 2 || len(x.pages) == lookupsMost {
+			return errors.New("too many pages, or what is none")
+		}
+		number, ok := parseInt(words[0])
+		raw, err := unbase64(words[1])
+		if !ok || err != nil || number <= last {
 			return errors.New("pages do not ascend, or are none")
 		}
-		page, err := unbase64(part[1])
+		proof, err := c.hashes("proof")
 		if err != nil {
 			return err
 		}
-		path, err := c.hashes("proof")
-		if err != nil {
-			return err
-		}
-		if !inSomeTree(number, leafHash(page), path, root, len(proof)) {
+		if !verifyInclusion(number, int64(len(x.lowest))+1, leafHash(raw), proof, root) {
 			return fmt.Errorf("page %d is not in its manifest's terms_root", number)
+		}
+		if x.pages[number], err = x.parsePage(raw, number); err != nil {
+			return err
 		}
 		last = number
 	}
-	for v, ok := c.take("posting"); ok; v, ok = c.take("posting") {
-		if _, err := unbase64(v); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
-// inSomeTree says whether a page is in the tree; how many pages there are only the head's list tells, of which the number of bits is known.
-func inSomeTree(number int64, leaf []byte, path [][]byte, root []byte, ones int) bool {
-	for pages := number + 1; pages < 1<<20 && len(path) <= 20; pages++ {
-		if bits.OnesCount64(uint64(pages)) == ones && inclusionLength(number, pages+1) == len(path) &&
-			verifyInclusion(number, pages+1, leaf, path, root) {
-			return true
-		}
-	}
-	return false
-}
-
-// segment checks a manifest, and that the parts of the index that are shown are what it signs.
-func (c *certificateReader) segment(raw []byte, s *searched, next int64, statements []*statement, cp *checkpoint) (int64, error) {
+// segment checks a manifest and what is shown of its index, of which it asks the filter.
+func (c *certificateReader) segment(raw []byte, s *searched, next int64, statements []*statement, cp *checkpoint) (*part, error) {
 	n, err := parseNote(raw)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	m := map[string]string{}
-	lines := strings.Split(n.text, "\n")
-	for _, line := range lines[2:] {
-		part := strings.SplitN(line, " ", 2)
-		if len(part) == 2 {
-			m[part[0]] = part[1]
-		}
+	m, err := parseManifest(n.text)
+	if err != nil {
+		return nil, err
 	}
-	first, ok1 := parseInt(m["first"])
-	count, ok2 := parseInt(m["count"])
-	size, ok3 := parseInt(m["size"])
-	root, ok4 := unbase64N(m["root"], 32)
-	if !ok1 || !ok2 || !ok3 || !ok4 || lines[0] != "stele segment v1" || lines[1] != s.origin || first != next || count == 0 || size != first+count {
-		return 0, errors.New("a manifest that is none, of another log, or not of the next part")
+	if m.origin != s.origin || m.first != next {
+		return nil, errors.New("a manifest of another log, or not of the next part")
 	}
+	size := m.first + m.count
 	speaks, err := speaker(statements, s.origin, size)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	signed := false
 	for _, st := range statements {
-		signed = signed || st.by >= 0 && st.epoch >= speaks.epoch && n.signedBy(st.key) == nil
+		if st.by < 0 || st.key.name != s.origin || st.epoch < speaks.epoch {
+			continue
+		}
+		if err := n.signedBy(st.key); err == nil {
+			signed = true
+		} else if err != errUnsigned {
+			return nil, err
+		}
 	}
 	grown, err := c.hashes("grown")
-	if !signed || err != nil || !verifyConsistency(size, cp.size, root, cp.root, grown) {
-		return 0, errors.New("a manifest that is not signed, or whose tree did not grow into the checkpoint's")
+	if !signed || err != nil || !verifyConsistency(size, cp.size, m.root, cp.root, grown) {
+		return nil, errors.New("a manifest that is not signed, or whose tree did not grow into the checkpoint's")
 	}
-	termsRoot, ok := unbase64N(m["terms_root"], 32)
-	if !ok {
-		return 0, errors.New("a manifest without terms_root")
+	x, err := c.index(s, m)
+	if err != nil {
+		return nil, err
 	}
-	if err := c.index(s, termsRoot); err != nil {
-		return 0, err
-	}
-	end := size
-	if end > s.size {
-		end = s.size
-	}
-	s.looked += end - first // how many of them are records only the index tells
-	c.b.note("search certificate: the indexes of segments are in their manifests, but were not asked the filter (section 9, steps 5 to 8)")
-	return size, nil
+	may, err := x.mayMatch(s.filter)
+	return &part{m.first, size, may, x.controls}, err
 }

@@ -3,8 +3,7 @@
 //	go build -o verifier tests/reference/verifier/*.go
 //	./verifier -key identity.vkey [-since older-checkpoint]… [-json] BUNDLE.zip…
 //
-// It exits 0, 1, 2 or 3 as section 10 says; of several bundles the worst counts. Of a search certificate it does not ask
-// the indexes of segments the filter (section 9, steps 5 to 8), and says so. Witnesses are not looked at.
+// It exits 0, 1, 2 or 3 as section 10 says; of several bundles the worst counts. Witnesses are not looked at.
 package main
 
 import "fmt"
