@@ -19,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "reference"))
 import browser  # noqa: E402
+import bundle_index  # noqa: E402
 import bundle_maker  # noqa: E402
 import bundle_model  # noqa: E402
 import bundle_mutate  # noqa: E402
@@ -108,11 +109,27 @@ class Untouched(PageCase):
                     self.assertEqual(got.names, CHECKS)
                     self.assertLessEqual(set(got.states.values()), {"ok", "none", "partly"}, got)
 
-    def test_a_certified_completeness_is_said_to_be_checked_in_part_only(self):
-        got = self.of(bundle_maker.make("certified"))
-        self.assertEqual((got.state, got.completeness), ("valid", "partly"))
-        self.assertIn("not fully checked by this page", got.text)
+    def test_what_no_index_was_shown_of_is_said_to_be_the_servers_word(self):
+        bundle = bundle_maker.make("certified")
+        got = self.of(bundle)
+        self.assertEqual((got.state, got.completeness, got.states["completeness"]), ("valid", "scanned", "partly"))
+        self.assertIn(f"{sum(p.size for p in bundle.parts)} entries were in no index that is shown", got.text)
         self.shot("certified")
+
+    def test_a_completeness_that_indexes_show_holds(self):
+        got = self.of(bundle_maker.searched(*self.all_sealed()))
+        self.assertEqual((got.state, got.completeness, got.states["completeness"]), ("valid", "certified", "ok"))
+        self.assertIn("none of them says otherwise", got.text)
+        self.assertNotIn("in no index", got.text)
+        self.shot("indexed")
+
+    @staticmethod
+    def all_sealed():
+        """A log of two segments, what was asked, and the certificate of a search in them."""
+        rng, _, log = bundle_maker.start("sealed")
+        bundle_maker.events(log, rng, 299)
+        asked = 'actor = "alice" OR event_id = 17'
+        return log, asked, bundle_index.Certificate(rng, log, asked, [256, 44], bundle_index.payload_terms)
 
     def test_a_selection_claims_no_completeness(self):
         got = self.of(bundle_maker.make("selection"))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 CORE = ["bytes", "sha256", "ed25519", "inflate", "json", "entry", "tree", "note", "archive", "bundle", "rules", "log", "custody",
-        "complete", "verify"]
+        "literal", "filter", "index", "certificate", "complete", "verify"]
 WORKER = [*CORE, "worker"]
 PAGE = ["bytes", "sha256", "note", "report", "page"]
 

@@ -8,11 +8,15 @@ const GONE = {
 	restricted: 'withheld: it waits for its erasure', unreadable: 'withheld: damaged on the server\'s disk',
 };
 
+const SEARCHED = 'It claims to be complete by a search certificate: its records are exactly the matches of a search that the server signed. The ' +
+	'indexes that the certificate shows are those that the log\'s key had signed, and none of them says otherwise.';
+
 function completenessWords(r) {
 	return {
 		whole: 'It claims to be complete for what was asked, and it is.',
-		partly: 'Completeness is claimed by a search certificate, and not fully checked by this page: its signature, question, trees and ' +
-			'matches hold; what it shows of the search index was not looked at. "stele verify" checks that too.',
+		certified: SEARCHED,
+		scanned: SEARCHED + ' ' + number(r.certificate?.looked ?? 0) + ' entries were in no index that is shown: that no other of them matches is the ' +
+			'server\'s word.',
 		none: 'It claims nothing about records that are not in it: it is a selection.',
 	}[r.completeness];
 }
@@ -137,8 +141,8 @@ const NOT_CHECKED = [
 
 function notCheckedWords(r) {
 	const said = [...NOT_CHECKED];
-	if (r.completeness === 'partly')
-		said.unshift('What the search certificate shows of the search index: "stele verify" looks at it.');
+	if (r.certificate)
+		said.unshift('That an index was right when it was made, and which of the records that it leaves open do match: that is the server\'s word.');
 	if (r.isFolder)
 		said.unshift('The form of the ZIP file, since you opened a folder.');
 	said.push('Cosignatures of witnesses, and timestamps, if there are any: this page looks at the server\'s own signatures alone.');

@@ -169,12 +169,13 @@ function finish(result, { bundle, findings, checks, custody, complete, nOlder })
 	result.signedAt = bundle.signedAt ?? null;
 	result.signer = bundle.signer?.text ?? null;
 	result.earlier = custody?.earlier ?? 0;
-	result.certificate = complete?.statement ? { time: complete.statement.time, filter: complete.statement.filter } : null;
+	const searched = complete?.statement;
+	result.certificate = searched ? { time: searched.time, filter: searched.filter, looked: complete.looked() } : null;
 	result.logs = first === undefined || first === 'completeness' ? checks.map(summaryOf) : [];
 	return result;
 }
 
-// What holds, in the words of the page: 'ok', 'partly' (of it something is not looked at here), or 'none' (there is
+// What holds, in the words of the page: 'ok', 'partly' (of it something is not to be seen here), or 'none' (there is
 // nothing to look at).
 function stateOf(name, isFolder, nOlder, claim) {
 	if (name === 'archive' && isFolder)
@@ -182,7 +183,7 @@ function stateOf(name, isFolder, nOlder, claim) {
 	if (name === 'consistency' && nOlder === 0)
 		return 'none';
 	if (name === 'completeness')
-		return { whole: 'ok', partly: 'partly', none: 'none' }[claim];
+		return { whole: 'ok', certified: 'ok', scanned: 'partly', none: 'none' }[claim];
 	return 'ok';
 }
 
