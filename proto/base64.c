@@ -57,25 +57,38 @@ static const uint8_t values[256] = {
 	['/'] = 64,
 };
 
-/* Four characters, of which the last pad are '='; -1 when one is not of the alphabet. */
-static int64_t
-quad(const uint8_t *p, size_t pad)
+/* A character's six bits; all ones when it is not of the alphabet. */
+static inline uint32_t
+bits(uint8_t c)
 {
-	int64_t v = 0;
+	return (uint32_t)values[c] - 1;
+}
 
-	for (size_t i = 0; i < 4; i++) {
-		int x = i < 4 - pad ? values[p[i]] - 1 : 0;
-		if (x < 0)
-			return -1;
-		v = v << 6 | x;
-	}
-	return v;
+/* Four characters as three bytes; beyond 0xffffff when one of them is not of the alphabet. */
+static inline uint32_t
+quad(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+	return a << 18 | b << 12 | c << 6 | d;
+}
+
+/* The last four characters, of which one or two are '='. */
+static int
+decode_padded(uint8_t *dst, const uint8_t *p, size_t pad)
+{
+	uint32_t v = quad(bits(p[0]), bits(p[1]), pad == 1 ? bits(p[2]) : 0, 0);
+
+	if (v > 0xffffff || (v & (pad == 1 ? 0xff : 0xffff)))
+		return STELE_ESYNTAX;
+	dst[0] = (uint8_t)(v >> 16);
+	if (pad == 1)
+		dst[1] = (uint8_t)(v >> 8);
+	return 0;
 }
 
 int
 base64_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text)
 {
-	size_t pad = 0, n;
+	size_t pad = 0, n, whole, o = 0;
 
 	if (text.n % 4 != 0)
 		return STELE_ESYNTAX;
@@ -84,17 +97,18 @@ base64_decode(uint8_t *dst, size_t cap, size_t *n_out, struct slice text)
 	n = text.n / 4 * 3 - pad;
 	if (n > cap)
 		return STELE_ELIMIT;
-	for (size_t i = 0, o = 0; i < text.n; i += 4) {
-		size_t here = i + 4 == text.n ? pad : 0;
-		int64_t v = quad(text.p + i, here);
-		if (v < 0 || (here == 1 && (v & 0xff)) || (here == 2 && (v & 0xffff)))
+	whole = pad ? text.n - 4 : text.n;
+	for (size_t i = 0; i < whole; i += 4, o += 3) {
+		const uint8_t *p = text.p + i;
+		uint32_t v = quad(bits(p[0]), bits(p[1]), bits(p[2]), bits(p[3]));
+		if (v > 0xffffff)
 			return STELE_ESYNTAX;
-		dst[o++] = (uint8_t)(v >> 16);
-		if (here < 2)
-			dst[o++] = (uint8_t)(v >> 8);
-		if (here < 1)
-			dst[o++] = (uint8_t)v;
+		dst[o] = (uint8_t)(v >> 16);
+		dst[o + 1] = (uint8_t)(v >> 8);
+		dst[o + 2] = (uint8_t)v;
 	}
+	if (pad && decode_padded(dst + o, text.p + whole, pad) != 0)
+		return STELE_ESYNTAX;
 	*n_out = n;
 	return 0;
 }

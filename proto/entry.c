@@ -291,15 +291,15 @@ struct cursor {
 	bool bad;
 };
 
-static bool
+static inline bool
 starts_with(const struct cursor *c, const char *lit)
 {
-	size_t n = strlen(lit);
+	size_t n = strlen(lit); /* a constant once inlined */
 
 	return !c->bad && (size_t)(c->end - c->p) >= n && memcmp(c->p, lit, n) == 0;
 }
 
-static void
+static inline void
 expect(struct cursor *c, const char *lit)
 {
 	if (starts_with(c, lit))

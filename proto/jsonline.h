@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "proto/buf.h"
 #include "proto/slice.h"
@@ -23,11 +24,30 @@ struct jsonline {
 /* A reader of a line without its newline, which must outlive it and what it gives. */
 void jsonline_init(struct jsonline *j, struct slice line);
 
-/* These very bytes come next: names of members, punctuation. */
-void jsonline_expect(struct jsonline *j, const char *bytes);
+/* Whether these bytes come next; then they are taken. Inline: most are constants, of known length.
+ */
+static inline bool
+jsonline_have(struct jsonline *j, const char *bytes)
+{
+	size_t n = strlen(bytes);
 
-/* Whether these bytes come next; then they are taken. */
-bool jsonline_have(struct jsonline *j, const char *bytes);
+	if (j->err || (size_t)(j->end - j->p) < n || memcmp(j->p, bytes, n) != 0)
+		return false;
+	j->p += n;
+	return true;
+}
+
+/* The caller found something wrong: a phrase, static. */
+void jsonline_fail(struct jsonline *j, const char *what);
+
+/* These very bytes come next: names of members, punctuation. */
+static inline void
+jsonline_expect(struct jsonline *j, const char *bytes)
+{
+	if (!jsonline_have(j, bytes))
+		jsonline_fail(j, "a member is missing, unknown or out of its order, or there is "
+				 "white space");
+}
 
 /*
  * A string. Without escapes it is where it lies, else in *room, whose contents it replaces: UTF-8,
@@ -49,9 +69,6 @@ size_t jsonline_hashes(struct jsonline *j, uint8_t (*out)[32], size_t cap);
  * left to the caller.
  */
 struct slice jsonline_value(struct jsonline *j);
-
-/* The caller found something wrong: a phrase, static. */
-void jsonline_fail(struct jsonline *j, const char *what);
 
 /* 0 when everything was read and nothing is left; else the error. */
 int jsonline_end(struct jsonline *j);

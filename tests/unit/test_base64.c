@@ -84,10 +84,10 @@ END_TEST
 
 START_TEST(what_is_not_base64_is_refused)
 {
-	static const char *const bad[] = {"Z",     "Zg",         "Zg=",      "Zg===",    "=",
-					  "====",  "Z===",       "Zm9v====", "Zg==Zm9v", "Zm9v\n",
-					  "Zm 9v", "Zm9v Zm9",   "Zm9-",     "Zm9_",     "Zh==",
-					  "Zm9=",  "\xc3\xa9Zm", "Zm=v",     "=m9v"};
+	static const char *const bad[] = {
+		"Z",          "Zg",     "Zg=",   "Zg===",    "=",    "====", "Z===", "Zm9v====",
+		"Zg==Zm9v",   "Zm9v\n", "Zm 9v", "Zm9v Zm9", "Zm9-", "Zm9_", "Zh==", "Zm9=",
+		"\xc3\xa9Zm", "Zm=v",   "=m9v",  "Z=A=",     "=mA=", "=A==", "Z\nE="};
 	uint8_t out[16] = {77};
 	size_t n = 77;
 

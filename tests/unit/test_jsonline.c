@@ -2,6 +2,7 @@
 #include "proto/jsonline.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/err.h"
@@ -61,6 +62,74 @@ START_TEST(what_is_no_string_is_refused)
 	REFUSED("\"twelve chars \xc3\"");
 	REFUSED("\"\xed\xa0\x80\"");
 	REFUSED("\"\xc0\x80\"");
+}
+END_TEST
+
+/* A string of n pieces by chance, as it is spelled and as what it reads as. */
+static void
+by_chance(uint32_t *dice, size_t n, struct buf *spelled, struct buf *as)
+{
+	static const char *const pieces[][2] = {
+		{"\\\"", "\""},
+		{"\\\\", "\\"},
+		{"\\n", "\n"},
+		{"\\u0041", "A"},
+		{"\xc3\xa9", "\xc3\xa9"},
+		{"x", "x"},
+		{"yz", "yz"},
+		{"a longer run of plain text", "a longer run of plain text"},
+	};
+	uint32_t kinds = (*dice >> 8) % 8 + 1; /* some strings have a few kinds of pieces alone */
+
+	buf_reset(spelled);
+	buf_reset(as);
+	buf_put_u8(spelled, '"');
+	for (size_t i = 0; i < n; i++) {
+		size_t k;
+
+		*dice = *dice * 1664525 + 1013904223;
+		k = (*dice >> 16) % kinds;
+		buf_put_str(spelled, pieces[k][0]);
+		buf_put_str(as, pieces[k][1]);
+	}
+	buf_put_u8(spelled, '"');
+}
+
+/* Each in memory of just its size, so that ASan sees what reads beyond it. */
+static void
+reads_alone(const struct buf *spelled, size_t n, const struct buf *as)
+{
+	char *exact = malloc(n);
+
+	ck_assert_ptr_nonnull(exact);
+	memcpy(exact, spelled->p, n);
+	reads(exact, n, as ? (as->n ? (const char *)as->p : "") : NULL, as ? as->n : 0);
+	free(exact);
+}
+
+START_TEST(strings_of_any_length_with_escapes_anywhere_are_read_and_end_where_they_end)
+{
+	struct buf spelled, as;
+	uint32_t dice = 1;
+
+	buf_init(&spelled);
+	buf_init(&as);
+	for (size_t i = 0; i < 4000; i++) {
+		size_t at;
+
+		by_chance(&dice, i % 130, &spelled, &as);
+		reads_alone(&spelled, spelled.n, &as);
+		at = 1 + dice % (spelled.n - 1);
+		reads_alone(&spelled, at, NULL); /* cut off */
+		if (at == spelled.n - 1)
+			continue;
+		spelled.p[at] = '\n'; /* never plain, and never part of an escape */
+		reads_alone(&spelled, spelled.n, NULL);
+		spelled.p[at] = 0xff; /* never UTF-8 */
+		reads_alone(&spelled, spelled.n, NULL);
+	}
+	buf_fini(&spelled);
+	buf_fini(&as);
 }
 END_TEST
 
@@ -168,6 +237,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		strings_are_read_with_all_escapes,
+		strings_of_any_length_with_escapes_anywhere_are_read_and_end_where_they_end,
 		what_is_no_string_is_refused,
 		integers_have_one_spelling,
 		hashes_are_a_bounded_list,
