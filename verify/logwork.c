@@ -19,7 +19,13 @@ logwork_stop(struct logcheck *c, int err)
 struct place
 logwork_at(struct logcheck *c, enum part part, uint64_t line, uint64_t index)
 {
-	return bundle_place(c->w, c->files->part[part], c->path[part], line, index);
+	size_t file = c->files->part[part];
+
+	if (file == ARCHIVE_NONE)
+		return (struct place){0, "", line, index};
+	if (!c->path[part][0]) /* for each record some places are named, and hardly ever shown */
+		archive_path(&c->w->archive, file, c->path[part]);
+	return (struct place){file, c->path[part], line, index};
 }
 
 /* The next line; 0 at the end or when it can go on no further, which is said. */
