@@ -54,9 +54,9 @@ sign_vkey_parse(struct sha256 *h, struct note_vkey *key, struct slice text)
 	return 0;
 }
 
-int
-signer_new(struct signer **out, struct sha256 *h, struct slice name,
-	   const uint8_t seed[SIGN_SEED_BYTES])
+static int
+make(struct signer **out, struct sha256 *h, struct slice name, enum note_type type,
+     const uint8_t seed[SIGN_SEED_BYTES])
 {
 	struct signer *s;
 
@@ -67,11 +67,25 @@ signer_new(struct signer **out, struct sha256 *h, struct slice name,
 		return STELE_ENOMEM;
 	memcpy(s->name, name.p, name.n);
 	s->vkey.name = slice_of(s->name, name.n);
-	s->vkey.type = NOTE_ED25519;
+	s->vkey.type = type;
 	CHECK(crypto_sign_ed25519_seed_keypair(s->vkey.public_key, s->secret, seed) == 0);
 	sign_keyid(h, s->vkey.key_id, s->vkey.name, s->vkey.type, s->vkey.public_key);
 	*out = s;
 	return 0;
+}
+
+int
+signer_new(struct signer **out, struct sha256 *h, struct slice name,
+	   const uint8_t seed[SIGN_SEED_BYTES])
+{
+	return make(out, h, name, NOTE_ED25519, seed);
+}
+
+int
+signer_new_witness(struct signer **out, struct sha256 *h, struct slice name,
+		   const uint8_t seed[SIGN_SEED_BYTES])
+{
+	return make(out, h, name, NOTE_ED25519_COSIGNATURE, seed);
 }
 
 void
@@ -100,7 +114,7 @@ sign_note_line(struct buf *out, struct slice text, const struct signer *s)
 {
 	uint8_t signature[SIGN_BYTES];
 
-	CHECK(text.n && text.p[text.n - 1] == '\n');
+	CHECK(text.n && text.p[text.n - 1] == '\n' && s->vkey.type == NOTE_ED25519);
 	signer_sign(s, signature, text);
 	CHECK(note_put_signature(out, s->vkey.name, s->vkey.key_id,
 				 slice_of(signature, sizeof signature)) == 0);
@@ -169,6 +183,16 @@ sign_verify_note(const struct note_vkey *keys, size_t n, struct slice signed_not
 	return 0;
 }
 
+/* What a witness signs. */
+static void
+put_message(struct buf *out, uint64_t time_s, struct slice text)
+{
+	buf_put_str(out, "cosignature/v1\ntime ");
+	buf_put_dec(out, time_s);
+	buf_put_u8(out, '\n');
+	buf_put_slice(out, text);
+}
+
 /* One cosignature line of a known witness. */
 static int
 verify_cosignature(const struct note_vkey *witness, const struct note *note,
@@ -184,10 +208,7 @@ verify_cosignature(const struct note_vkey *witness, const struct note *note,
 		return STELE_EVERIFY;
 	time = be_get64(blob);
 	buf_init(&message);
-	buf_put_str(&message, "cosignature/v1\ntime ");
-	buf_put_dec(&message, time);
-	buf_put_u8(&message, '\n');
-	buf_put_slice(&message, note->text);
+	put_message(&message, time, note->text);
 	r = message.err;
 	if (r == 0 && crypto_sign_ed25519_verify_detached(blob + 8, message.p, message.n,
 							  witness->public_key) != 0)
@@ -221,6 +242,71 @@ sign_verify_cosignature(const struct note_vkey *witness, const struct note *note
 		return STELE_ENOTFOUND;
 	*time_s = latest;
 	return 0;
+}
+
+void
+sign_cosignature(struct buf *out, struct slice text, const struct signer *witness, uint64_t time_s)
+{
+	uint8_t blob[COSIGNATURE_BYTES];
+	struct buf message;
+
+	CHECK(witness->vkey.type == NOTE_ED25519_COSIGNATURE);
+	buf_init(&message);
+	put_message(&message, time_s, text);
+	be_put64(blob, time_s);
+	if (message.err == 0) {
+		signer_sign(witness, blob + 8, buf_slice(&message));
+		CHECK(note_put_signature(out, witness->vkey.name, witness->vkey.key_id,
+					 slice_of(blob, sizeof blob)) == 0);
+	} else {
+		out->err = message.err;
+	}
+	buf_fini(&message);
+}
+
+/* The witness's line of the note that says this time. */
+static void
+put_line_of(struct buf *out, const struct note_vkey *witness, const struct note *note,
+	    uint64_t time_s)
+{
+	uint8_t blob[COSIGNATURE_BYTES];
+	size_t n;
+
+	for (size_t i = 0; i < note->n_signatures; i++) {
+		const struct note_signature *sig = &note->signatures[i];
+
+		if (!signed_by(sig, witness) ||
+		    note_signature_blob(blob, sizeof blob, &n, sig) != 0 ||
+		    be_get64(blob) != time_s)
+			continue;
+		CHECK(note_put_signature(out, witness->name, witness->key_id, slice_of(blob, n)) ==
+		      0);
+		return;
+	}
+}
+
+int
+sign_take_cosignature(struct buf *out, const struct note_vkey *witness, struct slice text,
+		      struct slice reply)
+{
+	struct note note;
+	struct buf whole;
+	uint64_t time_s;
+	int err;
+
+	buf_init(&whole);
+	buf_put_slice(&whole, text);
+	buf_put_u8(&whole, '\n');
+	buf_put_slice(&whole, reply);
+	err = whole.err ? whole.err : note_parse(&note, buf_slice(&whole));
+	if (err == 0 && !slice_eq(note.text, text))
+		err = STELE_ESYNTAX; /* a blank line among what should be signatures */
+	if (err == 0)
+		err = sign_verify_cosignature(witness, &note, &time_s);
+	if (err == 0)
+		put_line_of(out, witness, &note, time_s);
+	buf_fini(&whole);
+	return err ? err : out->err;
 }
 
 int

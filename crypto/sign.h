@@ -27,6 +27,13 @@ struct signer;
 int signer_new(struct signer **out, struct sha256 *h, struct slice name,
 	       const uint8_t seed[SIGN_SEED_BYTES]);
 
+/*
+ * The same, but the signer is a witness's: its key has the type NOTE_ED25519_COSIGNATURE, and it
+ * signs by sign_cosignature alone.
+ */
+int signer_new_witness(struct signer **out, struct sha256 *h, struct slice name,
+		       const uint8_t seed[SIGN_SEED_BYTES]);
+
 /* Wipes and frees it. */
 void signer_free(struct signer *s);
 
@@ -75,6 +82,21 @@ int sign_verify_note(const struct note_vkey *keys, size_t n, struct slice signed
  */
 int sign_verify_cosignature(const struct note_vkey *witness, const struct note *note,
 			    uint64_t *time_s);
+
+/*
+ * Appends a witness's signature line for a note's text (C2SP tlog-cosignature v1): it has seen that
+ * this is consistent with what it saw before, at time_s, seconds since 1970. Errors stick to out.
+ */
+void sign_cosignature(struct buf *out, struct slice text, const struct signer *witness,
+		      uint64_t time_s);
+
+/*
+ * Appends the signature line of one witness for a note's text that is among those of reply, lines
+ * as a witness answers with: the latest, when it has several. Lines by other keys are passed over.
+ * Errors as note_parse and sign_verify_cosignature; then nothing is appended.
+ */
+int sign_take_cosignature(struct buf *out, const struct note_vkey *witness, struct slice text,
+			  struct slice reply);
 
 /*
  * Appends a key statement signed by the server identity: this key speaks for

@@ -14,7 +14,7 @@
 #include "crypto/tsp.h"
 #include "proto/slice.h"
 #include "verify/findings.h"
-#include "verify/tlogpolicy.h"
+#include "crypto/tlogpolicy.h"
 
 /* An older checkpoint that the auditor kept: a signed note. */
 struct bundle_since {

@@ -5,7 +5,7 @@
 #include "crypto/sha256.h"
 #include "proto/check.h"
 #include "proto/err.h"
-#include "verify/tlogpolicy.h"
+#include "crypto/tlogpolicy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

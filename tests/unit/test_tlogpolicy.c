@@ -1,5 +1,5 @@
 /* Policies of witnesses: what is one, and whose cosignatures are enough. */
-#include "verify/tlogpolicy.h"
+#include "crypto/tlogpolicy.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
  *   group NAME all|any|K MEMBER...         K of these witnesses and groups, named before
  *   quorum NAME|none                       what must be reached; once
  */
-#ifndef STELE_VERIFY_TLOGPOLICY_H
-#define STELE_VERIFY_TLOGPOLICY_H
+#ifndef STELE_CRYPTO_TLOGPOLICY_H
+#define STELE_CRYPTO_TLOGPOLICY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +23,7 @@ enum { TLOGPOLICY_BYTES = 65536, TLOGPOLICY_NODES = 256, TLOGPOLICY_LOGS = 64 };
 struct tlogpolicy_node {
 	struct slice name;
 	struct note_vkey key;   /* of a witness */
+	struct slice url;       /* of a witness: where it is asked; empty: not said */
 	size_t need, n_members; /* of a group; need is 0 for a witness */
 	uint8_t members[TLOGPOLICY_NODES];
 };

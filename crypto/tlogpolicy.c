@@ -1,5 +1,5 @@
 /* Groups name what stands before them: that there is no ring needs no look. */
-#include "verify/tlogpolicy.h"
+#include "crypto/tlogpolicy.h"
 
 #include <string.h>
 
@@ -45,9 +45,9 @@ refuse(struct reading *r, const char *what)
 
 /* The line has nothing behind an address. */
 static int
-take_url(struct reading *r)
+take_url(struct reading *r, struct slice *url)
 {
-	(void)word(r);
+	*url = word(r);
 	return word(r).n ? refuse(r, "something follows") : 0;
 }
 
@@ -94,7 +94,7 @@ read_witness(struct reading *r)
 			   NOTE_PUBLIC_KEY_BYTES) == 0)
 			return refuse(r, "another witness has this key");
 	r->p->n++;
-	return take_url(r);
+	return take_url(r, &w->url);
 }
 
 static int
@@ -161,13 +161,14 @@ static int
 read_log(struct reading *r)
 {
 	struct tlogpolicy *p = r->p;
+	struct slice url;
 
 	if (p->n_logs == TLOGPOLICY_LOGS)
 		return refuse(r, "there are more than 64 logs");
 	if (sign_vkey_parse(r->h, &p->logs[p->n_logs], word(r)) != 0)
 		return refuse(r, "the key is no verifier key");
 	p->n_logs++;
-	return take_url(r);
+	return take_url(r, &url);
 }
 
 static int
