@@ -10,6 +10,7 @@ bell_init(struct bell *b)
 	pthread_mutex_init(&b->lock, NULL);
 	b->n = 0;
 	atomic_init(&b->listening, 0);
+	atomic_init(&b->rung, 0);
 }
 
 void
@@ -46,6 +47,7 @@ bell_ring(void *bell)
 {
 	struct bell *b = bell;
 
+	atomic_fetch_add(&b->rung, 1);
 	if (atomic_load(&b->listening) == 0)
 		return;
 	pthread_mutex_lock(&b->lock);

@@ -18,6 +18,7 @@ struct bell {
 	struct loop *loops[LIMIT_LOOPS];
 	size_t n;
 	atomic_size_t listening; /* n, to be read without the lock */
+	atomic_ullong rung;      /* how often: who looks now and then sees whether there is news */
 };
 
 /* One that nobody listens to. */

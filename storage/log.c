@@ -40,6 +40,45 @@ log_head(struct log *log)
 	return h;
 }
 
+/* One reference, the caller's; NULL without memory. */
+static struct head *
+head_new(uint64_t size, const uint8_t root[32], int64_t time_ns, struct slice note,
+	 struct slice lines)
+{
+	struct head *head = malloc(sizeof *head + note.n + lines.n + 1);
+
+	if (!head)
+		return NULL;
+	atomic_init(&head->refs, 1);
+	head->size = size;
+	memcpy(head->root, root, 32);
+	head->time_ns = time_ns;
+	head->note_len = note.n + lines.n;
+	memcpy(head->note, note.p, note.n);
+	if (lines.n)
+		memcpy(head->note + note.n, lines.p, lines.n);
+	head->note[head->note_len] = '\0';
+	return head;
+}
+
+int
+log_cosign(struct log *log, const struct head *head, struct slice lines)
+{
+	struct head *old = NULL, *next = head_new(head->size, head->root, head->time_ns,
+						  slice_of(head->note, head->note_len), lines);
+
+	if (!next)
+		return STELE_ENOMEM;
+	pthread_rwlock_wrlock(&log->store->lock);
+	if (log->head->size == head->size) {
+		old = log->head;
+		log->head = next;
+	}
+	pthread_rwlock_unlock(&log->store->lock);
+	head_unref(old ? old : next);
+	return old != NULL;
+}
+
 struct head *
 head_sign(struct log *log, const struct logkeys *next, uint64_t size, const uint8_t root[32],
 	  int64_t time_ns)
@@ -53,16 +92,7 @@ head_sign(struct log *log, const struct logkeys *next, uint64_t size, const uint
 	if (checkpoint_put(&text, slice_str(log->origin), size, root) == 0 && text.err == 0)
 		sign_note(&note, buf_slice(&text), signers, next ? 2 : 1);
 	if (note.n && note.err == 0)
-		head = malloc(sizeof *head + note.n + 1);
-	if (head) {
-		atomic_init(&head->refs, 1);
-		head->size = size;
-		memcpy(head->root, root, 32);
-		head->time_ns = time_ns;
-		head->note_len = note.n;
-		memcpy(head->note, note.p, note.n);
-		head->note[note.n] = '\0';
-	}
+		head = head_new(size, root, time_ns, buf_slice(&note), slice_of(NULL, 0));
 	buf_fini(&text);
 	buf_fini(&note);
 	return head;

@@ -36,6 +36,14 @@ void head_unref(struct head *h);
 /* The newest released head, referenced for the caller; never NULL. Any thread. */
 struct head *log_head(struct log *log);
 
+/*
+ * Adds signature lines of witnesses to the checkpoint of a released head, which was the newest when
+ * the caller took it: while no newer one is released, log_head gives its note with these lines.
+ * lines replace those of an earlier call. 1 when it is so, 0 when there is a newer head already;
+ * STELE_ENOMEM. Any one thread.
+ */
+int log_cosign(struct log *log, const struct head *head, struct slice lines);
+
 /* Fixed facts, readable from any thread without a lock. */
 uint64_t log_id(const struct log *log);
 const char *log_name(const struct log *log);   /* NUL-terminated */
