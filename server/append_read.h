@@ -14,6 +14,7 @@
 #include "server/append_hold.h"
 #include "server/decode.h"
 #include "server/problem.h"
+#include "server/witnesses.h"
 #include "server/wish.h"
 
 struct kit;
@@ -29,6 +30,7 @@ enum append_form {
 
 /* What the head of an append says, and what became of its body. */
 struct append {
+	struct witness_wait wait; /* for a quorum, with --witness-require append */
 	enum append_form form;
 	enum coding coding;
 	bool json;               /* the body's own type is JSON: it must be valid */

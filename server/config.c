@@ -116,6 +116,21 @@ static const struct option options[] = {
 	 "a peer that takes nothing of its answer (30)"},
 	{"tail-heartbeat", SECONDS, AT(tail_heartbeat_ms), 1, 3600, "S",
 	 "of silence, before a tail says that it is there (10)"},
+	{"witness-policy", TEXT, AT(witness_policy), 0, 0, "FILE",
+	 "have checkpoints cosigned by the witnesses of this C2SP policy, each with its URL"},
+	{"witness-logs", TEXT, AT(witness_logs), 0, 0, "PATTERNS",
+	 "of these logs, a space between two patterns (\"* _*\": all, the server's own too)"},
+	{"witness-require", TEXT, AT(witness_require), 0, 0, "MODE",
+	 "none: publish what there is; public: publish checkpoints with a quorum alone; append:\n"
+	 "and acknowledge records when such a checkpoint covers them (none)"},
+	{"witness-ca", TEXT, AT(witness_ca), 0, 0, "FILE",
+	 "CAs of witnesses' certificates, PEM, instead of the system's"},
+	{"witness-timeout", SECONDS, AT(witness_timeout_ms), 1, 60, "S",
+	 "a request to a witness may take so long, and an append wait for witnesses (5)"},
+	{"witness-for", TEXT, AT(witness_for), 0, 0, "FILE",
+	 "be a witness of the logs whose verifier keys FILE has, one a line: POST /add-checkpoint"},
+	{"witness-name", TEXT, AT(witness_name), 0, 0, "NAME",
+	 "name of the witness's key; fixed when that is made (the server's name, then /witness)"},
 	{"moved", FLAG, AT(moved), 0, 0, NULL,
 	 "the data directory was moved here, and its old place is gone"},
 	{"unprotected", FLAG, AT(unprotected), 0, 0, NULL,
@@ -445,6 +460,7 @@ config_read(struct config *c, int argc, char **argv, struct buf *why)
 		.body_timeout_ms = LIMIT_BODY_TIMEOUT_MS,
 		.idle_timeout_ms = LIMIT_IDLE_TIMEOUT_MS,
 		.write_timeout_ms = LIMIT_WRITE_TIMEOUT_MS,
+		.witness_timeout_ms = LIMIT_WITNESS_TIMEOUT_MS,
 		.tail_heartbeat_ms = LIMIT_TAIL_HEARTBEAT_MS,
 	};
 	int err;
@@ -482,6 +498,12 @@ config_fini(struct config *c)
 	free(c->origin);
 	free(c->file);
 	free(c->passphrase_file);
+	free(c->witness_policy);
+	free(c->witness_logs);
+	free(c->witness_require);
+	free(c->witness_ca);
+	free(c->witness_for);
+	free(c->witness_name);
 	free(c->tls_cert);
 	free(c->tls_key);
 	free(c->tls_client_ca);

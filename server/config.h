@@ -13,6 +13,8 @@
 
 struct config {
 	char *data, *listen, *origin, *file, *passphrase_file;
+	char *witness_policy, *witness_logs, *witness_require, *witness_ca; /* NULL: not said */
+	char *witness_for, *witness_name;
 	char *tls_cert, *tls_key, *tls_client_ca, *tls_crl; /* files in PEM; NULL: none */
 	char *timestamp_url, *timestamp_ca; /* authorities, after commas; roots in PEM; or NULL */
 	uint64_t timestamp_every_ms;
@@ -37,8 +39,9 @@ struct config {
 	uint64_t max_object_bytes;  /* of one payload */
 	uint64_t upload_timeout_ms; /* a resumable upload without a request */
 	uint64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
-	uint64_t tail_heartbeat_ms; /* a tail without an event */
-	bool tls_client_required;   /* no handshake without a client's certificate */
+	uint64_t witness_timeout_ms; /* of one request to a witness */
+	uint64_t tail_heartbeat_ms;  /* a tail without an event */
+	bool tls_client_required;    /* no handshake without a client's certificate */
 	bool moved, unprotected, insecure, quiet;
 	bool help, version, routes; /* print and exit */
 	/* made from listen */

@@ -6,6 +6,7 @@
 #include "server/resources.h"
 #include "server/server.h"
 #include "server/timestamps.h"
+#include "server/witnesses.h"
 #include "storage/store.h"
 
 void
@@ -32,11 +33,16 @@ static void
 put_state(struct request *r, const struct store_stats *s, struct buf *b)
 {
 	struct timestamps_figures t;
+	struct witnesses_figures w;
 
 	timestamps_figures(r->server->timestamps, &t);
-	buf_printf(b, ",\"read_only\":%s,\"low_space\":%s,\"demo\":%s,\"timestamps_late\":%s",
+	witnesses_figures(r->server->witnesses, &w);
+	buf_printf(b,
+		   ",\"read_only\":%s,\"low_space\":%s,\"demo\":%s,\"timestamps_late\":%s,"
+		   "\"witness_conflicts\":%llu",
 		   s->read_only ? "true" : "false", s->low_space ? "true" : "false",
-		   r->server->demo ? "true" : "false", t.late ? "true" : "false");
+		   r->server->demo ? "true" : "false", t.late ? "true" : "false",
+		   (unsigned long long)w.conflicts);
 }
 
 static void

@@ -364,6 +364,29 @@ finish(struct request *r)
 }
 
 static void
+answer_waited(struct request *r)
+{
+	struct intake *in = r->state;
+
+	if (in->quorum.cosigned)
+		finish(r);
+	else
+		witness_refuse(r, WITNESS_NOT_YET);
+}
+
+/* With --witness-require append nothing is acknowledged that witnesses have not seen. */
+static void
+finish_seen(struct request *r)
+{
+	struct intake *in = r->state;
+
+	r->then = answer_waited;
+	if (in->err || in->problem != PROBLEM_NONE || in->count == 0 ||
+	    !witnesses_wait(r->server->witnesses, r, in->end, &in->quorum))
+		finish(r);
+}
+
+static void
 work_settle(struct request *r, struct kit *kit)
 {
 	(void)kit;
@@ -376,11 +399,11 @@ finish_settled(struct request *r)
 	const struct intake *in = r->state;
 
 	if (!in->deposit) {
-		finish(r);
+		finish_seen(r);
 		return;
 	}
 	r->work = work_settle;
-	r->then = finish;
+	r->then = finish_seen;
 	loop_work(r);
 }
 
@@ -407,6 +430,7 @@ count(struct request *r, struct intake *in)
 	}
 	in->new_unparsed += unparsed;
 	in->count += r->job.n_items;
+	in->end = r->job.last + 1 > in->end ? r->job.last + 1 : in->end;
 	in->stored = fresh > 0;
 	metrics_add(&m->intake_events[in->vendor], fresh);
 	metrics_add(&m->intake_duplicates[in->vendor], r->job.n_items - fresh);
@@ -484,8 +508,15 @@ next_round(struct request *r)
 void
 intake_run(struct request *r, struct intake *in)
 {
+	enum witness_answer may;
+
 	r->state = in;
 	in->problem = PROBLEM_NONE;
+	may = witnesses_may_append(r->server->witnesses, r->log);
+	if (may != WITNESS_NEWEST) {
+		witness_refuse(r, may);
+		return;
+	}
 	in->vendor = (unsigned)__builtin_ctz(r->route->vendor);
 	in->wait = arena_alloc(&r->arena, sizeof *in->wait);
 	if (!in->wait) {

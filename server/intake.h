@@ -24,6 +24,7 @@
 
 #include "proto/arena.h"
 #include "proto/slice.h"
+#include "server/witnesses.h"
 #include "server/problem.h"
 
 enum { INTAKE_ID_PARTS = 2 };
@@ -77,6 +78,8 @@ struct intake {
 	bool waits;
 	struct deposit *deposit; /* of the round's event, when it is too large for a block */
 	bool stored;             /* its record is */
+	uint64_t end;            /* behind the highest index of its events */
+	struct witness_wait quorum;
 	uint64_t new_unparsed, first_unparsed, last_unparsed;
 };
 

@@ -69,11 +69,9 @@ loop_leave_turn(struct conn *c)
 
 /* --- jobs to the writer and back -------------------------------------------- */
 
-/* The writer's thread. */
-static void
-on_job_done(struct append_job *job)
+void
+loop_return(struct request *r)
 {
-	struct request *r = job->owner;
 	struct loop *l = r->loop;
 	bool first;
 
@@ -85,6 +83,13 @@ on_job_done(struct append_job *job)
 	pthread_mutex_unlock(&l->lock);
 	if (first)
 		uv_async_send(&l->wake);
+}
+
+/* The writer's thread. */
+static void
+on_job_done(struct append_job *job)
+{
+	loop_return(job->owner);
 }
 
 void

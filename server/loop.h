@@ -101,6 +101,9 @@ void loop_leave_turn(struct conn *c);
 /* Queues r->job for the writer; r->then(r) follows on this loop, r->job.err tells. */
 void loop_submit(struct request *r);
 
+/* What another thread had r for is done: r->then(r) follows on its loop. Any thread. */
+void loop_return(struct request *r);
+
 /* Runs r->work(r, kit) on a worker thread; r->then(r) follows on this loop. */
 void loop_work(struct request *r);
 

@@ -16,6 +16,7 @@
 #include "proto/err.h"
 #include "server/audit.h"
 #include "server/config.h"
+#include "server/cosigner.h"
 #include "server/examiner.h"
 #include "server/exporter.h"
 #include "server/listen.h"
@@ -28,6 +29,7 @@
 #include "server/server.h"
 #include "server/timestamps.h"
 #include "server/tls.h"
+#include "server/witnesses.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -307,6 +309,8 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		err = writer_new(&s->writer, s->store, c->queue_bytes);
 	if (!err)
 		err = audit_open(s->audit, why);
+	if (!err)
+		err = cosigner_new(&s->cosigner, s, why);
 	config_forget_passphrase(c);
 	if (!err) /* before whoever purges, and after him */
 		err = exporter_new(&s->exporter, s);
@@ -319,6 +323,8 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	if (!err)
 		err = timestamps_start(&s->timestamps, s, why);
 	if (!err)
+		err = witnesses_new(&s->witnesses, s, why);
+	if (!err)
 		err = start_loops(s, c, fds, why);
 	if (!err) {
 		warn(s, c);
@@ -326,6 +332,8 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		run_loops(s);
 	}
 	timestamps_stop(s->timestamps);
+	witnesses_free(s->witnesses);
+	cosigner_free(s->cosigner);
 	examiner_free(s->examiner);
 	purger_stop(s->purger);
 	exporter_free(s->exporter);

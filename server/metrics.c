@@ -6,6 +6,7 @@
 #include "proto/buf.h"
 #include "proto/check.h"
 #include "server/config.h"
+#include "server/cosigner.h"
 #include "server/audit.h"
 #include "server/exporter.h"
 #include "server/exports.h"
@@ -15,6 +16,7 @@
 #include "server/resources.h"
 #include "server/router.h"
 #include "server/server.h"
+#include "server/witnesses.h"
 #include "server/tls.h"
 #include "server/timestamps.h"
 #include "storage/backup.h"
@@ -460,6 +462,34 @@ put_store(struct buf *b, struct server *s)
 }
 
 static void
+put_witness(struct buf *b, struct server *s)
+{
+	struct witnesses_figures w;
+	struct cosigner_figures c;
+
+	witnesses_figures(s->witnesses, &w);
+	cosigner_figures(s->cosigner, &c);
+	put(b, "witnesses", "gauge", "Witnesses that are asked to cosign checkpoints.",
+	    w.witnesses);
+	put(b, "witness_requests_total", "counter", "Requests to them.", w.asked);
+	put(b, "witness_cosignatures_total", "counter", "Cosignatures that came and verified.",
+	    w.cosignatures);
+	put(b, "witness_failures_total", "counter", "Requests that brought none.", w.failures);
+	put(b, "witness_logs_behind", "gauge",
+	    "Logs whose newest head that was sent has no quorum. Alert when it stays.", w.behind);
+	put(b, "witness_conflicts", "gauge",
+	    "Pairs of a log and a witness that has seen more, or another tree. Alert above 0.",
+	    w.conflicts);
+	put(b, "witness_logs_disputed", "gauge",
+	    "Logs whose checkpoint is not served because of that. Alert above 0.", w.disputed);
+	put(b, "cosigner_logs", "gauge", "Others' logs that this server is a witness of.", c.logs);
+	put(b, "cosigner_cosigned_total", "counter", "Checkpoints that it cosigned.", c.cosigned);
+	put(b, "cosigner_refused_total", "counter", "Requests that it did not.", c.refused);
+	put(b, "cosigner_forks", "gauge", "Logs that signed two trees of one size. Alert above 0.",
+	    c.forks);
+}
+
+static void
 work(struct request *r, struct kit *kit)
 {
 	struct buf *b = &r->decoded;
@@ -485,6 +515,7 @@ work(struct request *r, struct kit *kit)
 	put_tls(b, r->server);
 	put_store(b, r->server);
 	put_purge(b, r->server);
+	put_witness(b, r->server);
 }
 
 static void

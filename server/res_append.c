@@ -15,6 +15,7 @@
 #include "server/retention.h"
 #include "server/server.h"
 #include "server/upload.h"
+#include "server/witnesses.h"
 #include "storage/append.h"
 #include "storage/log.h"
 
@@ -138,8 +139,6 @@ settle(struct request *r)
 {
 	const struct append_item *item = &r->job.items[0];
 
-	if (r->upload->json)
-		reply_header(r, "Stele-Validated", "false");
 	upload_settle(r,
 		      item->object && item->state != APPEND_DUPLICATE ? UPLOAD_KEEP : UPLOAD_DROP,
 		      item->index);
@@ -156,6 +155,8 @@ answer(struct request *r)
 		reply_header(r, "Preference-Applied", "return=minimal");
 	if (!a->batch && r->job.items[0].state == APPEND_DUPLICATE)
 		reply_header(r, "Idempotent-Replayed", "true");
+	if (r->upload && r->upload->json)
+		reply_header(r, "Stele-Validated", "false");
 	if (r->upload)
 		settle(r);
 	b = reply_body(r);
@@ -164,6 +165,52 @@ answer(struct request *r)
 	else
 		put_one(r, a, b);
 	reply_end(r);
+}
+
+/* --- witnesses ------------------------------------------------------------------------ */
+
+static void
+after_waiting(struct request *r)
+{
+	const struct append *a = r->state;
+
+	if (a->wait.cosigned) {
+		answer(r);
+		return;
+	}
+	if (r->upload)
+		settle(r);
+	reply_problem(
+		r, PROBLEM_NOT_COSIGNED,
+		"It is stored, up to index %llu, but no checkpoint that covers it has the quorum of "
+		"witnesses yet. Send it again with the same Idempotency-Key: nothing is stored "
+		"twice, and the answer comes when there is one.",
+		(unsigned long long)r->job.last);
+}
+
+/* It is stored: the answer follows, when witnesses need not be waited for. */
+static void
+acknowledge(struct request *r)
+{
+	struct append *a = r->state;
+
+	r->then = after_waiting;
+	if (!witnesses_wait(r->server->witnesses, r, r->job.last + 1, &a->wait))
+		answer(r);
+}
+
+/* False: answered, clients may not append to the log now. */
+static bool
+may_append(struct request *r)
+{
+	enum witness_answer a = witnesses_may_append(r->server->witnesses, r->log);
+
+	if (a == WITNESS_NEWEST)
+		return true;
+	if (r->upload)
+		upload_settle(r, r->upload->resumable ? UPLOAD_STAYS : UPLOAD_DROP, 0);
+	witness_refuse(r, a);
+	return false;
 }
 
 /* --- a key that is known ------------------------------------------------------------ */
@@ -241,7 +288,7 @@ after_resolve(struct request *r)
 		if (hold_of(r)->n)
 			res_append_submit(r);
 		else
-			answer(r);
+			acknowledge(r);
 		return;
 	case STELE_ECONFLICT:
 		if (r->upload)
@@ -266,7 +313,7 @@ static void
 after_commit(struct request *r)
 {
 	if (r->job.err == 0) {
-		answer(r);
+		acknowledge(r);
 	} else if (r->job.err == STELE_EDUPLICATE) {
 		r->work = resolve;
 		r->then = after_resolve;
@@ -324,6 +371,8 @@ is_offered(struct request *r)
 void
 res_append_submit(struct request *r)
 {
+	if (!may_append(r))
+		return;
 	if (audit_keeps(r->server->audit, r->job.wish) || !is_offered(r)) {
 		submit_job(r);
 		return;

@@ -12,17 +12,27 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "server/witnesses.h"
 #include "storage/read.h"
 
 void
 res_tiles_checkpoint(struct request *r)
 {
-	struct head *head = log_head(r->log);
+	enum witness_answer which = witnesses_checkpoint(r->server->witnesses, r->log, &r->decoded);
+	struct head *head;
 
+	if (which != WITNESS_NEWEST && which != WITNESS_KEPT) {
+		witness_refuse(r, which);
+		return;
+	}
+	head = log_head(r->log);
 	reply_begin(r, 200, "text/plain; charset=utf-8");
 	reply_header(r, "Cache-Control",
 		     log_policy(r->log)->public ? "public, max-age=1" : "private, max-age=1");
-	buf_put(reply_body(r), head->note, head->note_len);
+	if (which == WITNESS_KEPT)
+		buf_put_slice(reply_body(r), buf_slice(&r->decoded));
+	else
+		buf_put(reply_body(r), head->note, head->note_len);
 	head_unref(head);
 	reply_end(r);
 }

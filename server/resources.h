@@ -107,6 +107,10 @@ void res_clock_get(struct request *r);
 void res_clock_confirm(struct request *r);
 void res_clock_credit(struct request *r);
 
+/* res_witness.c */
+void res_add_checkpoint(struct request *r);
+void res_witness_get(struct request *r);
+
 /* res_scrub.c */
 void res_scrub_get(struct request *r);
 void res_scrub_post(struct request *r);

@@ -19,6 +19,7 @@
 
 struct audit;
 struct config;
+struct cosigner;
 struct examiner;
 struct exporter;
 struct loop;
@@ -26,6 +27,7 @@ struct purger;
 struct store;
 struct timestamps;
 struct tls;
+struct witnesses;
 struct writer;
 
 struct server {
@@ -42,6 +44,8 @@ struct server {
 	struct plans plans;            /* of purges */
 	struct purger *purger;         /* what goes by itself; NULL before it runs */
 	struct timestamps *timestamps; /* NULL: no authority is asked, or not yet */
+	struct witnesses *witnesses;   /* of its logs; NULL: none */
+	struct cosigner *cosigner;     /* is a witness of others; NULL: it is none */
 	struct http_budget answers;    /* memory of answers that their peers have yet to take */
 	struct bell bell;              /* of the loops that want to know of every commit */
 	struct {

@@ -58,6 +58,7 @@ extern const struct cli_command cmd_fsck;
 extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_scrub;
+extern const struct cli_command cmd_witness_show;
 extern const struct cli_command cmd_segment_restore; /* cmd_segment.c */
 extern const struct cli_command cmd_comply;
 

@@ -73,6 +73,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_clock_show,
 	&cmd_clock_confirm,
 	&cmd_clock_credit,
+	&cmd_witness_show,
 	&cmd_comply,
 	&cmd_scrub,
 	&cmd_purge_plan,

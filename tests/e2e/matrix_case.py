@@ -236,6 +236,8 @@ def alias_there(w):
 CASES = {
     "livez": Case(200),
     "readyz": Case(200),
+    "addCheckpoint": Case(404, lambda w: {"body": b"old 0\n"}, problem="unknown-origin"),
+    "getWitness": Case(200),
     "metrics": Case(200),
     "listLogs": Case(200),
     "createLog": Case(200),

@@ -51,3 +51,14 @@ def violations(value, schema, where="answer"):
     if isinstance(value, list):
         for i, element in enumerate(value):
             yield from violations(element, schema.get("items", {}), f"{where}[{i}]")
+
+
+def operations():
+    for path, item in DOCUMENT["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method], item.get("parameters", [])
+
+
+def path_of(pattern):
+    return pattern.replace("*}", "}")

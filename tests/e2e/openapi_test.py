@@ -7,23 +7,13 @@ import tempfile
 import time
 import unittest
 
+from cosign import FakeLog
 from lib import JSON, NDJSON, ROOT, STELED, Clock, Server
-from openapi_document import DOCUMENT, METHODS, resolve, violations
+from openapi_document import DOCUMENT, operations, path_of, resolve, violations
 from tail_case import Tail
 
 TABLE = json.loads(subprocess.run([STELED, "--routes"], stdout=subprocess.PIPE, check=True).stdout)
 PROBLEM = "urn:stele:problem:"
-
-
-def operations():
-    for path, item in DOCUMENT["paths"].items():
-        for method in METHODS:
-            if method in item:
-                yield method.upper(), path, item[method], item.get("parameters", [])
-
-
-def path_of(pattern):
-    return pattern.replace("*}", "}")
 
 
 class Table(unittest.TestCase):
@@ -79,7 +69,10 @@ class Live(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.clock = Clock()
-        cls.server = Server(options=["--min-free", "0"], env=cls.clock.env).start()
+        cls.witnessed, cls.logs = FakeLog("log.example.org/x"), tempfile.NamedTemporaryFile("w")
+        print(cls.witnessed.key.vkey, file=cls.logs, flush=True)
+        cls.server = Server(options=["--min-free", "0", "--witness-for", cls.logs.name],
+                            env=cls.clock.env).start()
         cls.called = set()
 
     @classmethod
@@ -87,6 +80,7 @@ class Live(unittest.TestCase):
         cls.server.stop()
         cls.server.remove()
         cls.clock.remove()
+        cls.logs.close()
         expected = {(o["operationId"], int(s)) for _, _, o, _ in operations()
                     for s in o["responses"] if s.isdigit() and int(s) < 400}
         missed = expected - cls.called
@@ -189,6 +183,12 @@ class Live(unittest.TestCase):
         self.call("k8sAuditDefault", 400, body="{}", headers=own)
         self.call("rotateToken", 201, {"id": made["id"]}, body="{}", headers=JSON)
         self.call("listTokens", 200)
+
+    def test_witnesses(self):
+        self.call("addCheckpoint", 200, body=self.witnessed.request(0, 3))
+        self.call("addCheckpoint", 422, body=self.witnessed.request(3, 9, []))
+        self.call("addCheckpoint", 400, body=b"old 3\n")
+        self.call("getWitness", 200)
 
     def test_health(self):
         self.call("livez", 200)
