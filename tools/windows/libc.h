@@ -12,7 +12,8 @@
 #define EDQUOT 10069 /* no call of the C library gives it */
 #endif
 
-/* As in glibc: the first place of needle in hay, and the last one of c; NULL where there is none. */
+/* As in glibc: the first place of needle in hay, and the last one of c; NULL where there is none.
+ */
 void *memmem(const void *hay, size_t n, const void *needle, size_t needle_n);
 void *memrchr(const void *hay, int c, size_t n);
 /* Wipes n bytes, whatever the compiler thinks of it. */
