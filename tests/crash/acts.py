@@ -38,10 +38,10 @@ ACTORS = 2
 LONGEST_RUN = max(0.3, ACTS / 12500)  # seconds between a start and its kill
 lib.START_SECONDS = 600  # the long run has the lowest priority
 # What the server records of itself: no state follows from it. audit_test.py, clock_test.py,
-# seal_test.py, k8s_test.py and faults_test.py have them.
+# seal_test.py, k8s_test.py, timestamps_test.py and faults_test.py have them.
 EVENTS = {"segment.seal", "segment.quarantine", "segment.release", "scrub.end", "backup.end",
           "clock.state", "clock.step", "server.start", "server.stop", "access.refused",
-          "access.denied", "intake.unparsed", "audit.lost", "heads"}
+          "access.denied", "intake.unparsed", "audit.lost", "heads", "timestamp"}
 
 
 def documented():
@@ -75,6 +75,7 @@ def named(act):
         "identity.rotate": lambda: act.get("number"),
         "clock.confirm": lambda: act["reason"],
         "scrub.start": lambda: "all",
+        "timestamp.ask": lambda: "all",
         "backup.start": lambda: act["dir"],
         "segment.restore": lambda: f"{act['log']} {act['file']}",
     }
@@ -90,7 +91,7 @@ class Machine:
 
     def __init__(self, test):
         self.test, self.clock = test, Clock()
-        self.server = Server(options=["--origin", "acts.example.com"], env=self.clock.env)
+        self.server = Server(options=["--origin", "acts.example.com", "--timestamp-url", "http://127.0.0.1:9/"], env=self.clock.env)
         self.server.start()
         self.backups = self.server.data.parent / "backups"
         self.backups.mkdir()

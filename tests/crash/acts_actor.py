@@ -363,6 +363,10 @@ class Actor:
     def scrub(self):
         self.call("scrub.start", "POST", "/api/v1/scrub", None, "all")
 
+    def timestamp(self):
+        """Of an authority that is down: that it is asked is recorded all the same."""
+        self.call("timestamp.ask", "POST", "/api/v1/timestamps", None, "all")
+
     def backup(self):
         name = str(self.backups / self.serial())
         self.call("backup.start", "POST", "/api/v1/backups", {"dir": name}, name)
@@ -388,7 +392,7 @@ class Actor:
         often = [self.change, self.policy, self.extend, self.event, self.place, self.release,
                  self.disable, self.append_held, self.dual, self.log, self.lock, self.shorten,
                  self.key, self.choose, self.alias, self.unalias]
-        dear = [self.purge, self.erase, self.seal, self.put, self.scrub, self.identity,
+        dear = [self.purge, self.erase, self.seal, self.put, self.scrub, self.timestamp, self.identity,
                 self.confirm, self.credit, self.schema, self.retire, self.reindex, self.export,
                 self.unexport, self.fail_export]
         few = len(self.principals) < PRINCIPALS

@@ -44,7 +44,7 @@ def written_types():
             if start.group().startswith("\\"):
                 found.add(re.match(r"[a-z_.]+", said).group())
             else:
-                found |= set(re.findall(r'"([a-z]+[._][a-z_.]+|purge|read|query|export|download)"', said))
+                found |= set(re.findall(r'"([a-z]+[._][a-z_.]+|purge|read|query|export|download|timestamp)"', said))
     return found - entries
 
 

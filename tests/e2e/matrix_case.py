@@ -48,7 +48,8 @@ class World:
 
     def __post_init__(self):
         self.numbers, self.stale = count(1), {}
-        options = ["--min-free", "0", "--origin", "matrix.example.com", *map(str, self.options)]
+        options = ["--min-free", "0", "--origin", "matrix.example.com",
+                   "--timestamp-url", "http://127.0.0.1:9/", *map(str, self.options)]
         self.server = Server(options=options, env=self.clock.env, context=self.context).start()
         policy = example("createLog")
         for log in (LOG, OTHER):
@@ -261,6 +262,8 @@ CASES = {
     "startBackup": Case(200, backup),
     "getScrub": Case(200),
     "startScrub": Case(200),
+    "listTimestamps": Case(200),
+    "askForTimestamps": Case(200),
     "getClock": Case(200),
     "confirmClockStep": Case(200, clock_step),
     "creditLockClock": Case(403, problem="dual-control-required"),

@@ -61,6 +61,9 @@ class Table(unittest.TestCase):
         walk(DOCUMENT)
 
 
+NOBODY = "http://127.0.0.1:9/"  # an authority that is down
+
+
 class Live(unittest.TestCase):
     """Every operation is called; each answer must be one that its description allows."""
 
@@ -71,7 +74,7 @@ class Live(unittest.TestCase):
         cls.clock = Clock()
         cls.witnessed, cls.logs = FakeLog("log.example.org/x"), tempfile.NamedTemporaryFile("w")
         print(cls.witnessed.key.vkey, file=cls.logs, flush=True)
-        cls.server = Server(options=["--min-free", "0", "--witness-for", cls.logs.name],
+        cls.server = Server(options=["--min-free", "0", "--witness-for", cls.logs.name, "--timestamp-url", NOBODY],
                             env=cls.clock.env).start()
         cls.called = set()
 
@@ -504,6 +507,11 @@ class Live(unittest.TestCase):
                      '{"dir":"/x/b","keyring":{"file":"/x/r"}}',
                      '{"dir":"/x/b","keyring":{"file":"/x/b/r","passphrase":"p"}}'):
             self.call("startBackup", 422, body=body, headers=JSON)
+
+    def test_timestamps(self):
+        self.call("askForTimestamps", 200)
+        self.call("listTimestamps", 200)
+        self.call("listTimestamps", 400, query="?x=y")
 
     def test_scrub(self):
         self.call("startScrub", 200)

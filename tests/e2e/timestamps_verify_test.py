@@ -240,6 +240,15 @@ class Hung(Stamped):
         t.note = b.parts[1].log.checkpoint()
         t.tokens[1] = self.stamp(t.note.encode())
         self.unless(lambda t: None, "no checkpoint of the server's _system", t, b)
+        b = rich()
+        access = b.server.log("_access")  # a name as long as _system
+        record = stamps.heads(b)
+        t = stamps.Timestamped(b, self.stamp).show(record)
+        while access.size < t.size:
+            access.record(b"{}")
+        t.note = access.checkpoint(t.size)
+        t.tokens[1] = self.stamp(t.note.encode())
+        self.unless(lambda t: None, "no checkpoint of the server's _system", t, b)
         b, t = self.one()
         t.size += 1
         self.unless(lambda t: None, "of the size in its name", t, b)
