@@ -143,7 +143,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_INCONSISTENT_CHECKPOINT] = {422, 0, "inconsistent-checkpoint",
 					     "The proof does not hold"},
 	[PROBLEM_NOT_COSIGNED] = {503, 5, "not-cosigned", "Witnesses have not cosigned it yet"},
-	[PROBLEM_WITNESS_CONFLICT] = {503, 0, "witness-conflict",
+	[PROBLEM_WITNESS_CONFLICT] = {503, 60, "witness-conflict",
 				      "A witness has seen another history of the log"},
 	[PROBLEM_NOT_READY] = {503, 5, "not-ready", "The server is not ready"},
 	[PROBLEM_HTTP_VERSION] = {505, 0, "http-version", "Only HTTP/1.0 and HTTP/1.1 are spoken"},

@@ -257,6 +257,52 @@ START_TEST(a_cosignature_says_when_the_witness_saw_the_note)
 }
 END_TEST
 
+/* Whether the answer has a line for the text by the witness; that is appended to line. */
+static int
+takes(struct buf *line, const struct signer *witness, const char *text, const struct buf *answer)
+{
+	buf_reset(line);
+	return sign_take_cosignature(line, signer_vkey(witness), slice_str(text),
+				     buf_slice(answer));
+}
+
+START_TEST(the_line_of_a_witness_is_taken_out_of_its_answer)
+{
+	static const uint8_t seeds[2][SIGN_SEED_BYTES] = {{7}, {8}};
+	static const char text[] = "ledger.example.com/payments\n6\nx\n";
+	struct signer *one, *two;
+	struct buf answer, line, newest;
+	size_t n;
+
+	buf_init(&answer);
+	buf_init(&line);
+	buf_init(&newest);
+	ck_assert_int_eq(signer_new_witness(&one, h, slice_str("w.example.org"), seeds[0]), 0);
+	ck_assert_int_eq(signer_new_witness(&two, h, slice_str("w.example.org"), seeds[1]), 0);
+	ck_assert_int_eq(signer_vkey(one)->type, NOTE_ED25519_COSIGNATURE);
+	sign_cosignature(&answer, slice_str(text), two, 90);
+	ck_assert_int_eq(takes(&line, one, text, &answer), STELE_ENOTFOUND);
+	sign_cosignature(&answer, slice_str(text), one, 80);
+	n = answer.n;
+	sign_cosignature(&answer, slice_str(text), one, 100);
+	buf_put(&newest, answer.p + n, answer.n - n);
+	sign_cosignature(&answer, slice_str(text), one, 70);
+	ck_assert_int_eq(takes(&line, one, text, &answer), 0);
+	ck_assert(slice_eq(buf_slice(&line), buf_slice(&newest)));
+	ck_assert_int_eq(takes(&line, one, "another\n", &answer), STELE_EVERIFY);
+	ck_assert_uint_eq(line.n, 0);
+	buf_put_str(&answer, "\n\xe2\x80\x94 x AAAAAAAA\n"); /* another text altogether */
+	ck_assert_int_eq(takes(&line, one, text, &answer), STELE_ESYNTAX);
+	buf_reset(&answer);
+	ck_assert_int_eq(takes(&line, one, text, &answer), STELE_ESYNTAX);
+	signer_free(one);
+	signer_free(two);
+	buf_fini(&answer);
+	buf_fini(&line);
+	buf_fini(&newest);
+}
+END_TEST
+
 static TCase *
 cases(void)
 {
@@ -273,6 +319,7 @@ cases(void)
 	tcase_add_test(t, a_key_statement_verifies_under_the_identity_only);
 	tcase_add_test(t, a_key_statement_whose_key_id_is_not_the_keys_is_refused);
 	tcase_add_test(t, a_cosignature_says_when_the_witness_saw_the_note);
+	tcase_add_test(t, the_line_of_a_witness_is_taken_out_of_its_answer);
 	return t;
 }
 

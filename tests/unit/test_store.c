@@ -243,6 +243,44 @@ START_TEST(a_second_opening_of_the_same_directory_is_refused)
 }
 END_TEST
 
+/* Whether the newest head's note is the head's with these lines. */
+static bool
+newest_is(struct log *log, const struct head *head, const char *lines)
+{
+	struct head *newest = log_head(log);
+	bool is = newest->size == head->size &&
+		  newest->note_len == head->note_len + strlen(lines) &&
+		  memcmp(newest->note, head->note, head->note_len) == 0 &&
+		  strcmp(newest->note + head->note_len, lines) == 0;
+
+	head_unref(newest);
+	return is;
+}
+
+START_TEST(cosignatures_are_in_the_newest_head_and_never_bring_back_an_older_one)
+{
+	struct scratch s;
+
+	scratch_begin(&s);
+	struct log *log = scratch_log(&s, "payments", "{}");
+	struct head *one = log_head(log), *two;
+
+	ck_assert_int_eq(log_cosign(log, one, slice_str("a line\n")), 1);
+	ck_assert(newest_is(log, one, "a line\n"));
+	ck_assert_int_eq(log_cosign(log, one, slice_str("others\n")), 1);
+	ck_assert(newest_is(log, one, "others\n"));
+	scratch_append(&s, log, "more");
+	two = log_head(log);
+	ck_assert_int_eq(log_cosign(log, one, slice_str("late\n")), 0);
+	ck_assert(newest_is(log, two, ""));
+	ck_assert_int_eq(log_cosign(log, two, slice_str("in time\n")), 1);
+	ck_assert(newest_is(log, two, "in time\n"));
+	head_unref(one);
+	head_unref(two);
+	scratch_end(&s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -258,6 +296,7 @@ main(void)
 	tcase_add_test(c, a_retry_that_asks_for_a_longer_lock_is_a_conflict);
 	tcase_add_test(c, a_second_opening_of_the_same_directory_is_refused);
 	tcase_add_test(c, a_catalogue_that_is_cut_off_under_the_store_is_made_anew);
+	tcase_add_test(c, cosignatures_are_in_the_newest_head_and_never_bring_back_an_older_one);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -99,6 +99,23 @@ static struct note note;
 static uint8_t blobs[WITNESSES][4 + 72];
 static struct buf base64[WITNESSES];
 
+START_TEST(a_witness_has_the_address_behind_its_key)
+{
+	struct tlogpolicy *p = calloc(1, sizeof *p);
+	struct buf b;
+	size_t line;
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(
+		reads(p, "witness a %0 https://a.example/w\nwitness b %1\nquorum a\n", &b, &line),
+		0);
+	ck_assert(slice_eq_str(p->nodes[0].url, "https://a.example/w"));
+	ck_assert_uint_eq(p->nodes[1].url.n, 0);
+	buf_fini(&b);
+	free(p);
+}
+END_TEST
+
 /* A note whose text has signatures under these witnesses' keys; they are no keys, so all are bad.
  */
 static void
@@ -167,6 +184,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		what_is_no_policy_is_refused_by_its_line,
+		a_witness_has_the_address_behind_its_key,
 		a_bad_cosignature_of_a_witness_is_no_missing_one,
 		a_log_that_is_named_has_the_keys_that_are_named,
 	};
