@@ -70,6 +70,9 @@ def make(path, megabytes):
 def setUpModule():
     if not EXE.exists():
         raise unittest.SkipTest("there is no build-windows/stele-verify.exe: ./dev windows makes it")
+    sources = [path for folder in ("proto", "crypto", "storage", "verify", "tools") for path in (ROOT / folder).rglob("*.[ch]")]
+    if max(path.stat().st_mtime for path in sources) > EXE.stat().st_mtime:
+        raise unittest.SkipTest("build-windows/stele-verify.exe is older than the source: ./dev windows makes it anew")
     if not WINE:
         raise unittest.SkipTest("Wine is not installed: ./dev windows --test does that")
     first = windows("--version") # makes Wine's folder, which takes its time
