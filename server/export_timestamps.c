@@ -232,6 +232,7 @@ meet(struct work *w, struct timestamp_record *r)
 	}
 }
 
+/* One that is damaged ends the row, and the bundle has what came after it. */
 static int
 walk(struct work *w)
 {
@@ -245,7 +246,7 @@ walk(struct work *w)
 		err = atomic_load(w->stop) ? STELE_ECLOSED : timestamp_record_before(&w->trail, &r);
 	}
 	timestamp_record_fini(&r);
-	return err == STELE_ENOTFOUND ? 0 : err;
+	return err == STELE_ENOTFOUND || err == STELE_EDAMAGED ? 0 : err;
 }
 
 static int

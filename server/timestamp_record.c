@@ -39,7 +39,7 @@ take(struct timestamp_record *r)
 	    (before && (!json_is_integer(before) || r->before < 0)) ||
 	    r->before >= (int64_t)r->index || !take_instant(doc, "time", &r->time_ns) ||
 	    !take_instant(doc, "expires", &r->expires_ns))
-		return STELE_EDAMAGED;
+		return STELE_ENOTFOUND;
 	return 0;
 }
 
@@ -55,7 +55,7 @@ timestamp_record_read(struct trail *t, uint64_t index, struct timestamp_record *
 	err = trail_read(t, index, &arena, &r);
 	if (err == 0) {
 		got.doc = json_loadb((const char *)r.payload.p, r.payload.n, 0, NULL);
-		err = got.doc ? take(&got) : STELE_EDAMAGED;
+		err = got.doc ? take(&got) : STELE_ENOTFOUND;
 	}
 	if (err == 0)
 		*out = got;
@@ -84,9 +84,9 @@ timestamp_record_newest(struct trail *t, struct timestamp_record *out)
 		err = trail_first_at(t, time_ns + 1, &end);
 	while (err == 0 && end > first) {
 		err = timestamp_record_read(t, --end, out);
-		if (err != STELE_EDAMAGED)
+		if (err != STELE_ENOTFOUND)
 			return err;
-		err = 0; /* of another type, as it seems */
+		err = 0; /* another record of that time */
 	}
 	return err ? err : STELE_ENOTFOUND;
 }
@@ -99,7 +99,7 @@ timestamp_record_before(struct trail *t, struct timestamp_record *r)
 				: timestamp_record_read(t, (uint64_t)r->before, &before);
 
 	if (err != 0)
-		return err;
+		return err == STELE_ENOTFOUND && r->before >= 0 ? STELE_EDAMAGED : err;
 	timestamp_record_fini(r);
 	*r = before;
 	return 0;

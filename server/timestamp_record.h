@@ -29,8 +29,8 @@ struct timestamp_record {
 };
 
 /*
- * Reads the one at that index. STELE_EDAMAGED: it is none; errors of read_record. After success
- * timestamp_record_fini is due.
+ * Reads the one at that index. STELE_ENOTFOUND: that record is none; errors of read_record. After
+ * success timestamp_record_fini is due.
  */
 int timestamp_record_read(struct trail *t, uint64_t index, struct timestamp_record *out);
 void timestamp_record_fini(struct timestamp_record *r);
@@ -38,7 +38,10 @@ void timestamp_record_fini(struct timestamp_record *r);
 /* The newest; STELE_ENOTFOUND: there is none below the trail's head. */
 int timestamp_record_newest(struct trail *t, struct timestamp_record *out);
 
-/* The one before r takes its place. STELE_ENOTFOUND: there is none, and r stays. */
+/*
+ * The one before r takes its place. STELE_ENOTFOUND: there is none; STELE_EDAMAGED: it is not where
+ * r says. Then r stays.
+ */
 int timestamp_record_before(struct trail *t, struct timestamp_record *r);
 
 /*

@@ -56,7 +56,8 @@ keep(struct authority *a, const struct timestamp_record *r, int64_t recorded_ns)
 	pthread_mutex_unlock(&t->mu);
 }
 
-/* The newest of each authority, among the newest of all. */
+/* The newest of each authority, among the newest of all. What cannot be read ends it: it is said,
+ * and the row of them begins anew. */
 static int
 look_back(struct timestamps *t)
 {
@@ -80,6 +81,13 @@ look_back(struct timestamps *t)
 	if (err == 0)
 		timestamp_record_fini(&r);
 	trail_close(&trail);
+	if (err == STELE_EDAMAGED || err == STELE_EIO) {
+		fprintf(stderr,
+			"steled: warning: records of timestamps in _system cannot be read (%s): "
+			"exports find none from before; run stele fsck\n",
+			stele_strerror(err));
+		err = 0;
+	}
 	return err == STELE_ENOTFOUND ? 0 : err;
 }
 

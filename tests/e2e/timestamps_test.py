@@ -106,7 +106,7 @@ class Honest(Case):
         self.granted(server, 2)
         def still():  # nothing reads payloads meanwhile: that would be recorded
             asked = len(self.authority.asked)
-            time.sleep(25)  # more than twice as often
+            time.sleep(21)  # more than twice as often
             return len(self.authority.asked) == asked
 
         wait_for(still)

@@ -20,6 +20,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct slice line = slice_of(data, n);
 	struct growth_line growth;
 	struct record_line r;
+	struct head_line head;
 	struct bundledoc doc;
 	struct run_line run;
 	const char *what = NULL;
@@ -39,6 +40,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	judge(err, what);
 	err = growth_line_read(&growth, line, &what);
 	judge(err, what);
+	buf_init(&head.room);
+	err = head_line_read(&head, line, &what);
+	judge(err, what);
+	CHECK(head.n <= 64);
+	buf_fini(&head.room);
 	err = bundledoc_read(&doc, line, &what);
 	judge(err, what);
 	if (err == 0)
