@@ -180,6 +180,13 @@ class Hung(Stamped):
         self.row(lambda r: r | {"record": r["record"] - 1}, "no record here")
         self.row(lambda r: r | {"size": r["size"] - 1}, "no record here")
 
+    def test_a_head_of_another_log(self):
+        b = rich()
+        said = [{"log": p.log.name + "-", "size": p.log.size, "root": b64(tree_root(p.log.leaves))} for p in b.parts]
+        record = b.system.record(bundle_maker.compact({"type": "heads", "heads": said}).encode())
+        t = stamps.Timestamped(b, self.stamp).show(record)
+        self.unless(lambda t: None, "no record here", t, b)
+
     def test_a_head_of_another_history(self):
         b = rich()
         log = b.parts[1].log
