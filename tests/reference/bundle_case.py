@@ -18,6 +18,7 @@ class Mutant:
     checks: set  # one of these refuses it
     status: int
     since: list = field(default_factory=list)
+    roots: str = None  # of timestamp authorities, that the auditor has
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Case:
         self.bundle = bundle
         self.files = bundle.files()
         self.since = []  # older checkpoints that the auditor has
+        self.roots = None  # of timestamp authorities
         shown = [p for p in self.files if p.endswith("/records.ndjson")]
         # The folder of the log that has the most records: the one that is tampered with.
         self.log = max(shown, key=lambda p: self.files[p].count(b"\n")).rsplit("/", 1)[0]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes evidence bundles (docs/formats.md section 10) of a server that never was. Standard library only.
 
-    bundle_maker.py KIND OUT.zip [SEED]     writes the bundle, and the trusted identity's key to OUT.zip.key
+    bundle_maker.py KIND OUT.zip [SEED]     writes the bundle, and the trusted identity's key to OUT.zip.key (roots of authorities to OUT.zip.roots)
     bundle_maker.py --list                  what kinds there are, but for those that take gigabytes and minutes:
                                             zip64-size, zip64-offset, zip64-count
 """
@@ -147,6 +147,8 @@ class Bundle:
     certificate: bytes = None
     custody: bytes = None
     timestamps: dict = field(default_factory=dict)  # files of data/timestamps/, path -> bytes
+    stamped: list = field(default_factory=list)  # of bundle_stamps.Stamped: more of them
+    roots: str = None  # of timestamp authorities, that the auditor has
 
     def __post_init__(self):
         self.signer = self.signer or self.server.identity
@@ -185,8 +187,8 @@ class Bundle:
         files = {"data/bundle.json": lines([self.document()]), "data/custody.ndjson": self.custody}
         files |= {"data/certificate.search": self.certificate} if self.certificate is not None else {}
         files |= self.timestamps
-        for p in self.parts:
-            files |= p.files()
+        for each in [*self.stamped, *self.parts]:
+            files |= each.files()
         return files
 
     def files(self):
@@ -223,9 +225,18 @@ class Bundle:
             for piece in bundle_zip.pieces(self.members(self.files())):
                 out.write(piece)
         Path(f"{path}.key").write_text(self.trusted.vkey + "\n")
+        write_roots(path, self.roots)
 
     def archive(self, files=None):
         return bundle_zip.pack(self.members(self.files() if files is None else files))
+
+
+def write_roots(path, roots):
+    """Beside the archive, where there are any."""
+    at = Path(f"{path}.roots")
+    at.unlink(missing_ok=True)
+    if roots:
+        at.write_text(roots)
 
 
 def finish(n):
@@ -497,12 +508,19 @@ def make_compliance(seed):
     return whole(server, [log])
 
 
+def make_stamped(seed):
+    """With timestamps."""
+    import bundle_stamps  # which is made of what is here
+
+    return bundle_stamps.make_stamped(seed)
+
+
 DIGITS = str.maketrans("0189", "abcd")
 KINDS = {
     "range": make_range, "whole": make_whole, "time": make_time, "filter": make_filter, "listed": make_listed,
     "selection": make_selection, "certified": make_certified, "indexed": make_indexed, "purged": make_purged, "restored": make_restored,
     "files": make_files, "rotated": make_rotated, "since": make_since, "custody": make_custody,
-    "compliance": make_compliance}
+    "compliance": make_compliance, "stamped": make_stamped}
 
 
 def make(kind, seed=1):

@@ -15,6 +15,7 @@ import bundle_forgeries  # noqa: F401  its classes
 import bundle_histories  # noqa: F401  its classes
 import bundle_lies  # noqa: F401  its classes
 import bundle_maker
+import bundle_stamps  # noqa: F401  its classes
 import bundle_tricks  # noqa: F401  its classes
 from bundle_case import CLASSES, Case, Mutant, Opened
 from bundle_maker import compact
@@ -28,7 +29,7 @@ def mutate(cls, kind, seed):
         return None
     archive = case.bundle.archive(made) if isinstance(made, dict) else made
     status = 2 if cls.checks == {"completeness"} else 1
-    return Mutant(f"{cls.name}/{kind}/{seed}", archive, case.bundle.trusted.vkey, cls.checks, status, case.since)
+    return Mutant(f"{cls.name}/{kind}/{seed}", archive, case.bundle.trusted.vkey, cls.checks, status, case.since, case.roots)
 
 
 def keyless_mutants(path, seed):
@@ -74,6 +75,7 @@ def write(mutant, path):
     """The mutant as files; gives the paths of its older checkpoints."""
     path.write_bytes(mutant.archive)
     Path(f"{path}.key").write_text(mutant.key + "\n")
+    bundle_maker.write_roots(path, mutant.roots)
     said = {"name": mutant.name, "checks": sorted(mutant.checks), "status": mutant.status}
     path.with_suffix(".json").write_text(compact(said) + "\n")
     since = []

@@ -40,11 +40,12 @@ class Verifier:
     """A program that verifies bundles: say() gives its exit status and the name of the check that refused, or None."""
 
     def __init__(self, name, command):
-        """command: of a bundle, its key and older checkpoints, all of them paths."""
+        """command: of a bundle, its key, older checkpoints and roots of timestamp authorities, all of them paths; no roots: None."""
         self.name, self.command = name, command
 
     def say(self, bundle, key, since=()):
-        command = [str(word) for word in self.command(bundle, key, since)]
+        roots = Path(f"{bundle}.roots")
+        command = [str(word) for word in self.command(bundle, key, since, roots if roots.exists() else None)]
         run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         try:
             said = json.loads(run.stdout.partition("\n")[0])
@@ -56,18 +57,19 @@ class Verifier:
 
 def verifiers(go_program):
     """The independent one; and stele itself, when it knows bundles."""
-    def independent(bundle, key, since):
-        return [go_program, "-json", "-key", key, *(w for path in since for w in ("-since", path)), bundle]
+    def independent(bundle, key, since, roots):
+        return [go_program, "-json", "-key", key, *(w for path in since for w in ("-since", path)), *(["-tsa-ca", roots] if roots else []), bundle]
 
-    def own(bundle, key, since):
-        return [BUILD / "stele", "verify", bundle, "--key", f"@{key}", "--json", *(w for path in since for w in ("--since", path))]
+    def own(bundle, key, since, roots):
+        words = [BUILD / "stele", "verify", bundle, "--key", f"@{key}", "--json", *(w for path in since for w in ("--since", path))]
+        return [*words, *(["--tsa-ca", roots] if roots else [])]
 
     found, stele = [Verifier("independent", independent)], Verifier("stele verify", own)
     if (BUILD / "stele").exists():
         with tempfile.TemporaryDirectory(prefix="stele-bundle-") as folder:
             path = Path(folder) / "probe.zip"
             bundle_maker.make("range").write(path)
-            run = subprocess.run(own(path, f"{path}.key", ()), capture_output=True, text=True, timeout=SECONDS, check=False)
+            run = subprocess.run(own(path, f"{path}.key", (), None), capture_output=True, text=True, timeout=SECONDS, check=False)
         if "it is no evidence" not in run.stdout:  # it knows what a ZIP is
             found.append(stele)
     return found

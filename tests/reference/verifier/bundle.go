@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type bundle struct {
 	notes   [][]byte // succession notes of all keys.txt
 	doc     document
 	logs    []*logCheck
+	stamped []*stamped
+	roots   *x509.CertPool // of timestamp authorities; nil: nobody judges them
 }
 
 // summary is what bundle.json says of a log.
@@ -53,7 +56,7 @@ func logOf(folder string) (string, bool) {
 	if len(folder) > 2 && folder[0] == '~' && folder[len(folder)-1] == '~' {
 		log, tilde = folder[1:len(folder)-1], true
 	}
-	odd := log == "bundle.json" || log == "custody.ndjson" || log == "certificate.search" || strings.HasSuffix(log, ".") ||
+	odd := log == "bundle.json" || log == "custody.ndjson" || log == "certificate.search" || log == "timestamps" || strings.HasSuffix(log, ".") ||
 		oddGrammar.MatchString(log)
 	return log, folderGrammar.MatchString(log) && odd == tilde
 }
@@ -93,6 +96,10 @@ func (b *bundle) layout() error {
 		}
 	}
 	take("data/certificate.search")
+	i, err := b.layoutTimestamps(i)
+	if err != nil {
+		return err
+	}
 	last := ""
 	for i < len(b.paths) && strings.HasPrefix(b.paths[i], "data/") {
 		folder := strings.SplitN(b.paths[i][5:], "/", 2)[0]
@@ -387,5 +394,6 @@ func (b *bundle) run() {
 	}
 	b.sinceLeft()
 	b.custody()
+	b.timestamps()
 	b.completeness()
 }

@@ -1,7 +1,7 @@
 // An independent verifier of evidence bundles, written from docs/formats.md alone (section 10, and what it refers to).
 //
 //	go build -o verifier tests/reference/verifier/*.go
-//	./verifier -key identity.vkey [-since older-checkpoint]… [-json] BUNDLE.zip…
+//	./verifier -key identity.vkey [-since older-checkpoint]… [-tsa-ca roots.pem] [-json] BUNDLE.zip…
 //
 // It exits 0, 1, 2 or 3 as section 10 says; of several bundles the worst counts. Witnesses are not looked at.
 package main
@@ -22,12 +22,13 @@ const (
 	checkControls
 	checkRules
 	checkCustody
+	checkTimestamps
 	checkCompleteness
 	checks
 )
 
 var checkNames = [checks]string{"archive", "manifest", "signature", "keys", "entries", "chain", "commitments",
-	"inclusion", "consistency", "controls", "rules", "custody", "completeness"}
+	"inclusion", "consistency", "controls", "rules", "custody", "timestamps", "completeness"}
 
 // A place in a bundle; line counts from 1, 0 is none; index is -1 when it is about no entry.
 type place struct {

@@ -40,6 +40,7 @@ type logCheck struct {
 	runs           []runProof
 	rules          *rules
 	shown          *entry // the newest that the chain was held against
+	shownRuns      []span // of records.ndjson
 	nextControl    int
 	stopped        bool // the format failed: what follows would say nothing
 
@@ -405,6 +406,7 @@ func (l *logCheck) record(where place, o object) error {
 	l.rules.record(where, e, state, o.number("purged"))
 	l.span.record(where, e, state, reason)
 	l.matches.add(e)
+	l.showRun(e.index)
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -30,7 +32,23 @@ func usage(format string, args ...interface{}) int {
 	return 3
 }
 
-func verify(file, keyFile string, sinceFiles []string) (result, int) {
+// readRoots reads the certificates that an auditor trusts, PEM; nil when there is no such file.
+func readRoots(name string) (*x509.CertPool, error) {
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, errors.New(name + ": there is no certificate in it")
+	}
+	return roots, nil
+}
+
+func verify(file, keyFile, rootsFile string, sinceFiles []string) (result, int) {
 	res := result{File: file, Verdict: "unreadable"}
 	text, err := os.ReadFile(keyFile)
 	if err != nil {
@@ -43,6 +61,10 @@ func verify(file, keyFile string, sinceFiles []string) (result, int) {
 		return res, 3
 	}
 	b := &bundle{findings: &findings{}, trusted: trusted}
+	if b.roots, err = readRoots(rootsFile); err != nil {
+		res.Reason = err.Error()
+		return res, 3
+	}
 	for _, name := range sinceFiles {
 		body, err := os.ReadFile(name)
 		if err == nil {
@@ -86,15 +108,16 @@ func verify(file, keyFile string, sinceFiles []string) (result, int) {
 func main() {
 	var since list
 	key := flag.String("key", "", "file with the trusted identity's verifier key")
+	roots := flag.String("tsa-ca", "", "file with roots of timestamp authorities, PEM")
 	asJSON := flag.Bool("json", false, "a JSON object a line for each bundle")
 	flag.Var(&since, "since", "file with an older checkpoint; any number of times")
 	flag.Parse()
 	if *key == "" || flag.NArg() == 0 {
-		os.Exit(usage("usage: verifier -key FILE [-since FILE]… [-json] BUNDLE.zip…"))
+		os.Exit(usage("usage: verifier -key FILE [-since FILE]… [-tsa-ca FILE] [-json] BUNDLE.zip…"))
 	}
 	worst, rank := 0, [4]int{0, 2, 1, 3}
 	for _, file := range flag.Args() {
-		res, status := verify(file, *key, since)
+		res, status := verify(file, *key, *roots, since)
 		if rank[status] > rank[worst] {
 			worst = status
 		}
