@@ -27,7 +27,7 @@ from lib import BUILD  # noqa: E402
 
 PAGE = BUILD / "tools/verify/verify.html"
 CHECKS = ["archive", "manifest", "signature", "keys", "entries", "chain", "commitments", "inclusion", "consistency",
-          "controls", "rules", "custody", "completeness"]
+          "controls", "rules", "custody", "timestamps", "completeness"]
 STATUS = {"valid": 0, "invalid": 1, "incomplete": 2}
 RECORDS = int(os.environ.get("STELE_PAGE_RECORDS", 20000))
 MUTANTS = int(os.environ.get("STELE_PAGE_MUTANTS", 150))
@@ -76,13 +76,15 @@ class PageCase(unittest.TestCase):
         path.write_bytes(data)
         return path
 
-    def verify(self, path, key, *, older=(), folder=False):
-        """Lets the page verify it: a path, or several of pieces."""
+    def verify(self, path, key, *, older=(), folder=False, roots=None):
+        """Lets the page verify it: a path, or several of pieces. roots: of timestamp authorities, PEM."""
         paths = [path] if isinstance(path, Path) else path
         self.browser.run("document.getElementById('form').reset(); delete document.body.dataset.state")
         self.browser.type("#folder" if folder else "#file", "\n".join(map(str, paths)))
         if older:
             self.browser.type("#older", "\n".join(map(str, older)))
+        if roots:
+            self.browser.type("#roots", str(self.put("roots.pem", roots.encode())))
         self.browser.run("document.getElementById('key').value = arguments[0]", key)
         self.browser.click("#go")
         self.browser.wait("return ['valid', 'invalid', 'incomplete', 'error'].includes(document.body.dataset.state)")
@@ -130,6 +132,29 @@ class Untouched(PageCase):
         bundle_maker.events(log, rng, 299)
         asked = 'actor = "alice" OR event_id = 17'
         return log, asked, bundle_index.Certificate(rng, log, asked, [256, 44], bundle_index.payload_terms)
+
+    def test_timestamps_say_who_saw_how_much_and_when(self):
+        for seed in range(12):
+            bundle = bundle_maker.make("stamped", seed)
+            with self.subTest(seed=seed):
+                got = self.of(bundle, roots=bundle.roots)
+                self.assertEqual((got.state, got.states["timestamps"]), ("valid", "ok"), got)
+                self.assertRegex(got.text, r"\d+ of \d+ entries existed no later than 2026-11-23 15:48:\d\d UTC according to (clock|ec\d*).example")
+                self.shot(f"stamped-{seed}")
+                got = self.of(bundle)
+                self.assertEqual((got.state, got.states["timestamps"]), ("valid", "partly"), got)
+                self.assertIn("Nobody has judged that authority", got.text)
+
+    def test_roots_without_timestamps_are_told(self):
+        bundle = bundle_maker.make("range")
+        got = self.of(bundle)
+        self.assertEqual(got.states["timestamps"], "none")
+        self.assertIn("when the records came to be is the server's word", got.text)
+        roots = bundle_maker.make("stamped").roots
+        self.assertEqual(self.of(bundle, roots=roots).failed, ["timestamps"])
+        got = self.of(bundle, roots="no PEM")
+        self.assertEqual(got.state, "error")
+        self.assertIn("there is no certificate in it", got.text)
 
     def test_a_selection_claims_no_completeness(self):
         got = self.of(bundle_maker.make("selection"))
@@ -180,7 +205,7 @@ class Tampered(PageCase):
             with self.subTest(mutant=mutant.name):
                 path = self.folder / f"{n}.zip"
                 older = bundle_mutate.write(mutant, path)
-                got = self.verify(path, mutant.key, older=older)
+                got = self.verify(path, mutant.key, older=older, roots=mutant.roots)
                 self.assertEqual(STATUS.get(got.state), mutant.status, got)
                 self.assertEqual(len(got.failed), 1, got)
                 self.assertIn(got.failed[0], mutant.checks, got)
@@ -408,6 +433,10 @@ class WithoutWebCrypto(PageCase):
         self.browser.run("""
             const source = document.getElementById('worker');
             source.textContent = "Object.defineProperty(self, 'crypto', {value: {}});" + source.textContent;""")
+        stamped = bundle_maker.make("stamped")
+        got = self.of(stamped, roots=stamped.roots)
+        self.assertEqual((got.state, got.states["timestamps"]), ("valid", "partly"), got)
+        self.assertIn("this browser has no WebCrypto", got.text)
         bundle, other = bundle_maker.make("rotated"), bundle_maker.make("range")
         self.assertEqual(self.of(bundle).state, "valid")
         self.assertEqual(self.of(bundle_maker.Bundle(other.server, "range", other.parts, other.request,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 CORE = ["bytes", "sha256", "ed25519", "inflate", "json", "entry", "tree", "note", "archive", "bundle", "rules", "log", "custody",
-        "literal", "filter", "index", "certificate", "complete", "verify"]
+        "literal", "filter", "index", "certificate", "complete", "der", "x509", "tsp", "timestamps", "verify"]
 WORKER = [*CORE, "worker"]
 PAGE = ["bytes", "sha256", "note", "report", "page"]
 

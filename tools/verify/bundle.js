@@ -1,20 +1,21 @@
 // A bundle's outside (docs/formats.md section 10): which files there are, the bag, the signature.
 
 const CHECKS = ['archive', 'manifest', 'signature', 'keys', 'entries', 'chain', 'commitments', 'inclusion',
-	'consistency', 'controls', 'rules', 'custody', 'completeness'];
+	'consistency', 'controls', 'rules', 'custody', 'timestamps', 'completeness'];
 const SMALL_BYTES = 64 << 20; // of a file that is read whole
 const LINE_BYTES = 16 << 20;
 const STATEMENTS_MOST = 1024, SUCCESSIONS_MOST = 64;
 const HEAD_FILES = ['bagit.txt', 'data/bundle.json', 'data/custody.ndjson', 'data/certificate.search?'];
 const LOG_FILES = ['checkpoint', 'keys.txt', 'consistency.ndjson?', 'controls.ndjson', 'proofs.ndjson',
 	'records.ndjson', 'records.csv'];
+const STAMPED = /^data\/timestamps\/([0-9]{15})(\.checkpoint|\.ndjson|-([1-8])\.tsr)$/, STAMPED_MOST = 16;
 const TAIL_FILES = ['README.txt', 'certificate.html', 'verify.html', 'bag-info.txt', 'manifest-sha256.txt',
 	'tagmanifest-sha256.txt', 'signature'];
 const LOG_NAME = /^[a-z0-9_][a-z0-9._-]{0,62}$/;
 
 // The folder of a log: its name, or ~name~ where that would be no folder's name everywhere.
 function folderOf(log) {
-	const odd = ['bundle.json', 'custody.ndjson', 'certificate.search'].includes(log) || log.endsWith('.') ||
+	const odd = ['bundle.json', 'custody.ndjson', 'certificate.search', 'timestamps'].includes(log) || log.endsWith('.') ||
 		/^(con|prn|aux|nul|(com|lpt)[0-9])$/.test(log.split('.')[0]);
 	return odd ? '~' + log + '~' : log;
 }
@@ -119,6 +120,7 @@ class Bundle {
 		this.isFolder = isFolder;
 		this.byPath = new Map(opened.files.map((f) => [f.path, f]));
 		this.logs = []; // {name, folder, files: {NAME: file}, payloads: [file]}
+		this.stamped = []; // {size, checkpoint, heads, tokens: [file]}
 	}
 
 	file(path) {
@@ -138,6 +140,7 @@ class Bundle {
 			return null;
 		};
 		HEAD_FILES.forEach(take);
+		at = this.layOutStamped(files, at);
 		while (at < files.length && files[at].path.startsWith('data/'))
 			at = this.layOutLog(files, at, take, (n) => { at = n; });
 		TAIL_FILES.forEach(take);
@@ -145,6 +148,28 @@ class Bundle {
 			refuse('a file that no bundle has, or not in its place', { path: files[at].path });
 		if (!this.logs.length)
 			refuse('there is no log in it');
+	}
+
+	// The files of timestamps/ from there on; gives the place behind them.
+	layOutStamped(files, at) {
+		let s = null;
+		for (; at < files.length && files[at].path.startsWith('data/timestamps/'); at++) {
+			const file = files[at], m = STAMPED.exec(file.path), size = m && Number(m[1]), bad = () =>
+				refuse('a file that no bundle has, or not in its place', { path: file.path });
+			if (m?.[2] === '.checkpoint' && size > (s?.size ?? 0) && (!s || s.tokens.length) && this.stamped.length < STAMPED_MOST)
+				this.stamped.push(s = { size, checkpoint: file, heads: null, tokens: [], last: '0' });
+			else if (!m || size !== s?.size)
+				bad();
+			else if (m[2] === '.ndjson' && !s.heads)
+				s.heads = file;
+			else if (!m[3] || !s.heads || m[3] <= s.last)
+				bad();
+			else
+				s.tokens.push(file) && (s.last = m[3]);
+		}
+		if (s && !s.tokens.length)
+			refuse('the timestamp is missing', { path: s.checkpoint.path });
+		return at;
 	}
 
 	layOutLog(files, from, take, moveTo) {
@@ -179,7 +204,10 @@ class Bundle {
 			const head = HEAD_FILES.findIndex((n) => n.replace('?', '') === path), tail = TAIL_FILES.indexOf(path);
 			const [, folder, rest] = /^data\/([^/]+)\/(.*)$/.exec(path) ?? [null, '', ''];
 			const place = LOG_FILES.findIndex((n) => n.replace('?', '') === rest);
-			return [head >= 0 ? 0 : tail >= 0 ? 2 : 1, head >= 0 ? head : tail, folder.replace(/^~(.*)~$/, '$1'),
+			const stamped = STAMPED.exec(path);
+			if (stamped)
+				return [1, stamped[1], ['.checkpoint', '.ndjson'].indexOf(stamped[2]) + 1 || 3, path, ''];
+			return [head >= 0 ? 0 : tail >= 0 ? 3 : 2, head >= 0 ? head : tail, folder.replace(/^~(.*)~$/, '$1'),
 				place >= 0 ? place : LOG_FILES.length, rest];
 		};
 		const ranked = this.files.map((f) => ({ f, rank: rank(f.path) }));

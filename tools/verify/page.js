@@ -38,7 +38,8 @@ async function whatIsChosen() {
 		throw new Error('This is no verifier key. It is one line, NAME+ID+KEY, such as ' +
 			'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k.');
 	const older = await Promise.all([...at('older').files].map(async (f) => ({ name: f.name, bytes: new Uint8Array(await f.arrayBuffer()) })));
-	return { key: key.trim(), blobs: piecesInOrder(files), older,
+	const roots = at('roots').files[0] ? await at('roots').files[0].text() : null;
+	return { key: key.trim(), blobs: piecesInOrder(files), older, roots,
 		folder: folder.length ? folder.map((f) => [f.webkitRelativePath, f]) : null };
 }
 

@@ -55,9 +55,21 @@ function moreWords(c, r) {
 		return 'Some of these records were exported before: ' + number(r.earlier) + ' times.';
 	if (c.name === 'rules' && c.state === 'ok' && r.logs.some((l) => l.restoredPurges))
 		return 'Some payloads were purged again after a restore; what had allowed that went with the lost history and could not be judged.';
+	if (c.name === 'timestamps' && c.state !== 'not judged')
+		return timestampWords(r);
 	if (c.name === 'completeness' && (c.state === 'partly' || c.state === 'none'))
 		return completenessWords(r);
 	return '';
+}
+
+function timestampWords(r) {
+	const t = r.timestamps, all = r.logs.reduce((n, l) => n + l.counts.entries, 0);
+	if (!t)
+		return 'There are no timestamps here, so when the records came to be is the server\'s word.';
+	return number(all - t.uncovered) + ' of ' + number(all) + ' entries existed no later than ' + timeWords(t.until) + ' according to ' + t.name +
+		(t.uncovered ? '; ' + number(t.uncovered) + ' are younger than what was timestamped' : '') +
+		(t.unjudged ? '. But it was not all judged: ' + t.unjudged + '. "stele verify" or openssl ts can' :
+			t.judged ? '' : '. Nobody has judged that authority: give its root') + '.';
 }
 
 function checkLine(c, r) {
@@ -145,7 +157,9 @@ function notCheckedWords(r) {
 		said.unshift('That an index was right when it was made, and which of the records that it leaves open do match: that is the server\'s word.');
 	if (r.isFolder)
 		said.unshift('The form of the ZIP file, since you opened a folder.');
-	said.push('Cosignatures of witnesses, and timestamps, if there are any: this page looks at the server\'s own signatures alone.');
+	if (r.timestamps)
+		said.push('Whether a timestamp authority\'s certificate was revoked: no network is asked.');
+	said.push('Cosignatures of witnesses, if there are any.');
 	return said;
 }
 

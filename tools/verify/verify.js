@@ -1,4 +1,4 @@
-// The thirteen checks, in their order.
+// The fourteen checks, in their order.
 
 const WORDS = {
 	archive: 'The file is a whole, well-formed bundle.',
@@ -13,6 +13,7 @@ const WORDS = {
 	controls: 'No control entry (policy, hold, release, purge …) is missing.',
 	rules: 'What was purged, shortened or changed was allowed.',
 	custody: 'The export itself is on record, and asked for what is here.',
+	timestamps: 'Authorities elsewhere saw the logs at the time that they say.',
 	completeness: 'Nothing that was asked for is left out.',
 };
 
@@ -90,7 +91,7 @@ async function checkOutside(bundle, trusted, findings) {
 		findings.judge('keys', {}, () => checkKeys(bundle));
 }
 
-function checkLog(log, bundle, older, findings) {
+function checkLog(log, bundle, older, findings, stamps) {
 	const c = new LogCheck(log, log.checkpoint, findings, older), d = bundle.document;
 	const range = d.kind === 'range' &&
 		new RangeCheck(d.request, log.name, c.size, findings, log.path + 'records.ndjson');
@@ -103,6 +104,7 @@ function checkLog(log, bundle, older, findings) {
 		}
 		if (range)
 			range.entry(r, where);
+		stamps.entry(log.name, r.entry.index);
 		c.firstTime ??= r.entry.time;
 		c.lastTime = r.entry.time;
 	};
@@ -127,17 +129,19 @@ function summaryOf(c) {
 }
 
 // The result: {verdict, checks, …}. opened is of openZip or openFolder; key a verifier key's text; older
-// [{name, bytes}] of checkpoints; report is called with how much is done, 0 to 1.
-async function verifyBundle(opened, isFolder, key, older, report) {
+// [{name, bytes}] of checkpoints; roots a text of PEM, of timestamp authorities, or null; report is called with how much is done, 0 to 1.
+async function verifyBundle(opened, isFolder, key, older, roots, report) {
 	const trusted = readVkey(key), findings = new Findings(), bundle = new Bundle(opened, isFolder);
 	const result = { checks: [], logs: [], isFolder, export: null, completeness: null, trusted: trusted.text };
 	counting(bundle.files, report);
+	const stamps = new Timestamps(bundle, trusted, roots === null ? null : readRoots(roots));
 	let complete = null, custody = null;
 	const checks = [];
 	if (await checkOutside(bundle, trusted, findings)) {
 		const had = await readOlder(older, bundle, findings);
+		await stamps.check(findings);
 		for (const log of bundle.logs) {
-			checks.push(checkLog(log, bundle, had.get(log.name), findings));
+			checks.push(checkLog(log, bundle, had.get(log.name), findings, stamps));
 			if (findings.failed.has('entries'))
 				break;
 			// a rotation that control entries tell of cannot be left out of keys.txt
@@ -151,18 +155,19 @@ async function verifyBundle(opened, isFolder, key, older, report) {
 		if (!findings.first())
 			await complete.check(findings, checks);
 	}
-	return finish(result, { bundle, findings, checks, custody, complete, nOlder: older.length });
+	return finish(result, { bundle, findings, checks, custody, complete, stamps, nOlder: older.length });
 }
 
-function finish(result, { bundle, findings, checks, custody, complete, nOlder }) {
-	const first = findings.first(), claim = complete?.claim() ?? null;
+function finish(result, { bundle, findings, checks, custody, complete, stamps, nOlder }) {
+	const first = findings.first(), claim = complete?.claim() ?? null, stamped = stamps?.said() ?? null;
 	for (const name of CHECKS) {
 		const before = first === undefined || CHECKS.indexOf(name) < CHECKS.indexOf(first);
-		const state = name === first ? 'failed' : !before ? 'not judged' : stateOf(name, result.isFolder, nOlder, claim);
+		const state = name === first ? 'failed' : !before ? 'not judged' : stateOf(name, result.isFolder, nOlder, claim, stamped);
 		result.checks.push({ name, words: WORDS[name], state, failure: name === first ? findings.failed.get(name) : null });
 	}
 	result.verdict = first === undefined ? 'valid' : first === 'completeness' ? 'incomplete' : 'invalid';
 	result.completeness = claim;
+	result.timestamps = stamped;
 	result.export = bundle.export ?? null;
 	if (bundle.document)
 		result.document = { ...bundle.document, request: plain(bundle.document.request) };
@@ -177,11 +182,13 @@ function finish(result, { bundle, findings, checks, custody, complete, nOlder })
 
 // What holds, in the words of the page: 'ok', 'partly' (of it something is not to be seen here), or 'none' (there is
 // nothing to look at).
-function stateOf(name, isFolder, nOlder, claim) {
+function stateOf(name, isFolder, nOlder, claim, stamped) {
 	if (name === 'archive' && isFolder)
 		return 'partly';
 	if (name === 'consistency' && nOlder === 0)
 		return 'none';
+	if (name === 'timestamps')
+		return !stamped ? 'none' : stamped.judged && !stamped.unjudged ? 'ok' : 'partly';
 	if (name === 'completeness')
 		return { whole: 'ok', certified: 'ok', scanned: 'partly', none: 'none' }[claim];
 	return 'ok';

@@ -1,6 +1,6 @@
 // The worker: takes one bundle to verify, tells how far it is, and what it found.
 
-async function serve({ key, blobs, folder, older }) {
+async function serve({ key, blobs, folder, older, roots }) {
 	const reader = new FileReaderSync();
 	const readSlice = (blob, from, to) => {
 		try {
@@ -17,7 +17,7 @@ async function serve({ key, blobs, folder, older }) {
 			throw e;
 		return refusedArchive(e, key, Boolean(folder));
 	}
-	return verifyBundle(opened, Boolean(folder), key, older, (part) => postMessage({ progress: part }));
+	return verifyBundle(opened, Boolean(folder), key, older, roots, (part) => postMessage({ progress: part }));
 }
 
 // What cannot be opened at all fails the first check.
