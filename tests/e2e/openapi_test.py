@@ -8,7 +8,7 @@ import time
 import unittest
 
 from cosign import FakeLog
-from lib import JSON, NDJSON, ROOT, STELED, Clock, Server
+from lib import JSON, NDJSON, STELED, Clock, Server
 from openapi_document import DOCUMENT, operations, path_of, resolve, violations
 from tail_case import Tail
 
