@@ -289,6 +289,16 @@ class Files(Stamped):
         self.moved(lambda f, at, b, t: {k.replace(at, f"data/timestamps/{t.size + 1:015d}") if k.endswith(".tsr") else k: v
                                         for k, v in f.items()})
 
+        self.moved(lambda f, at, b, t: {k.replace(at, f"data/timestamps/{0:015d}"): v for k, v in f.items()})
+
+    def test_a_log_of_that_name_has_another_folder(self):
+        rng, server, log = start(3, "timestamps")
+        bundle_maker.events(log, rng, 4)
+        b, _ = self.one(whole(server, [log]))
+        self.holds(b.archive(), b)
+        files = {k.replace("data/~timestamps~/", "data/timestamps/"): v for k, v in b.data().items()}
+        self.refused(b.archive(b.seal(files)), b, "archive")
+
     def test_sizes_ascend_and_are_sixteen_at_most(self):
         b = rich()
         record, made = stamps.heads(b), []
