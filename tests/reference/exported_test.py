@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 from bundle_test import build_verifier, campaign, disagreements, verifiers  # noqa: E402
 from lib import JSON, NDJSON, Clock, Server, stele  # noqa: E402
+from tsa import Authority, wait_for  # noqa: E402
 
 FILTERS = ['event_id = "7"', 'event_id = 7.0 OR event_id = "nobody"', 'event_type = "t3" AND event_id = "10"', 'any = "zo\u00eb"', 'resource = "10.0.4.1" AND NOT event_type = "t1"',
            'receive_time >= "2026-01-01" AND event_type = "t2"', 'time < "2026-11-02" AND event_type = "t0"', '(event_type = "t1" OR data.x = 3) AND event_id:"8"',
@@ -99,6 +100,29 @@ class Exported(unittest.TestCase):
                     certificate = next(z.read(name) for name in z.namelist() if name.endswith("certificate.search"))
                 self.assertIn(b"\nsegment ", certificate, "an index is shown")
                 self.assertEqual(self.wrong(path, status=0), [])
+
+    def has_head(self, log, size):
+        """Whether _system has a head of that size by now: it is written behind."""
+        path = "/api/v1/logs/_system"
+        texts = [self.server.get(f"{path}/records/{i}").text() for i in range(1, self.server.get(path).json()["size"])]
+        heads = [h for text in texts if '"type":"heads"' in text for h in json.loads(text)["heads"]]
+        return any(h["log"] == log and h["size"] == size for h in heads)
+
+    def test_an_authoritys_timestamps_are_valid_to_all_of_them(self):
+        with Authority(self.folder) as authority:
+            self.assertEqual(self.server.stop(), 0)
+            self.server = self.started("--timestamp-url", authority.url, "--timestamp-ca", str(authority.roots))
+            self.fill(0, 20)
+            wait_for(lambda: self.has_head("pay", 21))
+            self.run_stele("timestamp", "now")
+            self.fill(20, 5)
+            path = self.exported("stamped.zip")
+        roots = self.folder / "stamped.zip.roots"
+        self.assertEqual(campaign(self.verifiers, path, self.key, self.folder), [])
+        roots.write_text(Path(authority.roots).read_text())
+        self.assertEqual(self.wrong(path, status=0), [])
+        roots.write_text(Path(authority.other.pem).read_text())
+        self.assertEqual(self.wrong(path, status=1, checks={"timestamps"}), [])
 
     def test_a_rollback_and_a_fork_are_found_by_who_kept_a_checkpoint(self):
         self.fill(0, 10)
