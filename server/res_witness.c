@@ -28,8 +28,8 @@ work(struct request *r, struct kit *kit)
 {
 	struct adding *a = r->state;
 
-	a->answer = cosigner_add(r->server->cosigner, kit->tools->sha, r->http.body,
-				 &r->decoded, &a->size);
+	a->answer = cosigner_add(r->server->cosigner, kit->tools->sha, r->http.body, &r->decoded,
+				 &a->size);
 }
 
 static void
@@ -113,19 +113,35 @@ res_add_checkpoint(struct request *r)
 	loop_work(r);
 }
 
-void
-res_witness_get(struct request *r)
+/* Waits for logs that are being cosigned. */
+static void
+work_state(struct request *r, struct kit *kit)
 {
-	struct buf *b;
+	struct buf *b = &r->decoded;
 
-	reply_begin(r, 200, "application/json");
-	b = reply_body(r);
+	(void)kit;
 	buf_put_u8(b, '{');
 	witnesses_put_json(r->server->witnesses, b);
 	buf_put_u8(b, ',');
 	cosigner_put_json(r->server->cosigner, b);
 	buf_put_u8(b, '}');
-	reply_end(r);
+}
+
+static void
+then_state(struct request *r)
+{
+	if (r->decoded.err)
+		reply_err(r, r->decoded.err);
+	else
+		reply_bytes(r, 200, "application/json", buf_slice(&r->decoded));
+}
+
+void
+res_witness_get(struct request *r)
+{
+	r->work = work_state;
+	r->then = then_state;
+	loop_work(r);
 }
 
 void

@@ -160,7 +160,8 @@ const struct route router_table[] = {
 	 .handle = res_aliases_put},
 	{METHOD_DELETE, ALIASES "/{name}", SCOPE_HOLD, .query = "matter ",
 	 .handle = res_aliases_delete},
-	{METHOD_POST, "/add-checkpoint", .max_body = LIMIT_ADD_CHECKPOINT_BYTES,
+	{METHOD_POST, "/add-checkpoint",
+	 .max_body = LIMIT_INLINE_BYTES, /* from strangers: no memory but the request's */
 	 .handle = res_add_checkpoint},
 	{METHOD_GET, "/api/v1/witness", SCOPE_OPERATE, .handle = res_witness_get},
 	{METHOD_GET, "/livez", .handle = health_livez},

@@ -22,8 +22,9 @@ class Case(unittest.TestCase):
                 server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def server(self, name, *options):
-        server = Server(data=self.folder / name, options=["--origin", name, *options], env=ENV)
+    def server(self, name, *options, context=None):
+        server = Server(data=self.folder / name, options=["--origin", name, *options], env=ENV,
+                        context=context)
         self.servers.append(server)
         return server.start()
 
@@ -44,10 +45,10 @@ class Case(unittest.TestCase):
         server.create_log(log)
         return server
 
-    def witness_of(self, name, *vkeys):
+    def witness_of(self, name, *vkeys, options=(), context=None):
         """A steled that cosigns these logs, and its verifier key."""
         logs = self.file(f"{name}.logs", "# logs\n" + "".join(f"log {v}\n" for v in vkeys))
-        server = self.server(name, "--witness-for", str(logs))
+        server = self.server(name, "--witness-for", str(logs), *options, context=context)
         return server, server.get("/api/v1/witness").json()["vkey"]
 
     def policy(self, quorum, *witnesses):

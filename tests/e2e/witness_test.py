@@ -3,9 +3,11 @@
 rollback and a fork are found, and what lies is not believed."""
 import json
 import shutil
+import ssl
 import threading
 import unittest
 
+import pki
 import proof
 from cosign import FakeWitness, Key, cosigned, honest
 from http_case import problem
@@ -88,6 +90,9 @@ class Sending(Case):
         metrics = server.get("/metrics").text()
         self.assertIn("stele_witness_logs_behind 1", metrics)
         self.assertIn("stele_witness_conflicts 0", metrics)
+        self.assertEqual(server.stop(), 0)
+        found = stele("fsck", server.data)
+        self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
 
     def test_without_a_quorum_nothing_is_public(self):
         server = self.log_server()
@@ -102,6 +107,23 @@ class Sending(Case):
         self.again(server)
         self.assertEqual(self.checkpoint(server).status, 200)
         self.assertEqual(self.append(server).status, 201)
+
+    @unittest.skipUnless(pki.OPENSSL, "the openssl command is not installed")
+    def test_certificates_of_witnesses_must_lead_to_the_authorities_that_are_said(self):
+        authority = pki.Authority(self.folder, "ca")
+        certificate, key = authority.issue("server")
+        server = self.log_server()
+        witness, vkey = self.witness_of(
+            "w.example.com", server.vkey(LOG), context=ssl.create_default_context(cafile=authority.pem),
+            options=["--tls-cert", str(certificate), "--tls-key", str(key)])
+        self.assertTrue(witness.url().startswith("https://"))
+        policy = self.policy(1, (vkey, witness.url()))
+        self.again(server, "--witness-policy", policy, "--witness-logs", LOG)
+        until(lambda: self.state(server)["witnesses"][0]["failed"], "it is believed without a reason")
+        self.assertIn("certificate", self.state(server)["witnesses"][0]["last_failure"])
+        self.assertFalse(cosigned(self.checkpoint(server).text(), vkey))
+        self.again(server, "--witness-ca", str(authority.pem))
+        until(lambda: self.is_cosigned(server, vkey), "it is not believed")
 
     def rolled_back(self, grow):
         """A log that its witness has seen 4 records of, and a copy from when there were 2."""
