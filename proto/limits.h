@@ -66,16 +66,15 @@
 /* --- what the server asks of others -------------------------------------- */
 #define LIMIT_OUTBOUND 32u               /* requests under way on one loop: a connection each */
 #define LIMIT_OUTBOUND_URL_BYTES 1024u   /* addresses that people write */
+#define LIMIT_OUTBOUND_HEAD_BYTES 32768u /* head of a reply: more than any server sends */
 #define LIMIT_WITNESSES 16u              /* that a policy may have asked: quorums are of a few */
 #define LIMIT_WITNESS_REPLY_BYTES 16384u /* of one: a line of each of its keys */
 #define LIMIT_WITNESS_TIMEOUT_MS 5000u   /* default: a witness flushes a file and answers */
 #define LIMIT_WITNESS_FORK_BYTES 16384u  /* of a checkpoint that a record takes */
 #define LIMIT_WITNESS_FOR 1000u          /* logs whose witness this server is: 1 KiB each */
 #define LIMIT_WITNESS_KEYS 4u /* of one of these logs: the old and the new one of a rotation */
-#define LIMIT_ADD_CHECKPOINT_BYTES (LIMIT_NOTE_BYTES + 4096u) /* a note, and 63 hashes */
-#define LIMIT_WITNESS_FOR_BYTES (1u << 20)                    /* the file that names them */
-#define LIMIT_WITNESS_RATE 50u           /* such requests a second from one address */
-#define LIMIT_OUTBOUND_HEAD_BYTES 32768u /* head of a reply: more than any server sends */
+#define LIMIT_WITNESS_FOR_BYTES (1u << 20) /* the file that names them */
+#define LIMIT_WITNESS_RATE 50u             /* such requests a second from one address */
 
 /* --- TLS ---------------------------------------------------------------- */
 #define LIMIT_TLS_CHAIN 8               /* CAs between a client and whom we believe: 2 are usual */
