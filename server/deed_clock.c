@@ -2,9 +2,9 @@
  * What people do to the store's clocks. Each act shows what they said when it was asked for, as
  * "evidence", "lock" and "wall", so that whoever approves it sees where they will go.
  *
- * `clock.credit` {"until","reason",…,"state","cause"}: credit for the lock clock beyond what a
- * start gives, and the end of a freeze. It always takes two principals: what it can do is end
- * every lock. `clock.confirm` {"step_seconds","reason",…}: evidence time follows a step.
+ * `clock.credit` {"until","reason",…,"state","cause","timestamp"}: credit for the lock clock beyond
+ * what a start gives, and the end of a freeze. It always takes two principals: what it can do is
+ * end every lock. `clock.confirm` {"step_seconds","reason",…}: evidence time follows a step.
  *
  * The record comes first: what is lost in a crash is asked for again.
  */
@@ -14,6 +14,7 @@
 #include "proto/timestamp.h"
 #include "server/deeds.h"
 #include "server/server.h"
+#include "server/timestamps.h"
 #include "storage/clocks.h"
 
 #define SECOND_NS INT64_C(1000000000)
@@ -52,6 +53,32 @@ always(const struct deed_turn *turn, const json_t *act)
 	return true;
 }
 
+/*
+ * Where authorities are asked whose roots are known, the lock clock goes no further than one of
+ * them says that it is: two people can be wrong together, and what they do here ends locks.
+ */
+static int
+look_evidence(const struct deed_turn *turn, int64_t until_ns, const struct clock_info *now)
+{
+	char time[TIMESTAMP_BYTES];
+	int64_t index, time_ns;
+
+	if (until_ns <= now->now.lock_ns ||
+	    !timestamps_evidence(turn->s->timestamps, &index, &time_ns) || until_ns <= time_ns)
+		return 0;
+	if (index < 0)
+		return deed_refuse(
+			turn, STELE_ECONFLICT, PROBLEM_NO_TIMESTAMP,
+			"None of the authorities (--timestamp-url) has said what time it "
+			"is: POST /api/v1/timestamps asks them, then ask again.");
+	timestamp_format(time, time_ns);
+	return deed_refuse(
+		turn, STELE_ECONFLICT, PROBLEM_NO_TIMESTAMP,
+		"The latest time that an authority has given is %.*s: name one that is no "
+		"later, or ask them again (POST /api/v1/timestamps).",
+		TIMESTAMP_BYTES, time);
+}
+
 /* A freeze that has lasted is thawed only when it is the one that was shown. */
 static int
 look_credit(const struct deed_turn *turn, const json_t *act)
@@ -66,7 +93,7 @@ look_credit(const struct deed_turn *turn, const json_t *act)
 	if (now.cause >= CLOCK_MISSING && /* it lasts */
 	    (!cause || strcmp(cause, clock_cause_name(now.cause)) != 0))
 		return refuse_stale(turn, "The clocks were frozen by something else");
-	return 0;
+	return look_evidence(turn, until_ns, &now);
 }
 
 static int

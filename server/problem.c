@@ -124,6 +124,7 @@ static const struct row rows[PROBLEM_COUNT] = {
 	[PROBLEM_TOO_MANY_SUCCESSIONS] = {409, 0, "too-many-successions",
 					  "The identity was replaced too often"},
 	[PROBLEM_BACKUP_RUNNING] = {409, 0, "backup-running", "A backup is under way"},
+	[PROBLEM_NO_TIMESTAMP] = {409, 0, "no-timestamp", "No authority has given such a time"},
 	[PROBLEM_NO_CLOCK_STEP] = {409, 0, "no-clock-step", "No such step waits to be confirmed"},
 	[PROBLEM_INVALID_CLOCK_REQUEST] = {422, 0, "invalid-clock-request",
 					   "The request about the clocks is not valid"},

@@ -15,6 +15,7 @@
 #include "server/request.h"
 #include "server/resources.h"
 #include "server/server.h"
+#include "server/timestamps.h"
 #include "storage/clocks.h"
 
 #define SECOND_NS INT64_C(1000000000)
@@ -209,10 +210,15 @@ fill_credit(struct request *r, struct access *access)
 {
 	struct acting *a = r->state;
 	struct clock_info now;
+	int64_t index, time_ns;
 
 	(void)access;
 	store_clock_info(r->server->store, &now);
 	take_clocks(a->act, &now);
+	if (timestamps_evidence(r->server->timestamps, &index, &time_ns) && index >= 0) {
+		json_object_set_new(a->act, "timestamp", json_integer(index));
+		take_instant(a->act, "timestamp_time", time_ns);
+	}
 	return 0;
 }
 

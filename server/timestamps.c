@@ -49,6 +49,7 @@ keep(struct authority *a, const struct timestamp_record *r, int64_t recorded_ns)
 
 	pthread_mutex_lock(&t->mu);
 	a->has = true;
+	a->trusted = r->trusted;
 	a->index = r->index;
 	a->time_ns = r->time_ns;
 	a->expires_ns = r->expires_ns;

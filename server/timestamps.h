@@ -32,6 +32,13 @@ void timestamps_now(struct timestamps *t);
 /* Appends how each authority is, as a JSON array: none for NULL. Any thread. */
 void timestamps_put(struct timestamps *t, struct buf *out);
 
+/*
+ * Whether anybody else's time counts as evidence here: authorities are asked, and their roots are
+ * known (--timestamp-ca). Then *index and *time_ns are those of the latest that such a one gave,
+ * -1 both when there is none. Any thread.
+ */
+bool timestamps_evidence(struct timestamps *t, int64_t *index, int64_t *time_ns);
+
 struct timestamps_figures {
 	uint64_t granted, failed;
 	int64_t age_s;     /* of the newest, by evidence time; -1: there is none */

@@ -73,3 +73,22 @@ timestamps_figures(struct timestamps *t, struct timestamps_figures *f)
 		f->expires_s = (expires_ns - now_ns) / 1000000000;
 	f->late |= newest_ns >= 0 && f->expires_s < (int64_t)LIMIT_TIMESTAMP_DAYS * 86400;
 }
+
+bool
+timestamps_evidence(struct timestamps *t, int64_t *index, int64_t *time_ns)
+{
+	*index = *time_ns = -1;
+	if (!t || !t->roots)
+		return false;
+	pthread_mutex_lock(&t->mu);
+	for (size_t i = 0; i < t->n; i++) {
+		const struct authority *a = &t->of[i];
+
+		if (!a->has || !a->trusted || a->time_ns <= *time_ns)
+			continue;
+		*index = (int64_t)a->index;
+		*time_ns = a->time_ns;
+	}
+	pthread_mutex_unlock(&t->mu);
+	return true;
+}

@@ -36,7 +36,7 @@ struct authority {
 	unsigned failures;              /* in a row */
 	int64_t failed_ns;              /* evidence time of the last */
 	char why[TIMESTAMPS_WHY_BYTES]; /* of the last; empty: it did not fail last */
-	bool has;                       /* a timestamp */
+	bool has, trusted;              /* a timestamp; whose certificate led to a known root */
 	uint64_t index;                 /* its record's */
 	int64_t time_ns, expires_ns, recorded_ns;
 };

@@ -142,6 +142,8 @@ const struct cli_command cmd_clock_credit = {
 		"Always takes two principals: this asks, and another one approves what it is shown\n"
 		"('stele approve'), within seven days. Then the lock clock goes up to that instant,\n"
 		"but not beyond evidence time and the wall clock, and frozen clocks are thawed.\n"
+		"With --timestamp-ca of steled it goes no further than an authority says that it is:\n"
+		"'stele timestamp now' first, and --until no later than 'stele timestamp list' shows.\n"
 		"Needs the scope operate; exit status 1, with the approval's id, is what it asks for.\n"
 		"\n"
 		"  stele clock credit --seconds 0 --reason 'restored on purpose; the time is right'\n"

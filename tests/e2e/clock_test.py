@@ -3,15 +3,18 @@
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 import unittest
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pki
 from http_case import problem
 from lib import JSON, Client, Clock, Server, stele
 from system_log import SystemLog
+from tsa import Authority, wait_for
 
 HOUR, DAY = 3600, 86400
 YEARS = 3650 * DAY
@@ -33,6 +36,7 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.clock = Clock()
+        self.before()
         self.server = Server(env=self.clock.env, options=self.options).start()
         self.addCleanup(self.end)
         self.server.create_log("a", {"retain": {"default": "7d"}})
@@ -42,6 +46,9 @@ class Case(unittest.TestCase):
         self.clock.forward(73)
         self.times, self.locks = [], []
         self.look()
+
+    def before(self):
+        """What is to be there at the first start."""
 
     def end(self):
         if self.server.running():
@@ -415,6 +422,71 @@ class NoCredit(Case):
         now = self.until_state("warn")
         self.assertLess(self.moved(before, now, "lock"), WAIT_S)
         self.assertAlmostEqual(self.moved(before, now, "evidence"), HOUR, delta=WAIT_S)
+
+
+class Evidence(Case):
+    """An authority says what time it is; the machine is behind, as one that was off."""
+
+    def before(self):
+        pki.needed()
+        self.folder = Path(tempfile.mkdtemp(prefix="stele-clock-"))
+        self.addCleanup(lambda: shutil.rmtree(self.folder))
+        self.authority = Authority(self.folder, "clock.example")
+        self.clock.step(-100 * HOUR)
+
+    def known(self, roots=True):
+        """The authority answers from now on, and its roots are known: the first timestamp."""
+        self.authority.start()
+        self.addCleanup(self.authority.stop)
+        self.server.command += ["--timestamp-url", self.authority.url]
+        self.server.command += ["--timestamp-ca", str(self.authority.roots)] if roots else []
+        self.restart()
+        return wait_for(lambda: self.server.get("/api/v1/timestamps").json()["timestamps"])[0]
+
+    def refused(self, body, status):
+        answer = self.server.post("/api/v1/clock/credit", json.dumps(body), JSON)
+        self.assertEqual(problem(answer), status, answer.body)
+        return answer
+
+    def test_credit_goes_no_further_than_an_authority_says_that_it_is(self):
+        said = self.known()
+        self.server.command += ["--clock-credit", "0", "--clock-freeze", "1000000"]
+        self.restart(lambda: self.clock.reboot(20 * HOUR))
+        before = self.look()
+        beyond = {"until": "2100-01-01T00:00:00.000000000Z", "reason": "off for a day"}
+        told = self.refused(beyond, (409, "no-timestamp")).json()["detail"]
+        self.assertIn(said["time"][:13], told)
+        self.credit({"until": said["time"], "reason": "off for a day"})
+        now = self.until(lambda now: self.moved(before, now, "lock") > 19 * HOUR, "credited")
+        self.assertLess(now["lock"], said["time"])
+        (asked,) = self.records("approval.request")
+        self.assertEqual((asked["act"]["timestamp"], asked["act"]["timestamp_time"]), (said["index"], said["time"]))
+
+    def test_an_authority_that_never_answered_is_no_evidence_and_moving_nothing_needs_none(self):
+        self.server.command += ["--timestamp-url", "http://127.0.0.1:9/", "--timestamp-ca", str(self.authority.roots)]
+        self.restart()
+        self.assertIn("None of the authorities", self.refused({"seconds": 60, "reason": "r"}, (409, "no-timestamp")).json()["detail"])
+        self.refused({"seconds": 0, "reason": "r"}, (403, "dual-control-required"))
+
+    def test_whose_roots_nobody_knew_does_not_count(self):
+        self.known(roots=False)
+        beyond = {"until": "2100-01-01T00:00:00.000000000Z", "reason": "r"}
+        self.refused(beyond, (403, "dual-control-required"))  # as without authorities
+        self.server.command += ["--timestamp-ca", str(self.authority.roots)]
+        self.restart()
+        said = self.server.get("/api/v1/timestamps").json()["timestamps"][0]
+        self.assertFalse(said["trusted"])
+        told = self.refused({"seconds": 1, "reason": "r"}, (409, "no-timestamp")).json()["detail"]
+        self.assertIn("None of the authorities", told)
+
+    def test_what_was_asked_before_is_looked_at_when_it_is_approved(self):
+        path = self.credit({"until": "2100-01-01T00:00:00.000000000Z", "reason": "r"}, approve=False)
+        self.known()
+        with_token = Client(self.server.port, self.officers[0])
+        self.addCleanup(with_token.close)
+        digest = with_token.get(path).json()["digest"]
+        answer = with_token.post(path + "/approve", json.dumps({"digest": digest}), JSON)
+        self.assertEqual(problem(answer), (409, "no-timestamp"), answer.body)
 
 
 if __name__ == "__main__":
