@@ -91,16 +91,17 @@ record_fork(struct cosigner *c, struct cosigner_log *l, const struct checkpoint 
 /* --- cosigning
  * -------------------------------------------------------------------------------------- */
 
-/* The text, the log's signatures that were verified, our line. */
+/* The text, the log's signatures that were verified, one of each key, so that they are as few as a
+ * note may have; our line. */
 static void
 put_state(struct buf *out, const struct cosigner_log *l, const struct note *note, struct slice line)
 {
 	buf_put_slice(out, note->text);
 	buf_put_u8(out, '\n');
-	for (size_t i = 0; i < note->n_signatures; i++) {
-		const struct note_signature *sig = &note->signatures[i];
+	for (size_t k = 0; k < l->n_keys; k++) {
+		for (size_t i = 0; i < note->n_signatures; i++) {
+			const struct note_signature *sig = &note->signatures[i];
 
-		for (size_t k = 0; k < l->n_keys; k++) {
 			if (memcmp(sig->key_id, l->keys[k].key_id, NOTE_KEY_ID_BYTES) != 0 ||
 			    !slice_eq(sig->name, l->keys[k].name))
 				continue;
@@ -137,6 +138,7 @@ advance(struct cosigner *c, struct sha256 *h, struct cosigner_log *l, const stru
 		memcpy(l->root, cp->root, sizeof l->root);
 		l->time_s = time_s;
 		buf_put_slice(out, buf_slice(&line));
+		err = out->err ? STELE_ENOMEM : 0; /* what is asked again is answered again */
 	} else if (err != STELE_ENOMEM && !atomic_exchange(&c->failed, true)) {
 		fprintf(stderr,
 			"steled: error: %s/witness cannot be written (%s): nothing is cosigned until "
@@ -156,14 +158,14 @@ judge(struct cosigner *c, struct sha256 *h, struct cosigner_log *l, const struct
       const struct checkpoint *cp, uint64_t *size)
 {
 	*size = l->size;
-	if (a->old != l->size)
-		return COSIGNER_OTHER_SIZE;
 	if (cp->size == l->size && memcmp(cp->root, l->root, sizeof l->root) != 0) {
 		if (!l->forked)
 			record_fork(c, l, cp, a->checkpoint);
 		l->forked = true;
 		return COSIGNER_OTHER_SIZE;
 	}
+	if (a->old != l->size)
+		return COSIGNER_OTHER_SIZE;
 	if (a->old == 0)
 		return a->n_hashes ? COSIGNER_NO_PROOF : COSIGNER_SIGNED;
 	return merkle_verify_consistency(h, a->old, l->root, cp->size, cp->root,
@@ -222,7 +224,7 @@ cosigner_add(struct cosigner *c, struct sha256 *h, struct slice text, struct buf
 bool
 cosigner_admit(struct cosigner *c, struct slice address)
 {
-	uint32_t slot = 2166136261u;
+	uint32_t slot = 2166136261u ^ c->slots_key;
 	int64_t now_ns = server_monotonic_ns(), old, next;
 
 	for (size_t i = 0; i < address.n; i++)

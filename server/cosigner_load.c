@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/keyfile.h"
 #include "crypto/random.h"
@@ -118,7 +119,7 @@ has_state(const char *dir)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
-	bool has = false;
+	bool has = !d && errno != ENOENT; /* who cannot look does not know that there is none */
 
 	while (d && !has && (e = readdir(d)))
 		has = strstr(e->d_name, ".note") != NULL;
@@ -245,9 +246,22 @@ read_state(struct cosigner *c, struct sha256 *h, struct cosigner_log *l, struct 
 	return 0;
 }
 
+/* At a first start, before the key: where that is there, what it cosigned is lost. */
 static int
-make_folder(const char *path, const char *parent)
+make_folder(const char *path, const char *parent, struct buf *why)
 {
+	char key[LIMIT_PATH_BYTES];
+
+	if (snprintf(key, sizeof key, "%s/keys/witness", parent) >= (int)sizeof key)
+		return STELE_ELIMIT;
+	if (access(path, F_OK) != 0 && access(key, F_OK) == 0) {
+		buf_printf(why,
+			   "%s is gone, and %s is not: restore the folder as it was last. Without "
+			   "it two histories of a log could be cosigned. To begin as another "
+			   "witness, move the key away.",
+			   path, key);
+		return STELE_EKEY;
+	}
 	if (mkdir(path, 0700) == 0)
 		return file_sync_dir(parent);
 	return errno == EEXIST ? 0 : stele_err_from_errno(errno);
@@ -265,7 +279,7 @@ load(struct cosigner *c, struct sha256 *h, struct buf *why)
 		return STELE_ELIMIT;
 	err = read_list(c, h, c->s->config->witness_for, why);
 	if (err == 0)
-		err = make_folder(path, dir);
+		err = make_folder(path, dir, why);
 	if (err == 0)
 		err = open_key(c, h, path, why);
 	buf_init(&text);
@@ -289,6 +303,7 @@ cosigner_new(struct cosigner **out, struct server *s, struct buf *why)
 	h = sha256_new();
 	if (c) {
 		c->s = s;
+		random_bytes(&c->slots_key, sizeof c->slots_key);
 		buf_init(&c->vkey);
 		buf_init(&c->list);
 		c->logs = calloc(LIMIT_WITNESS_FOR, sizeof *c->logs);

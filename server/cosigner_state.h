@@ -37,6 +37,7 @@ struct cosigner {
 	size_t n;
 	atomic_bool failed; /* a write failed */
 	atomic_ullong cosigned, refused, forks;
+	uint32_t slots_key;                       /* random: nobody chooses whose slot he shares */
 	_Atomic int64_t until_ns[COSIGNER_SLOTS]; /* what addresses have used up */
 };
 

@@ -179,8 +179,10 @@ static void
 act(struct outbound *o, curl_socket_t fd, int events)
 {
 	int running;
+	CURLMcode code = curl_multi_socket_action(o->multi, fd, events, &running);
 
-	CHECK(curl_multi_socket_action(o->multi, fd, events, &running) == CURLM_OK);
+	/* a socket that could not be watched, or no memory: its requests fail, others go on */
+	CHECK(code == CURLM_OK || code == CURLM_ABORTED_BY_CALLBACK || code == CURLM_OUT_OF_MEMORY);
 	end_finished(o);
 }
 

@@ -87,8 +87,12 @@ address_of(const struct request *r, struct sockaddr_storage *a)
 
 	if (!r->conn || uv_tcp_getpeername(&r->conn->wire.tcp, (struct sockaddr *)a, &n) != 0)
 		return slice_of(NULL, 0);
-	if (a->ss_family == AF_INET6)
-		return slice_of(&((struct sockaddr_in6 *)a)->sin6_addr, 8);
+	if (a->ss_family == AF_INET6) {
+		const struct in6_addr *in = &((struct sockaddr_in6 *)a)->sin6_addr;
+
+		return IN6_IS_ADDR_V4MAPPED(in) ? slice_of(in->s6_addr + 12, 4)
+						: slice_of(in->s6_addr, 8);
+	}
 	return slice_of(&((struct sockaddr_in *)a)->sin_addr, 4);
 }
 

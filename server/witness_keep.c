@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/merkle.h"
 #include "crypto/sign.h"
 #include "proto/checkpoint.h"
 #include "proto/err.h"
 #include "proto/note.h"
+#include "proto/proof.h"
+#include "server/kit.h"
 #include "server/server.h"
 #include "server/witness_state.h"
 #include "storage/file.h"
+#include "storage/read.h"
 #include "storage/store.h"
 
 static int
@@ -68,7 +72,23 @@ take_sizes(struct witnesses *ws, struct witness_log *l, const struct note *note,
 			l->seats[i].known = size;
 }
 
-/* It is the log's, and not of more than there is: else this is an older copy of the store. */
+/* Whether the log's tree grew out of that one. STELE_EVERIFY: it did not; or it cannot be read. */
+static int
+grew(struct witnesses *ws, const struct witness_log *l, const struct checkpoint *c)
+{
+	struct proof proof = {.n = 0};
+	int err = 0;
+
+	if (c->size < l->target->size)
+		err = read_consistency(ws->s->store, l->log, c->size, l->target->size,
+				       ws->kit->tools, &proof);
+	return err ? err
+		   : merkle_verify_consistency(ws->sha, c->size, c->root, l->target->size,
+					       l->target->root, (const uint8_t(*)[32])proof.hash,
+					       proof.n);
+}
+
+/* It is the log's, and of a tree that is in it: else this is an older copy of the store. */
 static int
 take_kept(struct witnesses *ws, struct witness_log *l, const char *path, struct buf *why)
 {
@@ -96,6 +116,23 @@ take_kept(struct witnesses *ws, struct witness_log *l, const char *path, struct 
 			path, (unsigned long long)c.size, log_name(l->log),
 			(unsigned long long)l->target->size);
 		return STELE_EDAMAGED;
+	}
+	err = grew(ws, l, &c);
+	if (err == STELE_EVERIFY) {
+		buf_printf(why,
+			   "%s: witnesses have cosigned another history of log %s than is here: "
+			   "this data directory, or a part of it, comes from a copy. A new server "
+			   "must not go on from here.",
+			   path, log_name(l->log));
+		return STELE_EDAMAGED;
+	}
+	if (err != 0) {
+		fprintf(stderr,
+			"steled: warning: log %s cannot be held against %s: %s; its witnesses are "
+			"asked anew\n",
+			log_name(l->log), path, stele_strerror(err));
+		buf_reset(&l->kept);
+		return 0;
 	}
 	take_sizes(ws, l, &note, c.size);
 	buf_init(&lines);
@@ -126,23 +163,18 @@ witness_load(struct witnesses *ws, struct witness_log *l, struct buf *why)
 /* --- one more ------------------------------------------------------------------------------ */
 
 /* The file first; only then may the checkpoint be served as one with a quorum. */
-static void
+static int
 keep(struct witnesses *ws, struct witness_log *l, const struct buf *note, bool enough)
 {
 	char path[LIMIT_PATH_BYTES];
 	int err = path_of(path, sizeof path, ws, l);
 
 	if (!enough && l->quorum_size)
-		return; /* an older one that has a quorum is worth more */
+		return 0; /* an older one that has a quorum is worth more */
 	if (err == 0)
 		err = file_replace(path, note->p, note->n, 0600);
-	if (err != 0) {
-		fprintf(stderr,
-			"steled: warning: cosignatures of log %s cannot be kept: %s; witnesses "
-			"are asked again with its next checkpoint\n",
-			log_name(l->log), stele_strerror(err));
-		return;
-	}
+	if (err != 0)
+		return err;
 	pthread_mutex_lock(&ws->mu);
 	buf_reset(&l->kept);
 	buf_put_slice(&l->kept, buf_slice(note));
@@ -151,15 +183,18 @@ keep(struct witnesses *ws, struct witness_log *l, const struct buf *note, bool e
 	l->good = l->good || l->quorum;
 	pthread_mutex_unlock(&ws->mu);
 	witness_let_go(ws);
+	return 0;
 }
 
 /* What this start has heard decides whether the log goes on; what is kept from before goes with it.
  */
-void
+int
 witness_took(struct witnesses *ws, struct witness_log *l, size_t i, struct slice line)
 {
 	struct slice plain = slice_of(l->target->note, l->target->note_len);
+	size_t before = l->lines.n;
 	struct buf note;
+	int err;
 
 	buf_init(&note);
 	buf_put_slice(&l->lines, line);
@@ -168,9 +203,17 @@ witness_took(struct witnesses *ws, struct witness_log *l, size_t i, struct slice
 	buf_put_slice(&note, buf_slice(&l->lines));
 	l->quorum = note.err == 0 && l->lines.err == 0 && is_enough(ws, buf_slice(&note));
 	put_kept_lines(&note, ws, l);
-	if (note.err == 0 && l->lines.err == 0) {
+	err = note.err ? note.err : l->lines.err;
+	if (err == 0) {
 		(void)log_cosign(l->log, l->target, slice_of(note.p + plain.n, note.n - plain.n));
-		keep(ws, l, &note, is_enough(ws, buf_slice(&note)));
+		err = keep(ws, l, &note, is_enough(ws, buf_slice(&note)));
+	}
+	if (err != 0) { /* as before: the witness is asked again */
+		l->lines.n = before;
+		l->lines.err = 0;
+		l->has &= ~(1u << i);
+		l->quorum = false;
 	}
 	buf_fini(&note);
+	return err;
 }

@@ -84,10 +84,14 @@ witness_failed(struct witness_flight *f, const char *what)
 {
 	struct witness *w = &f->ws->w[f->i];
 
-	w->failures++;
-	w->retry_at_ms = witness_now_ms(f->ws) + wait_ms(w->failures);
+	bool first = f->row == w->failures; /* of those that were under way */
+
+	if (first) {
+		w->failures++;
+		w->retry_at_ms = witness_now_ms(f->ws) + wait_ms(w->failures);
+	}
 	f->l->answered |= 1u << f->i;
-	note_failure(f->ws, w, f->l, w->failures == 1, what);
+	note_failure(f->ws, w, f->l, first && w->failures == 1, what);
 	witness_queue(f->ws, f->l, f->i);
 }
 
@@ -126,7 +130,7 @@ record(struct witness_flight *f, const char *cause, uint64_t size, bool disputed
 	buf_fini(&b);
 }
 
-/* cause: larger, root or proof; size: what the witness has. */
+/* cause: larger, root or proof; size: what the witness has. Said once a start. */
 static void
 conflict(struct witness_flight *f, const char *cause, const char *what, uint64_t size)
 {
@@ -166,6 +170,7 @@ took(struct witness_flight *f, const struct outbound_reply *r)
 	struct slice text = slice_of(f->head->note, (size_t)(end + 1 - f->head->note));
 	struct witness *w = &f->ws->w[f->i];
 	struct witness_seat *seat = &f->l->seats[f->i];
+	char what[128];
 	struct buf line;
 	int err;
 
@@ -180,15 +185,20 @@ took(struct witness_flight *f, const struct outbound_reply *r)
 	}
 	seat->known = f->head->size;
 	seat->met = true;
-	seat->told = false;
+	if (f->head == f->l->target && !(f->l->has & 1u << f->i) &&
+	    (err = witness_took(f->ws, f->l, f->i, buf_slice(&line))) != 0) {
+		snprintf(what, sizeof what, "its cosignature cannot be kept: %s",
+			 stele_strerror(err));
+		seat_failed(f, what);
+		buf_fini(&line);
+		return;
+	}
 	seat->failures = seat->hints = 0;
 	seat->retry_at_ms = 0;
 	pthread_mutex_lock(&f->ws->mu);
 	w->cosigned++;
 	w->why[0] = 0;
 	pthread_mutex_unlock(&f->ws->mu);
-	if (f->head == f->l->target && !(f->l->has & 1u << f->i))
-		witness_took(f->ws, f->l, f->i, buf_slice(&line));
 	buf_fini(&line);
 }
 
@@ -325,6 +335,7 @@ ask(struct witnesses *ws, struct witness_log *l, size_t i)
 		f->ws = ws;
 		f->l = l;
 		f->i = i;
+		f->row = ws->w[i].failures;
 		f->old = seat->known <= l->target->size ? seat->known : 0;
 		f->head = head_ref(l->target);
 		err = post(ws, f);

@@ -110,7 +110,8 @@ struct witnesses {
 struct witness_flight {
 	struct witnesses *ws;
 	struct witness_log *l;
-	size_t i; /* the witness */
+	size_t i;     /* the witness */
+	unsigned row; /* its failures when it was asked: what is under way together fails as one */
 	uint64_t old;
 	struct head *head; /* counted */
 };
@@ -120,8 +121,8 @@ int witness_configure(struct witnesses *ws, const struct config *c, struct buf *
 
 /* witness_keep.c: takes what is kept of a log, which then has its first target. */
 int witness_load(struct witnesses *ws, struct witness_log *l, struct buf *why);
-/* The witness has cosigned the target: line. */
-void witness_took(struct witnesses *ws, struct witness_log *l, size_t i, struct slice line);
+/* The witness has cosigned the target: line. Not 0: it could not be kept, and is not there. */
+int witness_took(struct witnesses *ws, struct witness_log *l, size_t i, struct slice line);
 
 /* witness_send.c: asks as many as may be asked now. */
 void witness_pump(struct witnesses *ws);
@@ -132,7 +133,7 @@ void witness_queue(struct witnesses *ws, struct witness_log *l, size_t i);
 void witness_consider(struct witnesses *ws, struct witness_log *l, uint64_t now_ms);
 /* witness_tell.c: lets go who waits for what has a quorum now, or has waited long enough. */
 void witness_let_go(struct witnesses *ws);
-/* Takes the list of logs that somebody waits for. */
+/* Takes one log that somebody waits for; NULL: there is none. */
 struct witness_log *witness_take_urgent(struct witnesses *ws);
 
 /* Milliseconds of the loop's clock. */

@@ -98,15 +98,16 @@ witnesses_wait(struct witnesses *ws, struct request *r, uint64_t size, struct wi
 struct witness_log *
 witness_take_urgent(struct witnesses *ws)
 {
-	struct witness_log *list;
+	struct witness_log *l;
 
 	pthread_mutex_lock(&ws->mu);
-	list = ws->urgent;
-	ws->urgent = NULL;
-	for (struct witness_log *l = list; l; l = l->next_urgent)
+	l = ws->urgent;
+	if (l) {
+		ws->urgent = l->next_urgent;
 		l->urgent = false;
+	}
 	pthread_mutex_unlock(&ws->mu);
-	return list;
+	return l;
 }
 
 void
@@ -121,7 +122,7 @@ witness_let_go(struct witnesses *ws)
 		const struct witness_log *l = find(ws, w->log, &wanted);
 
 		w->cosigned = l && l->quorum_size >= w->size;
-		if (!w->cosigned && w->until_ms > now_ms) {
+		if (!w->cosigned && w->until_ms > now_ms && !atomic_load(&ws->s->draining)) {
 			at = &w->next;
 			continue;
 		}

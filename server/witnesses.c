@@ -177,12 +177,10 @@ static void
 on_wake(uv_async_t *a)
 {
 	struct witnesses *ws = a->data;
-	struct witness_log *l = witness_take_urgent(ws), *next;
+	struct witness_log *l;
 
-	for (; l; l = next) {
-		next = l->next_urgent;
+	while ((l = witness_take_urgent(ws)))
 		witness_consider(ws, l, witness_now_ms(ws));
-	}
 	witness_pump(ws);
 	if (!atomic_load(&ws->stop))
 		return;

@@ -97,6 +97,22 @@ class Being(Case):
         self.assertEqual((shown.size, held.size), (9, 9))
         self.assertNotEqual(shown.root, held.root)
 
+    def test_a_fork_is_seen_whatever_size_is_said(self):
+        self.signed(self.log, 0, 9)
+        self.at(self.add(self.fork.request(3, 9)), 9)
+        log = SystemLog()
+        until(lambda: log.read(self.witness) is not None and log.of_type("witness.fork"), "no record")
+
+    def test_as_many_signatures_as_a_note_may_have_do_not_stop_the_next_start(self):
+        body = self.log.request(0, 3)
+        line = body[body.rindex(b"\n\n") + 2:]
+        self.assertEqual(self.add(body + 64 * line).status, 400)
+        self.assertEqual(self.add(body + 63 * line).status, 200)
+        self.again(self.witness)
+        self.client.close()
+        self.client = Client(self.witness.port)
+        self.at(self.add(body), 3)
+
     def test_two_requests_at_once_are_one_after_the_other(self):
         """Both are right by themselves, and only one of them can be signed."""
         names = [f"log.example.org/x{n}" for n in range(16)]
@@ -172,6 +188,12 @@ class Being(Case):
         with self.assertRaisesRegex(RuntimeError, "is not what this witness has cosigned"):
             self.witness.start()
         state.write_text(text)
+        folder = state.parent
+        folder.rename(self.folder / "lost")
+        with self.assertRaisesRegex(RuntimeError, "restore the folder as it was last"):
+            self.witness.start()
+        self.assertFalse(folder.exists())
+        (self.folder / "lost").rename(folder)
         self.witness.command += ["--witness-name", "other.example.com"]
         with self.assertRaisesRegex(RuntimeError, "has another name"):
             self.witness.start()

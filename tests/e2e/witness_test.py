@@ -140,6 +140,7 @@ class Sending(Case):
             self.append(server)
         until(lambda: self.is_cosigned(server, vkey, 4), "4 are not cosigned")
         self.assertEqual(server.stop(), 0)
+        self.newer = shutil.copy(server.data / "cosigned" / f"{LOG}.note", self.folder)
         shutil.rmtree(server.data)
         shutil.copytree(self.folder / "copy", server.data)
         server.command += ["--moved"]
@@ -184,6 +185,48 @@ class Sending(Case):
         server, witness = self.rolled_back(grow=True)
         self.found(server, "proof", 6, 4)
         self.assertEqual([s["size"] for s in self.state(witness)["seen"]], [4])
+
+    def test_a_checkpoint_that_was_cosigned_of_another_history_is_not_served(self):
+        server, _ = self.rolled_back(grow=True)
+        self.assertEqual(server.stop(), 0)
+        shutil.copy(self.newer, server.data / "cosigned")
+        with self.assertRaisesRegex(RuntimeError, "have cosigned another history"):
+            server.start()
+
+    def test_what_fails_together_fails_once(self):
+        """Eight logs are under way when the witness goes down: it is asked again soon, not in minutes."""
+        together = threading.Barrier(8)
+
+        def restarts(witness, old, text):
+            if len(witness.seen) <= 8:
+                together.wait(30)
+                return 503, "text/plain", ""
+            return honest(witness, old, text)
+
+        fake = FakeWitness(restarts)
+        self.addCleanup(fake.end)
+        server = self.log_server(log="l0")
+        for n in range(1, 8):
+            server.create_log(f"l{n}")
+        self.again(server, "--witness-policy", self.policy(1, (fake.key.vkey, fake.url)), "--witness-logs", "l*")
+        until(lambda: all(self.is_cosigned(server, fake.key.vkey, log=f"l{n}") for n in range(8)), "it is not asked")
+
+    def test_what_cannot_be_kept_is_asked_for_again(self):
+        """The disk takes no cosignatures for a while, and the log waits for one before it goes on."""
+        begun = threading.Event()
+        fake = FakeWitness(lambda w, old, text: honest(w, old, text) if begun.is_set() else (500, "t/p", ""))
+        self.addCleanup(fake.end)
+        server = self.log_server()
+        self.again(server, "--witness-policy", self.policy(1, (fake.key.vkey, fake.url)), "--witness-logs", LOG,
+                   "--witness-require", "public")
+        in_the_way = server.data / "cosigned" / f"{LOG}.note"
+        (in_the_way / "x").mkdir(parents=True)
+        begun.set()
+        until(lambda: "cannot be kept" in self.state(server)["witnesses"][0].get("last_failure", ""), "it is not noticed")
+        self.assertEqual(problem(self.append(server)), (503, "not-cosigned"))
+        shutil.rmtree(in_the_way)
+        until(lambda: self.is_cosigned(server, fake.key.vkey), "it is not asked again")
+        self.assertEqual(self.append(server).status, 201)
 
     def test_a_store_that_is_older_than_its_own_cosigned_checkpoint_does_not_start(self):
         server = self.log_server()
