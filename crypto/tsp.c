@@ -22,7 +22,13 @@
 #include "proto/timestamp.h"
 #include "proto/utf8.h"
 
-enum { RSA_LEAST_BITS = 2048, RSA_MOST_BITS = 8192, SERIAL_BYTES = (TSP_SERIAL_BYTES - 1) / 2 };
+enum {
+	RSA_LEAST_BITS = 2048,
+	RSA_MOST_BITS = 8192,
+	SERIAL_BYTES = (TSP_SERIAL_BYTES - 1) / 2,
+	DER_DIGITS = 4, /* of a length */
+	DER_DEPTH = 32, /* values in values: with certificates some 15 */
+};
 
 #define SECOND_NS INT64_C(1000000000)
 
@@ -147,6 +153,75 @@ tsp_request(struct buf *out, const uint8_t imprint[SHA256_BYTES],
 
 /* --- what it says ---------------------------------------------------------------------------- */
 
+/*
+ * Takes the first value off: *in is what is in it, *made whether that is values. False when its tag
+ * or length is not spelled as DER has it (X.690 sections 8.1.2, 10.1 and 10.2). Tags above 30 are
+ * in nothing that is read here.
+ */
+static bool
+take_value(struct slice *s, struct slice *in, bool *made)
+{
+	size_t digits, n, from = 2;
+	uint8_t tag;
+
+	if (s->n < 2)
+		return false;
+	tag = s->p[0];
+	n = s->p[1];
+	*made = tag & V_ASN1_CONSTRUCTED;
+	if ((tag & 0x1f) == 0x1f ||
+	    (*made && tag != 0x30 && tag != 0x31 && (tag & 0xc0) != V_ASN1_CONTEXT_SPECIFIC))
+		return false;
+	if (n >= 0x80) {
+		digits = n - 0x80;
+		if (digits < 1 || digits > DER_DIGITS || digits > s->n - 2 || s->p[2] == 0)
+			return false;
+		for (n = 0; digits > 0; digits--)
+			n = n << 8 | s->p[from++];
+		if (n < 0x80)
+			return false;
+	}
+	if (n > s->n - from)
+		return false;
+	*in = slice_of(s->p + from, n);
+	*s = slice_of(s->p + from + n, s->n - from - n);
+	return true;
+}
+
+/* Whether these are values in DER all through, as far as that shows in tags and lengths. In which
+ * order a SET has them means nothing here. */
+static bool
+is_der(struct slice s, unsigned depth)
+{
+	struct slice in;
+	bool made;
+
+	if (depth == 0)
+		return false;
+	while (s.n > 0)
+		if (!take_value(&s, &in, &made) || (made && !is_der(in, depth - 1)))
+			return false;
+	return true;
+}
+
+/* The response, and the TSTInfo in its OCTET STRING: OpenSSL reads BER, and does not look at what
+ * follows the latter. */
+static int
+check_der(struct reading *r, struct slice response)
+{
+	const ASN1_OCTET_STRING *s = r->token->d.sign->contents->d.other->value.octet_string;
+	struct slice info = slice_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
+	struct slice in, rest = info;
+	bool made;
+
+	if (!is_der(response, DER_DEPTH))
+		return refuse(r, "it is BER and not DER: a tag or a length in it is not spelled in "
+				 "the one way that DER has, or it is nested too deep");
+	if (!is_der(info, DER_DEPTH) || !take_value(&rest, &in, &made) || rest.n != 0)
+		return refuse(r, "its TSTInfo is not DER, or something follows it");
+	return 0;
+}
+
 static int
 read_response(struct reading *r, struct slice s)
 {
@@ -167,7 +242,7 @@ read_response(struct reading *r, struct slice s)
 		return refuse(r, "there is no token in it");
 	if (TS_TST_INFO_get_version(r->info) != 1)
 		return refuse(r, "its token is of another version than 1");
-	return 0;
+	return check_der(r, s);
 }
 
 static int

@@ -288,6 +288,212 @@ START_TEST(a_part_of_a_token_and_more_than_one_is_refused)
 }
 END_TEST
 
+/* Puts n bytes in the place of `old` bytes at `at`. */
+static void
+splice(struct buf *b, size_t at, size_t old, const void *bytes, size_t n)
+{
+	struct buf rest;
+
+	buf_init(&rest);
+	buf_put(&rest, b->p + at + old, b->n - at - old);
+	b->n = at;
+	buf_put(b, bytes, n);
+	buf_put_slice(b, buf_slice(&rest));
+	buf_fini(&rest);
+	CHECK(b->err == 0);
+}
+
+/* Where these bytes are, the first time. */
+static size_t
+find(const struct buf *b, const void *bytes, size_t n)
+{
+	const uint8_t *at = memmem(b->p, b->n, bytes, n);
+
+	ck_assert_ptr_nonnull(at);
+	return (size_t)(at - b->p);
+}
+
+/* Adds to the length of each value that others are in, and that goes over `at` or ends there. */
+static void
+grow(struct buf *b, size_t from, size_t to, size_t at, size_t by)
+{
+	while (from < at && from < to) {
+		size_t digits = b->p[from + 1] < 0x80 ? 0 : b->p[from + 1] - 0x80u;
+		size_t last = from + 1 + digits, n = 0, end;
+
+		for (size_t i = digits ? from + 2 : last; i <= last; i++)
+			n = n << 8 | b->p[i];
+		end = last + 1 + n;
+		if ((b->p[from] & 0x20) && end >= at) {
+			grow(b, last + 1, end, at, by);
+			n += by;
+			ck_assert_uint_lt(n, digits == 0 ? 0x80 : digits == 1 ? 0x100 : 0x10000);
+			b->p[last] = (uint8_t)n;
+			if (digits == 2)
+				b->p[last - 1] = (uint8_t)(n >> 8);
+		}
+		from = end;
+	}
+}
+
+static void
+refuses_token(const char *what, const char *because)
+{
+	struct tsp_token t;
+
+	ck_assert_msg(check_as(&t, NULL, NULL) == STELE_EVERIFY, "%s was taken", what);
+	ck_assert_msg(strstr(why, because) != NULL, "%s: %s", what, why);
+}
+
+/* rsa.tsr begins 30 82 hh ll, 30 03 02 01 00, 30 82 hh ll. */
+static void
+load_rsa(void)
+{
+	load(&token, "rsa.tsr");
+	ck_assert_mem_eq(token.p, "\x30\x82", 2);
+	ck_assert_mem_eq(token.p + 4, "\x30\x03\x02\x01\x00\x30\x82", 7);
+}
+
+START_TEST(a_response_in_ber_is_refused)
+{
+	static const char end_of_contents[2];
+	uint8_t length[2];
+
+	load_rsa();
+	splice(&token, 1, 1, "\x83\0", 2);
+	refuses_token("a length with a leading zero", "BER and not DER");
+
+	load_rsa();
+	splice(&token, 1, 1, "\x85\0\0\0", 4);
+	refuses_token("a length of five digits", "BER and not DER");
+
+	load_rsa();
+	grow(&token, 0, token.n, 6, 1);
+	token.p[5] = 0x03;
+	splice(&token, 5, 0, "\x81", 1);
+	refuses_token("a small length in the long form", "BER and not DER");
+
+	load_rsa();
+	splice(&token, 1, 3, "\x80", 1);
+	buf_put(&token, end_of_contents, 2);
+	refuses_token("no length", "BER and not DER");
+
+	load_rsa();
+	memcpy(length, token.p + 2, 2);
+	splice(&token, 10, 3, "\x80", 1); /* two bytes less here, two more at the end */
+	buf_put(&token, end_of_contents, 2);
+	ck_assert_mem_eq(token.p + 2, length, 2);
+	refuses_token("no length further inside", "BER and not DER");
+
+	load_rsa(); /* [0], behind the type of the content */
+	ck_assert_mem_eq(token.p + 24, "\xa0\x82", 2);
+	grow(&token, 0, token.n, 24, 1);
+	splice(&token, 24, 1, "\xbf\0", 2);
+	refuses_token("a low tag spelled as a high one", "BER and not DER");
+}
+END_TEST
+
+START_TEST(a_string_in_pieces_is_refused)
+{
+	struct buf info;
+	uint8_t head[4];
+	size_t at;
+
+	buf_init(&info);
+	load(&info, "info");
+	load_rsa();
+	at = find(&token, info.p, info.n) - 2;
+	ck_assert_uint_eq(token.p[at], 0x04);
+	grow(&token, 0, token.n, at, 2);
+	memcpy(head, (const uint8_t[]){0x24, (uint8_t)(info.n + 2), 0x04, (uint8_t)info.n}, 4);
+	splice(&token, at, 2, head, 4);
+	refuses_token("an octet string in pieces", "BER and not DER");
+	buf_fini(&info);
+}
+END_TEST
+
+/* Appends an unsigned attribute, of sequences in sequences. */
+static void
+nest(uint8_t depth)
+{
+	static const uint8_t oid[] = {0x06, 0x03, 0x2a, 0x03, 0x04};
+	uint8_t n = (uint8_t)(2 * depth), all = (uint8_t)(n + 11);
+
+	load_rsa();
+	grow(&token, 0, token.n, token.n, all);
+	buf_put(&token, (const uint8_t[]){0xa1, (uint8_t)(n + 9), 0x30, (uint8_t)(n + 7)}, 4);
+	buf_put(&token, oid, sizeof oid);
+	buf_put(&token, (const uint8_t[]){0x31, n}, 2);
+	for (; depth > 0; depth--)
+		buf_put(&token, (const uint8_t[]){0x30, (uint8_t)(2 * depth - 2)}, 2);
+}
+
+START_TEST(what_is_nested_too_deep_is_refused)
+{
+	struct tsp_token t;
+
+	nest(22); /* ten values are around it */
+	ck_assert_msg(check_as(&t, nonce, NULL) == 0, "%s", why);
+	nest(23);
+	refuses_token("nested", "nested too deep");
+}
+END_TEST
+
+/* Has rsa sign another TSTInfo than it would: tokens as good as any but for that. */
+static void
+sign_info(const struct buf *info)
+{
+	char command[1024];
+	FILE *f;
+
+	snprintf(command, sizeof command, "%s/odd.info", dir);
+	f = fopen(command, "wb");
+	CHECK(f && fwrite(info->p, 1, info->n, f) == info->n && fclose(f) == 0);
+	snprintf(command, sizeof command,
+		 "cd %s && openssl cms -sign -binary -in odd.info -nodetach -outform DER "
+		 "-signer rsa.pem -inkey rsa.key -econtent_type 1.2.840.113549.1.9.16.1.4 -cades "
+		 "-md sha256 -out odd.info.cms",
+		 dir);
+	run(command);
+	load_cms("odd.info.cms");
+}
+
+START_TEST(a_tstinfo_in_ber_or_with_more_behind_it_is_refused)
+{
+	struct tsp_token t;
+	struct buf info;
+
+	buf_init(&info);
+	load(&info, "info");
+	ck_assert_uint_lt(info.p[1], 0x80);
+	sign_info(&info);
+	ck_assert_msg(check_as(&t, nonce, NULL) == 0, "%s", why);
+
+	splice(&info, 1, 0, "\x81", 1);
+	sign_info(&info);
+	refuses_token("a TSTInfo with a long length", "TSTInfo is not DER");
+
+	load(&info, "info");
+	ck_assert_mem_eq(info.p + 2, "\x02\x01\x01", 3);
+	grow(&info, 0, info.n, 3, 1);
+	splice(&info, 3, 0, "\x81", 1);
+	sign_info(&info);
+	refuses_token("a TSTInfo with a long length inside", "TSTInfo is not DER");
+
+	load(&info, "info");
+	info.p[1] = 0x80;
+	buf_put(&info, "\0\0", 2);
+	sign_info(&info);
+	refuses_token("a TSTInfo without a length", "TSTInfo is not DER");
+
+	load(&info, "info");
+	buf_put(&info, "\x05\0", 2);
+	sign_info(&info);
+	refuses_token("a TSTInfo and a NULL", "TSTInfo is not DER, or something follows");
+	buf_fini(&info);
+}
+END_TEST
+
 START_TEST(roots_are_certificates_and_nothing_broken)
 {
 	struct tsp_roots *r;
@@ -319,6 +525,10 @@ main(void)
 		signatures_that_say_less_are_refused,
 		a_changed_byte_is_refused_or_means_nothing,
 		a_part_of_a_token_and_more_than_one_is_refused,
+		a_response_in_ber_is_refused,
+		a_string_in_pieces_is_refused,
+		what_is_nested_too_deep_is_refused,
+		a_tstinfo_in_ber_or_with_more_behind_it_is_refused,
 		roots_are_certificates_and_nothing_broken,
 	};
 	int failed;
