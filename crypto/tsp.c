@@ -399,12 +399,14 @@ static int
 check_signature(struct reading *r)
 {
 	const ASN1_TYPE *type = PKCS7_get_signed_attribute(r->signer, NID_pkcs9_contentType);
+	const ASN1_TYPE *digest = PKCS7_get_signed_attribute(r->signer, NID_pkcs9_messageDigest);
 	uint8_t piece[1024];
 	int good = 0;
 	BIO *b;
 
 	if (!type || type->type != V_ASN1_OBJECT ||
-	    OBJ_obj2nid(type->value.object) != NID_id_smime_ct_TSTInfo)
+	    OBJ_obj2nid(type->value.object) != NID_id_smime_ct_TSTInfo || !digest ||
+	    digest->type != V_ASN1_OCTET_STRING) /* not every OpenSSL looks before it reads it */
 		return refuse(r, "its signature is not over what a timestamp signs");
 	b = PKCS7_dataInit(r->token, NULL);
 	if (b) {

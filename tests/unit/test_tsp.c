@@ -494,6 +494,27 @@ START_TEST(a_tstinfo_in_ber_or_with_more_behind_it_is_refused)
 }
 END_TEST
 
+/* Nobody signed these: the reason shows that it is looked at before OpenSSL does anything with it.
+ */
+START_TEST(a_message_digest_of_another_type_is_refused)
+{
+	static const uint8_t oid[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+				      0x0d, 0x01, 0x09, 0x04, 0x31, 0x22};
+	size_t at;
+
+	load_cms("rsa.cms");
+	at = find(&token, oid, sizeof oid) + sizeof oid;
+	ck_assert_mem_eq(token.p + at, "\x04\x20", 2);
+	token.p[at + 2] ^= 1;
+	refuses_token("another digest", "does not hold");
+	token.p[at + 2] ^= 1;
+	token.p[at] = 0x0c; /* UTF8String */
+	refuses_token("a digest as text", "over what a timestamp signs");
+	token.p[at - sizeof oid + 10] ^= 0x40; /* another attribute */
+	refuses_token("no digest", "over what a timestamp signs");
+}
+END_TEST
+
 START_TEST(roots_are_certificates_and_nothing_broken)
 {
 	struct tsp_roots *r;
@@ -529,6 +550,7 @@ main(void)
 		a_string_in_pieces_is_refused,
 		what_is_nested_too_deep_is_refused,
 		a_tstinfo_in_ber_or_with_more_behind_it_is_refused,
+		a_message_digest_of_another_type_is_refused,
 		roots_are_certificates_and_nothing_broken,
 	};
 	int failed;
