@@ -284,7 +284,7 @@ read_time(struct reading *r)
 	int n = ASN1_STRING_length(t);
 	char text[40];
 
-	if (n < 15 || n > 25)
+	if (n < 15 || n > 25 || memchr(s, 0, (size_t)n))
 		return refuse(r, "its genTime is no instant");
 	snprintf(text, sizeof text, "%.4s-%.2s-%.2sT%.2s:%.2s:%.*s", s, s + 4, s + 6, s + 8, s + 10,
 		 n - 12, s + 12);

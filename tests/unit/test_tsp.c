@@ -494,6 +494,28 @@ START_TEST(a_tstinfo_in_ber_or_with_more_behind_it_is_refused)
 }
 END_TEST
 
+START_TEST(a_time_with_more_behind_it_is_refused)
+{
+	static const char *const more[] = {"\0", "\0Z", " ", "Z"};
+	struct buf info;
+	size_t at;
+
+	buf_init(&info);
+	for (size_t i = 0; i < 4; i++) {
+		size_t n = i == 1 ? 2 : 1;
+
+		load(&info, "info");
+		at = find(&info, "\x18\x0f", 2);
+		grow(&info, 0, info.n, at + 2, n);
+		info.p[at + 1] = (uint8_t)(15 + n);
+		splice(&info, at + 17, 0, more[i], n);
+		sign_info(&info);
+		refuses_token("a time with more behind it", "genTime is no instant");
+	}
+	buf_fini(&info);
+}
+END_TEST
+
 /* Nobody signed these: the reason shows that it is looked at before OpenSSL does anything with it.
  */
 START_TEST(a_message_digest_of_another_type_is_refused)
@@ -550,6 +572,7 @@ main(void)
 		a_string_in_pieces_is_refused,
 		what_is_nested_too_deep_is_refused,
 		a_tstinfo_in_ber_or_with_more_behind_it_is_refused,
+		a_time_with_more_behind_it_is_refused,
 		a_message_digest_of_another_type_is_refused,
 		roots_are_certificates_and_nothing_broken,
 	};
