@@ -38,10 +38,12 @@ ACTORS = 2
 LONGEST_RUN = max(0.3, ACTS / 12500)  # seconds between a start and its kill
 lib.START_SECONDS = 600  # the long run has the lowest priority
 # What the server records of itself: no state follows from it. audit_test.py, clock_test.py,
-# seal_test.py, k8s_test.py, timestamps_test.py and faults_test.py have them.
+# seal_test.py, k8s_test.py, timestamps_test.py, witness_test.py, cosigner_test.py and faults_test.py
+# have them.
 EVENTS = {"segment.seal", "segment.quarantine", "segment.release", "scrub.end", "backup.end",
           "clock.state", "clock.step", "server.start", "server.stop", "access.refused",
-          "access.denied", "intake.unparsed", "audit.lost", "heads", "timestamp"}
+          "access.denied", "intake.unparsed", "audit.lost", "heads", "timestamp",
+          "witness.conflict", "witness.fork"}
 
 
 def documented():
