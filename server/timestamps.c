@@ -57,13 +57,15 @@ keep(struct authority *a, const struct timestamp_record *r, int64_t recorded_ns)
 	pthread_mutex_unlock(&t->mu);
 }
 
-/* The newest of each authority, among the newest of all. What cannot be read ends it: it is said,
- * and the row of them begins anew. */
+/* The newest of each authority, among the newest of all; it counts as recorded at its genTime, but
+ * never later than now. What cannot be read ends it: it is said, and the row of them begins anew.
+ */
 static int
 look_back(struct timestamps *t)
 {
 	struct timestamp_record r;
 	struct trail trail;
+	int64_t now_ns = server_now_ns(t->s);
 	int err = trail_open(&trail, t->s, t->kit);
 
 	if (err != 0)
@@ -74,7 +76,7 @@ look_back(struct timestamps *t)
 			t->newest = (int64_t)r.index;
 		for (size_t k = 0; k < t->n; k++)
 			if (!t->of[k].has && strcmp(t->of[k].url, r.authority) == 0)
-				keep(&t->of[k], &r, r.time_ns);
+				keep(&t->of[k], &r, r.time_ns < now_ns ? r.time_ns : now_ns);
 		err = timestamp_record_before(&trail, &r);
 		if (err != 0)
 			timestamp_record_fini(&r);

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pki
 from http_case import problem
-from lib import Server, stele
+from lib import Clock, Server, stele
 from system_log import SystemLog
 from tsa import Authority, accepts, wait_for
 
@@ -30,10 +30,10 @@ class Case(unittest.TestCase):
         self.addCleanup(made.stop)
         return made
 
-    def serve(self, *options, authorities=None, trust=True, data=None):
+    def serve(self, *options, authorities=None, trust=True, data=None, env=None):
         urls = ",".join(a.url for a in authorities or [self.authority])
         more = ["--timestamp-ca", str(self.authority.roots)] if trust else []
-        server = Server(data, options=["--timestamp-url", urls, *more, *options]).start()
+        server = Server(data, options=["--timestamp-url", urls, *more, *options], env=env).start()
         self.addCleanup(server.remove)
         self.addCleanup(lambda: server.running() and server.stop())
         return server
@@ -140,6 +140,17 @@ class Honest(Case):
         line, = [row for row in text.splitlines() if row.startswith("stele_timestamp_expires_seconds ")]
         self.assertGreater(int(line.split()[1]), 799 * 86400)
         self.assertIs(server.get("/readyz").json()["timestamps_late"], False)
+
+    def test_after_a_restart_a_time_ahead_of_the_machine_keeps_no_alert_off(self):
+        clock = Clock()
+        self.addCleanup(clock.remove)
+        clock.step(-100 * 3600)
+        server = self.serve("--timestamp-every", "10", env=clock.env)
+        self.granted(server, 1)
+        server.stop()
+        self.authority.stop()
+        server.start()
+        wait_for(lambda: self.shown(server)["late"])  # three times as often
 
     def test_a_certificate_that_ends_soon_is_an_alert(self):
         soon = self.make("soon.example", days=20)
