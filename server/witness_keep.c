@@ -45,7 +45,8 @@ is_enough(const struct witnesses *ws, struct slice note_text)
 	       n > 0;
 }
 
-/* Lines of the kept note, when that is about the target, by witnesses that are not in `has`. */
+/* Lines of the kept note, when that is about the target, by witnesses that are not in `has`. One
+ * that has none there adds nothing; want of memory sticks to out. */
 static void
 put_kept_lines(struct buf *out, const struct witnesses *ws, const struct witness_log *l)
 {
@@ -205,8 +206,9 @@ witness_took(struct witnesses *ws, struct witness_log *l, size_t i, struct slice
 	put_kept_lines(&note, ws, l);
 	err = note.err ? note.err : l->lines.err;
 	if (err == 0) {
-		(void)log_cosign(l->log, l->target, slice_of(note.p + plain.n, note.n - plain.n));
-		err = keep(ws, l, &note, is_enough(ws, buf_slice(&note)));
+		err = log_cosign(l->log, l->target, slice_of(note.p + plain.n, note.n - plain.n));
+		if (err >= 0) /* 0: there is a newer head, and this one counts all the same */
+			err = keep(ws, l, &note, is_enough(ws, buf_slice(&note)));
 	}
 	if (err != 0) { /* as before: the witness is asked again */
 		l->lines.n = before;
