@@ -37,7 +37,7 @@ class Audit(unittest.TestCase):
         self.assertEqual(logs, log.logs)
         return log
 
-    def later(self, server, kind, seconds=30):
+    def later(self, server, kind, seconds=60):
         """The acts of a type, when there are some."""
         log, deadline = SystemLog(), time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -168,7 +168,7 @@ class Audit(unittest.TestCase):
             for i in range(3):
                 server.post("/api/v1/logs/a/records", b"%d" % i)
             size, root = 4, None
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while not root and time.monotonic() < deadline:
                 log = SystemLog()
                 log.read(server)
@@ -181,7 +181,7 @@ class Audit(unittest.TestCase):
             self.assertEqual(seen["b"]["size"], 1)
             self.assertNotIn("_system", seen)
             self.later(server, "scrub.end")  # the start's own pass, of low priority
-            deadline, before, size = time.monotonic() + 30, None, 0
+            deadline, before, size = time.monotonic() + 90, None, 0
             while before != size:  # once the last of it is written, nothing is
                 self.assertLess(time.monotonic(), deadline)
                 before = size

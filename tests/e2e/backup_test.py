@@ -133,7 +133,7 @@ class Backup(unittest.TestCase):
                     time.sleep(0.3)
                     body = json.dumps({"dir": str(self.dir)})
                     self.assertEqual(server.post("/api/v1/backups", body).status, 200)
-                    deadline = time.monotonic() + 5
+                    deadline = time.monotonic() + 60
                     while not (self.dir / "BACKUP.partial").exists():
                         self.assertLess(time.monotonic(), deadline)
                     time.sleep(delay)

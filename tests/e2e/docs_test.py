@@ -21,7 +21,7 @@ def page(name):
 
 def steled_prints(option):
     return subprocess.run(
-        [str(STELED), option], capture_output=True, text=True, timeout=30, check=True
+        [str(STELED), option], capture_output=True, text=True, timeout=120, check=True
     ).stdout
 
 
@@ -122,7 +122,7 @@ class Docs(unittest.TestCase):
             block = block.replace("@data/", f"@{server.data}/")
             block = block.replace("$PWD/build:", f"{BUILD}:")
             run = subprocess.run(
-                ["bash", "-ec", block], cwd=folder, capture_output=True, text=True, timeout=60,
+                ["bash", "-ec", block], cwd=folder, capture_output=True, text=True, timeout=120,
                 check=False,
             )
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
@@ -135,7 +135,7 @@ class Docs(unittest.TestCase):
         script = re.search(r"awk '.*?' README.md", page("dev"), re.S).group(0)
         block = re.search(r"another terminal.*?:\n\n```\n(.*?)```", page("README.md"), re.S).group(1)
         run = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
-                             timeout=30, check=True)
+                             timeout=120, check=True)
         self.assertEqual(run.stdout, "".join(f"  {line}\n" for line in block.splitlines()))
 
     def test_steled_8_has_the_flags_that_there_are(self):

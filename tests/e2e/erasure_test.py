@@ -44,7 +44,7 @@ def show(server, made):
     return answer.json()
 
 
-def wait_for(server, made, seconds=15, **want):
+def wait_for(server, made, seconds=60, **want):
     """What it is once its members are these."""
     end = time.monotonic() + seconds
     while True:
@@ -204,13 +204,13 @@ class Erasure(unittest.TestCase):
             self.assertEqual(server.get(f"{RECORDS}/6").status, 200)
 
     def test_what_the_examiner_lets_go_goes_at_once(self):
-        with Server(options=["--hold-after", "1"]) as server:
+        with Server(options=["--hold-after", "3"]) as server:
             put_log(server)
             hold(server, filter='who = "alice"', open_ended=True)
             append(server, [{"who": "alice"}, {"who": "bob"}])
             first, last = (server.get("/api/v1/logs/pay").json()["size"] - n for n in (2, 1))
             made = erase(server, records=[[first, last]])
-            self.assertEqual(made["locked"]["hold"], 2, made)
+            self.assertIn(made["locked"]["hold"], (1, 2), made)  # 1: the examiner came first
             now = wait_for(server, made, purged=1)
             self.assertEqual((now["purged"], now["locked"]["hold"]), (1, 1), now)
             self.assertEqual(server.get(f"{RECORDS}/{first}").status, 200)
@@ -322,7 +322,7 @@ class Erasure(unittest.TestCase):
                                  json.dumps({"case": "c", "records": [1]}), JSON)
             self.assertEqual(server.get("/api/v1/logs/free/erasures").json()["erasures"], [])
             self.approve(others[1], answer)
-            end = time.monotonic() + 15
+            end = time.monotonic() + 60
             while (server.get("/api/v1/logs/free/records/1").status != 410
                    and time.monotonic() < end):
                 time.sleep(0.05)

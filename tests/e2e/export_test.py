@@ -139,7 +139,7 @@ class Export(unittest.TestCase):
 
     def rot(self):
         """A segment is damaged in place, found by the scrub, and put back."""
-        folder, deadline = self.server.data / "segments/l", time.monotonic() + 20
+        folder, deadline = self.server.data / "segments/l", time.monotonic() + 60
         while True:  # until those that were replaced have left
             files = list(folder.glob("*.seg"))
             if len(files) == self.server.get("/api/v1/logs/l").json()["storage"]["segments"]:

@@ -94,7 +94,7 @@ class Case(unittest.TestCase):
         self.addCleanup(over.set)
         return begun
 
-    def until(self, condition, seconds=10):
+    def until(self, condition, seconds=60):
         deadline = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), deadline)
@@ -118,7 +118,7 @@ class Case(unittest.TestCase):
         return self.counted("tls_handshakes_failed_total", reason=reason)
 
     def said_hello(self, more=b""):
-        s = socket.create_connection(("127.0.0.1", self.server.port), timeout=10)
+        s = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
         self.addCleanup(s.close)
         s.sendall(client_hello() + more)
         return s
@@ -154,7 +154,7 @@ class Slow(Case):
         self.until(lambda: self.waiting() > HAMMERS * 3 / 4)  # nine seconds' worth
         for _ in range(3):
             begin = time.monotonic()
-            s = socket.create_connection(("127.0.0.1", self.server.port), timeout=10,
+            s = socket.create_connection(("127.0.0.1", self.server.port), timeout=60,
                                          source_address=("127.0.0.2", 0))
             with PKI.context().wrap_socket(s, server_hostname="127.0.0.1") as c:
                 c.sendall(LAST)

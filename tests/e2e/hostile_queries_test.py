@@ -306,7 +306,7 @@ class Memory(Asking):
                 peak = max(peak, self.own_mib())
                 time.sleep(0.02)
         if not sanitized():
-            self.assertLess(peak - before, 100)  # 200 pages of 4 MiB, made within a second, are 800
+            self.assertLess(peak - before, 300)  # here 60 to 120; 200 pages of 4 MiB, made within a second, are 800
         rows, parameters = 0, {}
         while "cursor" not in parameters or parameters["cursor"]:  # and everything is still there
             page = self.ask("", limit=1000, **parameters).json()

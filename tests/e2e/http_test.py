@@ -116,7 +116,7 @@ class Forms(Case):
         self.assertEqual(answer.headers["content-type"], "image/png")
 
     def test_a_body_that_comes_after_100_continue(self):
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as s:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as s:
             s.sendall(self.head("Content-Length: 5", "Expect: 100-continue", "Connection: close"))
             self.assertEqual(s.recv(100), b"HTTP/1.1 100 Continue\r\n\r\n")
             s.sendall(b"hello")
@@ -137,7 +137,7 @@ class Forms(Case):
     def test_one_byte_at_a_time(self):
         data = self.head("Content-Length: 7", "Content-Type: application/json",
                          "Connection: close") + b'{"a":1}'
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=5) as s:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for i in range(len(data)):
                 s.sendall(data[i:i + 1])

@@ -240,7 +240,7 @@ class Server:
             raise RuntimeError(f"stele key show {log}: {run.stderr}")
         return run.stdout.strip()
 
-    def raw(self, data, seconds=5):
+    def raw(self, data, seconds=10):
         """Sends bytes as they are and returns all that comes back until the server closes
         the connection, or nothing has come for that long."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as s:
@@ -293,7 +293,7 @@ class Clock:
         shutil.rmtree(self.folder)
 
 
-def until(condition, what, seconds=30):
+def until(condition, what, seconds=90):
     """Waits until that holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -45,7 +45,7 @@ class Case(unittest.TestCase):
         path = self.server.data / "objects" / folder
         return sorted(p.name for p in path.iterdir()) if path.is_dir() else []
 
-    def eventually(self, what, seconds=10):
+    def eventually(self, what, seconds=60):
         deadline = time.monotonic() + seconds
         while not what() and time.monotonic() < deadline:
             time.sleep(0.02)

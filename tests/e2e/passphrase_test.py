@@ -28,7 +28,7 @@ class Typed:
                 signal.signal(number, signal.SIG_DFL)
             os.execv(command[0], [str(c) for c in command])
 
-    def until(self, text, seconds=30):
+    def until(self, text, seconds=60):
         """Reads until that is shown, or the end."""
         deadline = time.monotonic() + seconds
         while text.encode() not in self.shown and time.monotonic() < deadline:
@@ -49,7 +49,7 @@ class Typed:
     def end(self):
         """The exit status, when it has shown everything."""
         self.until("\0", 30)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)

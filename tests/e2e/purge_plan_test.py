@@ -52,7 +52,7 @@ class Purges(Case):
     def status(self, index):
         return self.server.get(f"{self.log}/records/{index}").status
 
-    def until_status(self, index, status, seconds=30):
+    def until_status(self, index, status, seconds=90):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.status(index) != status:
             self.server.post(self.log + "/seal", b"")
@@ -328,7 +328,7 @@ class Locked(Purges):
         self.over()
         made = self.plan()
         self.clock.step(-36000)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while self.server.get("/api/v1/clock").json()["state"] != "frozen":
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)

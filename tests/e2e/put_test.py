@@ -79,7 +79,7 @@ class Put(unittest.TestCase):
              self.server.token(), "put", "scans", str(sent), *more],
             env=self.env, stdout=subprocess.DEVNULL)
         pending = self.server.data / "objects/pending"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             parts = list(pending.iterdir()) if pending.is_dir() else []
             if parts and parts[0].stat().st_size > 4 * MIB:

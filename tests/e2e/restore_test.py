@@ -260,7 +260,7 @@ class Restore(unittest.TestCase):
             killed += 1
             run = subprocess.run([str(STELED), "--data", str(self.data), "--passphrase-file",
                                   str(self.passphrase), "--listen", "127.0.0.1:0"],
-                                 capture_output=True, text=True, timeout=30, check=False)
+                                 capture_output=True, text=True, timeout=120, check=False)
             self.assertNotEqual(run.returncode, 0)
             self.assertIn("run the same stele restore again", run.stderr)
             self.do("fsck", self.data, "--passphrase-file", self.passphrase, status=3)

@@ -14,7 +14,7 @@ OPTIONS = ["--min-free", "0"]
 
 def steled(*arguments):
     return subprocess.run([STELED, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=30, check=False)
+                          timeout=120, check=False)
 
 
 class Start(unittest.TestCase):

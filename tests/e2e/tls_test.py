@@ -74,7 +74,7 @@ def failures(server, reason):
 
 def tls(server, context, **more):
     """A TLS connection; its end without close_notify is an error."""
-    plain = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     try:
         return context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False,
                                    **more)
@@ -181,7 +181,7 @@ class Versions(TlsCase):
         run = subprocess.run(
             [pki.OPENSSL, "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-tls1_2",
              "-CAfile", str(PKI.ca.pem)],
-            input="R\n" + LAST.decode(), capture_output=True, text=True, timeout=30, check=False)
+            input="R\n" + LAST.decode(), capture_output=True, text=True, timeout=120, check=False)
         self.assertIn("no renegotiation", run.stdout + run.stderr)
         self.assertEqual(self.server.get("/livez").status, 200)
 
@@ -199,7 +199,7 @@ class Versions(TlsCase):
         run.stdin.write(LAST)
         run.stdin.flush()
         self.until_said(run.stdout, b"HTTP/1.1 200 OK")
-        run.communicate(timeout=30)
+        run.communicate(timeout=120)
 
     def until_said(self, stream, text):
         """Reads until that is said."""
@@ -264,7 +264,7 @@ class Bytes(TlsCase):
     def test_bytes_that_come_singly(self):
         inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = PKI.context().wrap_bio(inward, outward, server_hostname="127.0.0.1")
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
             def step(act):
@@ -298,7 +298,7 @@ class Bytes(TlsCase):
     def test_a_request_whose_client_says_goodbye_at_once_is_answered(self):
         inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = PKI.context().wrap_bio(inward, outward, server_hostname="127.0.0.1")
-        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as s:
             while True:
                 try:
                     session.do_handshake()
