@@ -35,6 +35,10 @@ class Case(unittest.TestCase):
         server.command += options
         return server.start()
 
+    def keep_port(self, server):
+        """From its next start on it is where it is now."""
+        server.command[server.command.index("127.0.0.1:0")] = f"127.0.0.1:{server.port}"
+
     def file(self, name, text):
         path = self.folder / name
         path.write_text(text)

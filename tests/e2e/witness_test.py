@@ -30,11 +30,7 @@ class Sending(Case):
         until(lambda: self.is_cosigned(one, vkeys[1], 1), "one's log is not cosigned")
         # the other way round, with a CONFIG of its own; and heads that follow
         policy = self.file("policy2", f"witness one {vkeys[0]} {one.url()}/\nquorum one\n")
-        self.servers.remove(two)
-        port = two.port
-        self.assertEqual(two.stop(), 0)
-        two.command[two.command.index("127.0.0.1:0")] = f"127.0.0.1:{port}"  # where one asks
-        self.servers.append(two)
+        self.keep_port(two)  # where one asks
         self.again(two, "--witness-policy", str(policy), "--witness-logs", LOG)
         for n in range(2, 6):
             self.append(one)
@@ -93,6 +89,33 @@ class Sending(Case):
         self.assertEqual(server.stop(), 0)
         found = stele("fsck", server.data)
         self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
+
+    def test_a_log_whose_key_is_rotated_is_cosigned_by_who_knows_both(self):
+        server = self.log_server()
+        keys = [server.vkey(LOG)]
+        witness, vkey = self.witness_of("w.example.com", *keys)
+        self.keep_port(witness)
+        self.again(server, "--witness-policy", self.policy(1, (vkey, witness.url())), "--witness-logs", LOG)
+        self.append(server)
+        until(lambda: self.is_cosigned(server, vkey, 2), "the first key's head is not cosigned")
+        rotated = server.post(f"/api/v1/logs/{LOG}/key/rotate", b"").json()
+        keys.append(rotated["vkey"])
+        # which both keys sign: the witness knows one of them
+        until(lambda: self.is_cosigned(server, vkey, 3), "the head that hands over is not cosigned")
+        self.append(server)
+        until(lambda: "last_failure" in self.state(server)["witnesses"][0], "a key that it was not told")
+        self.assertFalse(self.is_cosigned(server, vkey))
+        self.file("w.example.com.logs", "".join(k + "\n" for k in keys))
+        self.again(witness)
+        until(lambda: self.is_cosigned(server, vkey, 4), "it knows both, and does not cosign")
+        self.assertEqual(self.state(server)["witnesses"][0]["conflicts"], 0)
+        # what was cosigned under both keys is one log, for who has the policy and the identity
+        bundle = str(self.folder / "b.zip")
+        made = stele("export", LOG, "--reason", "r", "-o", bundle, server=server)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        identity = stele("key", "show", server=server).stdout.strip()
+        said = stele("verify", bundle, "--key", identity, "--policy", self.folder / "policy")
+        self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
 
     def test_without_a_quorum_nothing_is_public(self):
         server = self.log_server()
