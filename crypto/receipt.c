@@ -512,3 +512,27 @@ receipt_check_since(struct sha256 *h, struct slice old, const struct receipt_gro
 			    TEXT(before.checkpoint.origin));
 	return check_growth(h, &before.checkpoint, growth, v);
 }
+
+int
+receipt_check_witnesses(const struct tlogpolicy *policy, struct slice note,
+			struct receipt_verdict *v)
+{
+	struct note parsed;
+	int err = note_parse(&parsed, note);
+
+	if (!err && !tlogpolicy_knows(policy, &v->key))
+		return fail(v, RECEIPT_WITNESSES, STELE_EVERIFY,
+			    "the checkpoint is signed by another key than the policy knows for "
+			    "this log");
+	if (!err)
+		err = tlogpolicy_check(policy, &parsed, &v->cosignatures);
+	if (err == STELE_ENOTFOUND)
+		return fail(v, RECEIPT_WITNESSES, err,
+			    "%zu of the policy's witnesses cosigned the checkpoint: that is not "
+			    "its quorum",
+			    v->cosignatures);
+	if (err)
+		return fail(v, RECEIPT_WITNESSES, err,
+			    "a witness's cosignature does not fit the checkpoint");
+	return 0;
+}

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "crypto/sha256.h"
+#include "crypto/tlogpolicy.h"
 #include "proto/checkpoint.h"
 #include "proto/entry.h"
 #include "proto/note.h"
@@ -34,6 +35,7 @@ enum receipt_step {
 	RECEIPT_INCLUSION,   /* the proof leads from the entry to the signed root */
 	RECEIPT_PAYLOAD,     /* salt and payload match the entry's commitment and size */
 	RECEIPT_CONSISTENCY, /* the signed tree begins with an older signed tree */
+	RECEIPT_WITNESSES,   /* a quorum of witnesses cosigned the checkpoint */
 	RECEIPT_STEPS,
 };
 
@@ -78,7 +80,8 @@ struct receipt_verdict {
 	struct checkpoint checkpoint; /* meaningful after RECEIPT_CHECKPOINT */
 	struct note_vkey key;         /* the log's; meaningful after RECEIPT_KEY */
 	uint64_t epoch, first_size;   /* what its statement says of it, when by_statement */
-	int64_t until_ns; /* when who stated it was replaced; INT64_MAX: that is not known */
+	int64_t until_ns;    /* when who stated it was replaced; INT64_MAX: that is not known */
+	size_t cosignatures; /* by the policy's witnesses; meaningful after RECEIPT_WITNESSES */
 	uint8_t leaf[SHA256_BYTES]; /* entry hash; meaningful after RECEIPT_ENTRY */
 	char scratch[LIMIT_ENTRY_BYTES];
 };
@@ -120,5 +123,13 @@ struct receipt_growth {
  */
 int receipt_check_since(struct sha256 *h, struct slice old, const struct receipt_growth *growth,
 			const struct receipt_trust *trust, struct receipt_verdict *v);
+
+/*
+ * The step RECEIPT_WITNESSES: is the checkpoint of v (checked before, without error), whose signed
+ * note this is, cosigned as the policy asks, and its log's key one that the policy knows (C2SP
+ * tlog-policy)? Adds its finding to v and returns v->err.
+ */
+int receipt_check_witnesses(const struct tlogpolicy *policy, struct slice note,
+			    struct receipt_verdict *v);
 
 #endif

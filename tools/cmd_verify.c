@@ -60,8 +60,8 @@ static const char about[] =
 	"\n"
 	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
 	"\n"
-	"--policy FILE is a C2SP tlog-policy: witnesses that must have cosigned the checkpoints of a\n"
-	"bundle. --tsa-ca FILE has the roots (PEM) of time-stamping authorities: a bundle must have\n"
+	"--policy FILE is a C2SP tlog-policy: witnesses that must have cosigned the checkpoint of a\n"
+	"receipt, proof or bundle. --tsa-ca FILE has the roots (PEM) of time-stamping authorities: a bundle must have\n"
 	"timestamps, and each must lead to one of them.\n"
 	"\n"
 	"  stele verify evidence.zip --key @identity.vkey\n"
@@ -208,6 +208,15 @@ check_since(struct verify *v, const struct receipt_json *d, const struct receipt
 			    trust, verdict);
 }
 
+static void
+check_witnesses(struct verify *v, struct slice checkpoint, struct receipt_verdict *verdict,
+		struct report_item *item)
+{
+	item->witnesses = v->policy != NULL;
+	if (item->witnesses && !verdict->err)
+		receipt_check_witnesses(v->policy, checkpoint, verdict);
+}
+
 /*
  * Checks the receipt with the payload that it brings, and then with the one that
  * was given: where there are both, both must be what was committed to. False:
@@ -268,6 +277,7 @@ check_json(struct verify *v, struct slice text, struct report_item *item)
 			receipt_check_checkpoint(v->h, d.receipt.proof.checkpoint, &trust,
 						 &verdict);
 		check_since(v, &d, &trust, &verdict, item);
+		check_witnesses(v, d.receipt.proof.checkpoint, &verdict, item);
 		report_verdict(&v->report, item, &verdict);
 	}
 	receipt_json_fini(&d);
@@ -291,6 +301,7 @@ check_proof(struct verify *v, struct slice text, struct report_item *item)
 	check_record(v, &r, &v->trust, NULL, &verdict);
 	item->no_payload_file = !r.has_payload;
 	check_since(v, NULL, &v->trust, &verdict, item);
+	check_witnesses(v, r.proof.checkpoint, &verdict, item);
 	report_verdict(&v->report, item, &verdict);
 }
 
@@ -310,12 +321,19 @@ check_note(struct verify *v, struct slice text, struct report_item *item)
 	}
 	receipt_check_checkpoint(v->h, text, &v->trust, &verdict);
 	check_since(v, NULL, &v->trust, &verdict, item);
+	check_witnesses(v, text, &verdict, item);
 	report_verdict(&v->report, item, &verdict);
 }
 
 static void
 check_certificate(struct verify *v, struct slice text, struct report_item *item)
 {
+	if (v->policy) {
+		report_unreadable(&v->report, item,
+				  "--policy is not for certificates of searches, whose statement "
+				  "no witness sees: leave it out");
+		return;
+	}
 	if (v->since.n) {
 		report_unreadable(&v->report, item,
 				  "--since is for receipts and checkpoints: leave it out, the "
@@ -418,9 +436,6 @@ check_file(struct verify *v, const char *path)
 	text = file.all;
 	if (bundle_is(text))
 		check_bundle(v, path);
-	else if (v->policy)
-		report_unreadable(&v->report, &item,
-				  "it is no bundle, and --policy is for bundles: leave it out");
 	else if (v->tsa_roots)
 		report_unreadable(&v->report, &item,
 				  "it is no bundle, and --tsa-ca is for bundles: leave it out");
@@ -482,7 +497,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"since", 0, CLI_TEXTS, &since, "FILE",
 		 "a checkpoint you kept: the log must have grown from it"},
 		{"policy", 0, CLI_TEXT, &policy, "FILE",
-		 "a C2SP tlog-policy: witnesses that must have cosigned a bundle's checkpoints"},
+		 "a C2SP tlog-policy: witnesses that must have cosigned the checkpoints"},
 		{"tsa-ca", 0, CLI_TEXT, &roots, "FILE",
 		 "roots that a bundle's timestamps must lead to (PEM)"},
 		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},

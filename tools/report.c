@@ -20,6 +20,7 @@ static const char *const names[RECEIPT_STEPS] = {
 	[RECEIPT_INCLUSION] = "inclusion",
 	[RECEIPT_PAYLOAD] = "payload",
 	[RECEIPT_CONSISTENCY] = "consistency",
+	[RECEIPT_WITNESSES] = "witnesses",
 };
 
 static void
@@ -93,9 +94,13 @@ say_step(struct buf *out, enum receipt_step step, const struct report_item *item
 	case RECEIPT_PAYLOAD:
 		say_payload(out, item, v);
 		return;
-	default:
+	case RECEIPT_CONSISTENCY:
 		buf_printf(out, "the signed tree begins with the older one of %" PRIu64 " entries",
 			   item->since_size);
+		return;
+	default:
+		buf_printf(out, "%zu of the policy's witnesses cosigned the checkpoint: its quorum",
+			   v->cosignatures);
 	}
 }
 
@@ -139,6 +144,8 @@ applies(enum receipt_step step, const struct report_item *item)
 {
 	if (step == RECEIPT_CONSISTENCY)
 		return item->since;
+	if (step == RECEIPT_WITNESSES)
+		return item->witnesses;
 	return !item->is_checkpoint || (step >= RECEIPT_CHECKPOINT && step <= RECEIPT_SIGNATURE);
 }
 

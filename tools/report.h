@@ -37,6 +37,7 @@ struct report_item {
 	bool is_checkpoint;   /* no record */
 	bool since;           /* consistency was asked for */
 	uint64_t since_size;  /* of the older checkpoint, when it holds */
+	bool witnesses;       /* cosignatures were asked for */
 	bool no_payload_file; /* no payload was given for it */
 };
 

@@ -325,28 +325,16 @@ check_successions(struct bundle_work *w)
 
 /* What the auditor's policy asks of a checkpoint that is signed. */
 static void
-check_witnesses(struct bundle_work *w, struct bundle_log *log, const struct note_vkey *key,
+check_witnesses(struct bundle_work *w, struct bundle_log *log, struct receipt_verdict *v,
 		const struct place *where)
 {
 	const struct tlogpolicy *policy = w->options->policy;
-	struct note note;
-	int err;
 
-	if (!policy || note_parse(&note, buf_slice(&log->checkpoint_text)) != 0)
+	if (!policy)
 		return;
-	if (!tlogpolicy_knows(policy, key))
-		findings_fail(&w->findings, CHECK_KEYS, where,
-			      "the checkpoint is signed by another key than the policy knows for "
-			      "this log");
-	err = tlogpolicy_check(policy, &note, &log->cosignatures);
-	if (err)
-		findings_fail(
-			&w->findings, CHECK_KEYS, where,
-			err == STELE_EVERIFY
-				? "a witness's cosignature does not fit the checkpoint"
-				: "%zu of the policy's witnesses cosigned the checkpoint: that "
-				  "is not its quorum",
-			log->cosignatures);
+	if (receipt_check_witnesses(policy, buf_slice(&log->checkpoint_text), v) != 0)
+		findings_fail(&w->findings, CHECK_KEYS, where, "%.500s", v->why);
+	log->cosignatures = v->cosignatures;
 }
 
 static void
@@ -378,7 +366,7 @@ check_checkpoint(struct bundle_work *w, size_t i, struct sha256 *h)
 			      "the checkpoint has %" PRIu64
 			      " entries, and bundle.json says %" PRIu64,
 			      v.checkpoint.size, w->doc.logs[i].size);
-	check_witnesses(w, log, &v.key, &where);
+	check_witnesses(w, log, &v, &where);
 	log->key_from = v.by_statement ? v.first_size : 0;
 	log->key_until_ns = v.until_ns;
 	log->size = v.checkpoint.size;

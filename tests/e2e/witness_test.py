@@ -6,6 +6,7 @@ import shutil
 import ssl
 import threading
 import unittest
+from pathlib import Path
 
 import pki
 import proof
@@ -116,6 +117,42 @@ class Sending(Case):
         identity = stele("key", "show", server=server).stdout.strip()
         said = stele("verify", bundle, "--key", identity, "--policy", self.folder / "policy")
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
+
+    def test_receipts_proofs_and_checkpoints_are_held_against_a_policy(self):
+        server = self.log_server()
+        log = server.vkey(LOG)
+        (_, one), (_, two) = witnesses = [self.witness_of(f"w{i}.example.com", log) for i in range(2)]
+        policy = self.policy(2, *((v, w.url()) for w, v in witnesses))
+        self.again(server, "--witness-policy", policy, "--witness-logs", LOG)
+        alone = self.file("alone", self.append(server).text())  # before any witness has seen it
+        until(lambda: self.is_cosigned(server, one, 2) and self.is_cosigned(server, two, 2), "not cosigned")
+        note = self.file("note", self.checkpoint(server).text())
+        record = self.file("record", server.get(f"/api/v1/logs/{LOG}/records/1",
+                                                {"Accept": "application/json"}).text())
+        proven = self.folder / "proof.tlog-proof"
+        self.assertEqual(stele("prove", LOG, "1", "-o", proven, server=server).returncode, 0)
+
+        def verify(file, policy, status):
+            run = stele("verify", file, "--key", log, "--policy", policy, "--json")
+            self.assertEqual(run.returncode, status, run.stdout + run.stderr)
+            found = [json.loads(line) for line in run.stdout.splitlines()]
+            return [(f["result"], f["detail"]) for f in found if f.get("check") == "witnesses"][-1]
+
+        for file in (note, record, proven):
+            self.assertEqual(verify(file, policy, 0),
+                             ("ok", "2 of the policy's witnesses cosigned the checkpoint: its quorum"))
+        self.assertEqual(verify(alone, policy, 1)[0], "INVALID")
+        self.assertIn("0 of the policy's", verify(alone, policy, 1)[1])
+        text = note.read_text()
+        line = [x for x in text.splitlines() if x.split(" ")[1:2] == [two.split("+")[0]]][0]
+        middle = len(line) // 2 + 10
+        bad = self.file("bad", text.replace(line, line[:middle] + "AB"[line[middle] == "A"] + line[middle + 1:]))
+        self.assertIn("does not fit", verify(bad, policy, 1)[1])
+        fewer = self.file("fewer", text.replace(line + "\n", ""))
+        self.assertIn("1 of the policy's", verify(fewer, policy, 1)[1])
+        stranger = Key(f"log.example.com/{LOG}").vkey
+        foreign = self.file("foreign", f"log {stranger}\n" + Path(policy).read_text())
+        self.assertIn("another key", verify(note, foreign, 1)[1])
 
     def test_without_a_quorum_nothing_is_public(self):
         server = self.log_server()
