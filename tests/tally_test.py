@@ -50,7 +50,7 @@ class Again(unittest.TestCase):
         bad = "FAIL: test_x (__main__.A.test_x)\nRan 1 test in 0.1s\n\nFAILED (failures=1)\n"
         results = [log("FAIL", "", bad), log("TIMEOUT", name="stele:e2e / b_test"),
                    log("OK", name="stele:e2e / c_test"),
-                   log("FAIL", name="stele:unit+one-thread / d"),
+                   log("FAIL", name="stele:unit+threads / d"),
                    log("FAIL", name="stele:crash+kill / sigkill"),
                    log("FAIL", "", "WARNING: ThreadSanitizer: data race", "stele:e2e / e_test"),
                    log("FAIL", "==1==ERROR: AddressSanitizer: x", "", "stele:e2e / f_test"),

@@ -7,7 +7,7 @@ Then thousands of power losses are replayed along the recording, and check_store
 judges what each left (replay.py and check_store.c say how). Recovery itself is
 recorded and replayed the same way.
 
-STELE_POWERLOSS says how many (2000), STELE_SEED with what dice.
+STELE_POWERLOSS says how many (1000), STELE_SEED with what dice.
 """
 import hashlib
 import os
@@ -27,7 +27,7 @@ from replay import Model, judge_by, mark, power_losses, read_trace, replay  # no
 
 RECORDER = os.environ.get("STELE_RECORDER", str(BUILD / "tests/librecorder.so"))
 CHECK_STORE = os.environ.get("STELE_CHECK_STORE", str(BUILD / "tests/check_store"))
-STATES = int(os.environ.get("STELE_POWERLOSS", 2000))
+STATES = int(os.environ.get("STELE_POWERLOSS", 1000))
 SEED = int(os.environ.get("STELE_SEED", 1))
 LOGS = ("alpha", "beta")
 OBJECTS = "objects"  # a client's batch: records whose payload is a file of its own

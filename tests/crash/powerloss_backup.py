@@ -6,7 +6,7 @@ power loss the store holds what it acknowledged, and a folder with BACKUP has ev
 LIST names, as it says. Then a recorded stele restore of the last backup: after every power loss
 the directory is whole, or opens for nobody, and the same restore goes through.
 
-STELE_POWERLOSS says how many (2000: a tenth of it each), STELE_SEED with what dice.
+STELE_POWERLOSS says how many (1000: a tenth of it each), STELE_SEED with what dice.
 """
 import json
 import os

@@ -9,7 +9,7 @@ are gone, each by a purge entry that names it; that those of an acknowledged one
 one that is under way ends. fsck finds the directory sound then. And no key that a purge destroyed
 before it was acknowledged is ever back: what lies in old files and copies of them opens no more.
 
-STELE_POWERLOSS says how many (2000: an eighth of it), STELE_SEED with what dice.
+STELE_POWERLOSS says how many (1000: an eighth of it), STELE_SEED with what dice.
 """
 import json
 import os

@@ -15,7 +15,7 @@ At the end the tree is built anew from the entry bundles, and every receipt of
 the run is held against it; and there is no record too many: each request was
 taken once, wholly.
 
-STELE_SIGKILLS says how often (200), STELE_SEED with what dice.
+STELE_SIGKILLS says how often (100), STELE_SEED with what dice.
 """
 import json
 import os
@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 import proof  # noqa: E402
 from lib import JSON, NDJSON, Client, Server  # noqa: E402
 
-KILLS = int(os.environ.get("STELE_SIGKILLS", 200))
+KILLS = int(os.environ.get("STELE_SIGKILLS", 100))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
 LOGS = ("alpha", "beta")
 LONGEST_RUN = 0.12  # seconds between a start and its kill

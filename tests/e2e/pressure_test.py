@@ -249,9 +249,10 @@ class Rest(unittest.TestCase):
                        for i in range(6)]
             for t in threads:
                 t.start()
-            for t in threads:
-                t.join()
-            busy = self.own_kib(server)
+            busy = 0
+            while any(t.is_alive() for t in threads):
+                busy = max(busy, self.own_kib(server))
+                time.sleep(0.02)
             deadline = time.monotonic() + 90
             while self.own_kib(server) > busy * 0.85 and time.monotonic() < deadline:
                 time.sleep(0.2)
