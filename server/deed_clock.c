@@ -4,7 +4,8 @@
  *
  * `clock.credit` {"until","reason",…,"state","cause","timestamp"}: credit for the lock clock beyond
  * what a start gives, and the end of a freeze. It always takes two principals: what it can do is
- * end every lock. `clock.confirm` {"step_seconds","reason",…}: evidence time follows a step.
+ * end every lock. `clock.confirm` {"step_seconds","reason",…}: evidence time follows a step. With
+ * "timestamp" it is the server's own, by what an authority has said (server/timestamps_step.c).
  *
  * The record comes first: what is lost in a crash is asked for again.
  */
@@ -18,6 +19,26 @@
 #include "storage/clocks.h"
 
 #define SECOND_NS INT64_C(1000000000)
+
+void
+deed_take_instant(json_t *act, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns < TIMESTAMP_MAX_NS ? ns : TIMESTAMP_MAX_NS);
+	json_object_set_new(act, name, json_stringn(text, sizeof text));
+}
+
+void
+deed_take_clocks(json_t *act, const struct clock_info *c)
+{
+	json_object_set_new(act, "state", json_string(clock_state_name(c->now.state)));
+	if (c->cause != CLOCK_NO_CAUSE)
+		json_object_set_new(act, "cause", json_string(clock_cause_name(c->cause)));
+	deed_take_instant(act, "evidence", c->now.evidence_ns);
+	deed_take_instant(act, "lock", c->now.lock_ns);
+	deed_take_instant(act, "wall", c->wall_ns);
+}
 
 static int
 instant_of(const json_t *act, const char *name, int64_t *ns)
@@ -148,11 +169,13 @@ look_confirm(const struct deed_turn *turn, const json_t *act)
 static int
 confirm(const struct deed_turn *turn, const json_t *act)
 {
+	const enum clock_by by =
+		json_object_get(act, "timestamp") ? CLOCK_BY_TIMESTAMP : CLOCK_BY_OPERATOR;
 	int64_t step_ns;
 	int err = step_of(act, &step_ns);
 
 	if (err == 0)
-		err = store_clock_confirm(turn->s->store, step_ns);
+		err = store_clock_confirm(turn->s->store, step_ns, by);
 	if (err == STELE_ENOTFOUND)
 		return deed_refuse(turn, err, PROBLEM_NO_CLOCK_STEP,
 				   "The wall clock moved while it was confirmed, and evidence time "

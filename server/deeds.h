@@ -130,6 +130,12 @@ int deed_write(const struct deed_turn *turn, struct deed_entry *entries, size_t 
 
 /* deed_clock.c, deed_policy.c, deed_purge.c */
 extern const struct deed deed_clock_credit, deed_clock_confirm;
+
+/* An instant as a member of an act; and what the clocks say, for whoever approves it. */
+struct clock_info;
+void deed_take_instant(json_t *act, const char *name, int64_t ns);
+void deed_take_clocks(json_t *act, const struct clock_info *c);
+
 extern const struct deed deed_policy_change;
 extern const struct deed deed_purge;
 

@@ -119,27 +119,6 @@ only(json_t *body, const char *a, const char *b)
 	return true;
 }
 
-static void
-take_instant(json_t *act, const char *name, int64_t ns)
-{
-	char text[TIMESTAMP_BYTES];
-
-	timestamp_format(text, ns < TIMESTAMP_MAX_NS ? ns : TIMESTAMP_MAX_NS);
-	json_object_set_new(act, name, json_stringn(text, sizeof text));
-}
-
-/* What the clocks say, for whoever approves it. */
-static void
-take_clocks(json_t *act, const struct clock_info *c)
-{
-	json_object_set_new(act, "state", json_string(clock_state_name(c->now.state)));
-	if (c->cause != CLOCK_NO_CAUSE)
-		json_object_set_new(act, "cause", json_string(clock_cause_name(c->cause)));
-	take_instant(act, "evidence", c->now.evidence_ns);
-	take_instant(act, "lock", c->now.lock_ns);
-	take_instant(act, "wall", c->wall_ns);
-}
-
 /* --- a step is confirmed ------------------------------------------------------------------ */
 
 /* Who does not say which step means the one that there is. */
@@ -156,7 +135,7 @@ fill_confirm(struct request *r, struct access *access)
 	store_clock_info(r->server->store, &now);
 	if (!json_object_get(a->act, "step_seconds"))
 		json_object_set_new(a->act, "step_seconds", json_integer(seconds(now.step_ns)));
-	take_clocks(a->act, &now);
+	deed_take_clocks(a->act, &now);
 	return 0;
 }
 
@@ -214,10 +193,10 @@ fill_credit(struct request *r, struct access *access)
 
 	(void)access;
 	store_clock_info(r->server->store, &now);
-	take_clocks(a->act, &now);
+	deed_take_clocks(a->act, &now);
 	if (timestamps_evidence(r->server->timestamps, &index, &time_ns) && index >= 0) {
 		json_object_set_new(a->act, "timestamp", json_integer(index));
-		take_instant(a->act, "timestamp_time", time_ns);
+		deed_take_instant(a->act, "timestamp_time", time_ns);
 	}
 	return 0;
 }
@@ -241,7 +220,7 @@ take_until(json_t *act, const json_t *body, struct store *store)
 		     __builtin_mul_overflow(json_integer_value(more), SECOND_NS, &ns) ||
 		     __builtin_add_overflow(ns, now.lock_ns, &ns) || ns > TIMESTAMP_MAX_NS))
 		return false;
-	take_instant(act, "until", ns);
+	deed_take_instant(act, "until", ns);
 	return true;
 }
 

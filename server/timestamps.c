@@ -22,6 +22,8 @@
 #include "server/server.h"
 #include "server/timestamp_record.h"
 #include "server/timestamps_state.h"
+#include "server/timestamps_step.h"
+#include "storage/clocks.h"
 #include "storage/file.h"
 #include "storage/store.h"
 
@@ -207,16 +209,18 @@ on_reply(void *ctx, const struct outbound_reply *reply)
 		return;
 	}
 	err = err ? err : record(a, &said, reply->body);
-	if (err != 0)
+	if (err != 0) {
 		fail(a, stele_strerror(err));
-	else
-		succeed(a, &said);
+		return;
+	}
+	succeed(a, &said);
+	step_confirm(a, &said);
 }
 
 /* --- asking ---------------------------------------------------------------------------------- */
 
 static int
-send_request(struct authority *a, const struct head *head)
+send_request(struct authority *a, const struct head *head, const struct clock_info *now)
 {
 	struct timestamps *t = a->t;
 	struct outbound_ask ask = {.url = a->url,
@@ -233,6 +237,8 @@ send_request(struct authority *a, const struct head *head)
 	buf_put(&a->note, head->note, head->note_len);
 	a->size = head->size;
 	a->since = 0;
+	a->step = step_now(now);
+	a->sent_ns = now->boot_ns;
 	sha256_hash(t->h, a->imprint, buf_slice(&a->note));
 	random_bytes(a->nonce, sizeof a->nonce);
 	a->nonce[0] |= 0x80; /* as many bytes each time */
@@ -253,8 +259,15 @@ is_idle(const struct authority *a, const struct head *head)
 	return a->taken && head->size <= a->taken + a->since;
 }
 
+/* It was not asked since this step was seen, which it could confirm. */
+static bool
+is_urgent(const struct authority *a, struct step step)
+{
+	return step.waits && a->t->roots && !step_same(a->step, step);
+}
+
 static void
-ask_due(struct timestamps *t, const struct head *head)
+ask_due(struct timestamps *t, const struct head *head, const struct clock_info *clock)
 {
 	uint64_t now = now_ms();
 	bool all = atomic_exchange(&t->now, false);
@@ -263,14 +276,14 @@ ask_due(struct timestamps *t, const struct head *head)
 		struct authority *a = &t->of[i];
 		int err;
 
-		a->forced |= all;
+		a->forced |= all || is_urgent(a, step_now(clock));
 		if (a->asking || (!a->forced && (now < a->due_ms || is_idle(a, head))))
 			continue;
 		a->forced = false;
 		pthread_mutex_lock(&t->mu);
 		a->asked++;
 		pthread_mutex_unlock(&t->mu);
-		err = send_request(a, head);
+		err = send_request(a, head, clock);
 		if (err != 0)
 			fail(a, stele_strerror(err));
 	}
@@ -299,13 +312,15 @@ static void
 on_tick(uv_timer_t *timer)
 {
 	struct timestamps *t = timer->data;
+	struct clock_info clock;
 	struct head *head;
 	struct log *log;
 
 	if (atomic_load(&t->stop) || store_log_find(t->s->store, slice_str("_system"), &log) != 0)
 		return;
 	head = log_head(log);
-	ask_due(t, head);
+	store_clock_info(t->s->store, &clock);
+	ask_due(t, head, &clock);
 	head_unref(head);
 	warn(t);
 }

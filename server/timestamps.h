@@ -3,7 +3,8 @@
  * which has the heads of all logs, goes to each of --timestamp-url every --timestamp-every, when it
  * has grown. What they answer is checked (crypto/tsp.h) and becomes a record of `_system`, so that
  * the next one covers it. A thread of its own, in nobody's way: an authority that is down, slow or
- * lying costs a warning and is asked again, later and later, at most as seldom as that.
+ * lying costs a warning and is asked again, later and later, at most as seldom as that. When the
+ * wall clock steps they are asked at once (server/timestamps_step.h).
  */
 #ifndef STELE_SERVER_TIMESTAMPS_H
 #define STELE_SERVER_TIMESTAMPS_H

@@ -13,6 +13,7 @@
 #include "crypto/tsp.h"
 #include "proto/buf.h"
 #include "proto/limits.h"
+#include "server/timestamps_step.h"
 
 struct kit;
 struct outbound;
@@ -31,6 +32,9 @@ struct authority {
 	uint64_t size;            /* of that */
 	uint64_t taken, since;    /* size of the newest one's; records of timestamps since then */
 	uint64_t due_ms, said_ms; /* said: when a failure last was; 0: none */
+	struct step step;         /* that waited when it was asked last */
+	struct step told;         /* of which it was said that the authority says another time */
+	int64_t sent_ns;          /* when it was asked last, by CLOCK_BOOTTIME */
 	/* under the mutex */
 	uint64_t asked, granted, failed;
 	unsigned failures;              /* in a row */

@@ -5,9 +5,10 @@
  * Evidence time says when: UTC, begun from the wall clock, carried by CLOCK_BOOTTIME and slewed
  * towards the wall clock by at most 1 part in CLOCK_SLEW (500 ppm, as adjtime(3) does). A wall
  * clock that is CLOCK_STEP_NS off or more has stepped: that is not followed until it is confirmed,
- * by an operator or because it stays there for as long as the step is wide (10 minutes at least, a
- * day at most). A confirmed step forward is taken at once; after one backward evidence time runs at
- * half its speed until the wall clock has caught up. It never decreases.
+ * by an operator, by a trusted timestamp (server/timestamps_step.h), or because it stays there for
+ * as long as the step is wide (10 minutes at least, a day at most). A confirmed step forward is
+ * taken at once; after one backward evidence time runs at half its speed until the wall clock has
+ * caught up. It never decreases.
  *
  * The lock clock decides whether a lock is over, and nothing else. Within a boot it moves as
  * CLOCK_BOOTTIME does, and the wall clock does not enter. From one boot to another nothing is known
@@ -58,7 +59,7 @@ enum clock_by {
 	CLOCK_BY_PERSISTENCE,
 	CLOCK_BY_OPERATOR,
 	CLOCK_BY_APPROVAL,  /* two principals */
-	CLOCK_BY_TIMESTAMP, /* an RFC 3161 token: nothing gives one yet */
+	CLOCK_BY_TIMESTAMP, /* a trusted RFC 3161 token that says what the wall clock does */
 };
 
 /* What both clocks say at an instant. */

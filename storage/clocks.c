@@ -200,7 +200,7 @@ clocks_tend(struct store *st)
 }
 
 int
-store_clock_confirm(struct store *st, int64_t step_ns)
+store_clock_confirm(struct store *st, int64_t step_ns, enum clock_by by)
 {
 	struct clocks *k = st->clocks;
 	struct clock next, news;
@@ -210,7 +210,7 @@ store_clock_confirm(struct store *st, int64_t step_ns)
 	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	next = k->clock;
-	err = clock_confirm(&next, &now, step_ns, CLOCK_BY_OPERATOR);
+	err = clock_confirm(&next, &now, step_ns, by);
 	replace(k, &next, &news);
 	if (news.n_events && !atomic_load(&st->read_only))
 		late = save(st, &k->clock, &now);
@@ -258,6 +258,7 @@ store_clock_info(struct store *st, struct clock_info *out)
 	take_now(st, &now);
 	*out = (struct clock_info){
 		.wall_ns = now.wall_ns,
+		.boot_ns = now.boot_ns,
 		.cause = c.cause,
 		.disagreement_ns = c.disagreement_ns,
 		.stepped = c.stepped,
@@ -268,6 +269,7 @@ store_clock_info(struct store *st, struct clock_info *out)
 	clock_read(&c.line, now.boot_ns, &out->now);
 	if (c.stepped) {
 		out->step_ns = c.step_ns;
+		out->step_since_ns = c.step_since_ns;
 		out->step_stood_ns = now.boot_ns - c.step_since_ns;
 		out->step_wait_ns = clock_persistence(c.step_ns);
 	}

@@ -25,20 +25,21 @@ void store_clock_get(struct store *st, struct clock_reading *out);
 /* For people and metrics, as the last tick left them: no file is waited for. */
 struct clock_info {
 	struct clock_reading now;
-	int64_t wall_ns;
+	int64_t wall_ns, boot_ns; /* read together; boot_ns: CLOCK_BOOTTIME */
 	enum clock_cause cause;
 	int64_t disagreement_ns;
 	bool stepped;                                 /* a step waits to be confirmed: */
 	int64_t step_ns, step_stood_ns, step_wait_ns; /* how wide, since when, from then to when */
-	int64_t credit_left_ns;                       /* of the year's budget */
-	int64_t credited_ns;                          /* since the process began, all kinds */
+	int64_t step_since_ns;  /* by boot_ns: no other step of this boot has the same */
+	int64_t credit_left_ns; /* of the year's budget */
+	int64_t credited_ns;    /* since the process began, all kinds */
 	struct clock_limits limits;
 };
 void store_clock_info(struct store *st, struct clock_info *out);
 
-/* Evidence time follows the step that is seen (clock_confirm). Any thread; may wait for a flush:
- * STELE_ENOTFOUND; STELE_EIO, after which the store is read-only. */
-int store_clock_confirm(struct store *st, int64_t step_ns);
+/* Evidence time follows the step that is seen (clock_confirm), by an operator or a timestamp. Any
+ * thread; may wait for a flush: STELE_ENOTFOUND; STELE_EIO, after which the store is read-only. */
+int store_clock_confirm(struct store *st, int64_t step_ns, enum clock_by by);
 
 /*
  * Moves the lock clock up to until_ns, as far as clock_credit lets it, and ends a lasting freeze;

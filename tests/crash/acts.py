@@ -75,7 +75,7 @@ def named(act):
         "export.remove": lambda: act["export"],
         "log.key.rotate": lambda: f"{act['log']} {act['epoch']}",
         "identity.rotate": lambda: act.get("number"),
-        "clock.confirm": lambda: act["reason"],
+        "clock.confirm": lambda: act.get("reason", act.get("authority")),
         "scrub.start": lambda: "all",
         "timestamp.ask": lambda: "all",
         "backup.start": lambda: act["dir"],

@@ -424,15 +424,17 @@ class NoCredit(Case):
         self.assertAlmostEqual(self.moved(before, now, "evidence"), HOUR, delta=WAIT_S)
 
 
-class Evidence(Case):
+class Asking(Case):
     """An authority says what time it is; the machine is behind, as one that was off."""
+
+    behind = 100 * HOUR
 
     def before(self):
         pki.needed()
         self.folder = Path(tempfile.mkdtemp(prefix="stele-clock-"))
         self.addCleanup(lambda: shutil.rmtree(self.folder))
         self.authority = Authority(self.folder, "clock.example")
-        self.clock.step(-100 * HOUR)
+        self.clock.step(-self.behind)
 
     def known(self, roots=True):
         """The authority answers from now on, and its roots are known: the first timestamp."""
@@ -441,8 +443,14 @@ class Evidence(Case):
         self.server.command += ["--timestamp-url", self.authority.url]
         self.server.command += ["--timestamp-ca", str(self.authority.roots)] if roots else []
         self.restart()
-        return wait_for(lambda: self.server.get("/api/v1/timestamps").json()["timestamps"])[0]
+        return self.timestamps(1)[0]
 
+    def timestamps(self, n):
+        """All of them, the newest first, once there are so many."""
+        return wait_for(lambda: len(found := self.server.get("/api/v1/timestamps").json()["timestamps"]) >= n and found)
+
+
+class Evidence(Asking):
     def refused(self, body, status):
         answer = self.server.post("/api/v1/clock/credit", json.dumps(body), JSON)
         self.assertEqual(problem(answer), status, answer.body)

@@ -40,13 +40,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         authority = self.server.authority
         query = self.rfile.read(int(self.headers["Content-Length"]))
-        authority.asked.append(authority.mode)
+        mode = authority.mode
+        authority.asked.append(mode)
         assert self.headers["Content-Type"] == REQUEST, self.headers
-        if authority.mode == "hang":
+        if mode == "hang":
             authority.ended.wait(HANG_S)
             self.close_connection = True
             return
-        status, body = authority.answer(query)
+        if mode == "held":
+            authority.released.wait(HANG_S)
+            mode = "honest"
+        status, body = authority.answer(query, mode)
         self.send_response(status)
         self.send_header("Content-Type", "application/timestamp-reply")
         self.send_header("Content-Length", str(len(body)))
@@ -61,7 +65,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Authority:
-    """mode: honest, or how it lies: one of LIES. asked: the mode at each request."""
+    """mode: honest, or how it lies: one of LIES; held: honest once it is released. asked: the mode at each request."""
 
     LIES = ("nonce", "imprint", "old", "mild", "client", "refused", "garbage", "huge", "status", "stranger")
 
@@ -82,7 +86,7 @@ class Authority:
         self.signer("mild", "timeStamping", -1, days)
         self.signer("client", "critical,clientAuth", -1, days)
         self.signer("stranger", "critical,timeStamping", -1, days, self.other)
-        self.lock, self.ended = threading.Lock(), threading.Event()
+        self.lock, self.ended, self.released = threading.Lock(), threading.Event(), threading.Event()
         self.listener = None
 
     def signer(self, name, use, start, end, root=None):
@@ -134,24 +138,24 @@ class Authority:
                     "-out", cms)
         return der(0x30, der(0x30, b"\x02\x01\x00") + cms.read_bytes())
 
-    def answer(self, query):
+    def answer(self, query, mode):
         with self.lock:
-            if self.mode in ("honest", "stranger"):
-                self.last = self.reply(query, "good" if self.mode == "honest" else "stranger")
+            if mode in ("honest", "stranger"):
+                self.last = self.reply(query, "good" if mode == "honest" else "stranger")
                 return 200, self.last
-            if self.mode == "nonce":  # of the request before: the same checkpoint or not
+            if mode == "nonce":  # of the request before: the same checkpoint or not
                 at = query.rindex(b"\x02\x09\x00")
                 return 200, self.reply(query[:at + 3] + bytes([query[at + 3] ^ 1]) + query[at + 4:])
-            if self.mode == "imprint":
+            if mode == "imprint":
                 at = query.index(b"\x04\x20") + 2
                 return 200, self.reply(query[:at] + bytes(32) + query[at + 32:])
-            if self.mode in ("old", "mild", "client"):
-                return 200, self.signed_by(query, self.mode)
-            if self.mode == "refused":
+            if mode in ("old", "mild", "client"):
+                return 200, self.signed_by(query, mode)
+            if mode == "refused":
                 return 200, der(0x30, der(0x30, b"\x02\x01\x02"))
-            if self.mode == "huge":
+            if mode == "huge":
                 return 200, self.reply(query) + bytes(70000)
-            return (500, b"no") if self.mode == "status" else (200, b"<html>busy</html>")
+            return (500, b"no") if mode == "status" else (200, b"<html>busy</html>")
 
 
 def accepts(token, data, roots):

@@ -26,8 +26,8 @@ START_TEST(each_transition_is_recorded_and_said)
 	store_clock_info(s.st, &info);
 	ck_assert_int_eq(info.now.state, CLOCK_FROZEN);
 	ck_assert(info.stepped && info.step_wait_ns == info.step_ns);
-	ck_assert_int_eq(store_clock_confirm(s.st, H), STELE_ENOTFOUND);
-	ck_assert_int_eq(store_clock_confirm(s.st, 3 * H), 0);
+	ck_assert_int_eq(store_clock_confirm(s.st, H, CLOCK_BY_OPERATOR), STELE_ENOTFOUND);
+	ck_assert_int_eq(store_clock_confirm(s.st, 3 * H, CLOCK_BY_OPERATOR), 0);
 	ck_assert(was_noted(&news, "\"what\":\"followed\",\"cause\":\"operator\""));
 	ck_assert_int_eq(readings(&s).state, CLOCK_FROZEN); /* the lock clock is off as before */
 	s.step_ns = 0;
@@ -56,7 +56,7 @@ START_TEST(credit_thaws_is_recorded_and_outlives_a_kill)
 	ck_assert_int_eq(s.errors, 1);
 	ck_assert(was_noted(&news,
 			    "\"state\":\"frozen\",\"was\":\"ok\",\"cause\":\"missing-state\""));
-	ck_assert_int_eq(store_clock_confirm(s.st, 30 * D), 0);
+	ck_assert_int_eq(store_clock_confirm(s.st, 30 * D, CLOCK_BY_OPERATOR), 0);
 	ck_assert_int_eq(store_clock_credit(s.st, INT64_MAX, &moved), 0);
 	ck_assert_int_gt(moved, 30 * D - S);
 	ck_assert(was_noted(&news, "\"type\":\"clock.credit\",\"cause\":\"approval\""));

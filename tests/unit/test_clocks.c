@@ -33,7 +33,7 @@ START_TEST(entries_have_evidence_time_and_locks_begin_at_the_later_clock)
 	/* the wall clock set back, and confirmed: evidence time falls behind the lock clock */
 	s.step_ns = -D;
 	ck_assert_int_eq(store_maintain(s.st), 0);
-	ck_assert_int_eq(store_clock_confirm(s.st, -D), 0);
+	ck_assert_int_eq(store_clock_confirm(s.st, -D, CLOCK_BY_OPERATOR), 0);
 	s.now_ns += H;
 	append_one(&s, log, &time_ns, &until_ns);
 	ck_assert_int_lt(time_ns - begun, H / 2 + S);
@@ -64,7 +64,7 @@ START_TEST(entries_never_go_back_whatever_the_wall_clock_does)
 		}
 		(void)store_maintain(s.st);
 		if (i % 20 == 19)
-			(void)store_clock_confirm(s.st, s.step_ns);
+			(void)store_clock_confirm(s.st, s.step_ns, CLOCK_BY_OPERATOR);
 		after = readings(&s);
 		append_one(&s, log, &time_ns, &until_ns);
 		ck_assert_int_ge(time_ns, last);
@@ -285,7 +285,7 @@ START_TEST(what_changes_is_saved_at_once_and_nothing_else_within_a_minute)
 		ck_assert_int_eq(memcmp(was, is, sizeof is) != 0, i == 1);
 		memcpy(was, is, sizeof is);
 	}
-	ck_assert_int_eq(store_clock_confirm(s.st, 3 * H), 0);
+	ck_assert_int_eq(store_clock_confirm(s.st, 3 * H, CLOCK_BY_OPERATOR), 0);
 	load(path, is, sizeof is);
 	ck_assert_mem_ne(was, is, sizeof is);
 	scratch_end(&s);
