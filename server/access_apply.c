@@ -495,6 +495,7 @@ access_apply(struct access *a, const json_t *act, int64_t time_ns, bool dry, str
 		{"approval.request", fold_approval_request},
 		{"approval.grant", fold_approval_grant},
 		{"approval.refuse", fold_approval_refuse},
+		{"clock.confirm", fold_clock_confirm},
 		{"hold.place", fold_hold_place},
 		{"hold.release", fold_hold_release},
 		{"erasure.request", fold_erasure_request},

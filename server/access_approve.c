@@ -195,6 +195,41 @@ sees(const struct token *t, const struct approval *p)
 	       all_logs(by_token, t, SCOPE_APPROVE, p->act);
 }
 
+/* Whether evidence time is where a step that a timestamp confirmed has brought it, and 72 hours
+ * have not passed since. The wall clock may have been followed a little earlier than it was shown.
+ */
+static bool
+is_after_step(const struct fold *f)
+{
+	return f->time_ns > f->a->stepped_to_ns - LIMIT_CLOCK_STEP_NS &&
+	       f->time_ns - f->a->stepped_to_ns < SETTLED_NS;
+}
+
+/* Whether what has been there since then was not there for 72 hours that everybody could see. */
+static bool
+is_new(const struct fold *f, int64_t since_ns)
+{
+	return f->time_ns - since_ns < SETTLED_NS ||
+	       (is_after_step(f) && since_ns > f->a->settled_by_ns);
+}
+
+int
+fold_clock_confirm(const struct fold *f, const json_t *act)
+{
+	int64_t wall_ns, by_ns = f->time_ns - SETTLED_NS;
+
+	if (f->dry || !json_object_get(act, "timestamp") ||
+	    timestamp_parse(&wall_ns, fold_text(act, "wall")) != 0 || wall_ns <= f->time_ns)
+		return 0;
+	if (is_after_step(f) && f->a->settled_by_ns < by_ns)
+		by_ns = f->a->settled_by_ns;
+	pthread_rwlock_wrlock(&f->a->lock);
+	f->a->stepped_to_ns = wall_ns;
+	f->a->settled_by_ns = by_ns;
+	pthread_rwlock_unlock(&f->a->lock);
+	return 0;
+}
+
 /* Certificates are no tokens: their names came to a principal as grants do. */
 static bool
 is_new_token(const struct fold *f, const json_t *act)
@@ -203,7 +238,7 @@ is_new_token(const struct fold *f, const json_t *act)
 	bool found;
 	size_t at = access_place_token(f->a, id, &found);
 
-	return found && f->time_ns - f->a->tokens[at]->created_ns < SETTLED_NS;
+	return found && is_new(f, f->a->tokens[at]->created_ns);
 }
 
 static int
@@ -232,7 +267,7 @@ check_grant(const struct fold *f, const json_t *act, const struct approval *p)
 		return fold_refuse(f, STELE_EPERM,
 				   "Who asked for it cannot approve it, by no token: another "
 				   "principal must.");
-	if (f->time_ns - by->widened_ns < SETTLED_NS)
+	if (is_new(f, by->widened_ns))
 		return fold_refuse(f, STELE_EPERM,
 				   "A principal that is new, or came to be allowed more, approves "
 				   "nothing for 72 hours.");
@@ -380,6 +415,7 @@ access_forget_approvals(struct access *a)
 	a->approvals = NULL;
 	json_decref(a->dual);
 	a->dual = NULL;
+	a->stepped_to_ns = a->settled_by_ns = 0;
 }
 
 void
@@ -390,7 +426,9 @@ access_encode_approvals(const struct access *a, struct buf *out)
 
 	if (a->dual && !dual)
 		out->err = STELE_ENOMEM;
-	buf_printf(out, ",\"dual_control\":%s,\"approvals\":[", dual ? dual : "null");
+	buf_printf(out, ",\"dual_control\":%s,\"stepped_to_ns\":%lld,\"settled_by_ns\":%lld",
+		   dual ? dual : "null", (long long)a->stepped_to_ns, (long long)a->settled_by_ns);
+	buf_put_str(out, ",\"approvals\":[");
 	for (size_t i = 0; i < a->n_approvals; i++) {
 		buf_put_str(out, i ? "," : "");
 		put(out, a->approvals[i], states[a->approvals[i]->state]);
@@ -431,6 +469,16 @@ decode(const json_t *o)
 	return NULL;
 }
 
+/* A snapshot of before there were any has no such member. */
+static bool
+take_ns(const json_t *root, const char *name, int64_t *ns)
+{
+	const json_t *v = json_object_get(root, name);
+
+	*ns = json_integer_value(v);
+	return !v || json_is_integer(v);
+}
+
 int
 access_decode_approvals(struct access *a, const json_t *root)
 {
@@ -438,7 +486,9 @@ access_decode_approvals(struct access *a, const json_t *root)
 	       *list = json_object_get(root, "approvals"), *v;
 	size_t i;
 
-	if (!json_is_array(list) || !(json_is_null(dual) || json_is_array(dual)))
+	if (!json_is_array(list) || !(json_is_null(dual) || json_is_array(dual)) ||
+	    !take_ns(root, "stepped_to_ns", &a->stepped_to_ns) ||
+	    !take_ns(root, "settled_by_ns", &a->settled_by_ns))
 		return STELE_EDAMAGED;
 	a->dual = json_is_array(dual) ? json_incref(dual) : NULL;
 	a->approvals = calloc(json_array_size(list) + 1, sizeof(struct approval *));

@@ -21,6 +21,7 @@ struct access {
 	size_t n_principals, n_tokens, room_principals, room_tokens;
 	struct approval **approvals; /* in the order of their requests */
 	size_t n_approvals;
+	int64_t stepped_to_ns, settled_by_ns; /* fold_clock_confirm */
 	_Atomic uint64_t generation;
 	struct holds holds;
 	struct erasures erasures;
@@ -78,6 +79,13 @@ unsigned access_asker_scope(const json_t *act);
 int fold_approval_request(const struct fold *f, const json_t *act);
 int fold_approval_grant(const struct fold *f, const json_t *act);
 int fold_approval_refuse(const struct fold *f, const json_t *act);
+
+/*
+ * A step that a timestamp confirmed, alone, lets evidence time jump to stepped_to_ns: no 72 hours
+ * in which somebody could have looked on. So for as long from there on, nobody approves who did not
+ * come before settled_by_ns, which was 72 hours before the step.
+ */
+int fold_clock_confirm(const struct fold *f, const json_t *act);
 
 /* access_identity.c */
 int fold_identity(const struct fold *f, const json_t *act);

@@ -7,6 +7,7 @@
 
 #include "crypto/init.h"
 #include "proto/err.h"
+#include "proto/timestamp.h"
 #include "server/access.h"
 #include "act_case.h"
 #include "suite.h"
@@ -238,6 +239,89 @@ START_TEST(a_token_approves_when_it_is_72_hours_old_to_the_nanosecond)
 }
 END_TEST
 
+/* A timestamp confirms a step from `at` to that hour. */
+static void
+step(struct access *a, int64_t at_ns, int64_t hour)
+{
+	char wall[TIMESTAMP_BYTES + 1] = "", json[200];
+
+	timestamp_format(wall, hour * HOUR);
+	snprintf(json, sizeof json,
+		 "{\"type\":\"clock.confirm\",\"timestamp\":9,\"step_seconds\":1,\"wall\":\"%s\"}",
+		 wall);
+	ck_assert_int_eq(act_at(a, at_ns, json), 0);
+}
+
+/* Nobody could have looked on for 72 hours at those who came within 72 hours before the step. */
+START_TEST(hours_that_a_timestamp_made_pass_settle_nobody)
+{
+	struct access *a = begin();
+
+	make(a, HOUR, "young", OFFICER);
+	make(a, HOUR + 1, "new", OFFICER);
+	request(a, "a-aaaaaaaaaa");
+	request(a, "a-bbbbbbbbbb");
+	step(a, 73 * HOUR, 74);
+	ck_assert_int_eq(grant(a, 75 * HOUR, "a-aaaaaaaaaa", "new"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 75 * HOUR, "a-aaaaaaaaaa", "young"), 0);
+	access_free(a);
+	a = begin();
+	make(a, HOUR, "new", OFFICER);
+	request(a, "a-aaaaaaaaaa");
+	step(a, 2 * HOUR, 90);
+	ck_assert_int_eq(grant(a, 90 * HOUR - 5, "a-aaaaaaaaaa", "new"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 99 * HOUR, "a-aaaaaaaaaa", "new"), STELE_EPERM);
+	access_free(a);
+}
+END_TEST
+
+START_TEST(after_a_step_they_wait_to_the_nanosecond)
+{
+	struct access *a = begin();
+
+	make(a, HOUR, "new", OFFICER);
+	request(a, "a-aaaaaaaaaa");
+	step(a, 2 * HOUR, 20);
+	ck_assert_int_eq(grant(a, 92 * HOUR - 1, "a-aaaaaaaaaa", "new"), STELE_EPERM);
+	ck_assert_int_eq(grant(a, 92 * HOUR, "a-aaaaaaaaaa", "new"), 0);
+	access_free(a);
+}
+END_TEST
+
+/* The second one must not make those settled that were not by the first. */
+START_TEST(two_steps_count_as_one)
+{
+	struct access *a = begin();
+
+	make(a, HOUR, "new", OFFICER);
+	request(a, "a-aaaaaaaaaa");
+	step(a, 2 * HOUR, 10);
+	step(a, 80 * HOUR, 81); /* 70 hours after */
+	ck_assert_int_eq(grant(a, 99 * HOUR, "a-aaaaaaaaaa", "new"), STELE_EPERM);
+	access_free(a);
+}
+END_TEST
+
+/* Backward, by an operator, or one that was recorded and then not followed. */
+START_TEST(other_steps_change_nothing_for_approvers)
+{
+	struct access *a = begin();
+
+	request(a, "a-aaaaaaaaaa");
+	request(a, "a-bbbbbbbbbb");
+	step(a, 50 * HOUR, 49);
+	ck_assert_int_eq(act_at(a, 50 * HOUR,
+				"{\"type\":\"clock.confirm\",\"step_seconds\":1,\"wall\":"
+				"\"1970-01-04T00:00:00.000000000Z\"}"),
+			 0);
+	ck_assert_int_eq(grant(a, 73 * HOUR, "a-aaaaaaaaaa", "p-2"), 0);
+	step(a, 50 * HOUR, 99);
+	ck_assert_int_eq(grant(a, 74 * HOUR, "a-bbbbbbbbbb", "p-4"),
+			 STELE_ECONFLICT); /* p-3 is gone */
+	access_free(a);
+}
+END_TEST
+
 START_TEST(two_who_can_approve_stay_while_it_is_on)
 {
 	struct access *a = access_new();
@@ -273,6 +357,7 @@ START_TEST(a_snapshot_has_dual_control_and_every_approval)
 				"{\"type\":\"approval.refuse\",\"id\":\"a-bbbbbbbbbb\",\"by\":"
 				"{\"principal\":\"p-2\"}}"),
 			 0);
+	step(a, 80 * HOUR, 81);
 	buf_init(&one);
 	buf_init(&two);
 	access_encode(a, 1, &one);
@@ -360,6 +445,10 @@ main(void)
 		power_falls_under_it_when_policies_ask_for_two_and_there_are_two,
 		a_token_approves_when_it_is_72_hours_old_to_the_nanosecond,
 		two_who_can_approve_stay_while_it_is_on,
+		hours_that_a_timestamp_made_pass_settle_nobody,
+		after_a_step_they_wait_to_the_nanosecond,
+		two_steps_count_as_one,
+		other_steps_change_nothing_for_approvers,
 		a_snapshot_has_dual_control_and_every_approval,
 		what_is_over_for_a_month_is_forgotten,
 		credit_for_the_lock_clock_is_asked_for_by_who_may_operate,
