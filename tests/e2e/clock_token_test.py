@@ -136,12 +136,17 @@ class Token(Asking):
         self.not_confirmed()
 
     def test_nor_is_there_anything_to_confirm_without_a_step(self):
+        """The wall clock is right, as an operator has said."""
+        self.clock.step(self.late)
+        self.until(lambda now: "step" in now, "seen")
+        self.assertEqual(self.server.post("/api/v1/clock/confirm", b"", JSON).status, 200)
         self.known()
         for n in (2, 3):
             self.server.post("/api/v1/timestamps", b"")
             self.timestamps(n)
-        self.assertEqual(self.records("clock.confirm", 0), [])
-        self.assertEqual(self.records("clock.step", 0), [])
+        (confirmed,) = self.records("clock.confirm")
+        self.assertIn("by", confirmed)
+        self.assertEqual([r.get("cause") for r in self.records("clock.step", 2)], [None, "operator"])
         self.assertNotIn("could not be confirmed", self.server.log())
 
 
