@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "crypto/sha256.h"
@@ -130,7 +131,7 @@ make_piece(struct stream *s, uint8_t *out, size_t *n)
 	s->given += *n;
 	if (s->given > s->file.size)
 		return broken(s, "it unpacks to more bytes than its header says");
-	s->crc = (uint32_t)crc32(s->crc, out, (uInt)*n);
+	s->crc = libdeflate_crc32(s->crc, out, *n);
 	sha256_update(s->sha, slice_of(out, *n));
 	if (!s->over)
 		return 0;

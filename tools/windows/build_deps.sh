@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # build_deps.sh FOLDER: what stele-verify.exe is linked with and Debian has no package of for mingw-w64 (libcrypto,
-# libsodium, jansson), made from Debian's own sources, as they are in the suites that this machine installs from.
+# libsodium, libdeflate, jansson), made from Debian's own sources, as they are in the suites that this machine installs from.
 # apt fetches them into FOLDER and checks them against the archive's signatures; dpkg-source applies Debian's patches.
 # The machine's configuration and lists stay as they are. FOLDER/prefix has the static libraries, FOLDER/versions says
 # what they were made from. What is there already is not made again, whatever
@@ -106,6 +106,10 @@ make_jansson() {
 	make_autotools
 }
 
+make_libdeflate() {
+	make -j"$(nproc)" CC="$CC" AR="$AR" CFLAGS="$CFLAGS" DISABLE_SHARED=1 PREFIX="$PREFIX" install
+}
+
 # part NAME: fetched and made, once.
 part() {
 	local name=$1
@@ -128,5 +132,5 @@ part() {
 	rm -rf "src/$name" "fetch/$name"
 }
 
-for name in jansson libsodium openssl; do part "$name"; done
+for name in jansson libdeflate libsodium openssl; do part "$name"; done
 cat made/* >versions
