@@ -1,20 +1,16 @@
-/* Most bytes are in strings: these are walked over in runs that end at a quote, an escape or a
- * control character. */
+/* Most bytes are in strings: these are walked over in runs (proto/jsonrun.h), and what ends a run
+ * is judged here. */
 #include "proto/jsonline.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "proto/base64.h"
 #include "proto/err.h"
 #include "proto/json_grammar.h"
+#include "proto/jsonrun.h"
 #include "proto/le.h"
 #include "proto/limits.h"
 #include "proto/utf8.h"
-
-enum { STRIDE = 16, COPIED = 32 }; /* bytes of a string looked at, and copied, at once */
 
 void
 jsonline_init(struct jsonline *j, struct slice line)
@@ -41,60 +37,6 @@ jsonline_end(struct jsonline *j)
 }
 
 /* --- strings ------------------------------------------------------------------------------- */
-
-static bool
-is_plain(uint8_t c)
-{
-	return c >= 0x20 && c != '"' && c != '\\';
-}
-
-#ifdef __SSE2__
-/* Bits of STRIDE bytes: where plain characters end; *high: what is not ASCII. */
-static inline unsigned
-ends_in_stride(__m128i v, unsigned *high)
-{
-	const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\'),
-		      control = _mm_set1_epi8(0x1f);
-	__m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, back));
-
-	stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_max_epu8(v, control), control));
-	*high = (unsigned)_mm_movemask_epi8(v);
-	return (unsigned)_mm_movemask_epi8(stop);
-}
-#endif
-
-/*
- * How many bytes from p on are plain characters of a string; *high: some are not ASCII. They are
- * copied to out, which has room for the rest of the line and COPIED bytes, unless that is NULL.
- */
-static size_t
-plain(const uint8_t *p, const uint8_t *end, uint8_t *out, bool *high)
-{
-	const uint8_t *at = p;
-
-#ifdef __SSE2__
-	while (end - at >= STRIDE) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
-		unsigned far, ends = ends_in_stride(v, &far);
-
-		if (out)
-			_mm_storeu_si128((__m128i *)(void *)(out + (at - p)), v);
-		if (ends) {
-			unsigned n = (unsigned)__builtin_ctz(ends);
-			*high |= (far & ((1u << n) - 1)) != 0;
-			return (size_t)(at - p) + n;
-		}
-		*high |= far != 0;
-		at += STRIDE;
-	}
-#endif
-	for (; at < end && is_plain(*at); at++) {
-		*high |= *at >= 0x80;
-		if (out)
-			out[at - p] = *at;
-	}
-	return (size_t)(at - p);
-}
 
 static bool
 hex4(const uint8_t *p, const uint8_t *end, uint32_t *out)
@@ -180,137 +122,56 @@ is_utf8(struct slice s)
 	return true;
 }
 
-#ifdef __SSE2__
-enum { BLOCK = 64 };
-
-/* Bits of a block's bytes: where plain characters end; *high: some are not ASCII. */
-static inline uint64_t
-ends_in_block(const uint8_t *p, bool *high)
-{
-	uint64_t ends = 0;
-	unsigned far, any = 0;
-
-	for (int i = 0; i < BLOCK; i += STRIDE) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		ends |= (uint64_t)ends_in_stride(v, &far) << i;
-		any |= far;
-	}
-	*high |= any != 0;
-	return ends;
-}
-
-/* Copies n bytes of a block. Most are few: COPIED bytes are read and written at least, and at most
- * as many behind them. */
-static inline uint8_t *
-copy_strides(uint8_t *out, const uint8_t *p, size_t n)
-{
-	size_t i = 0;
-
-	do {
-		memcpy(out + i, p + i, COPIED);
-		i += COPIED;
-	} while (i < n);
-	return out + n;
-}
-
-/*
- * Most escapes are of quotes and backslashes: what they mean is there without their backslash. A
- * block's bytes are compared once for all of its escapes, and what lies between them is copied.
- * Goes on as far as there are whole blocks, to what is no such escape; out as for plain. *high:
- * they may be not ASCII, for what lies behind the string counts, too.
- */
-static uint8_t *
-without_backslashes(const uint8_t **p, const uint8_t *end, uint8_t *out, bool *high)
-{
-	const uint8_t *at = *p;
-
-	while (end - at >= BLOCK + COPIED) {
-		uint64_t ends = ends_in_block(at, high);
-		size_t from = 0, upto = BLOCK;
-		bool over = false;
-
-		while (ends) {
-			size_t i = (size_t)__builtin_ctzll(ends);
-			over = at[i] != '\\' || (at[i + 1] != '"' && at[i + 1] != '\\');
-			if (over || i == BLOCK - 1) { /* the block ends within an escape */
-				upto = i;
-				break;
-			}
-			out = copy_strides(out, at + from, i - from);
-			from = i + 1;
-			ends &= ends - 1;
-			ends &= ~(UINT64_C(2) << i); /* what is escaped */
-		}
-		out = copy_strides(out, at + from, upto - from);
-		at += upto;
-		if (over)
-			break;
-	}
-	*p = at;
-	return out;
-}
-#else
-static uint8_t *
-without_backslashes(const uint8_t **p, const uint8_t *end, uint8_t *out, bool *high)
-{
-	(void)p, (void)end, (void)high;
-	return out;
-}
-#endif
-
 /* The rest of a string, from its first escape on, behind what is in room already. */
 static void
 string_with_escapes(struct jsonline *j, struct buf *room, bool *high)
 {
-	uint8_t *out = room->p + room->n;
+	struct jsonrun r = {.p = j->p, .end = j->end, .out = room->p + room->n, .high = *high};
+	size_t n = 1;
 
-	for (;;) {
-		size_t n;
-
-		out = without_backslashes(&j->p, j->end, out, high);
-		n = plain(j->p, j->end, out, high);
-		out += n;
-		j->p += n;
-		room->n = (size_t)(out - room->p);
-		if (j->p == j->end || *j->p != '\\')
-			return;
-		n = unescape(&j->p, j->end, out);
-		if (n == 0) {
-			jsonline_fail(j, "a string has an escape that is none, or half a surrogate "
-					 "pair");
-			return;
-		}
-		out += n;
+	while (n) {
+		jsonrun_unescape(&r);
+		jsonrun_plain(&r);
+		if (r.p == r.end || *r.p != '\\')
+			break;
+		n = unescape(&r.p, r.end, r.out);
+		r.out += n;
 	}
+	j->p = r.p;
+	*high = r.high;
+	room->n = (size_t)(r.out - room->p);
+	if (n == 0)
+		jsonline_fail(j, "a string has an escape that is none, or half a surrogate "
+				 "pair");
 }
 
 struct slice
 jsonline_string(struct jsonline *j, struct buf *room)
 {
 	const struct slice nothing = slice_of("", 0);
+	struct jsonrun r;
 	struct slice s;
-	bool high = false;
-	size_t n;
 
 	jsonline_expect(j, "\"");
 	if (j->err)
 		return nothing;
-	n = plain(j->p, j->end, NULL, &high);
-	s = slice_of(j->p, n);
-	if (j->p + n < j->end && j->p[n] == '\\') {
+	r = (struct jsonrun){.p = j->p, .end = j->end};
+	jsonrun_plain(&r);
+	s = slice_of(j->p, (size_t)(r.p - j->p));
+	if (r.p < r.end && *r.p == '\\') {
 		buf_reset(room);
-		if (buf_reserve(room, (size_t)(j->end - j->p) + COPIED) != 0) {
+		if (buf_reserve(room, (size_t)(j->end - j->p) + JSONRUN_MORE) != 0) {
 			j->err = STELE_ENOMEM;
 			j->p = j->end;
 			return nothing;
 		}
-		string_with_escapes(j, room, &high);
+		string_with_escapes(j, room, &r.high);
 		s = buf_slice(room);
 	} else {
-		j->p += n;
+		j->p = r.p;
 	}
 	jsonline_expect(j, "\"");
-	if (high && !is_utf8(s))
+	if (r.high && !is_utf8(s))
 		jsonline_fail(j, "a string is not UTF-8");
 	return j->err ? nothing : s;
 }
