@@ -16,7 +16,10 @@
 #include "storage/seal.h"
 #include "storage/sealedfile.h"
 
-enum { DEFLATED_BYTES = 64 * 1024, DEFLATE_LEVEL = 1, PUT_BYTES = 1 << 30 };
+/* A bundle is packed once, and sent, kept and unpacked many times: level 5 unpacks in three
+ * quarters of level 1's time and is a quarter smaller, for events; level 6 takes a fifth more, for
+ * little. */
+enum { DEFLATED_BYTES = 64 * 1024, DEFLATE_LEVEL = 5, PUT_BYTES = 1 << 30 };
 
 /* A body that is written, and the file that it is a part of. */
 struct body {
