@@ -455,11 +455,17 @@ check_named(struct reading *r)
 static bool
 instant_of(const ASN1_TIME *t, int64_t *ns)
 {
+	struct timestamp_date date;
 	struct tm tm;
 
 	if (ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year < 70)
 		return false;
-	*ns = tm.tm_year > 361 ? TIMESTAMP_MAX_NS : (int64_t)timegm(&tm) * SECOND_NS;
+	date = (struct timestamp_date){(unsigned)tm.tm_year + 1900, (unsigned)tm.tm_mon + 1,
+				       (unsigned)tm.tm_mday};
+	*ns = tm.tm_year > 361
+		      ? TIMESTAMP_MAX_NS
+		      : timestamp_days(date) * TIMESTAMP_DAY_NS +
+				(tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec) * SECOND_NS;
 	return true;
 }
 
