@@ -107,7 +107,8 @@ make_jansson() {
 }
 
 make_libdeflate() {
-	make -j"$(nproc)" CC="$CC" AR="$AR" CFLAGS="$CFLAGS" DISABLE_SHARED=1 PREFIX="$PREFIX" install
+	# its name as the linker looks for it, which for Windows is another one there
+	make -j"$(nproc)" CC="$CC" AR="$AR" CFLAGS="$CFLAGS" DISABLE_SHARED=1 STATIC_LIB_SUFFIX=.a PREFIX="$PREFIX" install
 }
 
 # part NAME: fetched and made, once.
