@@ -17,7 +17,7 @@
 #include "storage/sealedfile.h"
 
 /* A bundle is packed once, and sent, kept and unpacked many times: level 5 unpacks in three
- * quarters of level 1's time and is a quarter smaller, for events; level 6 takes a fifth more, for
+ * quarters of level 1's time and is a quarter smaller, for events; level 6 packs more slowly, for
  * little. */
 enum { DEFLATED_BYTES = 64 * 1024, DEFLATE_LEVEL = 5, PUT_BYTES = 1 << 30 };
 
