@@ -112,6 +112,7 @@
 #define LIMIT_ALIAS_VALUE_BYTES 255u   /* an ARN, a mail address, a SID */
 #define LIMIT_ALIASES_BYTES (8u << 20) /* of all: in memory, and in the snapshot */
 #define LIMIT_QUERY_LOGS 64u           /* of one query: its cursor fits the target of a request */
+#define LIMIT_QUERY_RUNS 128u          /* of logs with one mapping, of a query over more */
 #define LIMIT_QUERY_TERMS 64u          /* simple ones of one request */
 #define LIMIT_QUERY_CURSOR_BYTES 2048u /* as bytes; 31 a log as a rule */
 #define LIMIT_QUERY_STEP_NS 20000000ll /* of a worker, before others get their turn */

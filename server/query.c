@@ -9,6 +9,7 @@
 #include "server/kit.h"
 #include "server/mapping.h"
 #include "server/query_cursor.h"
+#include "server/query_many.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/scan.h"
@@ -38,8 +39,8 @@ next_name(struct slice *list)
 }
 
 /* A log that is named by itself must be there and be the reader's; patterns leave out others. */
-static int
-check_names(struct query *q)
+int
+query_check_names(struct query *q)
 {
 	struct slice list = q->logs, name;
 	struct log *log;
@@ -73,6 +74,12 @@ is_asked(const struct query *q, const char *log)
 	return false;
 }
 
+bool
+query_has_log(const struct query *q, const char *log)
+{
+	return is_asked(q, log) && may_read(q, log);
+}
+
 static int
 add_source(struct query *q, struct log *log)
 {
@@ -97,7 +104,7 @@ query_choose(struct query *q)
 	struct log *logs[LIST_ROWS];
 	struct slice after = slice_of("", 0);
 	size_t n = LIST_ROWS;
-	int err = check_names(q);
+	int err = query_check_names(q);
 
 	q->n = 0;
 	if (!q->sources)
@@ -107,7 +114,7 @@ query_choose(struct query *q)
 	while (err == 0 && n == LIST_ROWS) {
 		n = store_log_list(q->server->store, after, logs, LIST_ROWS);
 		for (size_t i = 0; err == 0 && i < n; i++)
-			if (is_asked(q, log_name(logs[i])) && may_read(q, log_name(logs[i])))
+			if (query_has_log(q, log_name(logs[i])))
 				err = add_source(q, logs[i]);
 		after = n ? slice_str(log_name(logs[n - 1])) : after;
 	}
@@ -147,8 +154,8 @@ go_on(struct query *q)
 }
 
 /* Logs of one mapping share one. */
-static int
-find_reader(struct query *q, struct query_source *s)
+int
+query_find_reader(struct query *q, struct query_source *s)
 {
 	const struct mapping *m = s->mapping;
 	struct query_reader *r = q->readers;
@@ -181,7 +188,7 @@ query_make_room(struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++) {
 		struct query_source *s = &q->sources[i];
-		int err = s->reader ? 0 : find_reader(q, s);
+		int err = s->reader ? 0 : query_find_reader(q, s);
 
 		if (err != 0)
 			return err;
@@ -206,12 +213,15 @@ query_begin(struct query *q)
 {
 	int err = q->cursor.n ? go_on(q) : choose_size(q);
 
+	if (err == STELE_ELIMIT && q->may_be_many && !q->cursor.n)
+		err = q->has_as_of ? STELE_EINVAL : query_many_begin(q);
 	return err ? err : query_prepare(q);
 }
 
 void
 query_fini(struct query *q)
 {
+	query_many_fini(q);
 	for (size_t i = 0; i < q->n; i++)
 		query_view_fini(&q->sources[i].view);
 	if (q->held_bytes)
@@ -285,17 +295,28 @@ is_too_much(struct query *q)
 	return atomic_fetch_add(&answers->used_bytes, more) + more > answers->max_bytes / 2;
 }
 
-/* One match onto the page. */
-static int
-put_hit(struct query *q, struct query_source *s, struct kit *kit)
+int
+query_put_hit(struct query *q, const struct query_source *s, const struct query_hit *hit,
+	      struct kit *kit)
 {
-	int err = query_put_row(q, s, &s->hits[s->at_hit], kit);
+	int err = query_put_row(q, s, hit, kit);
 
-	if (err != 0)
-		return err;
-	s->at_hit++;
-	q->full = is_too_much(q) || q->rows_n == q->limit || q->rows.n >= q->page_bytes;
-	return 0;
+	if (err == 0)
+		q->full = is_too_much(q) || q->rows_n == q->limit || q->rows.n >= q->page_bytes;
+	return err;
+}
+
+/* The next match of a log onto the page, or a look at what comes next of it. */
+static int
+go_on_with(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes)
+{
+	int err;
+
+	if (s->at_hit == s->n_hits)
+		return query_look(q, s, kit, bytes);
+	err = query_put_hit(q, s, &s->hits[s->at_hit], kit);
+	s->at_hit += err == 0;
+	return err;
 }
 
 int
@@ -307,12 +328,14 @@ query_step(struct query *q, struct kit *kit)
 	int err = 0;
 
 	q->step++;
+	if (q->many)
+		return query_many_step(q, kit);
 	while (err == 0 && !q->full && now_ns < end_ns && bytes < LIMIT_QUERY_STEP_BYTES) {
 		s = pick(q);
 		q->done = !s;
 		if (!s)
 			return 0;
-		err = s->at_hit < s->n_hits ? put_hit(q, s, kit) : query_look(q, s, kit, &bytes);
+		err = go_on_with(q, s, kit, &bytes);
 		now_ns = server_monotonic_ns();
 	}
 	if (err != 0)

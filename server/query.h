@@ -25,6 +25,7 @@
 struct kit;
 struct log;
 struct mapping;
+struct query_many;
 struct request;
 struct scan_record;
 struct server;
@@ -61,6 +62,7 @@ struct query_source {
 	uint64_t size;                 /* of the pinned tree */
 	const struct mapping *mapping; /* that it is read by, also pinned */
 	struct query_reader *reader;
+	uint64_t from;          /* backward: nothing below it is looked at */
 	uint64_t next;          /* looked at next; backward: the one below it */
 	uint64_t behind;        /* so many of the next ones are in the totals already */
 	int64_t frontier_ns;    /* receive time of what was looked at last */
@@ -80,8 +82,9 @@ struct query {
 	bool has_from, has_to;
 	int64_t from_ns, to_ns;
 	bool backward, summary, count, stream;
-	bool no_index; /* every record is looked at, whatever an index says */
-	bool certify;  /* a certificate instead of rows (server/query_certify.h) */
+	bool no_index;    /* every record is looked at, whatever an index says */
+	bool certify;     /* a certificate instead of rows (server/query_certify.h) */
+	bool may_be_many; /* of more logs than LIMIT_QUERY_LOGS: server/query_many.h */
 	enum query_form form;
 	uint64_t limit, page_bytes, as_of;
 	bool has_as_of;
@@ -103,6 +106,7 @@ struct query {
 	/* Where it is. */
 	struct query_source *sources;
 	size_t n;
+	struct query_many *many; /* in their place, when there are more than LIMIT_QUERY_LOGS */
 	struct query_totals totals;
 	uint64_t rows_n;
 	uint64_t horizon; /* of a tail: logs of lower ids were there when it chose its logs */
@@ -122,6 +126,15 @@ struct query {
  */
 int query_choose(struct query *q);
 
+/* Whether the query is about a log of that name, and may be. */
+bool query_has_log(const struct query *q, const char *log);
+
+/* The names among the logs are there, and the reader's: errors as query_choose. */
+int query_check_names(struct query *q);
+
+/* What reads the source's log, by its mapping. STELE_ENOMEM. */
+int query_find_reader(struct query *q, struct query_source *s);
+
 /* Room for the hits of sources that have none yet, and what reads them. STELE_ENOMEM. */
 int query_make_room(struct query *q);
 
@@ -131,7 +144,7 @@ int query_prepare(struct query *q);
 /*
  * All of it: the logs, or the cursor that it goes on from; then query_prepare. A worker thread.
  * Errors as query_choose, and STELE_ESYNTAX: the cursor is not of this query; STELE_EINVAL: as_of
- * is beyond the log, or there are several.
+ * is beyond the log, or there are several. With may_be_many any number of logs.
  */
 int query_begin(struct query *q);
 
@@ -151,8 +164,15 @@ int query_step(struct query *q, struct kit *kit);
  */
 int query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes);
 
+/* Before something is said of a page that is made: leaves what its cursor has room for. */
+void query_rest(struct query *q);
+
 /* Frees what begin and step made. */
 void query_fini(struct query *q);
+
+/* A match onto the page, which it may fill. Errors as query_put_row. */
+int query_put_hit(struct query *q, const struct query_source *s, const struct query_hit *hit,
+		  struct kit *kit);
 
 /* query_rows.c: one more row for a match, read and verified. STELE_ENOMEM, STELE_EIO. */
 int query_put_row(struct query *q, const struct query_source *s, const struct query_hit *hit,

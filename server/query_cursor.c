@@ -8,12 +8,13 @@
 #include "server/audit.h"
 #include "server/mapping.h"
 #include "server/query.h"
+#include "server/query_many.h"
 #include "server/server.h"
 #include "storage/log.h"
 #include "storage/store.h"
 #include "storage/varint.h"
 
-enum { VERSION = 2, PARTS = 5 };
+enum { VERSION = 2, VERSION_MANY = 3, PARTS = 5 };
 
 /* What the digest is of. how has room for 16 bytes. */
 static void
@@ -53,24 +54,38 @@ put_source(struct buf *b, const struct query *q, const struct query_source *s)
 }
 
 void
-query_cursor_put(const struct query *q, struct buf *out)
+query_cursor_put_totals(struct buf *b, const struct query_totals *t)
 {
-	const struct query_totals *t = &q->totals;
+	varint_put(b, t->scanned);
+	varint_put(b, t->matched);
+	varint_put(b, t->unparsed);
+	varint_put(b, t->purged);
+	varint_put(b, t->restricted);
+	varint_put(b, t->unreadable);
+}
+
+static void
+put_sources(struct buf *b, const struct query *q)
+{
+	varint_put(b, q->n);
+	for (size_t i = 0; i < q->n; i++)
+		put_source(b, q, &q->sources[i]);
+}
+
+void
+query_cursor_put(struct query *q, struct buf *out)
+{
 	uint8_t how[16], seal[KDIGEST_BYTES];
 	struct slice parts[PARTS];
 	struct buf b;
 
 	buf_init(&b);
-	buf_put_u8(&b, VERSION);
-	varint_put(&b, t->scanned);
-	varint_put(&b, t->matched);
-	varint_put(&b, t->unparsed);
-	varint_put(&b, t->purged);
-	varint_put(&b, t->restricted);
-	varint_put(&b, t->unreadable);
-	varint_put(&b, q->n);
-	for (size_t i = 0; i < q->n; i++)
-		put_source(&b, q, &q->sources[i]);
+	buf_put_u8(&b, q->many ? VERSION_MANY : VERSION);
+	query_cursor_put_totals(&b, &q->totals);
+	if (q->many)
+		query_many_put(q, &b);
+	else
+		put_sources(&b, q);
 	parts_of(q, buf_slice(&b), how, parts);
 	access_seal(audit_access(q->server->audit), parts, PARTS, seal);
 	buf_put(&b, seal, sizeof seal);
@@ -99,29 +114,46 @@ read_source(struct query *q, struct query_source *s, struct bytes *b)
 	return s->log && s->mapping ? 0 : STELE_ESYNTAX;
 }
 
-static int
-read_body(struct query *q, struct slice body)
+void
+query_cursor_read_totals(struct bytes *b, struct query_totals *t)
 {
-	struct query_totals *t = &q->totals;
-	struct bytes b;
+	t->scanned = varint_take(b, LIMIT_INTEGER);
+	t->matched = varint_take(b, LIMIT_INTEGER);
+	t->unparsed = varint_take(b, LIMIT_INTEGER);
+	t->purged = varint_take(b, LIMIT_INTEGER);
+	t->restricted = varint_take(b, LIMIT_INTEGER);
+	t->unreadable = varint_take(b, LIMIT_INTEGER);
+}
+
+static int
+read_sources(struct query *q, struct bytes *b)
+{
 	int err = 0;
 
-	bytes_init(&b, body);
-	if (bytes_u8(&b) != VERSION)
-		return STELE_ESYNTAX;
-	t->scanned = varint_take(&b, LIMIT_INTEGER);
-	t->matched = varint_take(&b, LIMIT_INTEGER);
-	t->unparsed = varint_take(&b, LIMIT_INTEGER);
-	t->purged = varint_take(&b, LIMIT_INTEGER);
-	t->restricted = varint_take(&b, LIMIT_INTEGER);
-	t->unreadable = varint_take(&b, LIMIT_INTEGER);
-	q->n = (size_t)varint_take(&b, LIMIT_QUERY_LOGS);
+	q->n = (size_t)varint_take(b, LIMIT_QUERY_LOGS);
 	q->sources = arena_alloc(q->memory, (q->n + 1) * sizeof *q->sources);
 	if (!q->sources)
 		return STELE_ENOMEM;
 	memset(q->sources, 0, (q->n + 1) * sizeof *q->sources);
 	for (size_t i = 0; err == 0 && i < q->n; i++)
-		err = read_source(q, &q->sources[i], &b);
+		err = read_source(q, &q->sources[i], b);
+	return err;
+}
+
+static int
+read_body(struct query *q, struct slice body)
+{
+	struct bytes b;
+	uint8_t version;
+	int err = STELE_ESYNTAX;
+
+	bytes_init(&b, body);
+	version = bytes_u8(&b);
+	query_cursor_read_totals(&b, &q->totals);
+	if (version == VERSION)
+		err = read_sources(q, &b);
+	else if (version == VERSION_MANY && q->may_be_many)
+		err = query_many_read(q, &b);
 	return err ? err : bytes_end(&b);
 }
 

@@ -4,9 +4,11 @@
 #include "crypto/sha256.h"
 #include "proto/err.h"
 #include "proto/hex.h"
+#include "proto/timestamp.h"
 #include "server/audit.h"
 #include "server/feed.h"
 #include "server/query.h"
+#include "server/query_many.h"
 #include "server/request.h"
 #include "server/server.h"
 #include "storage/log.h"
@@ -28,9 +30,21 @@ put_filter(struct buf *b, size_t n_logs, struct slice text)
 	else
 		b->err = STELE_ENOMEM; /* counts as lost */
 	sha256_free(h);
-	buf_put_str(b, n_logs ? "],\"filter\":\"" : ",\"logs\":[],\"filter\":\"");
+	buf_put_str(b, n_logs ? "],\"filter\":\"" : ",\"filter\":\"");
 	buf_put_hex(b, hash, 32);
 	buf_put_u8(b, '"');
+}
+
+/* Names and patterns as they were asked for, how many logs they meant, and of which instant. */
+static void
+put_many(struct buf *b, const struct query *q)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, q->many->pinned_ns);
+	buf_put_str(b, ",\"asked\":");
+	buf_put_json_str(b, q->logs);
+	buf_printf(b, ",\"log_count\":%zu,\"pinned\":\"%.*s\"", q->many->n, TIMESTAMP_BYTES, text);
 }
 
 static void
@@ -49,6 +63,10 @@ query_record(const struct request *r, const struct query *q, const uint8_t certi
 	buf_init(&b);
 	for (size_t i = 0; i < q->n; i++)
 		put_log(&b, i, q->sources[i].log);
+	if (q->many)
+		put_many(&b, q);
+	else if (q->n == 0)
+		buf_put_str(&b, ",\"logs\":[]");
 	put_filter(&b, q->n, q->text);
 	buf_printf(&b, ",\"scanned\":%llu,\"matched\":%llu,\"rows\":%llu",
 		   (unsigned long long)q->totals.scanned, (unsigned long long)q->totals.matched,
@@ -69,6 +87,8 @@ query_record_tail(const struct request *r, const struct feed *f, uint64_t rows, 
 	buf_init(&b);
 	for (size_t i = 0; i < f->n_places; i++)
 		put_log(&b, i, f->places[i].log);
+	if (f->n_places == 0)
+		buf_put_str(&b, ",\"logs\":[]");
 	put_filter(&b, f->n_places, f->q.text);
 	buf_printf(&b, ",\"tail\":\"%s\"", begins ? "begun" : "ended");
 	if (!begins)

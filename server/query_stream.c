@@ -142,8 +142,10 @@ send_piece(struct request *r)
 		return;
 	}
 	put_rows(s);
-	if (is_last(s))
+	if (is_last(s)) {
+		query_rest(s->q);
 		put_end(s);
+	}
 	if (r->out.err || (s->cut && r->out.n == 0)) {
 		conn_cut(r);
 		return;

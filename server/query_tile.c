@@ -168,6 +168,7 @@ choose_range(const struct query *q, const struct query_source *s, uint64_t *firs
 	if (q->backward) {
 		*end = s->next;
 		*first = (s->next - 1) / SCAN_RECORDS * SCAN_RECORDS;
+		*first = *first > s->from ? *first : s->from;
 		*first = *end - *first > q->span ? *end - q->span : *first;
 	} else {
 		*first = s->next;

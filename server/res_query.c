@@ -9,6 +9,7 @@
 #include "server/loop.h"
 #include "server/query.h"
 #include "server/query_cursor.h"
+#include "server/query_many.h"
 #include "server/query_read.h"
 #include "server/query_record.h"
 #include "server/query_stream.h"
@@ -20,11 +21,26 @@
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-/* The logs, and the sizes of their trees. */
+static void
+put_instant(struct buf *b, const char *name, int64_t ns)
+{
+	char text[TIMESTAMP_BYTES];
+
+	timestamp_format(text, ns);
+	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
+}
+
+/* The logs, and the sizes of their trees; of many, how many, and the instant that they are pinned
+ * at. */
 static void
 put_logs(struct buf *b, const struct query *q)
 {
-	buf_put_str(b, "[");
+	if (q->many) {
+		buf_printf(b, "\"log_count\":%zu", q->many->n);
+		put_instant(b, "pinned", q->many->pinned_ns);
+		return;
+	}
+	buf_put_str(b, "\"logs\":[");
 	for (size_t i = 0; i < q->n; i++) {
 		const struct query_source *s = &q->sources[i];
 
@@ -38,15 +54,6 @@ static bool
 is_complete(const struct query *q)
 {
 	return q->done && q->totals.unreadable == 0;
-}
-
-static void
-put_instant(struct buf *b, const char *name, int64_t ns)
-{
-	char text[TIMESTAMP_BYTES];
-
-	timestamp_format(text, ns);
-	buf_printf(b, ",\"%s\":\"%.*s\"", name, TIMESTAMP_BYTES, text);
 }
 
 void
@@ -101,7 +108,7 @@ answer_json(struct request *r, struct query *q)
 		put_instant(b, "from", q->from_ns);
 	if (q->has_to)
 		put_instant(b, "to", q->to_ns);
-	buf_printf(b, ",\"order\":\"%s\",\"logs\":", q->backward ? "desc" : "asc");
+	buf_printf(b, ",\"order\":\"%s\",", q->backward ? "desc" : "asc");
 	put_logs(b, q);
 	buf_put_u8(b, ',');
 	if (q->count) {
@@ -152,6 +159,7 @@ void
 res_query_refuse(struct request *r, struct query *q)
 {
 	int err = q->err;
+	bool was_many = q->many != NULL;
 
 	query_fini(q);
 	if (err == STELE_ESYNTAX)
@@ -161,6 +169,15 @@ res_query_refuse(struct request *r, struct query *q)
 	else if (err == STELE_EINVAL)
 		reply_problem(r, PROBLEM_INVALID_PARAMETER,
 			      "as_of is for one log, and at most its size.");
+	else if (err == STELE_EPERM && was_many)
+		reply_problem(r, PROBLEM_INSUFFICIENT_SCOPE,
+			      "Which of these logs the token may read has changed since the first "
+			      "page: begin anew without a cursor.");
+	else if (err == STELE_ELIMIT && was_many)
+		reply_problem(
+			r, PROBLEM_INVALID_PARAMETER,
+			"Other schemas are chosen for too many of these logs, here and there: "
+			"ask for those apart.");
 	else
 		query_refuse(r, err);
 }
@@ -179,7 +196,7 @@ step(struct request *r, struct kit *kit)
 static bool
 is_first(const struct query *q)
 {
-	bool first = true;
+	bool first = !q->many || !q->cursor.n;
 
 	for (size_t i = 0; first && i < q->n; i++) {
 		const struct query_source *s = &q->sources[i];
@@ -220,6 +237,7 @@ then(struct request *r)
 		query_stream(r, q);
 		return;
 	}
+	query_rest(q);
 	query_record(r, q, NULL);
 	if (q->form == QUERY_JSON)
 		answer_json(r, q);
@@ -241,9 +259,11 @@ run(struct request *r, struct slice logs)
 	q->token = r->token;
 	q->memory = &r->arena;
 	q->logs = logs;
+	q->may_be_many = true;
 	if (!query_read(q, r))
 		return;
 	if (q->certify) {
+		q->may_be_many = false;
 		res_certify_run(r, q);
 		return;
 	}

@@ -322,6 +322,7 @@ begin(struct store *st, int found, const struct clock_saved *saved, bool restore
 	struct clock_now now;
 	int err;
 
+	st->taken_ns = st->released_ns = f.floor_ns;
 	pthread_mutex_lock(&k->changing);
 	take_now(st, &now);
 	clock_start(&next, &limits, &f, &now);

@@ -385,6 +385,7 @@ publish(struct commit *c)
 	st->position.era = c->mark.era;
 	st->position.wall_ns = c->mark.wall_ns;
 	st->position.lock_ns = c->mark.lock_ns;
+	st->released_ns = c->clock.evidence_ns;
 	pthread_rwlock_unlock(&st->lock);
 	atomic_fetch_add(&st->commits, 1);
 }
@@ -440,6 +441,17 @@ give_back(struct append_job *job, int err)
 	job->err = err;
 }
 
+/* A nanosecond at least after the commit before it: an instant names what was released till then.
+ */
+static void
+take_time(struct commit *c)
+{
+	store_clock_get(c->st, &c->clock);
+	if (c->clock.evidence_ns <= c->st->taken_ns)
+		c->clock.evidence_ns = c->st->taken_ns + 1;
+	c->st->taken_ns = c->clock.evidence_ns;
+}
+
 void
 commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 {
@@ -449,7 +461,7 @@ commit_take(struct commit *c, struct append_job *jobs, struct commit *before)
 	if (!c->jobs) {
 		atomic_fetch_add(&c->st->open_commits, 1); /* before it looks at dictionaries */
 		c->err = atomic_load(&c->st->read_only) ? STELE_EREADONLY : 0;
-		store_clock_get(c->st, &c->clock);
+		take_time(c);
 		digest_keys_get(c->st, &c->digests);
 		c->jobs_end = &c->jobs;
 	}

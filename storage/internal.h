@@ -165,6 +165,7 @@ struct store {
 
 	/* writer's */
 	struct commit *commit;
+	int64_t taken_ns; /* evidence time of the newest commit that took jobs */
 	/*
 	 * Threads lent by storage/writer.c: runs fn(arg, 0 .. parts - 1) side by side
 	 * and waits. NULL: everything runs on the caller's thread.
@@ -181,6 +182,7 @@ struct store {
 	size_t n_logs, cap_logs, cap_ids;
 	struct log *dirty;
 	struct position position;
+	int64_t released_ns;  /* evidence time of the newest commit that was released */
 	uint64_t saves_begun; /* snapshots taken for the catalogue */
 	struct digest_keys digests;
 

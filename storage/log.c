@@ -349,6 +349,17 @@ store_log_list(struct store *st, struct slice after, struct log **out, size_t ca
 	return n;
 }
 
+int64_t
+store_released_ns(struct store *st)
+{
+	int64_t ns;
+
+	pthread_rwlock_rdlock(&st->lock);
+	ns = st->released_ns;
+	pthread_rwlock_unlock(&st->lock);
+	return ns;
+}
+
 struct log *
 log_by_id(struct store *st, uint64_t id)
 {

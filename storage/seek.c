@@ -3,6 +3,8 @@
 
 #include "proto/err.h"
 #include "storage/locate.h"
+#include "storage/segcache.h"
+#include "storage/tailread.h"
 
 bool
 seek_holds(struct log *log, const struct seek_range *range)
@@ -39,4 +41,137 @@ seek_open(struct log *log, uint64_t index, struct toolbox *t, struct seek_range 
 		err = STELE_ENOTFOUND;
 	}
 	return err;
+}
+
+/* --- times ----------------------------------------------------------------------------------- */
+
+/* Records [first, end) whose first and last have these times; or no times, when it cannot be read.
+ */
+struct span {
+	uint64_t first, end;
+	int64_t first_ns, last_ns;
+	bool known;
+};
+
+static int
+span_of_extent(struct log *log, const struct extent *e, struct toolbox *t, struct span *out)
+{
+	int err = tailread_meta(log, e, &t->memo);
+
+	*out = (struct span){.first = e->first, .end = e->first + e->count, .known = err == 0};
+	if (err != 0) {
+		t->memo.log_id = 0;
+		return err;
+	}
+	out->first_ns = out->last_ns = t->memo.section.time_ns;
+	return 0;
+}
+
+/* By its manifest: the file may be large, and is looked into only when it is the one. */
+static int
+span_of_segment(struct log *log, const struct sealed *s, struct span *out)
+{
+	const struct segment_name name = {s->first, s->count, s->generation};
+	struct segment_facts facts;
+	struct buf why;
+	int err = STELE_EDAMAGED;
+
+	buf_init(&why);
+	if (!s->quarantined)
+		err = segcache_manifest(log, &name, &facts, &why);
+	buf_fini(&why);
+	*out = (struct span){.first = s->first, .end = s->first + s->count, .known = err == 0};
+	if (err == 0) {
+		out->first_ns = facts.first_time_ns;
+		out->last_ns = facts.last_time_ns;
+	}
+	return err;
+}
+
+static int
+span_of_record(struct log *log, const struct location *l, uint64_t index, struct toolbox *t,
+	       struct span *out)
+{
+	struct segment_record r;
+	struct segment *segment;
+	int err = location_open(log, l, t, &segment);
+
+	if (err != 0)
+		return err;
+	err = segment_columns(segment, index, t, &r);
+	segment_unref(segment);
+	if (err == 0)
+		*out = (struct span){index, index + 1, r.time_ns, r.time_ns, true};
+	return err;
+}
+
+/* Whether an error says that something cannot be read; others end the search. */
+static bool
+is_damage(int err)
+{
+	return err == STELE_EDAMAGED || err == STELE_ENOTFOUND || err == STELE_EVERSION;
+}
+
+/* The records around index: a segment, or the record alone when its segment's times say no more
+ * than that it has time_ns within. */
+static int
+span_at(struct log *log, uint64_t index, int64_t time_ns, struct toolbox *t, struct span *out)
+{
+	struct location l;
+	int err;
+
+	do {
+		locate(log, index, &l);
+		*out = (struct span){.first = index, .end = index + 1};
+		if (!l.found)
+			return 0;
+		err = l.sealed ? span_of_segment(log, &l.segment, out)
+			       : span_of_extent(log, &l.extent, t, out);
+		if (err == 0 && l.sealed && out->first_ns < time_ns && out->last_ns >= time_ns)
+			err = span_of_record(log, &l, index, t, out);
+	} while (err != 0 && err != STELE_ENOMEM && location_moved(log, index, &l));
+	return is_damage(err) ? 0 : err;
+}
+
+/* As span_at; the times of what cannot be read are those of the first that can, behind it. */
+static int
+span_known(struct log *log, uint64_t index, uint64_t high, int64_t time_ns, struct toolbox *t,
+	   struct span *out)
+{
+	struct span behind;
+	int err = span_at(log, index, time_ns, t, out);
+
+	behind = *out;
+	while (err == 0 && !behind.known && behind.end < high)
+		err = span_at(log, behind.end, time_ns, t, &behind);
+	if (!out->known)
+		out->first_ns = out->last_ns = behind.known ? behind.first_ns : INT64_MAX;
+	return err;
+}
+
+int
+seek_time(struct log *log, int64_t time_ns, uint64_t low, uint64_t high, struct toolbox *t,
+	  struct seek_place *out)
+{
+	uint64_t end = high;
+	int err = 0;
+
+	*out = (struct seek_place){.at_ns = INT64_MAX, .below_ns = low ? time_ns - 1 : -1};
+	while (low < high) {
+		struct span s;
+
+		err = span_known(log, low + (high - low) / 2, end, time_ns, t, &s);
+		if (err != 0)
+			return err;
+		if (s.last_ns < time_ns) {
+			low = s.end < high ? s.end : high;
+			out->below_ns = s.last_ns;
+			continue;
+		}
+		/* of a segment that has the time within and cannot be opened, all is as late */
+		out->at_ns = s.first_ns < time_ns ? time_ns : s.first_ns;
+		high = s.first > low ? s.first : low;
+	}
+	out->index = low;
+	return 0;
 }

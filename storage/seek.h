@@ -30,4 +30,21 @@ int seek_open(struct log *log, uint64_t index, struct toolbox *t, struct seek_ra
 /* Whether that is still so: no purge has begun, no other generation is there. Any thread. */
 bool seek_holds(struct log *log, const struct seek_range *range);
 
+/* A place between two records of a log, and when they were received as far as that was seen. */
+struct seek_place {
+	uint64_t index;   /* of the record behind it */
+	int64_t at_ns;    /* its time, at the earliest; INT64_MAX: there is none */
+	int64_t below_ns; /* the time of the one before it, at the latest; -1: there is none */
+};
+
+/*
+ * Where in a log a time begins: of the records [low, high) the first that was received then or
+ * later, or high. Times never go back in a log, so halving finds it: by the manifests of segments,
+ * the columns of the one that the time is in, the sections of the WAL. What cannot be read has the
+ * time of its segment's last record, or of what follows it. high is at most the released size.
+ * STELE_EIO, STELE_EKEY, STELE_ENOMEM. A worker thread.
+ */
+int seek_time(struct log *log, int64_t time_ns, uint64_t low, uint64_t high, struct toolbox *t,
+	      struct seek_place *out);
+
 #endif

@@ -123,6 +123,13 @@ const char *store_dir(const struct store *st);
 struct identity *store_identity(struct store *st);
 void store_stats_get(struct store *st, struct store_stats *out);
 
+/*
+ * Evidence time of the newest commit that was released. Each commit has a later one than those
+ * before it, in all logs: what is released are the entries of that time or before, and what comes
+ * is later. Any thread.
+ */
+int64_t store_released_ns(struct store *st);
+
 /* The log of that name: 0 and *out, or STELE_ENOTFOUND. Any thread. */
 int store_log_find(struct store *st, struct slice name, struct log **out);
 
