@@ -113,7 +113,7 @@ load_extents(void *ctx, struct slice key, struct slice value)
 	if (log && first != log->tail.dropped + log->tail.n)
 		return STELE_EDAMAGED;
 	while (log && err == 0 && bytes_left(&b)) {
-		struct extent e;
+		struct extent e = {.time_ns = 0};
 		e.first = bytes_u64(&b);
 		e.count = bytes_u32(&b);
 		e.bytes = bytes_u32(&b);

@@ -56,14 +56,14 @@ struct span {
 static int
 span_of_extent(struct log *log, const struct extent *e, struct toolbox *t, struct span *out)
 {
-	int err = tailread_meta(log, e, &t->memo);
+	int err = e->time_ns ? 0 : tailread_meta(log, e, &t->memo);
 
 	*out = (struct span){.first = e->first, .end = e->first + e->count, .known = err == 0};
 	if (err != 0) {
 		t->memo.log_id = 0;
 		return err;
 	}
-	out->first_ns = out->last_ns = t->memo.section.time_ns;
+	out->first_ns = out->last_ns = e->time_ns ? e->time_ns : t->memo.section.time_ns;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Where a log's unsealed records lie: one extent per commit that touched the
- * log, in order. 40 bytes a commit, not a record. Extents leave at the front when
+ * log, in order. 48 bytes a commit, not a record. Extents leave at the front when
  * a sealed segment holds all of theirs.
  */
 #ifndef STELE_STORAGE_TAIL_H
@@ -18,6 +18,7 @@ struct extent {
 	uint32_t leaves_at; /* where its entry hashes begin, within the section */
 	uint32_t objects;   /* how many of its records are objects */
 	struct wal_pos at;  /* of the section, not of the frame */
+	int64_t time_ns;    /* of its records; 0: the section says it */
 };
 
 struct tail {
