@@ -304,6 +304,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 		return err;
 	upload_table_init(&s->uploads, c->upload_timeout_ms);
 	plans_init(&s->plans);
+	query_kept_init(&s->kept);
 	err = audit_load(s->audit, s, why);
 	if (!err)
 		err = writer_new(&s->writer, s->store, c->queue_bytes);
@@ -339,6 +340,7 @@ serve(struct server *s, struct config *c, const int *fds, struct buf *why)
 	exporter_free(s->exporter);
 	upload_table_fini(&s->uploads);
 	plans_fini(&s->plans);
+	query_kept_fini(&s->kept);
 	audit_close(s->audit);
 	if (s->writer)
 		writer_free(s->writer);

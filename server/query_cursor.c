@@ -93,6 +93,8 @@ query_cursor_put(struct query *q, struct buf *out)
 	if (b.err)
 		out->err = b.err;
 	buf_fini(&b);
+	if (q->many)
+		query_kept_put(&q->server->kept, seal, q);
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
@@ -163,6 +165,7 @@ query_cursor_read(struct query *q)
 	uint8_t bytes[LIMIT_QUERY_CURSOR_BYTES], how[16];
 	struct slice parts[PARTS];
 	size_t n;
+	int err;
 
 	if (base64url_decode(bytes, sizeof bytes, &n, q->cursor) != 0 || n <= KDIGEST_BYTES)
 		return STELE_ESYNTAX;
@@ -170,5 +173,8 @@ query_cursor_read(struct query *q)
 	parts_of(q, slice_of(bytes, n), how, parts);
 	if (!access_sealed(audit_access(q->server->audit), parts, PARTS, bytes + n))
 		return STELE_ESYNTAX;
-	return read_body(q, slice_of(bytes, n));
+	err = read_body(q, slice_of(bytes, n));
+	if (err == 0 && q->many)
+		query_kept_take(&q->server->kept, bytes + n, q);
+	return err;
 }

@@ -19,7 +19,8 @@ struct bytes;
 struct query;
 struct query_totals;
 
-/* Appends the cursor of a query whose page is made, at rest. Errors stick to out. */
+/* Appends the cursor of a query whose page is made, at rest, and which does nothing more if it is
+ * over many logs. Errors stick to out. */
 void query_cursor_put(struct query *q, struct buf *out);
 
 /*

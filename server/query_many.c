@@ -94,6 +94,18 @@ begin_window(struct query *q, int64_t ns)
 	m->state = MANY_LOOKING;
 }
 
+/* Whether the log of number i may have something in the window. */
+static bool
+may_have(const struct query *q, size_t i)
+{
+	const struct query_many *m = q->many;
+	int64_t ns = m->logs[i].begin_ns;
+
+	if (q->backward)
+		return ns >= m->end.time_ns;
+	return ns < m->end.time_ns || (ns == m->end.time_ns && i <= m->end.log);
+}
+
 /* All of the window is done: the next one begins where it ends. */
 static void
 end_window(struct query *q)
@@ -104,21 +116,21 @@ end_window(struct query *q)
 		m->width_ns = m->width_ns > INT64_MAX / WIDER ? INT64_MAX : m->width_ns * WIDER;
 	else if (m->n_hits > wished(q) && m->width_ns > 1)
 		m->width_ns /= 2;
-	m->start = m->end;
-	if (is_before(q, &m->counted, &m->start))
-		m->counted = m->start;
 	for (size_t i = 0; i < m->n; i++) {
 		struct many_log *l = &m->logs[i];
 
 		if (l->end != MANY_UNKNOWN) {
 			l->begin = l->end;
 			l->begin_ns = l->end_ns;
-		} else if (i < m->carried) {
+		} else if (i < m->carried && may_have(q, i)) {
 			l->begin = MANY_UNKNOWN;
-			l->begin_ns = m->start.time_ns;
+			l->begin_ns = m->end.time_ns;
 		}
 		l->end = MANY_UNKNOWN;
 	}
+	m->start = m->end;
+	if (is_before(q, &m->counted, &m->start))
+		m->counted = m->start;
 	m->state = MANY_BETWEEN;
 }
 
@@ -175,18 +187,6 @@ find_place(const struct query *q, size_t i, const struct many_place *p, uint64_t
 	else if (last_ns >= time_ns)
 		return seek_time(log, time_ns, low, high, kit->tools, out);
 	return 0;
-}
-
-/* Whether the log of number i may have something in the window. */
-static bool
-may_have(const struct query *q, size_t i)
-{
-	const struct query_many *m = q->many;
-	int64_t ns = m->logs[i].begin_ns;
-
-	if (q->backward)
-		return ns >= m->end.time_ns;
-	return ns < m->end.time_ns || (ns == m->end.time_ns && i <= m->end.log);
 }
 
 /* Where the window is in the log that is next. */

@@ -15,6 +15,7 @@
 #include "server/http.h"
 #include "server/kit.h"
 #include "server/plans.h"
+#include "server/query_kept.h"
 #include "server/upload.h"
 
 struct audit;
@@ -52,6 +53,7 @@ struct server {
 		atomic_ullong looked_at, passed; /* records: by queries; which an index ruled out */
 		atomic_ullong bad_indexes;       /* of segments that could not be asked */
 	} queries;
+	struct query_kept kept;  /* of queries over many logs */
 	atomic_uint connections; /* open now */
 	atomic_bool draining;    /* no new connections, every answer closes */
 	atomic_bool drained;     /* the loops have ended */

@@ -190,6 +190,8 @@ class Answers(Many):
                     pinned = page["pinned"]
                     parameters["cursor"] = page["next"]
                     self.append(12)
+                    for _ in range(9 if limit == 300 else 0):
+                        self.first()  # where each log was is kept of the last eight only
                     if len(rows) <= limit:
                         self.server.create_log(name)
                         self.server.post(f"/api/v1/logs/{name}/records", event(self.random))
