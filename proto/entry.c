@@ -150,7 +150,7 @@ time_valid(int64_t ns)
 	return ns >= 0 && ns <= TIMESTAMP_MAX_NS;
 }
 
-/* The lock: mode, and exactly one of event and retain_until with it. */
+/* The lock: mode, and exactly one of event and retain_until with it; of records alone. */
 static int
 check_lock(const struct entry *e)
 {
@@ -158,6 +158,8 @@ check_lock(const struct entry *e)
 		return STELE_EINVAL;
 	if (e->mode == ENTRY_MODE_NONE)
 		return e->event.n == 0 ? 0 : STELE_EINVAL;
+	if (e->kind != ENTRY_RECORD)
+		return STELE_EINVAL;
 	if (e->event.n)
 		return check_string(e->event, LIMIT_EVENT_BYTES);
 	return time_valid(e->retain_until_ns) ? 0 : STELE_EINVAL;

@@ -39,17 +39,22 @@ take_note(struct buf **list, size_t *n, struct slice base64)
 	return 0;
 }
 
-/* Lines "identity BYTES" and "key BYTES". */
+/*
+ * Lines "identity BYTES" and "key BYTES". One that is neither, the first of which is *bad, leaves
+ * the others: who signed does not hang on it. 0: there is none.
+ */
 static int
-read_lines(struct bundle_work *w, struct bundle_log *log, struct slice text, uint64_t *line)
+read_lines(struct bundle_work *w, struct bundle_log *log, struct slice text, uint64_t *bad)
 {
 	struct lines l;
 	size_t successions = 0;
 	int err = 0;
 
+	*bad = 0;
 	lines_init(&l, text);
-	for (*line = 1; !err && !lines_err(&l) && l.rest.n; ++*line) {
+	for (uint64_t line = 1; err != STELE_ENOMEM && l.rest.n; line++) {
 		struct slice s = lines_take(&l);
+		err = 0;
 		if (s.n > 4 && memcmp(s.p, "key ", 4) == 0 && log->n_statements < LIMIT_STATEMENTS)
 			err = take_note(&log->statements, &log->n_statements,
 					slice_of(s.p + 4, s.n - 4));
@@ -59,9 +64,10 @@ read_lines(struct bundle_work *w, struct bundle_log *log, struct slice text, uin
 					slice_of(s.p + 9, s.n - 9));
 		else
 			err = STELE_ESYNTAX;
+		if (err && !*bad)
+			*bad = line;
 	}
-	--*line;
-	return err ? err : lines_err(&l);
+	return err == STELE_ENOMEM ? err : 0;
 }
 
 static bool
@@ -72,7 +78,7 @@ read_log(struct bundle_work *w, size_t i)
 	size_t file = a->logs[i].part[PART_KEYS];
 	char path[FINDING_PATH_BYTES];
 	struct place where;
-	uint64_t line;
+	uint64_t bad;
 	int err;
 
 	buf_put_slice(&log->origin, w->doc.server);
@@ -82,13 +88,13 @@ read_log(struct bundle_work *w, size_t i)
 			 &log->checkpoint_text, &w->findings) != 0 ||
 	    archive_load(a, file, KEYS_MOST, CHECK_KEYS, &log->keys_text, &w->findings) != 0)
 		return false;
-	err = read_lines(w, log, buf_slice(&log->keys_text), &line);
+	err = read_lines(w, log, buf_slice(&log->keys_text), &bad);
 	buf_fini(&log->keys_text);
-	if (err == STELE_ENOMEM)
+	if (err)
 		findings_stop(&w->findings, err, "there is not enough memory");
-	if (!err)
+	if (!err && !bad)
 		return true;
-	where = bundle_place(w, file, path, line, FINDING_NOWHERE);
+	where = bundle_place(w, file, path, bad, FINDING_NOWHERE);
 	findings_fail(&w->findings, CHECK_KEYS, &where,
 		      "the line is neither a key statement nor a succession note in base64, or "
 		      "there are too many of them");
@@ -112,7 +118,7 @@ bundle_read_keys(struct bundle_work *w)
 
 	for (size_t i = 0; i < w->archive.n_logs; i++)
 		good = read_log(w, i) && good;
-	for (size_t i = 0; good && w->options->successions && i < w->n_successions; i++) {
+	for (size_t i = 0; w->options->successions && i < w->n_successions; i++) {
 		struct place where = bundle_place(w, w->archive.logs[0].part[PART_KEYS], path, 0,
 						  FINDING_NOWHERE);
 		/* what is no succession note at all is said with the keys */

@@ -151,6 +151,16 @@ class Bundles(unittest.TestCase):
         self.assertEqual(bundle_maker.make("purged", 5).archive(), bundle_maker.make("purged", 5).archive())
         self.assertNotEqual(bundle_maker.make("purged", 5).archive(), bundle_maker.make("purged", 6).archive())
 
+    def test_bad_lines_of_keys_txt_are_no_matter_of_the_signature(self):
+        """Where the identity was replaced, the signature needs the notes that stand beside them."""
+        cls, = (c for c in bundle_mutate.CLASSES if c.name == "keys_file")
+        for seed in range(12):
+            mutant = bundle_mutate.mutate(cls, "rotated", seed)
+            path = self.folder / "mutant.zip"
+            since = bundle_mutate.write(mutant, path)
+            found = disagreements(self.verifiers, path, f"{path}.key", since, mutant.status, mutant.checks)
+            self.assertEqual(found, [], mutant.name)
+
     def test_every_mutant_is_refused_by_the_right_check(self):
         wrong, seen = [], {}
         for mutant in bundle_mutate.mutants(COUNT, SEED):

@@ -83,8 +83,7 @@ make_entries(void)
 			  .kind = ENTRY_POLICY,
 			  .size = strlen(payload),
 			  .media_type = slice_str("application/json"),
-			  .writer = slice_str("s-1"),
-			  .mode = ENTRY_MODE_GOVERNANCE};
+			  .writer = slice_str("s-1")};
 	uint8_t salt[16];
 
 	memset(salt, 5, sizeof salt);
@@ -94,6 +93,7 @@ make_entries(void)
 
 		e.index = i;
 		e.kind = i ? ENTRY_RECORD : ENTRY_POLICY;
+		e.mode = i ? ENTRY_MODE_GOVERNANCE : ENTRY_MODE_NONE;
 		e.time_ns = 1795448880123456789 + (int64_t)i;
 		e.retain_until_ns = e.time_ns + 1000;
 		sha256_commitment(f.h, e.commitment, salt, slice_str(payload));

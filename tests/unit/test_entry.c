@@ -181,6 +181,7 @@ START_TEST(the_writer_refuses_what_the_grammar_lacks)
 	REFUSES(STELE_EINVAL, e.kind = (enum entry_kind)9);
 	REFUSES(STELE_EINVAL, e.mode = (enum entry_mode)3);
 	REFUSES(STELE_EINVAL, e.mode = ENTRY_MODE_NONE, e.event = slice_str("x"));
+	REFUSES(STELE_EINVAL, e.kind = ENTRY_RELEASE);
 	REFUSES(STELE_EINVAL, e.time_ns = -1);
 	REFUSES(STELE_EINVAL, e.time_ns = TIMESTAMP_MAX_NS + 1);
 	REFUSES(STELE_EINVAL, e.retain_until_ns = -1);
@@ -220,7 +221,7 @@ longest(char of_media_type)
 	e.index = LIMIT_INTEGER;
 	e.ctl = LIMIT_INTEGER - 1;
 	e.size = LIMIT_INTEGER;
-	e.kind = ENTRY_RELEASE;
+	e.kind = ENTRY_RECORD;
 	return e;
 }
 
