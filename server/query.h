@@ -153,7 +153,7 @@ uint64_t query_position(const struct query *q, const struct query_source *s);
 
 /*
  * Goes on for LIMIT_QUERY_STEP_NS or LIMIT_QUERY_STEP_BYTES, or one record longer: 1 when the page
- * needs more, 0 when it is made (q->done: it is the last one). STELE_ENOMEM, STELE_EIO. A worker
+ * needs more, 0 when it is made (q->done: it is the last one). Errors as query_put_row. A worker
  * thread.
  */
 int query_step(struct query *q, struct kit *kit);
@@ -163,6 +163,8 @@ int query_step(struct query *q, struct kit *kit);
  * of it; *bytes grows by the payloads'. STELE_ENOMEM, STELE_EIO.
  */
 int query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *bytes);
+/* Whether somebody asked that it be erased, and this reader may not see it till then. */
+bool query_is_restricted(const struct query *q, const struct query_source *s, uint64_t index);
 
 /* Before something is said of a page that is made: leaves what its cursor has room for. */
 void query_rest(struct query *q);
@@ -174,7 +176,10 @@ void query_fini(struct query *q);
 int query_put_hit(struct query *q, const struct query_source *s, const struct query_hit *hit,
 		  struct kit *kit);
 
-/* query_rows.c: one more row for a match, read and verified. STELE_ENOMEM, STELE_EIO. */
+/*
+ * query_rows.c: one more row for a match, read and verified; none when it is damaged, or restricted
+ * by now. STELE_ESYNTAX: it is another record (a backup was restored); STELE_ENOMEM, STELE_EIO.
+ */
 int query_put_row(struct query *q, const struct query_source *s, const struct query_hit *hit,
 		  struct kit *kit);
 /* The first line of a table. */

@@ -112,7 +112,7 @@ end_window(struct query *q)
 {
 	struct query_many *m = q->many;
 
-	if (m->n_hits < wished(q) / WIDER)
+	if (m->n_hits * WIDER < wished(q))
 		m->width_ns = m->width_ns > INT64_MAX / WIDER ? INT64_MAX : m->width_ns * WIDER;
 	else if (m->n_hits > wished(q) && m->width_ns > 1)
 		m->width_ns /= 2;
@@ -152,9 +152,12 @@ void
 many_narrow(struct query *q, size_t keep)
 {
 	struct query_many *m = q->many;
+	int64_t ns;
 
 	sort_hits(q);
 	m->end = m->hits[q->backward ? keep - 1 : keep].at;
+	if (next_time(q, &ns)) /* where it began: the next one is as narrow */
+		m->width_ns = (q->backward ? ns - m->end.time_ns : m->end.time_ns - ns) + 1;
 	for (size_t i = 0; i < m->n; i++)
 		m->logs[i].end = MANY_UNKNOWN;
 	close_log(m);
@@ -204,6 +207,9 @@ find_range(struct query *q, struct kit *kit)
 			return err;
 		l->begin = p.index;
 		l->begin_ns = q->backward ? p.below_ns : p.at_ns;
+		/* what was damaged since an earlier page may have some that no page has counted */
+		if (p.unsure && !q->backward && q->totals.unreadable == 0)
+			q->totals.unreadable = q->many->before.unreadable = 1;
 	}
 	l->end = l->begin;
 	l->end_ns = l->begin_ns;
@@ -297,14 +303,15 @@ show(struct query *q, struct kit *kit)
 {
 	struct query_many *m = q->many;
 	const struct many_hit *h = &m->hits[m->at_hit];
-	const struct query_hit hit = {h->at.index, h->at.time_ns, h->twice};
 	struct query_source *s = &m->source;
+	struct query_hit hit;
 	int err;
 
 	if (m->at_hit == m->n_hits) {
 		end_window(q);
 		return 0;
 	}
+	hit = (struct query_hit){h->at.index, h->at.time_ns, h->twice};
 	*s = (struct query_source){.log = m->logs[h->at.log].log,
 				   .mapping = m->logs[h->at.log].mapping,
 				   .hits = s->hits};

@@ -160,6 +160,14 @@ query_put_row(struct query *q, const struct query_source *s, const struct query_
 		q->totals.unreadable++;
 		return 0;
 	}
+	/* the cursor is of another history: a backup was restored */
+	if (err == STELE_ENOTFOUND || (err == 0 && record.entry.time_ns != hit->time_ns))
+		return STELE_ESYNTAX;
+	if (err == 0 && !record.gone && query_is_restricted(q, s, hit->index)) {
+		q->totals.matched--; /* an erasure was requested since it was found */
+		q->totals.restricted++;
+		return 0;
+	}
 	if (err == 0)
 		err = schema_fit_read(q->fit, record.gone || record.object ? slice_of("", 0)
 									   : record.payload);

@@ -24,15 +24,14 @@ is_counted(const struct look *l, uint64_t index)
 	return index >= l->counted_from && index < l->counted_to;
 }
 
-/* Whether somebody asked that it be erased, and this reader may not see it till then. */
-static bool
-is_restricted(const struct look *l, uint64_t index)
+bool
+query_is_restricted(const struct query *q, const struct query_source *s, uint64_t index)
 {
 	char id[CONTROL_HOLD_ID_CHARS + 1];
-	const char *log = log_name(l->s->log);
+	const char *log = log_name(s->log);
 
-	return access_restricts(audit_access(l->q->server->audit), log, index, id) &&
-	       !token_may(l->q->token, SCOPE_HOLD, slice_str(log));
+	return access_restricts(audit_access(q->server->audit), log, index, id) &&
+	       !token_may(q->token, SCOPE_HOLD, slice_str(log));
 }
 
 static int
@@ -67,7 +66,7 @@ take(void *ctx, const struct scan_record *r)
 	if (r->kind != ENTRY_RECORD)
 		return 0;
 	t->scanned += !counted;
-	if (!r->gone && is_restricted(l, r->index)) {
+	if (!r->gone && query_is_restricted(l->q, l->s, r->index)) {
 		t->restricted += !counted;
 		return 0;
 	}
@@ -113,7 +112,7 @@ pass(struct look *l, const struct query_view *v, uint64_t from, uint64_t to)
 		if (is_counted(l, from) || ordset_has(&v->controls, at))
 			continue;
 		t->scanned++;
-		t->restricted += is_restricted(l, from);
+		t->restricted += query_is_restricted(l->q, l->s, from);
 	}
 }
 

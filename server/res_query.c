@@ -211,8 +211,8 @@ begin(struct request *r, struct kit *kit)
 {
 	struct query *q = r->state;
 
-	q->until_ns = server_monotonic_ns() + LIMIT_QUERY_PAGE_NS;
 	q->err = query_begin(q);
+	q->until_ns = server_monotonic_ns() + LIMIT_QUERY_PAGE_NS;
 	if (q->err == 0 && q->form == QUERY_CSV && is_first(q))
 		query_put_header(q);
 	if (q->err == 0)

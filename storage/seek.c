@@ -51,6 +51,7 @@ struct span {
 	uint64_t first, end;
 	int64_t first_ns, last_ns;
 	bool known;
+	bool unsure; /* known, and not read: maybe it goes on after last_ns */
 };
 
 static int
@@ -74,11 +75,10 @@ span_of_segment(struct log *log, const struct sealed *s, struct span *out)
 	const struct segment_name name = {s->first, s->count, s->generation};
 	struct segment_facts facts;
 	struct buf why;
-	int err = STELE_EDAMAGED;
+	int err;
 
 	buf_init(&why);
-	if (!s->quarantined)
-		err = segcache_manifest(log, &name, &facts, &why);
+	err = segcache_manifest(log, &name, &facts, &why);
 	buf_fini(&why);
 	*out = (struct span){.first = s->first, .end = s->first + s->count, .known = err == 0};
 	if (err == 0) {
@@ -112,8 +112,11 @@ is_damage(int err)
 	return err == STELE_EDAMAGED || err == STELE_ENOTFOUND || err == STELE_EVERSION;
 }
 
-/* The records around index: a segment, or the record alone when its segment's times say no more
- * than that it has time_ns within. */
+/*
+ * The records around index: a segment, or the record alone when its segment's times say no more
+ * than that it has time_ns within. Where that one cannot be opened, all of it counts as early as
+ * its first.
+ */
 static int
 span_at(struct log *log, uint64_t index, int64_t time_ns, struct toolbox *t, struct span *out)
 {
@@ -127,25 +130,33 @@ span_at(struct log *log, uint64_t index, int64_t time_ns, struct toolbox *t, str
 			return 0;
 		err = l.sealed ? span_of_segment(log, &l.segment, out)
 			       : span_of_extent(log, &l.extent, t, out);
-		if (err == 0 && l.sealed && out->first_ns < time_ns && out->last_ns >= time_ns)
+		if (err == 0 && l.sealed && out->first_ns < time_ns && out->last_ns >= time_ns) {
 			err = span_of_record(log, &l, index, t, out);
+			out->unsure = err != 0;
+			if (err != 0)
+				out->last_ns = out->first_ns;
+		}
 	} while (err != 0 && err != STELE_ENOMEM && location_moved(log, index, &l));
 	return is_damage(err) ? 0 : err;
 }
 
-/* As span_at; the times of what cannot be read are those of the first that can, behind it. */
+/*
+ * As span_at. What cannot be read is as early as it can be, at the time of what lies before it:
+ * rather than missing it, a query counts it. From low on there may be nothing known; what is below
+ * was received before time_ns.
+ */
 static int
-span_known(struct log *log, uint64_t index, uint64_t high, int64_t time_ns, struct toolbox *t,
+span_known(struct log *log, uint64_t index, uint64_t low, int64_t time_ns, struct toolbox *t,
 	   struct span *out)
 {
-	struct span behind;
+	struct span before;
 	int err = span_at(log, index, time_ns, t, out);
 
-	behind = *out;
-	while (err == 0 && !behind.known && behind.end < high)
-		err = span_at(log, behind.end, time_ns, t, &behind);
+	before = *out;
+	while (err == 0 && !before.known && before.first > low)
+		err = span_at(log, before.first - 1, time_ns, t, &before);
 	if (!out->known)
-		out->first_ns = out->last_ns = behind.known ? behind.first_ns : INT64_MAX;
+		out->first_ns = out->last_ns = before.known ? before.last_ns : time_ns - 1;
 	return err;
 }
 
@@ -153,23 +164,23 @@ int
 seek_time(struct log *log, int64_t time_ns, uint64_t low, uint64_t high, struct toolbox *t,
 	  struct seek_place *out)
 {
-	uint64_t end = high;
+	const uint64_t from = low;
 	int err = 0;
 
 	*out = (struct seek_place){.at_ns = INT64_MAX, .below_ns = low ? time_ns - 1 : -1};
 	while (low < high) {
 		struct span s;
 
-		err = span_known(log, low + (high - low) / 2, end, time_ns, t, &s);
+		err = span_known(log, low + (high - low) / 2, from, time_ns, t, &s);
 		if (err != 0)
 			return err;
 		if (s.last_ns < time_ns) {
 			low = s.end < high ? s.end : high;
 			out->below_ns = s.last_ns;
+			out->unsure = s.unsure || !s.known;
 			continue;
 		}
-		/* of a segment that has the time within and cannot be opened, all is as late */
-		out->at_ns = s.first_ns < time_ns ? time_ns : s.first_ns;
+		out->at_ns = s.first_ns;
 		high = s.first > low ? s.first : low;
 	}
 	out->index = low;

@@ -35,14 +35,15 @@ struct seek_place {
 	uint64_t index;   /* of the record behind it */
 	int64_t at_ns;    /* its time, at the earliest; INT64_MAX: there is none */
 	int64_t below_ns; /* the time of the one before it, at the latest; -1: there is none */
+	bool unsure;      /* those right before it cannot be read, and some may be as late */
 };
 
 /*
  * Where in a log a time begins: of the records [low, high) the first that was received then or
  * later, or high. Times never go back in a log, so halving finds it: by the manifests of segments,
  * the columns of the one that the time is in, the sections of the WAL. What cannot be read has the
- * time of its segment's last record, or of what follows it. high is at most the released size, and
- * what is below low was received before. STELE_EIO, STELE_EKEY, STELE_ENOMEM. A worker thread.
+ * time of its segment's first record, or of what is before it. high is at most the released size,
+ * and what is below low was received before. STELE_EIO, STELE_EKEY, STELE_ENOMEM. A worker thread.
  */
 int seek_time(struct log *log, int64_t time_ns, uint64_t low, uint64_t high, struct toolbox *t,
 	      struct seek_place *out);

@@ -320,6 +320,97 @@ class Answers(Many):
         self.assertNotIn("logs", said)
 
 
+class Damaged(unittest.TestCase):
+    """A segment that cannot be read is in every answer, wherever in its log it lies."""
+
+    def setUp(self):
+        self.server = Server().start()
+        self.addCleanup(self.server.remove)
+        self.addCleanup(lambda: self.server.running() and self.server.kill())
+        for log in LOGS[:70]:
+            self.server.create_log(log)
+
+    def put(self, log, count):
+        body = b"\n".join(b'{"n":%d}' % n for n in range(count))
+        self.assertEqual(self.server.post(f"/api/v1/logs/{log}/records", body, NDJSON).status, 201)
+
+    def break_segments(self, log):
+        self.assertEqual(self.server.post(f"/api/v1/logs/{log}/seal", b"").status, 200)
+        self.server.stop()
+        files = list((self.server.data / "segments" / log).glob("*.seg"))
+        self.assertTrue(files)
+        for file in files:
+            file.chmod(0o600)
+            data = bytearray(file.read_bytes())
+            data[len(data) // 2] ^= 1
+            file.write_bytes(data)
+        self.server.start()
+
+    def whole(self, **asked):
+        page, parameters = None, {"logs": "log-*", **asked}
+        while page is None or "next" in page:
+            if page:
+                parameters["cursor"] = page["next"]
+            page = self.server.get("/api/v1/records?" + "&".join(f"{k}={quote(str(v))}" for k, v in parameters.items())).json()
+        return page["unreadable"], page["complete"]
+
+    def check(self, least):
+        for again in range(2):  # it is quarantined from the first one on
+            for asked in ({"limit": 20}, {"limit": 7, "order": "desc"}, {"limit": 1000, "filter": NONE}, {"count": "true"}):
+                with self.subTest(asked, again=again):
+                    unreadable, complete = self.whole(**asked)
+                    self.assertGreaterEqual(unreadable, least)
+                    self.assertFalse(complete)
+
+    def test_at_the_end_of_its_log(self):
+        for n in range(30):
+            self.put(LOGS[n], 5)
+            self.put(LOGS[65], 20)
+        self.break_segments(LOGS[65])
+        for n in range(20):
+            self.put(LOGS[n], 5)  # later than all of it
+        self.check(600)
+
+    def test_with_later_records_behind_it(self):
+        for n in range(30):
+            self.put(LOGS[65], 20)
+            self.put(LOGS[n], 5)
+        self.break_segments(LOGS[65])
+        self.put(LOGS[65], 3)
+        self.put(LOGS[3], 40)
+        self.check(600)
+
+    def test_that_was_sealed_after_the_query_began(self):
+        for n in range(30):
+            self.put(LOGS[65], 20)
+            self.put(LOGS[n], 20)
+        first = self.server.get(f"/api/v1/records?logs=log-*&limit=20").json()
+        self.put(LOGS[65], 100)
+        self.break_segments(LOGS[65])
+        unreadable, complete = self.whole(limit=20, cursor=first["next"])
+        self.assertGreaterEqual(unreadable, 1)  # it does not know which of them were counted before
+        self.assertFalse(complete)
+
+    def test_what_is_to_be_erased_since_it_was_found_is_not_shown(self):
+        for n in range(30):
+            self.put(LOGS[n], 20)
+        grants = [{"scopes": ["read"], "logs": ["*"]}]
+        body = json.dumps({"kind": "job", "grants": grants, "token": {}})
+        reader = self.server.connect(self.server.post("/api/v1/principals", body, JSON).json()["token"])
+        path = "/api/v1/records?logs=log-*&limit=25"
+        first = reader.get(path).json()
+        self.assertEqual(self.server.post("/api/v1/holds", json.dumps(
+            {"matter": "M", "name": "n", "reason": "r", "logs": [LOGS[29]], "range": [1, 20]}), JSON).status, 201)
+        self.assertEqual(self.server.post("/api/v1/logs/" + LOGS[29] + "/erasures", json.dumps(
+            {"case": "dsr-1", "range": [1, 20]}), JSON).status, 201)
+        page, rows = first, len(first["records"])
+        while "next" in page:
+            page = reader.get(f"{path}&cursor={page['next']}").json()
+            rows += len(page["records"])
+            self.assertNotIn(LOGS[29], {r["log"] for r in page["records"]})
+        self.assertEqual((rows, page["matched"], page["restricted"]), (580, 580, 20))
+
+
 class Slow(api.Case):
     """Looking takes many pages, which go on in the middle of a window with what they found; or find too much for that."""
 
