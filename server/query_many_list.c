@@ -200,7 +200,7 @@ guess_width(const struct query *q)
 		if (log_created_ns(m->logs[i].log) < first_ns)
 			first_ns = log_created_ns(m->logs[i].log);
 	}
-	pages = records / (q->limit < records ? q->limit : records);
+	pages = q->limit ? records / q->limit : 0;
 	return (m->pinned_ns - first_ns) / (int64_t)(pages + 1) + 1;
 }
 

@@ -54,7 +54,7 @@ read_lines(struct bundle_work *w, struct bundle_log *log, struct slice text, uin
 	lines_init(&l, text);
 	for (uint64_t line = 1; err != STELE_ENOMEM && l.rest.n; line++) {
 		struct slice s = lines_take(&l);
-		err = 0;
+
 		if (s.n > 4 && memcmp(s.p, "key ", 4) == 0 && log->n_statements < LIMIT_STATEMENTS)
 			err = take_note(&log->statements, &log->n_statements,
 					slice_of(s.p + 4, s.n - 4));
