@@ -366,18 +366,18 @@ class Damaged(unittest.TestCase):
         for n in range(30):
             self.put(LOGS[n], 5)
             self.put(LOGS[65], 20)
-        self.break_segments(LOGS[65])
         for n in range(20):
             self.put(LOGS[n], 5)  # later than all of it
+        self.break_segments(LOGS[65])
         self.check(600)
 
     def test_with_its_manifest(self):
         for n in range(30):
             self.put(LOGS[n], 5)
             self.put(LOGS[65], 20)
-        self.break_segments(LOGS[65], (".seg", ".manifest"))
         for n in range(20):
             self.put(LOGS[n], 5)
+        self.break_segments(LOGS[65], (".seg", ".manifest"))
         self.check(600)
 
     def test_with_later_records_behind_it(self):
