@@ -115,6 +115,12 @@ START_TEST(what_cannot_be_read_is_as_early_as_its_begin)
 	}
 	ck_assert_int_eq(seek_time(log, times[0], 0, 700, s.tools, &p), 0);
 	ck_assert_uint_eq(p.index, 0);
+	log->sealed.s[0].generation = 99; /* nor has it a manifest */
+	for (uint64_t i = 1; i <= count; i++) {
+		ck_assert_int_eq(seek_time(log, times[i], 0, 700, s.tools, &p), 0);
+		ck_assert_uint_eq(p.index, count);
+		ck_assert(p.unsure);
+	}
 	scratch_end(&s);
 }
 END_TEST
