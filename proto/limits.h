@@ -268,6 +268,7 @@
 #define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
 #define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
 #define LIMIT_BUNDLE_FILES 1000000u       /* in an evidence bundle: what a verifier takes */
+#define LIMIT_BUNDLE_PART_BYTES (512u << 10) /* at each of which deflate begins anew: fits a cache */
 #define LIMIT_BUNDLE_INLINE_BYTES 65536u  /* a longer payload is a file of its own in a bundle */
 #define LIMIT_STATEMENTS 1024u            /* key statements one check may need: a rotation each */
 #define LIMIT_SUCCESSIONS 64u             /* of a server's identity: one a year, for a life */

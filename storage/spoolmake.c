@@ -26,6 +26,7 @@ struct body {
 	struct sealedfile_out file;
 	bool open, deflated;
 	uint64_t at, size;
+	uint32_t part; /* bytes of it that were put */
 	uint32_t crc;
 	struct sha256 *hash;
 	z_stream z;
@@ -199,6 +200,7 @@ spool_body_begin(struct spool_maker *m, unsigned stream, bool deflated)
 	b->deflated = deflated;
 	b->at = b->file.bytes;
 	b->size = 0;
+	b->part = 0;
 	b->crc = (uint32_t)crc32_z(0, NULL, 0);
 	sha256_begin(b->hash);
 	CHECK(deflateReset(&b->z) == Z_OK);
@@ -222,6 +224,29 @@ drain(struct spool_maker *m, struct body *b, int flush)
 	return err;
 }
 
+/* Deflates s, beginning anew at each part's end, so that a reader may unpack parts on their own. */
+static int
+put_deflated(struct spool_maker *m, struct body *b, struct slice s)
+{
+	int err = 0;
+
+	while (err == 0 && s.n != 0) {
+		size_t room = LIMIT_BUNDLE_PART_BYTES - b->part, n = s.n < room ? s.n : room;
+
+		b->z.next_in = s.p;
+		b->z.avail_in = (uInt)n;
+		b->part += (uint32_t)n;
+		s = slice_of(s.p + n, s.n - n);
+		if (b->part < LIMIT_BUNDLE_PART_BYTES) {
+			err = drain(m, b, Z_NO_FLUSH);
+		} else {
+			err = drain(m, b, Z_FULL_FLUSH);
+			b->part = 0;
+		}
+	}
+	return err;
+}
+
 int
 spool_body_put(struct spool_maker *m, unsigned stream, struct slice s)
 {
@@ -234,11 +259,7 @@ spool_body_put(struct spool_maker *m, unsigned stream, struct slice s)
 	b->size += s.n;
 	b->crc = (uint32_t)crc32_z(b->crc, s.p, s.n);
 	sha256_update(b->hash, s);
-	if (!b->deflated)
-		return sealedfile_put(&b->file, s, &m->random);
-	b->z.next_in = s.p;
-	b->z.avail_in = (uInt)s.n;
-	return drain(m, b, Z_NO_FLUSH);
+	return b->deflated ? put_deflated(m, b, s) : sealedfile_put(&b->file, s, &m->random);
 }
 
 int

@@ -9,24 +9,22 @@
 #include <string.h>
 
 #include <libdeflate.h>
-#include <zlib.h>
 
 #include "crypto/sha256.h"
 #include "proto/buf.h"
 #include "proto/err.h"
 
-enum { PIECES = 4, PACKED_BYTES = 64 << 10 };
+enum { PIECES = 4 };
 
 struct stream {
 	struct source *source;
 	struct stream_file file;
 	/* the side that unpacks */
-	uint64_t taken, given; /* packed bytes read, plain ones made */
+	uint64_t taken, given; /* stored bytes read, plain ones made */
 	uint32_t crc;
-	bool inflating, over;
-	z_stream z;
+	bool over;
+	struct unpack *unpack; /* NULL: stored */
 	struct sha256 *sha;
-	uint8_t *packed;
 	/* between the two */
 	bool ahead, started;
 	pthread_t thread;
@@ -35,7 +33,7 @@ struct stream {
 	bool stop;
 	size_t full;            /* pieces that were filled, less those given back */
 	size_t first;           /* the first of these */
-	uint8_t *piece[PIECES]; /* STREAM_PIECE_BYTES each */
+	uint8_t *piece[PIECES]; /* STREAM_PIECE_BYTES each, and what unpacking takes */
 	size_t n[PIECES];
 	int err;         /* behind the full ones */
 	const char *why; /* of err */
@@ -59,51 +57,6 @@ broken(struct stream *s, const char *why)
 	return STELE_EVERIFY;
 }
 
-/* Packed bytes for inflate, when it has none. */
-static int
-feed(struct stream *s)
-{
-	uint64_t left = s->file.packed - s->taken;
-	size_t n = left < PACKED_BYTES ? (size_t)left : PACKED_BYTES;
-	int err;
-
-	if (n == 0)
-		return broken(s, "its packed data ends too early");
-	err = source_read(s->source, s->file.at + s->taken, s->packed, n);
-	if (err)
-		return err;
-	s->taken += n;
-	s->z.next_in = s->packed;
-	s->z.avail_in = (uInt)n;
-	return 0;
-}
-
-static int
-inflate_piece(struct stream *s, uint8_t *out, size_t *n)
-{
-	int err = 0, z = Z_OK;
-
-	s->z.next_out = out;
-	s->z.avail_out = STREAM_PIECE_BYTES;
-	while (s->z.avail_out && z != Z_STREAM_END) {
-		if (s->z.avail_in == 0) {
-			err = feed(s);
-			if (err)
-				return err;
-		}
-		z = inflate(&s->z, Z_NO_FLUSH);
-		if (z == Z_MEM_ERROR)
-			return STELE_ENOMEM;
-		if (z != Z_OK && z != Z_STREAM_END)
-			return broken(s, "its packed data is damaged");
-	}
-	*n = STREAM_PIECE_BYTES - s->z.avail_out;
-	s->over = z == Z_STREAM_END;
-	if (s->over && (s->z.avail_in || s->taken != s->file.packed))
-		return broken(s, "something follows its packed data");
-	return 0;
-}
-
 static int
 copy_piece(struct stream *s, uint8_t *out, size_t *n)
 {
@@ -125,7 +78,8 @@ make_piece(struct stream *s, uint8_t *out, size_t *n)
 
 	*n = 0;
 	if (!s->over)
-		err = s->inflating ? inflate_piece(s, out, n) : copy_piece(s, out, n);
+		err = s->unpack ? unpack_piece(s->unpack, out, n, &s->over, &s->why)
+				: copy_piece(s, out, n);
 	if (err)
 		return err;
 	s->given += *n;
@@ -183,14 +137,13 @@ set_up(struct stream *s)
 		return false;
 	sha256_begin(s->sha);
 	for (size_t i = 0; i < pieces; i++) {
-		s->piece[i] = malloc(STREAM_PIECE_BYTES);
+		s->piece[i] = malloc(STREAM_PIECE_BYTES + UNPACK_SPARE_BYTES);
 		if (!s->piece[i])
 			return false;
 	}
 	if (s->file.deflated) {
-		s->packed = malloc(PACKED_BYTES);
-		s->inflating = s->packed && inflateInit2(&s->z, -MAX_WBITS) == Z_OK;
-		if (!s->inflating)
+		s->unpack = unpack_open(source_read, s->source, s->file.at, s->file.packed);
+		if (!s->unpack)
 			return false;
 	}
 	s->started = s->ahead && pthread_create(&s->thread, NULL, unpack, s) == 0;
@@ -230,11 +183,9 @@ stream_close(struct stream *s)
 		pthread_mutex_unlock(&s->mu);
 		pthread_join(s->thread, NULL);
 	}
-	if (s->inflating)
-		inflateEnd(&s->z);
+	unpack_close(s->unpack);
 	for (size_t i = 0; i < PIECES; i++)
 		free(s->piece[i]);
-	free(s->packed);
 	sha256_free(s->sha);
 	buf_fini(&s->line);
 	pthread_cond_destroy(&s->changed);

@@ -12,9 +12,10 @@
 #include "proto/slice.h"
 #include "proto/zip_read.h"
 #include "verify/source.h"
+#include "verify/unpack.h"
 
 enum {
-	STREAM_PIECE_BYTES = 256 << 10,
+	STREAM_PIECE_BYTES = UNPACK_PIECE_BYTES,
 	STREAM_LINE_BYTES = 16 << 20, /* a control entry's payload, with every byte escaped */
 };
 

@@ -245,6 +245,68 @@ START_TEST(thousands_of_files_are_found_wherever_they_are)
 }
 END_TEST
 
+/* Takes what is between two marks, alone: the bytes it unpacks to. */
+static size_t
+unpack_alone(const uint8_t *p, size_t n, uint8_t *out, size_t cap)
+{
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n, .next_out = out};
+
+	z.avail_out = (uInt)cap;
+	ck_assert_int_eq(inflateInit2(&z, -MAX_WBITS), Z_OK);
+	ck_assert_int_eq(inflate(&z, Z_NO_FLUSH), Z_OK);
+	ck_assert_uint_eq(z.avail_in, 0);
+	inflateEnd(&z);
+	return cap - z.avail_out;
+}
+
+/* Whatever pieces it is put in. */
+START_TEST(a_deflated_body_begins_anew_at_each_part)
+{
+	static const size_t pieces[] = {1, 77, LIMIT_BUNDLE_PART_BYTES, 900000, 13};
+	const size_t whole = 3 * LIMIT_BUNDLE_PART_BYTES + 100;
+	uint8_t *plain = malloc(whole), *part = malloc(whole), *all, *p, digest[32] = {0};
+	size_t at = 0, took;
+	struct bundle_case c;
+	struct spool_maker *m;
+	struct spool_reader *r;
+	struct spool_row row;
+	uint64_t n, files;
+
+	for (size_t i = 0; i < whole; i++)
+		plain[i] = (uint8_t)('a' + (i * i >> 9) % 23);
+	case_begin(&c);
+	ck_assert_int_eq(spool_make_begin(&m, c.s.st, c.job.id), 0);
+	ck_assert_int_eq(spool_body_begin(m, 0, true), 0);
+	for (size_t i = 0; at < whole; i++, at += took) {
+		took = pieces[i % 5] < whole - at ? pieces[i % 5] : whole - at;
+		ck_assert_int_eq(spool_body_put(m, 0, slice_of(plain + at, took)), 0);
+	}
+	ck_assert_int_eq(spool_body_end(m, 0, "f", &row), 0);
+	ck_assert_int_eq(spool_place(m, &row), 0);
+	ck_assert_int_eq(spool_make_end(m, digest, &n, &files), 0);
+	spool_make_free(m);
+	ck_assert_int_eq(spool_open(&r, c.s.st, c.job.id), 0);
+	all = malloc(n);
+	ck_assert_int_eq(spool_read(r, 0, all, n), 0);
+	p = all + 30 + le_get16(all + 26);
+	for (size_t i = 0; i < 3; i++) {
+		uint8_t *mark = memmem(p, n - (size_t)(p - all), "\0\0\xff\xff", 4);
+
+		ck_assert_ptr_nonnull(mark);
+		ck_assert_uint_eq(unpack_alone(p, (size_t)(mark + 4 - p), part, whole),
+				  LIMIT_BUNDLE_PART_BYTES);
+		ck_assert_mem_eq(part, plain + i * LIMIT_BUNDLE_PART_BYTES,
+				 LIMIT_BUNDLE_PART_BYTES);
+		p = mark + 4;
+	}
+	free(plain);
+	free(part);
+	free(all);
+	spool_close(r);
+	case_end(&c);
+}
+END_TEST
+
 /* Operation `at` fails, and so many after it: whether any did. Nothing may be left, or all of it.
  */
 static bool
@@ -373,6 +435,7 @@ main(void)
 		what_was_changed_on_disk_is_not_served,
 		boxes_that_changed_places_do_not_open,
 		thousands_of_files_are_found_wherever_they_are,
+		a_deflated_body_begins_anew_at_each_part,
 		a_disk_that_fails_leaves_nothing_that_is_taken_for_a_bundle,
 		a_start_sweeps_what_was_not_finished_and_keys_without_a_spool,
 		one_that_was_destroyed_can_be_made_again_and_opened,
