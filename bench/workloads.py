@@ -22,7 +22,7 @@ ALLOWED_MIB = 1e8 / 2**20
 ALLOWED_START_SECONDS = 0.5
 START_SEGMENTS = 1000
 START_STEP = 5_000_000  # filled in, then sealed: the WAL stays small
-SETTLE_SECONDS = 900
+SETTLE_SECONDS = 3600  # fifty million records are sealed in half of that
 SETTLED_FILES = 5  # two that wait, the current one, the next and a spare one
 
 
