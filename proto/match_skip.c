@@ -100,8 +100,13 @@ skip_of_term(const struct filter_term *term, const struct schema_set *set)
 	if (literal_is_said(term, set))
 		run = longest_run(term->literal.text);
 	skip.worth = WORTH_OF_TEXT + run.n;
-	for (size_t i = 0; run.n < SHORTEST && term->field < 0 && i < term->path.n; i++) {
-		run = longest_run(term->path.steps[i]);
+	if (run.n < SHORTEST && term->field < 0) { /* the longest name is in the fewest records */
+		run = slice_of(NULL, 0);
+		for (size_t i = 0; i < term->path.n; i++) {
+			struct slice name = longest_run(term->path.steps[i]);
+
+			run = name.n > run.n ? name : run;
+		}
 		skip.worth = run.n;
 	}
 	if (run.n >= SHORTEST)

@@ -204,7 +204,7 @@ int
 query_prepare(struct query *q)
 {
 	q->span = 1;
-	q->use_index = !q->no_index && termask_helps(&q->filter);
+	q->narrows = termask_helps(&q->filter);
 	return query_make_room(q);
 }
 

@@ -113,7 +113,7 @@ struct query {
 	int64_t until_ns; /* monotonic: the page ends then */
 	uint64_t span;    /* records that are looked at at once: a tile at most */
 	uint64_t step;    /* number of the one under way */
-	bool use_index;
+	bool narrows;     /* an index can say which records may match */
 	bool full, done;
 	int err;
 };

@@ -19,22 +19,24 @@ void
 query_view_fini(struct query_view *v)
 {
 	ordset_fini(&v->wanted);
+	ordset_fini(&v->unsure);
 	ordset_fini(&v->controls);
 	free(v->tiles);
 	*v = (struct query_view){.known = false};
 }
 
-/* wanted is taken over. */
+/* What is known beside v->wanted. */
 static int
-fill(struct query_view *v, const struct segterms *terms, const struct ordset *wanted)
+fill(struct query_view *v, const struct segterms *terms)
 {
-	v->wanted = *wanted;
-	ordset_or(&v->wanted, &terms->unsure);
 	v->tiles = malloc((terms->n_tiles + 1) * sizeof *v->tiles);
-	if (!v->tiles || !ordset_init(&v->controls, terms->count))
+	if (!v->tiles || !ordset_init(&v->controls, terms->count) ||
+	    !ordset_init(&v->unsure, terms->count))
 		return STELE_ENOMEM;
 	memcpy(v->tiles, terms->tiles, terms->n_tiles * sizeof *v->tiles);
 	ordset_or(&v->controls, &terms->controls);
+	ordset_or(&v->unsure, &terms->unsure);
+	ordset_or(&v->wanted, &terms->unsure);
 	v->usable = true;
 	return 0;
 }
@@ -53,6 +55,23 @@ find(void *ctx, enum field field, struct slice text, struct ordset *set)
 	return segterms_find(a->terms, a->segment, field, text, set, a->tools);
 }
 
+/* Which records may match: all of them, where the index cannot say. */
+static int
+ask(const struct query *q, struct query_view *v, const struct termask *what)
+{
+	bool all = true;
+	int err = 0;
+
+	if (q->narrows)
+		err = termask_run(what, &q->filter, &all, &v->wanted);
+	if (err != 0 || !all)
+		return err;
+	if (!ordset_init(&v->wanted, what->terms->count))
+		return STELE_ENOMEM;
+	ordset_add_range(&v->wanted, 0, what->terms->count);
+	return 0;
+}
+
 /* What a segment's index says, if it has one of the mapping that the query reads the log by. */
 static int
 look(struct query *q, const struct query_source *s, struct query_view *v, struct segment *segment,
@@ -61,15 +80,13 @@ look(struct query *q, const struct query_source *s, struct query_view *v, struct
 	const struct segterms *terms = segment_terms(segment);
 	struct asking a = {segment, terms, kit->tools};
 	struct termask what = {terms, find, &a};
-	struct ordset wanted;
-	bool all = true;
 	int err;
 
 	if (!terms || memcmp(terms->mapping, s->mapping->digest, 32) != 0)
 		return 0;
-	err = termask_run(&what, &q->filter, &all, &wanted);
-	if (err == 0 && !all)
-		err = fill(v, terms, &wanted);
+	err = ask(q, v, &what);
+	if (err == 0)
+		err = fill(v, terms);
 	if (err != STELE_EDAMAGED)
 		return err;
 	/* its bytes are those that were sealed, so it was made wrongly: all is looked at */

@@ -19,10 +19,10 @@ struct query_source;
 /* Of the segment that one log of a query is in: which of its records are to be looked at. */
 struct query_view {
 	struct seek_range range;
-	bool known;    /* the rest is of that range, whatever it has */
-	bool usable;   /* else all of its records are */
-	uint64_t step; /* of the query, in which this was known to hold */
-	struct ordset wanted, controls;
+	bool known;                             /* the rest is of that range, whatever it has */
+	bool usable;                            /* else nothing is known of its records */
+	uint64_t step;                          /* of the query, in which this was known to hold */
+	struct ordset wanted, unsure, controls; /* which may match; termbuild.h */
 	struct segterms_tile *tiles;
 };
 

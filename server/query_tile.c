@@ -15,6 +15,7 @@ struct look {
 	struct query_source *s;
 	uint64_t counted_from, counted_to; /* these are in the totals already */
 	uint64_t bytes, passed, looked_at;
+	const struct query_view *view; /* NULL: no index that says anything */
 	bool begun;
 };
 
@@ -47,14 +48,24 @@ take_match(struct look *l, const struct scan_record *r, const struct match_resul
 	return 0;
 }
 
+/* Whether the index knows that it is JSON and a schema fits. */
+static bool
+is_sure(const struct look *l, const struct scan_record *r)
+{
+	return l->view && !r->gone &&
+	       !ordset_has(&l->view->unsure, (uint32_t)(r->index - l->view->range.first));
+}
+
 static int
 take(void *ctx, const struct scan_record *r)
 {
 	struct look *l = ctx;
 	struct query_totals *t = &l->q->totals;
 	bool counted = is_counted(l, r->index);
-	const struct match_record record = {
-		.payload = r->payload, .received_ns = r->time_ns, .writer = r->writer};
+	const struct match_record record = {.payload = r->payload,
+					    .received_ns = r->time_ns,
+					    .writer = r->writer,
+					    .parsed = is_sure(l, r)};
 	struct match_result m;
 	int err;
 
@@ -194,8 +205,9 @@ query_look(struct query *q, struct query_source *s, struct kit *kit, uint64_t *b
 	l.counted_to = l.counted_from + s->behind;
 	s->at_hit = s->n_hits = 0;
 	q->fit = &s->reader->fit;
-	if (q->use_index)
+	if (!q->no_index)
 		err = query_index_view(q, s, first, end, kit, &view);
+	l.view = view;
 	if (err == 0 && view)
 		err = look_where_wanted(&l, view, &at, end, kit);
 	else if (err == 0)

@@ -335,10 +335,10 @@ load_frame(struct segment *s, uint32_t i, struct toolbox *t)
 	return 0;
 }
 
-/* Record i of a tile; slices lie in the memo. */
+/* Record i of a tile, its columns and payload; slices lie in the memo. */
 static int
-load_record(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
-	    struct segment_record *r)
+load_payload(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
+	     struct segment_record *r)
 {
 	struct segment_memo *m = &t->segment;
 	int err = segment_load_tile(s, tile, t);
@@ -347,16 +347,29 @@ load_record(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
 	if (err != 0)
 		return err;
 	segtile_get(&m->columns, i, r);
-	if (!r->gone) {
-		rank = m->columns.rank[i];
-		err = load_block(s, rank, t);
-		if (err == 0)
-			err = load_frame(s, rank, t);
-		if (err != 0)
-			return err;
-		segblock_salt(&m->opened, rank - m->first, r);
+	if (r->gone)
+		return 0;
+	rank = m->columns.rank[i];
+	err = load_block(s, rank, t);
+	if (err == 0)
+		err = load_frame(s, rank, t);
+	if (err == 0)
 		r->payload = slice_of(m->payloads.p + m->at[rank], m->columns.inline_bytes[i]);
-	}
+	return err;
+}
+
+/* The same with its salt and leaf. */
+static int
+load_record(struct segment *s, uint64_t tile, uint32_t i, struct toolbox *t,
+	    struct segment_record *r)
+{
+	struct segment_memo *m = &t->segment;
+	int err = load_payload(s, tile, i, t, r);
+
+	if (err != 0)
+		return err;
+	if (!r->gone)
+		segblock_salt(&m->opened, m->columns.rank[i] - m->first, r);
 	return segment_leaves(s, s->facts.first + tile * SEGMENT_TILE + i, 1, &r->leaf);
 }
 
@@ -432,7 +445,7 @@ segment_columns(struct segment *s, uint64_t index, struct toolbox *t, struct seg
 }
 
 int
-segment_each(struct segment *s, uint64_t from, uint64_t to, bool commit, struct toolbox *t,
+segment_each(struct segment *s, uint64_t from, uint64_t to, bool whole, struct toolbox *t,
 	     segment_record_fn *fn, void *ctx)
 {
 	int err = 0;
@@ -442,8 +455,9 @@ segment_each(struct segment *s, uint64_t from, uint64_t to, bool commit, struct 
 	for (uint64_t index = from; err == 0 && index < to; index++) {
 		uint64_t i = index - s->facts.first;
 		struct segment_record r;
-		err = load_record(s, i / SEGMENT_TILE, (uint32_t)(i % SEGMENT_TILE), t, &r);
-		if (err == 0 && commit)
+		err = (whole ? load_record : load_payload)(s, i / SEGMENT_TILE,
+							   (uint32_t)(i % SEGMENT_TILE), t, &r);
+		if (err == 0 && whole)
 			err = commit_to(t, &r);
 		if (err == 0)
 			err = fn(ctx, index, &r);

@@ -161,11 +161,11 @@ typedef int segment_record_fn(void *ctx, uint64_t index, const struct segment_re
 
 /*
  * The records [from, to) in order; both within the segment (to may be its end),
- * else STELE_EINVAL. With commit, commitments are as in segment_read; without,
- * only stored ones are given, unchecked, and others are zero: for copying. 0,
+ * else STELE_EINVAL. Whole they are as by segment_read; otherwise salt, seed and leaf are empty,
+ * and a commitment is there only when it is stored, unchecked: for who looks at payloads. 0,
  * the function's value, or errors as segment_read.
  */
-int segment_each(struct segment *s, uint64_t from, uint64_t to, bool commit, struct toolbox *t,
+int segment_each(struct segment *s, uint64_t from, uint64_t to, bool whole, struct toolbox *t,
 		 segment_record_fn *fn, void *ctx);
 
 /*

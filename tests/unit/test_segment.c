@@ -49,20 +49,29 @@ END_TEST
 struct walk {
 	struct fixture *f;
 	uint64_t next, stop;
-	bool commit;
+	bool whole;
 };
 
 static int
 walk_record(void *ctx, uint64_t index, const struct segment_record *r)
 {
 	static const uint8_t zero[32];
-	struct segment_record want;
+	struct segment_record want, filled = *r;
 	struct walk *w = ctx;
 
 	ck_assert_uint_eq(index, w->next++);
-	fixture_same(w->f, index, r);
 	fixture_record(w->f, index, &want);
-	if (w->commit || want.object || want.size > LIMIT_DERIVED_BYTES)
+	if (!w->whole) {
+		ck_assert_mem_eq(r->salt, zero, sizeof r->salt);
+		ck_assert_mem_eq(r->leaf, zero, sizeof r->leaf);
+		ck_assert(r->seed == NULL && r->seed_ordinal == 0);
+		memcpy(filled.salt, want.salt, sizeof want.salt);
+		memcpy(filled.leaf, want.leaf, sizeof want.leaf);
+		filled.seed = want.seed;
+		filled.seed_ordinal = want.seed_ordinal;
+	}
+	fixture_same(w->f, index, &filled);
+	if (w->whole || want.object || want.size > LIMIT_DERIVED_BYTES)
 		ck_assert_mem_eq(r->commitment, want.commitment, 32);
 	else
 		ck_assert_mem_eq(r->commitment, zero, 32);
@@ -78,14 +87,14 @@ START_TEST(a_walk_gives_a_range_in_order_and_ends_when_told)
 	fixture_init(&f, 2000);
 	fixture_build(&f, 256, 2000, &facts);
 	ck_assert_int_eq(fixture_open(&f, &facts, &s), 0);
-	for (int commit = 0; commit < 2; commit++) {
-		struct walk w = {&f, 300, UINT64_MAX, commit};
-		ck_assert_int_eq(segment_each(s, 300, 2000, commit, f.t, walk_record, &w), 0);
+	for (int whole = 0; whole < 2; whole++) {
+		struct walk w = {&f, 300, UINT64_MAX, whole};
+		ck_assert_int_eq(segment_each(s, 300, 2000, whole, f.t, walk_record, &w), 0);
 		ck_assert_uint_eq(w.next, 2000);
-		w = (struct walk){&f, 256, 700, commit};
-		ck_assert_int_eq(segment_each(s, 256, 2000, commit, f.t, walk_record, &w), 7);
+		w = (struct walk){&f, 256, 700, whole};
+		ck_assert_int_eq(segment_each(s, 256, 2000, whole, f.t, walk_record, &w), 7);
 		ck_assert_uint_eq(w.next, 701);
-		ck_assert_int_eq(segment_each(s, 2000, 2000, commit, f.t, walk_record, &w), 0);
+		ck_assert_int_eq(segment_each(s, 2000, 2000, whole, f.t, walk_record, &w), 0);
 	}
 	segment_unref(s);
 	fixture_fini(&f);
