@@ -59,7 +59,9 @@ bitreader_init(struct bitreader *r, struct slice in)
 	*r = (struct bitreader){.in = in};
 }
 
-/* The bits from here on, 57 at least as far as there are so many, zeros behind them. */
+enum { LOOK_BITS = 57 };
+
+/* The bits from here on, LOOK_BITS at least as far as there are so many, zeros behind them. */
 static uint64_t
 look(const struct bitreader *r)
 {
@@ -103,6 +105,12 @@ bitreader_take_code(struct bitreader *r, unsigned k)
 		r->bad = true;
 	if (r->bad)
 		return 0;
+	if (2 * m + 1 + k <= LOOK_BITS) { /* as nearly all are */
+		pass(r, 2 * m + 1 + k);
+		q = (1ull << m | (bits >> (m + 1) & ((1ull << m) - 1))) - 1;
+		q = q << k | (bits >> (2 * m + 1) & ((1ull << k) - 1));
+		return r->bad ? 0 : q;
+	}
 	pass(r, m + 1);
 	q = (1ull << m | bitreader_take(r, m)) - 1;
 	q = q << k | bitreader_take(r, k);
