@@ -193,11 +193,11 @@ def time_pages(asker, questions, seconds):
     return times
 
 
-def index_bytes(stele):
-    """What the server says of its index; None while it has none."""
-    found = [line.split() for line in stele.ask("GET", "/metrics").decode().splitlines()
-             if line.startswith("stele_index_") and line.split("{")[0].split()[0].endswith("bytes")]
-    return sum(float(words[-1]) for words in found) if found else None
+def sealed_bytes(metrics):
+    """Of the segments sealed since the server started: bytes of their indexes, of their files; None when it says of none."""
+    said = dict(line.split() for line in metrics.splitlines() if line.startswith("stele_sealed_"))
+    index, files = (float(said.get(f"stele_sealed_{name}_bytes_total", 0)) for name in ("index", "file"))
+    return (index, files) if index and files else None
 
 
 def segment_bytes(stele):
@@ -285,9 +285,9 @@ def scan_row(asker, stele, comparison, events, postgres):
 
 
 def size_rows(stele, events, sizes):
-    segments, index = segment_bytes(stele), index_bytes(stele)
-    rows = [Row("index, for each byte of segments", "bytes", index / segments if index is not None else None,
-                target=0.1 if index is not None else None, details={"segments": segments, "index": index}),
+    segments, sealed = segment_bytes(stele), sealed_bytes(stele.ask("GET", "/metrics").decode())
+    rows = [Row("index, for each byte of segments", "bytes", sealed[0] / sealed[1] if sealed else None, target=0.1,
+                details={"segments": segments, "sealed_index": sealed and sealed[0], "sealed_files": sealed and sealed[1]}),
             Row("segments, for each byte of JSON", "bytes", segments / events.bytes)]
     if sizes:
         table, btrees, gin = sizes

@@ -319,10 +319,23 @@ class QueryTest(unittest.TestCase):
         self.assertEqual(run.returncode, 0 if all(row["ok"] for row in report["rows"]) else 1)
         self.assertGreater(asked[3]["details"]["matched"], 1)
         self.assertTrue(all(len(q.split(" AND ")) == 3 for q in asked[2]["details"]["questions"]))
+        index = report["rows"][5]
+        self.assertEqual(0.1, index["target"])
+        self.assertGreater(index["stele"], 0.01)
+        self.assertGreater(index["details"]["sealed_index"], 2000)
         pairs = report["arriving"]["pairs"]
         self.assertEqual(7, len(pairs))
         self.assertTrue(all(pair["alone"] > 0 and pair["both"] > 0 for pair in pairs), pairs)
         self.assertEqual([], left)
+
+    def test_a_size_that_the_server_does_not_say_is_none_and_no_ok(self):
+        source = f"import sys; sys.path[:0] = [{str(ROOT / 'bench')!r}, {str(ROOT / 'tests/e2e')!r}]\nimport query\n"
+        source += "memory = 'stele_index_memory_bytes 7\\n'\n"
+        source += "sealed = memory + 'stele_sealed_file_bytes_total 50\\nstele_sealed_index_bytes_total 4\\n'\n"
+        source += "print(query.sealed_bytes(memory), query.sealed_bytes(memory + 'stele_sealed_file_bytes_total 50'),"
+        source += " query.sealed_bytes(sealed), query.Row('n', 'bytes', None, target=0.1).ok)"
+        run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+        self.assertEqual("None None (4.0, 50.0) False\n", run.stdout)
 
     def test_an_answer_that_another_program_contradicts_fails(self):
         # jq takes a text for no number, stele compares it as one.
