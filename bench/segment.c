@@ -20,6 +20,7 @@
 #include "storage/segbuild.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
+#include "storage/segterms.h"
 #include "storage/toolbox.h"
 
 static const char usage[] =
@@ -145,8 +146,9 @@ count_bytes(void *ctx, uint64_t index, const struct segment_record *r)
 }
 
 struct report {
-	double build_s, open_s, verify_s, each_s, read_s, checked_s;
-	size_t reads;
+	double build_s, open_s, verify_s, each_s, read_s, checked_s, lookup_s;
+	size_t reads, lookups;
+	uint64_t in_vain; /* records that these found */
 };
 
 /* Random records; with the work that makes one servable: its entry rebuilt and held to its leaf. */
@@ -185,6 +187,31 @@ read_at_random(struct log *log, struct segment *s, size_t reads, bool check)
 	}
 	arena_fini(&a);
 	return now_s() - start;
+}
+
+/* Ids that no event has. */
+static int
+look_up(struct log *log, struct segment *s, struct report *out)
+{
+	const struct segterms *terms = segment_terms(s);
+	struct ordset set;
+	char text[40];
+	double start = now_s();
+	int err = 0;
+
+	if (!terms)
+		return 0;
+	if (!ordset_init(&set, terms->count))
+		return STELE_ENOMEM;
+	for (out->lookups = 0; err == 0 && out->lookups < 10000; out->lookups++) {
+		snprintf(text, sizeof text, "nowhere-%zu", out->lookups);
+		ordset_clear(&set);
+		err = segterms_find(terms, s, FIELD_EVENT_ID, slice_str(text), &set, log->t);
+		out->in_vain += ordset_count(&set, 0, terms->count);
+	}
+	out->lookup_s = now_s() - start;
+	ordset_fini(&set);
+	return err;
 }
 
 static int
@@ -238,6 +265,7 @@ measure(struct log *log, const char *dir, size_t reads, struct segment_facts *fa
 		out->reads = reads;
 		out->read_s = read_at_random(log, s, reads, false);
 		out->checked_s = read_at_random(log, s, reads, true);
+		err = look_up(log, s, out);
 	}
 	segment_unref(s);
 	return err;
@@ -263,10 +291,15 @@ print(const struct segment_facts *f, const struct report *r, const uint64_t part
 	       (double)f->file_bytes / n);
 	printf(",\"build_mb_per_s\":%.1f,\"open_ms\":%.2f,\"verify_mb_per_s\":%.0f"
 	       ",\"each_mb_per_s\":%.0f,\"reads_per_s\":%.0f,\"us_per_read\":%.2f"
-	       ",\"us_per_checked_read\":%.2f}\n",
+	       ",\"us_per_checked_read\":%.2f",
 	       mb / r->build_s, r->open_s * 1e3, mb / r->verify_s, mb / r->each_s,
 	       (double)r->reads / r->read_s, r->read_s * 1e6 / (double)r->reads,
 	       r->checked_s * 1e6 / (double)r->reads);
+	if (r->lookups)
+		printf(",\"us_per_lookup\":%.2f,\"records_in_vain_per_lookup\":%.2f",
+		       r->lookup_s * 1e6 / (double)r->lookups,
+		       (double)r->in_vain / (double)r->lookups);
+	puts("}");
 }
 
 struct options {
