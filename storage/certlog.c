@@ -109,6 +109,10 @@ check_head(struct shown *s)
 
 	if (err == STELE_ENOMEM)
 		return err;
+	if (err == STELE_EVERSION)
+		return refuse(s->l,
+			      "the index at %" PRIu64 " is of a version that is not read here",
+			      s->facts.first);
 	if (err != 0 || !is_leaf(s, s->p->head, s->terms->n_pages, &s->p->proof))
 		return refuse(s->l,
 			      "the head of the index at %" PRIu64

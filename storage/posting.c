@@ -33,8 +33,9 @@ list(struct listing *l, uint32_t *out)
 	return true;
 }
 
+/* *all is what the gaps take in it. */
 static unsigned
-choose_order(struct listing l)
+choose_order(struct listing l, uint64_t *all)
 {
 	uint64_t bits[ORDERS] = {0};
 	uint32_t low = 0, ordinal;
@@ -47,18 +48,42 @@ choose_order(struct listing l)
 	}
 	for (unsigned k = 1; k < ORDERS; k++)
 		best = bits[k] < bits[best] ? k : best;
+	*all = bits[best];
 	return best;
+}
+
+static struct listing
+listing_of(const uint32_t *ordinals, size_t n, uint32_t count)
+{
+	return (struct listing){.given = ordinals, .n = n, .count = count, .others = n > count / 2};
+}
+
+static uint64_t
+how_many(const struct listing *l)
+{
+	return l->others ? l->count - l->n : l->n;
+}
+
+uint64_t
+posting_bits(const uint32_t *ordinals, size_t n, uint32_t count)
+{
+	struct listing l = listing_of(ordinals, n, count);
+	uint64_t gaps;
+
+	(void)choose_order(l, &gaps);
+	return 1 + bitcode_bits(how_many(&l), 0) + ORDER_BITS + gaps;
 }
 
 void
 posting_put(struct bitwriter *w, const uint32_t *ordinals, size_t n, uint32_t count)
 {
-	struct listing l = {.given = ordinals, .n = n, .count = count, .others = n > count / 2};
-	unsigned k = choose_order(l);
+	struct listing l = listing_of(ordinals, n, count);
+	uint64_t gaps;
+	unsigned k = choose_order(l, &gaps);
 	uint32_t low = 0, ordinal;
 
 	bitwriter_put(w, l.others, 1);
-	bitwriter_put_code(w, l.others ? count - n : n, 0);
+	bitwriter_put_code(w, how_many(&l), 0);
 	bitwriter_put(w, k, ORDER_BITS);
 	while (list(&l, &ordinal)) {
 		bitwriter_put_code(w, ordinal - low, k);

@@ -14,6 +14,9 @@
 #include "storage/bitcode.h"
 #include "storage/ordset.h"
 
+/* How many bits posting_put takes. */
+uint64_t posting_bits(const uint32_t *ordinals, size_t n, uint32_t count);
+
 /* Appends n ordinals, ascending, of a segment of count records. */
 void posting_put(struct bitwriter *w, const uint32_t *ordinals, size_t n, uint32_t count);
 

@@ -23,7 +23,7 @@ struct segment {
 	struct segment_facts facts;
 	struct segfile *file;
 	struct compress_dict *dict; /* NULL: none */
-	struct segterms *terms;     /* NULL: none, or terms_wrong */
+	struct segterms *terms;     /* NULL: none of this version, or terms_wrong */
 	bool terms_wrong;
 	uint8_t data_key[32];
 };

@@ -110,8 +110,8 @@ void segment_unref(struct segment *s);
 const struct segment_facts *segment_facts(const struct segment *s);
 
 /*
- * The head of its index, the segment's; NULL when it has none, or one that cannot be read (the
- * second function): then all of its records are looked at.
+ * The head of its index, the segment's; NULL when it has none, or none of this version, or one that
+ * cannot be read (the second function): then all of its records are looked at.
  */
 struct segterms;
 const struct segterms *segment_terms(const struct segment *s);

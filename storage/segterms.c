@@ -8,6 +8,7 @@
 #include "proto/err.h"
 #include "proto/le.h"
 #include "storage/posting.h"
+#include "storage/runs.h"
 #include "storage/segseal.h"
 #include "storage/termbuild.h"
 #include "storage/varint.h"
@@ -107,7 +108,7 @@ parse(struct segterms *s, struct slice head, uint32_t count)
 
 	bytes_init(&b, head);
 	if (bytes_u8(&b) != SEGTERMS_VERSION)
-		bytes_fail(&b);
+		return bytes_err(&b) ? STELE_ESYNTAX : STELE_EVERSION;
 	bytes_copy(&b, s->salt, sizeof s->salt);
 	bytes_copy(&b, s->mapping, sizeof s->mapping);
 	if (varint_take(&b, LIMIT_SEGMENT_RECORDS) != count)
@@ -179,23 +180,30 @@ segterms_walk_next(struct segterms_walk *w, uint64_t *digest)
 	return w->bits->bad || *digest >= w->next_lowest ? STELE_ESYNTAX : 0;
 }
 
+static int
+take_runs(struct segterms_walk *w, bool several, struct ordset *set)
+{
+	struct runs runs;
+	uint32_t from, end;
+	int err = runs_take(w->bits, several, w->terms->count, &runs);
+
+	for (size_t i = 0; err == 0 && set && i < runs.n; i++) {
+		runs_range(&runs, i, &from, &end);
+		ordset_add_range(set, from, end);
+	}
+	return err;
+}
+
 int
 segterms_walk_take(struct segterms_walk *w, struct ordset *set, struct segterms_place *place)
 {
-	uint32_t count = w->terms->count;
-	uint64_t ordinal;
-
 	place->elsewhere = false;
-	if (bitreader_take(w->bits, 1) == 0) {
-		ordinal = bitreader_take(w->bits, bitcode_digits(count - 1));
-		if (w->bits->bad || ordinal >= count)
-			return STELE_ESYNTAX;
-		if (set)
-			ordset_add(set, (uint32_t)ordinal);
-		return 0;
-	}
 	if (bitreader_take(w->bits, 1) == 0)
-		return posting_take(w->bits, count, set);
+		return take_runs(w, false, set);
+	if (bitreader_take(w->bits, 1) == 0)
+		return take_runs(w, true, set);
+	if (bitreader_take(w->bits, 1) == 0)
+		return posting_take(w->bits, w->terms->count, set);
 	place->elsewhere = true;
 	place->at = bitreader_take(w->bits, 48);
 	place->bytes = (uint32_t)bitreader_take(w->bits, 32);

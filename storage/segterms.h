@@ -4,7 +4,7 @@
  * postings that are too long for a page, then the head, then u32 bytes of the head's box.
  *
  * Head:
- *   u8 version (1)  salt[32]  mapping[32] (mapping.h)  varint count  varint terms
+ *   u8 version (2)  salt[32]  mapping[32] (mapping.h)  varint count  varint terms
  *   u8 bits of a digest
  *   for each tile of 256 records: signed varint time of its first entry, less that of the last one
  *     before it (at first 0), varint time of its last entry less that, signed varint earliest event
@@ -14,11 +14,17 @@
  *     box, varint its lowest digest less that of the page before
  * Page: blind[16]  u64 lowest digest, u64 the next page's lowest, or 1 << bits behind the last
  *   u16 entries, as bits (bitcode.h), each:
- *   code of order 6: its digest less what is the lowest it can be
- *   0, ordinal in as many bits as count - 1 has; or
- *   1 0, posting; or
- *   1 1, 48 bits where its box begins, 32 bits the box's bytes, SHA-256 of what is in the box
- * Box of a posting: blind[16], posting of whole bytes
+ *   code of order 2: its digest less what is the lowest it can be
+ *   0, one run (runs.h); or
+ *   1 0, several runs; or
+ *   1 1 0, posting; or
+ *   1 1 1, 48 bits where its box begins, 32 bits the box's bytes, SHA-256 of what is in the box
+ * Box of a posting: blind[16], posting of whole bytes.
+ *
+ * Most terms are in one record alone, so it is they that make an index large. An entry of few
+ * records has runs, which lead to at most 64 records, and a digest has two bits to spare: who looks
+ * for what is nowhere looks at 64 records in vain for one index in four at most. They say that they
+ * do not match.
  *
  * Digests are a record's terms under the salt (termbuild.h). A page says which digests it would
  * have: what is not on it is not there. The root of the RFC 6962 tree whose leaves are the pages in
@@ -44,11 +50,11 @@ struct toolbox;
 
 enum {
 	TERM_SALT_BYTES = 32,
-	SEGTERMS_VERSION = 1,
+	SEGTERMS_VERSION = 2,
 	SEGTERMS_BLIND_BYTES = 16,
 	SEGTERMS_PAGE_BYTES = 4096,  /* at which a page is ended */
 	SEGTERMS_INLINE_BYTES = 512, /* of a posting; longer ones have boxes of their own */
-	SEGTERMS_GAP_ORDER = 6,
+	SEGTERMS_GAP_ORDER = 2,
 };
 
 /* Of 256 records. */
@@ -87,7 +93,10 @@ int segterms_write(struct termbuild *b, const struct segment_plan *plan,
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* Takes a head apart, all of it: STELE_ESYNTAX when it is none of count records; STELE_ENOMEM. */
+/*
+ * Takes a head apart, all of it: STELE_EVERSION of another version; STELE_ESYNTAX when it is none
+ * of count records; STELE_ENOMEM.
+ */
 int segterms_parse(struct segterms **out, struct slice head, uint32_t count);
 /* NULL is fine. */
 void segterms_free(struct segterms *s);
@@ -95,8 +104,9 @@ void segterms_free(struct segterms *s);
 size_t segterms_bytes(const struct segterms *s);
 
 /*
- * The head of an open segment's index: *out is NULL when it has none. STELE_EDAMAGED when it is
- * not as above; STELE_ENOMEM.
+ * The head of an open segment's index: *out is NULL when it has none, or one of another version,
+ * which is not asked and can only be replaced. STELE_EDAMAGED when it is not as above;
+ * STELE_ENOMEM.
  */
 int segterms_open(struct segterms **out, struct segment *s, struct toolbox *t);
 
@@ -174,7 +184,8 @@ int segterms_posting(struct segment *s, const struct segterms_place *place, stru
 
 /*
  * Reads all of an open segment's index: every page and posting is as above, and they lead to the
- * root in the manifest. STELE_EDAMAGED, with why; STELE_ENOMEM.
+ * root in the manifest. Of one of another version, which nothing asks, it reads the head's
+ * first byte alone. STELE_EDAMAGED, with why; STELE_ENOMEM.
  */
 int segterms_verify(struct segment *s, struct toolbox *t, struct buf *why);
 

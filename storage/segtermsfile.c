@@ -69,8 +69,10 @@ segterms_open(struct segterms **out, struct segment *s, struct toolbox *t)
 	if (head.p)
 		explicit_bzero(head.p, head.n);
 	buf_fini(&head);
-	if (err != 0 && err != STELE_ENOTFOUND)
-		return err == STELE_ESYNTAX ? STELE_EDAMAGED : err;
+	if (err == STELE_ESYNTAX)
+		return STELE_EDAMAGED;
+	if (err != 0 && err != STELE_ENOTFOUND && err != STELE_EVERSION)
+		return err;
 	*out = terms;
 	return 0;
 }

@@ -5,8 +5,8 @@
  * A term is kept as a digest under a salt of this segment and generation alone:
  *   SHA-256("stele-term-1\n" || salt || name of the field || "\n" || text)
  * ("id" is the name of trace_id and event_id, which often are the same) and of that so many bits as
- * to tell terms apart that are there, and 6 more: an entry that was not asked for is found once in
- * 64 times at most, and the record then says that it is not it.
+ * to tell terms apart that are there, and 2 more: an entry that was not asked for is found once in
+ * 4 times at most, and its records then say that it is not it.
  *
  * Terms are not listed of records that may match whatever their terms are: those that are no JSON,
  * fit no schema, lie in files of their own, are gone, or have more than LIMIT_INDEX_RECORD_TERMS.
@@ -22,7 +22,7 @@
 #include "storage/mapping.h"
 #include "storage/segment.h"
 
-enum { TERM_SPARE_BITS = 6 };
+enum { TERM_SPARE_BITS = 2 };
 
 struct termbuild;
 

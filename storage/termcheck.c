@@ -5,7 +5,7 @@
 #include "crypto/merkle.h"
 #include "proto/err.h"
 #include "storage/mapping.h"
-#include "storage/posting.h"
+#include "storage/runs.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
 #include "storage/segterms.h"
@@ -102,6 +102,21 @@ check_root(struct stored *d)
 	return err;
 }
 
+/* Of a segment without an index that could be asked: 1 when it is because of its version. */
+static int
+check_version(struct segment *s, struct toolbox *t)
+{
+	struct buf head;
+	int err;
+
+	buf_init(&head);
+	err = segterms_head(s, t, &head);
+	if (err == 0)
+		err = head.n && head.p[0] != SEGTERMS_VERSION ? 1 : STELE_EDAMAGED;
+	buf_fini(&head);
+	return err == STELE_ENOTFOUND ? 0 : err;
+}
+
 int
 segterms_verify(struct segment *s, struct toolbox *t, struct buf *why)
 {
@@ -109,8 +124,11 @@ segterms_verify(struct segment *s, struct toolbox *t, struct buf *why)
 	uint64_t digest;
 	int err = stored_init(&d, s, t);
 
-	if (err == 0 && !d.terms && segfile_bytes(segment_file(s), SEGMENT_TERMS))
-		err = STELE_EDAMAGED;
+	if (err == 0 && !d.terms) {
+		err = check_version(s, t);
+		if (err == 1)
+			return 0;
+	}
 	while (err == 0 && d.terms)
 		err = next_entry(&d, &digest);
 	if (err == 0 || err == 1)
@@ -146,12 +164,29 @@ add_record(void *ctx, uint64_t index, const struct segment_record *r)
 	return termbuild_add(ctx, r);
 }
 
+/* Whether all records of the runs are in it; how many these are. */
+static bool
+has_runs(const struct ordset *set, const struct runs *runs, uint64_t *n)
+{
+	uint32_t from, end;
+
+	*n = 0;
+	for (size_t i = 0; i < runs->n; i++) {
+		runs_range(runs, i, &from, &end);
+		if (ordset_count(set, from, end) != end - from)
+			return false;
+		*n += end - from;
+	}
+	return true;
+}
+
 static int
 compare_entry(void *ctx, uint64_t digest, const uint32_t *ordinals, size_t n)
 {
 	struct compare *c = ctx;
 	const struct ordset *set = &c->stored.set;
-	uint64_t found;
+	uint64_t found, all = n;
+	struct runs runs;
 	int err = next_entry(&c->stored, &found);
 
 	if (err == 1 || (err == 0 && found > digest))
@@ -163,7 +198,9 @@ compare_entry(void *ctx, uint64_t digest, const uint32_t *ordinals, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!ordset_has(set, ordinals[i]))
 			return differs(c, "a term is missing for a record");
-	if (ordset_count(set, 0, set->count) != n)
+	if (runs_of(&runs, ordinals, n, set->count) && !has_runs(set, &runs, &all))
+		return differs(c, "a term is missing for a run of records");
+	if (ordset_count(set, 0, set->count) != all)
 		return differs(c, "a term is in it for a record that has it not");
 	return 0;
 }

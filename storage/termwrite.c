@@ -5,6 +5,7 @@
 #include "proto/err.h"
 #include "proto/le.h"
 #include "storage/posting.h"
+#include "storage/runs.h"
 #include "storage/segbuild.h"
 #include "storage/segfile.h"
 #include "storage/segseal.h"
@@ -18,7 +19,6 @@ struct termwrite {
 	struct segfile_writer *file;
 	struct toolbox *t;
 	uint32_t count;
-	unsigned ordinal_bits;
 	struct merkle_frontier tree;
 	struct buf page;    /* the page's bits */
 	struct bitwriter w; /* into page */
@@ -116,7 +116,7 @@ put_elsewhere(struct termwrite *w)
 	if (err != 0)
 		return err;
 	sha256_hash(w->t->sha, hash, buf_slice(&w->plain));
-	bitwriter_put(&w->w, 3, 2);
+	bitwriter_put(&w->w, 7, 3);
 	bitwriter_put(&w->w, at, 48);
 	bitwriter_put(&w->w, w->box.n, 32);
 	for (size_t i = 0; i < sizeof hash; i++)
@@ -128,10 +128,11 @@ static int
 put_records(struct termwrite *w, const uint32_t *ordinals, size_t n)
 {
 	struct bitwriter posting;
+	struct runs runs;
 
-	if (n == 1) {
-		bitwriter_put(&w->w, 0, 1);
-		bitwriter_put(&w->w, ordinals[0], w->ordinal_bits);
+	if (runs_of(&runs, ordinals, n, w->count)) {
+		bitwriter_put(&w->w, runs.n > 1, runs.n > 1 ? 2 : 1);
+		runs_put(&w->w, &runs);
 		return 0;
 	}
 	buf_reset(&w->posting);
@@ -142,7 +143,7 @@ put_records(struct termwrite *w, const uint32_t *ordinals, size_t n)
 		return STELE_ENOMEM;
 	if (w->posting.n > SEGTERMS_INLINE_BYTES)
 		return put_elsewhere(w);
-	bitwriter_put(&w->w, 1, 2);
+	bitwriter_put(&w->w, 3, 3);
 	posting_put(&w->w, ordinals, n, w->count);
 	return 0;
 }
@@ -192,7 +193,6 @@ segterms_write(struct termbuild *b, const struct segment_plan *plan, struct segf
 		.file = file,
 		.t = t,
 		.count = (uint32_t)plan->facts.count,
-		.ordinal_bits = bitcode_digits(plan->facts.count - 1),
 	};
 	struct buf body;
 	int err;

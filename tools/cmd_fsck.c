@@ -86,8 +86,8 @@ print_result(const struct fsck *f, const struct fsck_result *r)
 		       (double)r->payload_bytes / 1e6 / (seconds > 0 ? seconds : 1));
 	if (r->unindexed && !f->cli->json)
 		printf("note   %" PRIu64
-		       " of the segments have no index of the schemas that come with "
-		       "stele: it was not held against their records\n",
+		       " of the segments have no index of this version and the schemas that "
+		       "come with stele: it was not held against their records\n",
 		       r->unindexed);
 }
 

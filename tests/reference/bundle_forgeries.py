@@ -138,7 +138,7 @@ def index_that_answers_nothing(rng, c):
     shown, pages, postings = c.parts[0], set(), set()
     shown.index.ask(query_reference.parse(c.filter.encode()), pages, postings)
     shown.pages = sorted(pages) if rng.randrange(2) else []
-    shown.postings = [shown.index.postings[d] for d in sorted(postings)] if shown.pages else []
+    shown.postings = shown.index.needed(postings) if shown.pages else []
 
 
 @forged
@@ -221,14 +221,33 @@ def page_of_another_format(rng, c):
         page = page[:32] + b"\0\0"
     else:  # one ordinal beyond the last
         w = Bits()
-        w.code(mine[0][0] - index.lowest[number], 6)
-        w.put(0b01, 2)
+        w.code(mine[0][0] - index.lowest[number], 2)
+        w.put(0b011, 3)
         w.put(0, 1)
         w.code(1, 0)
         w.put(3, 5)
         w.code(index.count, 3)
         page = page[:32] + b"\1\0" + w.bytes()
     rebuilt(shown, number, page)
+
+
+@forged
+def runs_of_another_format(rng, c):
+    """In a tree made for that: runs beyond the last record, or more than 64."""
+    shown = c.parts[0]
+    index, number, w = shown.index, rng.choice(shown.pages), Bits()
+    w.code(entries(index, number)[0][0] - index.lowest[number], 2)
+    w.put(0b01, 2)
+    if rng.randrange(2):  # two of 32
+        w.code(0, 0)
+        w.code(0, 0)
+        w.code((index.count - 1 >> 5) + rng.randrange(2), 0)
+    else:
+        w.code(63, 0)
+        for _ in range(65):
+            w.code(0, 0)
+    rebuilt(shown, number, index.pages[number][:32] + b"\1\0" + w.bytes())
+    c.found = [i for i in c.found if i >= c.scanned_from]  # of which the index says nothing
 
 
 @forged
@@ -247,12 +266,12 @@ def posting_of_another_format(rng, c):
     index.entry = lambda w, d, ordinals: boxed_as(w, bad) if d == digest else plain(w, d, ordinals)
     rebuilt(shown, number, index.page(number, mine))
     index.postings[digest] = bad
-    shown.postings = [index.postings[d] for d in whole]
+    shown.postings = index.needed(whole)
     return None
 
 
 def boxed_as(w, plain):
-    w.put(0b11, 2)
+    w.put(0b111, 3)
     w.put(0, 80)
     w.put(int.from_bytes(hashlib.sha256(plain).digest(), "little"), 256)
 
@@ -265,7 +284,7 @@ def head_of_another_format(rng, c):
     if trick == 0:
         head += b"\0"
     elif trick == 1:
-        head = b"\2" + head[1:]
+        head = rng.choice([b"\1", b"\3"]) + head[1:]
     elif trick == 2:
         head = head[: rng.randrange(65, len(head))]
     elif trick == 3:  # its list has a page begin elsewhere than the page says

@@ -12,6 +12,7 @@ from bundle_model import b64, consistency, inclusion, instant, note, tree_root
 from proof import leaf_hash
 
 TILE = 256
+RUN_DIGITS = 6
 
 
 # --- bits ------------------------------------------------------------------------
@@ -48,8 +49,30 @@ class Bits:
             self.code(ordinal - low, k)
             low = ordinal + 1
 
+    def runs(self, ordinals, count):
+        """The runs that the set lies in: what says whether they are several is the entry's."""
+        digits, numbers = runs_of(ordinals)
+        n, last = len(numbers), count - 1 >> digits
+        if n == 1:
+            self.put(numbers[0], last.bit_length())
+            return
+        self.code(n - 2, 0)
+        k, low = max(((last + 1) // (n + 1)).bit_length() - 1, 0), 0
+        for number in numbers:
+            self.code(number - low, k)
+            low = number + 1
+
     def bytes(self):
         return self.value.to_bytes((self.n + 7) // 8, "little")
+
+
+def runs_of(ordinals):
+    """Runs of a power of two of records, at most 64 in all: (its logarithm, their numbers)."""
+    for digits in range(RUN_DIGITS, -1, -1):
+        numbers = sorted({o >> digits for o in ordinals})
+        if len(numbers) << digits <= 1 << RUN_DIGITS:
+            return digits, numbers
+    raise ValueError(len(ordinals))
 
 
 def varint(v):
@@ -80,11 +103,12 @@ class Index:
     mapping: bytes = bytes(32)
     entries_of_page: int = 3
     bare: int = 4  # ordinals from which on a posting has a box of its own
+    runs: float = 0.5  # of the entries that may have runs have some
 
     def __post_init__(self):
         self.salt = self.rng.randbytes(32)
         self.n_terms = len(self.terms)
-        self.bits = self.n_terms.bit_length() + 6
+        self.bits = self.n_terms.bit_length() + 2
         table = {}
         for (name, text), ordinals in self.terms.items():
             table.setdefault(self.digest(name, text), set()).update(ordinals)
@@ -92,6 +116,8 @@ class Index:
         cut = [self.table[i : i + self.entries_of_page] for i in range(0, len(self.table), self.entries_of_page)]
         self.lowest = [part[0][0] if i else 0 for i, part in enumerate(cut)]
         self.postings = {}  # digest -> the plain bytes of its box
+        self.boxes = {}  # a set of ordinals -> the same: terms may share it
+        self.runny = {d for d, ordinals in self.table if len(ordinals) <= 1 << RUN_DIGITS and self.rng.random() < self.runs}
         self.pages = [self.page(i, part) for i, part in enumerate(cut)]
         self.head = self.make_head()
 
@@ -110,30 +136,32 @@ class Index:
         """The plain bytes of a page with these entries, (digest, ordinals)."""
         low, w = self.lowest[number], Bits()
         for digest, ordinals in entries:
-            w.code(digest - low, 6)
+            w.code(digest - low, 2)
             low = digest + 1
             self.entry(w, digest, ordinals)
         ends = self.lowest[number].to_bytes(8, "little") + self.next_lowest(number).to_bytes(8, "little")
         return self.rng.randbytes(16) + ends + len(entries).to_bytes(2, "little") + w.bytes()
 
     def entry(self, w, digest, ordinals):
-        if len(ordinals) == 1:
-            w.put(0, 1)
-            w.put(*ordinals, (self.count - 1).bit_length())
+        if digest in self.runny:
+            several = len(runs_of(ordinals)[1]) > 1
+            w.put(several, 1 + several)
+            w.runs(ordinals, self.count)
         elif len(ordinals) < self.bare:
-            w.put(0b01, 2)
+            w.put(0b011, 3)
             w.posting(self.rng, ordinals, self.count)
         else:
             box = Bits()
             box.posting(self.rng, ordinals, self.count)
-            self.postings[digest] = self.rng.randbytes(16) + box.bytes()
-            w.put(0b11, 2)
+            plain = self.rng.randbytes(16) + box.bytes()
+            self.postings[digest] = self.boxes.setdefault(frozenset(ordinals), plain) if self.rng.randrange(3) else plain
+            w.put(0b111, 3)
             w.put(self.rng.randrange(1 << 40), 48)
             w.put(len(self.postings[digest]) + 40, 32)
             w.put(int.from_bytes(hashlib.sha256(self.postings[digest]).digest(), "little"), 256)
 
     def make_head(self):
-        out = b"\x01" + self.salt + self.mapping + varint(self.count) + varint(self.n_terms) + bytes([self.bits])
+        out = b"\x02" + self.salt + self.mapping + varint(self.count) + varint(self.n_terms) + bytes([self.bits])
         before = 0
         for i in range(0, self.count, TILE):
             first, *_, last = self.times[i : i + TILE] * 2
@@ -203,7 +231,15 @@ class Index:
             return set()
         pages.add(self.page_of(digest))
         postings |= {digest} & set(self.postings)
-        return dict(self.table).get(digest, set())
+        ordinals = dict(self.table).get(digest, set())
+        if digest not in self.runny:
+            return ordinals
+        digits, numbers = runs_of(ordinals)
+        return {o for n in numbers for o in range(n << digits, min(n + 1 << digits, self.count))}
+
+    def needed(self, postings):
+        """The plain bytes of these digests' postings, each once."""
+        return list(dict.fromkeys(self.postings[d] for d in sorted(postings)))
 
 
 def terms_of(t):
@@ -307,7 +343,7 @@ class Certificate:
         index = shown.index
         may = self.ask(index, pages, postings)
         shown.pages = sorted(pages)
-        shown.postings = [index.postings[d] for d in sorted(postings)]
+        shown.postings = index.needed(postings)
         records = range(index.count)
         self.may |= {shown.first + o for o in records if o in may | index.unsure and o not in index.controls}
 

@@ -207,6 +207,40 @@ make(struct made *m, struct log *log, const char *filter, uint64_t size, bool (*
 	}
 }
 
+/* Some more matches in the first part, counted and hashed as is due. */
+static inline void
+add_match(struct made *m, uint64_t index)
+{
+	struct certificate_part *p = &m->part[0];
+	struct certificate_range *list = arena_alloc(&m->arena, (p->n_matched + 1) * sizeof *list);
+	size_t n = 0, i = 0;
+
+	for (; i < p->n_matched && p->matched[i].first < index; i++)
+		list[n++] = p->matched[i];
+	list[n++] = (struct certificate_range){index, index};
+	for (; i < p->n_matched; i++)
+		list[n++] = p->matched[i];
+	p->matched = list;
+	p->n_matched = n;
+	m->said.logs[0].matched++;
+}
+
+/* What the segment's index has under a term, and all that it is not sure of. */
+static inline void
+find_ordinals(struct made *m, enum field field, const char *text, struct ordset *set)
+{
+	struct segment *segment;
+	struct seek_range range;
+
+	ck_assert_int_eq(seek_open(m->log, 0, m->s->tools, &range, &segment), 0);
+	ck_assert(ordset_init(set, (uint32_t)range.count));
+	ck_assert_int_eq(segterms_find(segment_terms(segment), segment, field, slice_str(text), set,
+				       m->s->tools),
+			 0);
+	ordset_or(set, &segment_terms(segment)->unsure);
+	segment_unref(segment);
+}
+
 /* Digest of what the parts list. */
 static inline void
 hash_matches(struct made *m)

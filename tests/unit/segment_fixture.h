@@ -36,15 +36,18 @@ struct fixture {
 	int fail_at;        /* the source fails at this record; -1: never */
 	struct arena arena; /* of mapping */
 	const struct mapping *mapping;
-	bool events; /* payloads that a schema fits, most of them, with values of their own */
+	bool events;     /* payloads that a schema fits, most of them, with values of their own */
+	bool all_second; /* every event has the second resource */
 	struct buf why;
 };
 
-/* A cloud API call: few actors, one id each; some have a second resource, one in 90 no time. */
+/* A cloud API call: few actors, one id each; some have a second resource
+ * and fail, one in 90 has no time. */
 static inline void
 fixture_event(struct fixture *f, uint64_t i)
 {
 	struct buf *b = &f->payload;
+	bool second = !(i * 2654435761u >> 20 & 1);
 
 	buf_reset(b);
 	buf_printf(
@@ -55,7 +58,9 @@ fixture_event(struct fixture *f, uint64_t i)
 		(unsigned long long)(i * i % 23), (unsigned long long)(i % 7),
 		(unsigned long long)(i / 300), (unsigned long long)(i % 251), (unsigned long long)i,
 		(unsigned long long)(i % 400),
-		(i * 2654435761u >> 20 & 1) ? "" : ",{\"ARN\":\"arn:second\"}");
+		second || f->all_second ? ",{\"ARN\":\"arn:second\"}" : "");
+	if (second)
+		buf_put_str(b, ",\"errorCode\":\"Twice\"");
 	if (i % 90)
 		buf_printf(b, ",\"eventTime\":\"2026-01-%02lluT00:00:%02lluZ\"",
 			   (unsigned long long)(1 + i / 256 % 28), (unsigned long long)(i % 60));

@@ -180,28 +180,17 @@ alter_growth(struct made *m)
 	m->part[0].grown.hash = (const uint8_t(*)[32])hash;
 }
 
-/* Some more matches in the first part, counted and hashed as is due. */
-static void
-add_match(struct made *m, uint64_t index)
-{
-	struct certificate_part *p = &m->part[0];
-	struct certificate_range *list = arena_alloc(&m->arena, (p->n_matched + 1) * sizeof *list);
-	size_t n = 0, i = 0;
-
-	for (; i < p->n_matched && p->matched[i].first < index; i++)
-		list[n++] = p->matched[i];
-	list[n++] = (struct certificate_range){index, index};
-	for (; i < p->n_matched; i++)
-		list[n++] = p->matched[i];
-	p->matched = list;
-	p->n_matched = n;
-	m->said.logs[0].matched++;
-}
-
 static void
 match_what_is_ruled_out(struct made *m)
 {
-	add_match(m, 1234);
+	struct ordset set;
+	uint32_t at = 1230;
+
+	find_ordinals(m, FIELD_EVENT_TYPE, "t7", &set);
+	while (ordset_has(&set, at)) /* another term of the same digest may have it */
+		at++;
+	add_match(m, at);
+	ordset_fini(&set);
 }
 
 static void
@@ -366,7 +355,7 @@ static const struct lie lies[] = {
 	{sign_manifest_by_another, "index", "not signed by a key that may speak for it"},
 	{alter_manifest, "index", "manifest"},
 	{alter_growth, "index", "not of the signed tree"},
-	{match_what_is_ruled_out, "index", "record 1234 is said to match"},
+	{match_what_is_ruled_out, "index", "its segment's index says that it does not"},
 	{match_a_control_entry, "index", "record 0 is said to match"},
 	{match_beyond_the_segment, "index", "does not lie where it is said to match"},
 	{say_more_matched, "index", "lists others"},

@@ -1,8 +1,12 @@
 // What a search certificate shows of a segment's index: heads, pages, postings (docs/formats.md section 9), and what they
-// say of a filter. Digests are below 2^46, so that they are exact as numbers; bits above the 32nd are reached by arithmetic.
+// say of a filter. Digests are below 2^42, so that they are exact as numbers; bits above the 32nd are reached by arithmetic.
 
-const TILE = 256, BLIND_BYTES = 16, SPARE_BITS = 6, LOOKUPS_MOST = 2048, RECORDS_MOST = 2 ** 28;
+const TILE = 256, BLIND_BYTES = 16, SPARE_BITS = 2, GAP_ORDER = 2, RUN_DIGITS = 6, LOOKUPS_MOST = 2048, RECORDS_MOST = 2 ** 28;
 const TERM_TAG = utf8('stele-term-1\n');
+
+function digitsOf(v) {
+	return v ? v.toString(2).length : 0;
+}
 
 // A set of ordinals below count.
 class Ordinals {
@@ -88,6 +92,22 @@ class BitReader {
 			set?.add(low, count);
 	}
 
+	// Adds one run of records to the set, or several, unless it is null.
+	runs(several, count, set) {
+		const n = several ? this.code(0) + 2 : 1;
+		if (n > 2 ** RUN_DIGITS)
+			this.bad();
+		const length = 2 ** (RUN_DIGITS - digitsOf(n - 1)), all = Math.ceil(count / length);
+		const k = Math.max(digitsOf(Math.floor(all / (n + 1))) - 1, 0);
+		for (let i = 0, low = 0; i < n; i++) {
+			const number = several ? low + this.code(k) : this.take(digitsOf(all - 1));
+			if (number >= all)
+				this.bad();
+			set?.add(number * length, Math.min((number + 1) * length, count));
+			low = number + 1;
+		}
+	}
+
 	end() {
 		const left = this.p.length * 8 - this.at;
 		if (left >= 8 || this.take(left) !== 0)
@@ -148,12 +168,12 @@ class VarintReader {
 // A head of so many entries: {salt, mapping, count, bits, tiles, unsure, controls, lowest: of each page}.
 function readHead(bytes, count) {
 	const bad = () => refuse('the head of an index does not follow the format'), r = new VarintReader(bytes, bad);
-	if (r.bytes(1)[0] !== 1)
+	if (r.bytes(1)[0] !== 2)
 		bad();
 	const h = { salt: r.bytes(32), mapping: r.bytes(32), count: r.number(RECORDS_MOST), tiles: [], lowest: [] };
 	const terms = r.number(2 ** 39);
 	[h.bits] = r.bytes(1);
-	if (h.count !== count || h.bits !== (terms ? terms.toString(2).length : 0) + SPARE_BITS)
+	if (h.count !== count || h.bits !== digitsOf(terms) + SPARE_BITS)
 		bad();
 	for (let i = 0, before = 0n; i < count; i += TILE) {
 		const first = r.later(before, true), last = r.later(first, false), earliest = r.later(first, true);
@@ -186,24 +206,26 @@ function walkPage(head, number, bytes, asked, set) {
 	let low = head.lowest[number], entries = view.getUint16(16, true), found = null;
 	if (view.getBigUint64(0, true) !== BigInt(low) || view.getBigUint64(8, true) !== BigInt(next) || entries === 0)
 		bad();
-	const r = new BitReader(bytes.subarray(BLIND_BYTES + 18), bad), digits = (head.count - 1).toString(2).length;
+	const r = new BitReader(bytes.subarray(BLIND_BYTES + 18), bad);
 	for (; entries; entries--, low++) {
-		low += r.code(6);
+		low += r.code(GAP_ORDER);
 		if (low >= next)
 			bad();
-		const hash = walkEntry(r, head.count, head.count > 1 ? digits : 0, low === asked ? set : null, bad);
+		const hash = walkEntry(r, head.count, low === asked ? set : null);
 		found = low === asked ? hash : found;
 	}
 	r.end();
 	return found;
 }
 
-function walkEntry(r, count, digits, set, bad) {
+// Its records are added to set, unless it is null; or the hash of its posting, which has a box of its own, is returned.
+function walkEntry(r, count, set) {
 	if (r.take(1) === 0) {
-		const ordinal = r.take(digits);
-		if (ordinal >= count)
-			bad();
-		set?.add(ordinal);
+		r.runs(false, count, set);
+		return null;
+	}
+	if (r.take(1) === 0) {
+		r.runs(true, count, set);
 		return null;
 	}
 	if (r.take(1) === 0) {

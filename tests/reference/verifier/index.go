@@ -15,7 +15,9 @@ import (
 const (
 	tileEntries = 256
 	blindBytes  = 16
-	spareBits   = 6
+	spareBits   = 2
+	gapOrder    = 2
+	runDigits   = 6
 	lookupsMost = 2048
 	countMost   = 1 << 28
 )
@@ -126,6 +128,43 @@ func (r *bitReader) posting(count int64, set ordinals) bool {
 	return true
 }
 
+// runs reads one run of records, or several.
+func (r *bitReader) runs(several bool, count int64, set ordinals) bool {
+	n := uint64(1)
+	if several {
+		n = r.code(0) + 2
+	}
+	if r.bad || n > 1<<runDigits {
+		return false
+	}
+	length := int64(1) << (runDigits - bits.Len64(n-1))
+	all := (count + length - 1) / length
+	k, low := bits.Len64(uint64(all)/(n+1))-1, int64(0)
+	if k < 0 {
+		k = 0
+	}
+	for ; n > 0; n-- {
+		number := low
+		if several {
+			number += int64(r.code(k))
+		} else {
+			number = int64(r.take(bits.Len64(uint64(all - 1))))
+		}
+		if r.bad || number >= all {
+			return false
+		}
+		end := (number + 1) * length
+		if end > count {
+			end = count
+		}
+		if set != nil {
+			set.add(number*length, end)
+		}
+		low = number + 1
+	}
+	return true
+}
+
 // --- the head --------------------------------------------------------------------
 
 type tile struct{ first, last, earliest, latest int64 }
@@ -203,7 +242,7 @@ func parseHead(raw []byte, count int64) (*indexHead, error) {
 	h := &indexHead{salt: r.bytes(32), mapping: r.bytes(32), count: int64(r.varint(countMost))}
 	terms := r.varint(1 << 39)
 	h.digestBits = int(r.bytes(1)[0])
-	if r.bad || version != 1 || h.count != count || h.digestBits != bits.Len64(terms)+spareBits {
+	if r.bad || version != 2 || h.count != count || h.digestBits != bits.Len64(terms)+spareBits {
 		return nil, bad
 	}
 	before := int64(0)
@@ -275,7 +314,7 @@ func (h *indexHead) parsePage(raw []byte, number int64) ([]pageEntry, error) {
 	}
 	r, all := &bitReader{in: raw[18:]}, []pageEntry{}
 	for ; entries > 0; entries-- {
-		e := pageEntry{digest: low + r.code(6)}
+		e := pageEntry{digest: low + r.code(gapOrder)}
 		e.at = *r
 		hash, ok := r.entry(h.count, nil)
 		if e.digest >= next || !ok {
@@ -294,14 +333,10 @@ func (h *indexHead) parsePage(raw []byte, number int64) ([]pageEntry, error) {
 // entry reads what follows a digest: its records, into the set unless that is nil, or the hash of their posting.
 func (r *bitReader) entry(count int64, set ordinals) (hash []byte, ok bool) {
 	if r.take(1) == 0 {
-		ordinal := int64(r.take(bits.Len64(uint64(count - 1))))
-		if r.bad || ordinal >= count {
-			return nil, false
-		}
-		if set != nil {
-			set.add(ordinal, ordinal+1)
-		}
-		return nil, true
+		return nil, r.runs(false, count, set)
+	}
+	if r.take(1) == 0 {
+		return nil, r.runs(true, count, set)
 	}
 	if r.take(1) == 0 {
 		return nil, r.posting(count, set)
