@@ -19,7 +19,7 @@
  *   1 0, several runs; or
  *   1 1 0, posting; or
  *   1 1 1, 48 bits where its box begins, 32 bits the box's bytes, SHA-256 of what is in the box
- * Box of a posting: blind[16], posting of whole bytes.
+ * Box of a posting: blind[16], posting of whole bytes. Entries of the same records may share one.
  *
  * Most terms are in one record alone, so it is they that make an index large. An entry of few
  * records has runs, which lead to at most 64 records, and a digest has two bits to spare: who looks

@@ -1,4 +1,5 @@
 /* Pages are ended when they are long enough; what does not fit one gets a box of its own. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/merkle.h"
@@ -14,11 +15,22 @@
 #include "storage/toolbox.h"
 #include "storage/varint.h"
 
+enum { SHARED = 8192 }; /* postings that are remembered: 700 KB */
+
+/* A posting that has a box, by its hash; and what an entry says of it. */
+struct shared {
+	uint8_t posting[32];
+	uint64_t at; /* 0 bytes: none */
+	uint32_t bytes;
+	uint8_t plain[32]; /* hash of the box's plain bytes */
+};
+
 struct termwrite {
 	const struct segment_plan *plan;
 	struct segfile_writer *file;
 	struct toolbox *t;
 	uint32_t count;
+	struct shared *shared; /* by the first bits of the hash: a later one takes the place */
 	struct merkle_frontier tree;
 	struct buf page;    /* the page's bits */
 	struct bitwriter w; /* into page */
@@ -102,25 +114,44 @@ end_page(struct termwrite *w, uint64_t next_lowest)
 	return 0;
 }
 
+/* The box of the posting: the one that another term of the same records has, or a new one. */
+static int
+find_box(struct termwrite *w, const struct shared **out)
+{
+	uint8_t hash[32];
+	struct shared *s;
+	int err;
+
+	sha256_hash(w->t->sha, hash, buf_slice(&w->posting));
+	s = &w->shared[le_get32(hash) % SHARED];
+	*out = s;
+	if (s->bytes && memcmp(s->posting, hash, sizeof hash) == 0)
+		return 0;
+	put_blind(w);
+	buf_put_slice(&w->plain, buf_slice(&w->posting));
+	err = put_box(w, SEGMENT_BOX_POSTING, &s->at);
+	if (err != 0)
+		return err;
+	memcpy(s->posting, hash, sizeof hash);
+	s->bytes = (uint32_t)w->box.n;
+	sha256_hash(w->t->sha, s->plain, buf_slice(&w->plain));
+	return 0;
+}
+
 /* A posting that has a box: what the entry says of it. */
 static int
 put_elsewhere(struct termwrite *w)
 {
-	uint8_t hash[32];
-	uint64_t at;
-	int err;
+	const struct shared *s;
+	int err = find_box(w, &s);
 
-	put_blind(w);
-	buf_put_slice(&w->plain, buf_slice(&w->posting));
-	err = put_box(w, SEGMENT_BOX_POSTING, &at);
 	if (err != 0)
 		return err;
-	sha256_hash(w->t->sha, hash, buf_slice(&w->plain));
 	bitwriter_put(&w->w, 7, 3);
-	bitwriter_put(&w->w, at, 48);
-	bitwriter_put(&w->w, w->box.n, 32);
-	for (size_t i = 0; i < sizeof hash; i++)
-		bitwriter_put(&w->w, hash[i], 8);
+	bitwriter_put(&w->w, s->at, 48);
+	bitwriter_put(&w->w, s->bytes, 32);
+	for (size_t i = 0; i < sizeof s->plain; i++)
+		bitwriter_put(&w->w, s->plain[i], 8);
 	return 0;
 }
 
@@ -193,10 +224,13 @@ segterms_write(struct termbuild *b, const struct segment_plan *plan, struct segf
 		.file = file,
 		.t = t,
 		.count = (uint32_t)plan->facts.count,
+		.shared = calloc(SHARED, sizeof *w.shared),
 	};
 	struct buf body;
 	int err;
 
+	if (!w.shared)
+		return STELE_ENOMEM;
 	buf_init(&body);
 	merkle_frontier_init(&w.tree);
 	bitwriter_init(&w.w, &w.page);
@@ -215,5 +249,7 @@ segterms_write(struct termbuild *b, const struct segment_plan *plan, struct segf
 	buf_fini(&w.plain);
 	buf_fini(&w.box);
 	buf_fini(&w.list);
+	explicit_bzero(w.shared, SHARED * sizeof *w.shared);
+	free(w.shared);
 	return err;
 }

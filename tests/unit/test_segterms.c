@@ -327,6 +327,60 @@ START_TEST(heads_that_are_cut_or_altered_are_refused_or_read_safely)
 }
 END_TEST
 
+/* Where the long postings of all pages are. */
+static size_t
+boxes_of(const struct segterms *terms, uint64_t *at, size_t most)
+{
+	struct segterms_place place;
+	struct segterms_walk w;
+	struct bitreader bits;
+	struct buf page;
+	uint64_t digest;
+	size_t n = 0;
+
+	buf_init(&page);
+	for (size_t i = 0; i < terms->n_pages; i++) {
+		ck_assert_int_eq(segterms_page(terms, s, i, f.t, &page, &w, &bits), 0);
+		while (w.left) {
+			ck_assert_int_eq(segterms_walk_next(&w, &digest), 0);
+			ck_assert_int_eq(segterms_walk_take(&w, NULL, &place), 0);
+			ck_assert_uint_lt(n, most);
+			at[n] = place.at;
+			n += place.elsewhere;
+		}
+	}
+	buf_fini(&page);
+	return n;
+}
+
+/* A second resource and an error are in the same records: one posting, named twice. */
+START_TEST(terms_of_the_same_records_share_a_box)
+{
+	struct ordset one, two;
+	uint64_t at[16];
+	size_t n;
+
+	begin();
+	ck_assert(ordset_init(&one, (uint32_t)facts.count));
+	ck_assert(ordset_init(&two, (uint32_t)facts.count));
+	find(FIELD_RESOURCE, slice_str("arn:second"), &one);
+	find(FIELD_OUTCOME, slice_str("failure"), &two);
+	ck_assert_uint_gt(ordset_count(&one, 0, one.count), 3000);
+	n = boxes_of(segment_terms(s), at, sizeof at / sizeof *at);
+	ck_assert_uint_ge(n, 2);
+	/* but when one of them shares its digest with another term, now and then */
+	if (ordset_count(&one, 0, one.count) == ordset_count(&two, 0, two.count))
+		ck_assert(at[0] == at[1] || (n > 2 && (at[1] == at[2] || at[0] == at[2])));
+	for (uint32_t i = 0; i < one.count; i++)
+		if (ordset_has(&one, i) && !ordset_has(&two, i))
+			ck_assert_uint_ne(ordset_count(&one, 0, one.count),
+					  ordset_count(&two, 0, two.count));
+	ordset_fini(&one);
+	ordset_fini(&two);
+	end();
+}
+END_TEST
+
 /* One byte of what is in a box: of the head, or of page 0. */
 struct change {
 	bool head;
@@ -483,6 +537,7 @@ main(void)
 		nothing_of_what_was_purged_is_in_the_next_generation,
 		a_root_that_is_not_the_pages_is_refused,
 		heads_that_are_cut_or_altered_are_refused_or_read_safely,
+		terms_of_the_same_records_share_a_box,
 		an_index_of_another_version_is_as_good_as_none,
 		an_entry_of_other_records_is_found_wrong,
 	};
