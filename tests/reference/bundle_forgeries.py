@@ -232,22 +232,25 @@ def page_of_another_format(rng, c):
 
 
 @forged
-def runs_of_another_format(rng, c):
-    """In a tree made for that: runs beyond the last record, or more than 64."""
-    shown = c.parts[0]
-    index, number, w = shown.index, rng.choice(shown.pages), Bits()
+def run_beyond_the_last_record(rng, c):
+    """Two runs of 32, of which there are not so many; in a tree made for that."""
+    put_runs(rng, c, lambda w, count: (w.code(0, 0), w.code(0, 0), w.code((count - 1 >> 5) + rng.randrange(2), 0)))
+
+
+@forged
+def more_runs_than_there_may_be(rng, c):
+    """65 runs; in a tree made for that."""
+    put_runs(rng, c, lambda w, _: [w.code(n, 0) for n in [63] + [0] * 65])
+
+
+def put_runs(rng, c, put):
+    """A page whose one entry has these runs. Nothing is said to match of which the index says something."""
+    index, number, w = c.parts[0].index, rng.choice(c.parts[0].pages), Bits()
     w.code(entries(index, number)[0][0] - index.lowest[number], 2)
     w.put(0b01, 2)
-    if rng.randrange(2):  # two of 32
-        w.code(0, 0)
-        w.code(0, 0)
-        w.code((index.count - 1 >> 5) + rng.randrange(2), 0)
-    else:
-        w.code(63, 0)
-        for _ in range(65):
-            w.code(0, 0)
-    rebuilt(shown, number, index.pages[number][:32] + b"\1\0" + w.bytes())
-    c.found = [i for i in c.found if i >= c.scanned_from]  # of which the index says nothing
+    put(w, index.count)
+    rebuilt(c.parts[0], number, index.pages[number][:32] + b"\1\0" + w.bytes())
+    c.found = [i for i in c.found if i >= c.scanned_from]
 
 
 @forged
