@@ -392,6 +392,9 @@ put_index(struct buf *b, struct server *s, const struct store_stats *st)
 	    st->sealed_index_bytes);
 	put(b, "index_memory_bytes", "gauge", "Memory of the indexes of open segments.",
 	    st->index_memory_bytes);
+	put(b, "dictionary_memory_bytes", "gauge",
+	    "Memory of the dictionaries of open segments that were read lately.",
+	    st->dictionary_memory_bytes);
 	put(b, "query_records_looked_at_total", "counter", "Records that queries looked at.",
 	    atomic_load(&s->queries.looked_at));
 	put(b, "query_records_passed_total", "counter",

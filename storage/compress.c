@@ -97,6 +97,12 @@ compress_dict_id(const struct compress_dict *d)
 	return d->id;
 }
 
+size_t
+compress_dict_memory(const struct compress_dict *d)
+{
+	return sizeof *d + ZSTD_sizeof_DDict(d->d);
+}
+
 struct slice
 compress_dict_bytes(const struct compress_dict *d)
 {

@@ -38,6 +38,8 @@ struct compress_dict *compress_dict_ref(struct compress_dict *d);
 /* Drops a reference; the last one wipes and frees. NULL is fine. */
 void compress_dict_unref(struct compress_dict *d);
 uint32_t compress_dict_id(const struct compress_dict *d);
+/* Memory that one of compress_dict_new_reading takes. */
+size_t compress_dict_memory(const struct compress_dict *d);
 /* The bytes it was made from, the dictionary's. */
 struct slice compress_dict_bytes(const struct compress_dict *d);
 

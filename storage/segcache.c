@@ -1,10 +1,11 @@
-/* A fixed table; files are opened outside the lock, twice at worst. */
+/* A fixed table with chains; files are opened outside the lock, twice at worst. */
 #include "storage/segcache.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "proto/err.h"
 #include "storage/internal.h"
@@ -14,23 +15,41 @@
 struct slot {
 	uint64_t log_id, first;
 	uint32_t generation;
-	struct segment *segment; /* NULL: empty */
+	uint16_t next;           /* of its chain */
+	struct segment *segment; /* NULL: empty, and in no chain */
 	uint64_t used;           /* tick of the last use */
 };
 
 struct segcache {
 	pthread_mutex_t mu;
 	uint64_t tick;
+	unsigned open_most;
+	uint16_t chain[SEGCACHE_CHAINS];
 	struct slot slot[SEGCACHE_OPEN];
 };
+
+/* So many that sockets and other files keep three quarters of the descriptors. */
+static unsigned
+most_open(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur / 4 >= SEGCACHE_OPEN)
+		return SEGCACHE_OPEN;
+	return l.rlim_cur / 4 ? (unsigned)(l.rlim_cur / 4) : 1;
+}
 
 struct segcache *
 segcache_new(void)
 {
 	struct segcache *c = calloc(1, sizeof *c);
 
-	if (c)
-		pthread_mutex_init(&c->mu, NULL);
+	if (!c)
+		return NULL;
+	pthread_mutex_init(&c->mu, NULL);
+	c->open_most = most_open();
+	for (unsigned i = 0; i < SEGCACHE_CHAINS; i++)
+		c->chain[i] = SEGCACHE_NONE;
 	return c;
 }
 
@@ -45,12 +64,45 @@ segcache_free(struct segcache *c)
 	free(c);
 }
 
+static uint16_t *
+chain_of(struct segcache *c, uint64_t log_id, uint64_t first)
+{
+	uint64_t h = (log_id * 0x9e3779b97f4a7c15u + first / SEGMENT_TILE) * 0x9e3779b97f4a7c15u;
+
+	return &c->chain[h >> 32 & (SEGCACHE_CHAINS - 1)];
+}
+
+/* Empties the slot; its segment, with the reference that it had. */
+static struct segment *
+take_out(struct segcache *c, struct slot *slot)
+{
+	uint16_t *at = chain_of(c, slot->log_id, slot->first);
+	struct segment *segment = slot->segment;
+
+	while (*at != slot - c->slot)
+		at = &c->slot[*at].next;
+	*at = slot->next;
+	*slot = (struct slot){0};
+	return segment;
+}
+
 int
 segcache_dir(char *out, size_t cap, const struct log *log)
 {
 	int n = snprintf(out, cap, "%s/segments/%s", log->store->dir, log->name);
 
 	return n < (int)cap ? 0 : STELE_ELIMIT;
+}
+
+/* Now and then: those that were not used lately rest. */
+static void
+rest(struct segcache *c)
+{
+	if (++c->tick % SEGCACHE_LATELY != 0)
+		return;
+	for (unsigned i = 0; i < SEGCACHE_OPEN; i++)
+		if (c->slot[i].segment && c->slot[i].used + SEGCACHE_LATELY < c->tick)
+			segment_rest(c->slot[i].segment);
 }
 
 /* The segment when it is open, referenced. */
@@ -60,12 +112,14 @@ find(struct segcache *c, uint64_t log_id, const struct sealed *s)
 	struct segment *found = NULL;
 
 	pthread_mutex_lock(&c->mu);
-	for (unsigned i = 0; i < SEGCACHE_OPEN && !found; i++) {
+	for (uint16_t i = *chain_of(c, log_id, s->first); i != SEGCACHE_NONE && !found;
+	     i = c->slot[i].next) {
 		struct slot *slot = &c->slot[i];
-		if (!slot->segment || slot->log_id != log_id || slot->first != s->first ||
+		if (slot->log_id != log_id || slot->first != s->first ||
 		    slot->generation != s->generation)
 			continue;
-		slot->used = ++c->tick;
+		rest(c);
+		slot->used = c->tick;
 		found = segment_ref(slot->segment);
 	}
 	pthread_mutex_unlock(&c->mu);
@@ -77,10 +131,12 @@ static void
 keep(struct segcache *c, uint64_t log_id, const struct sealed *s, struct segment *segment)
 {
 	struct slot *oldest = &c->slot[0];
-	struct segment *closed;
+	struct segment *closed = NULL;
+	uint16_t *chain = chain_of(c, log_id, s->first);
 
 	pthread_mutex_lock(&c->mu);
-	for (unsigned i = 0; i < SEGCACHE_OPEN; i++) {
+	rest(c);
+	for (unsigned i = 0; i < c->open_most; i++) {
 		if (!c->slot[i].segment) {
 			oldest = &c->slot[i];
 			break;
@@ -88,8 +144,15 @@ keep(struct segcache *c, uint64_t log_id, const struct sealed *s, struct segment
 		if (c->slot[i].used < oldest->used)
 			oldest = &c->slot[i];
 	}
-	closed = oldest->segment;
-	*oldest = (struct slot){log_id, s->first, s->generation, segment_ref(segment), ++c->tick};
+	if (oldest->segment)
+		closed = take_out(c, oldest);
+	*oldest = (struct slot){.log_id = log_id,
+				.first = s->first,
+				.generation = s->generation,
+				.next = *chain,
+				.segment = segment_ref(segment),
+				.used = c->tick};
+	*chain = (uint16_t)(oldest - c->slot);
 	pthread_mutex_unlock(&c->mu);
 	segment_unref(closed);
 }
@@ -182,26 +245,26 @@ segcache_forget(struct segcache *c, uint64_t log_id, uint64_t from, uint64_t to)
 		pthread_mutex_lock(&c->mu);
 		if (slot->segment && slot->log_id == log_id && slot->first >= from &&
 		    slot->first < to) {
-			closed = slot->segment;
-			*slot = (struct slot){0};
+			closed = take_out(c, slot);
 		}
 		pthread_mutex_unlock(&c->mu);
 		segment_unref(closed);
 	}
 }
 
-uint64_t
-segcache_index_bytes(struct segcache *c)
+void
+segcache_memory(struct segcache *c, uint64_t *indexes, uint64_t *dictionaries)
 {
-	uint64_t sum = 0;
-
+	*indexes = *dictionaries = 0;
 	pthread_mutex_lock(&c->mu);
 	for (unsigned i = 0; i < SEGCACHE_OPEN; i++) {
-		const struct segment *s = c->slot[i].segment;
+		struct segment *s = c->slot[i].segment;
 
-		if (s && segment_terms(s))
-			sum += segterms_bytes(segment_terms(s));
+		if (!s)
+			continue;
+		*dictionaries += segment_dict_bytes(s);
+		if (segment_terms(s))
+			*indexes += segterms_bytes(segment_terms(s));
 	}
 	pthread_mutex_unlock(&c->mu);
-	return sum;
 }

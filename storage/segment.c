@@ -6,6 +6,7 @@
 #include "storage/segment.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,47 +23,92 @@ struct segment {
 	atomic_uint refs;
 	struct segment_facts facts;
 	struct segfile *file;
-	struct compress_dict *dict; /* NULL: none */
+	pthread_mutex_t mu;
+	struct compress_dict *dict; /* NULL: none, or it rests */
 	struct segterms *terms;     /* NULL: none of this version, or terms_wrong */
 	bool terms_wrong;
 	uint8_t data_key[32];
 };
 
-/* The dictionary: a box of u32 length and the packed bytes. */
+/* The dictionary, out of its box: u32 length and the packed bytes. */
 static int
-open_dict(struct segment *s, struct toolbox *t)
+unpack_dict(struct segment *s, struct buf *box, struct buf *packed, struct buf *plain,
+	    struct compressor *zip)
+{
+	uint8_t ad[SEGMENT_AD_BYTES];
+	uint32_t raw;
+
+	segment_box_ad(ad, s->facts.log_id, s->facts.first, s->facts.count, SEGMENT_BOX_DICT);
+	if (aead_open(packed->p, s->data_key, buf_slice(box), slice_of(ad, sizeof ad)) != 0)
+		return STELE_EDAMAGED;
+	raw = le_get32(packed->p);
+	if (raw > LIMIT_SEGMENT_DICT_BYTES ||
+	    decompress_block(zip, NULL, slice_of(packed->p + 4, box->n - AEAD_OVERHEAD - 4),
+			     plain->p, raw) != 0)
+		return STELE_EDAMAGED;
+	s->dict = compress_dict_new_reading(slice_of(plain->p, raw));
+	explicit_bzero(plain->p, raw);
+	return s->dict ? 0 : STELE_ENOMEM;
+}
+
+/* Nothing of the toolbox's memory is used: a reader may be in the middle of something. */
+static int
+open_dict(struct segment *s, struct compressor *zip)
 {
 	uint64_t n = segfile_bytes(s->file, SEGMENT_DICT);
-	uint8_t ad[SEGMENT_AD_BYTES];
-	struct buf *box = &t->segment.joined;
-	uint32_t raw;
+	struct buf box, packed, plain;
 	int err;
 
-	if (n == 0)
-		return 0;
 	if (n < AEAD_OVERHEAD + 4 || n > 2 * LIMIT_SEGMENT_DICT_BYTES)
-		return STELE_EDAMAGED;
-	err = segfile_read(s->file, SEGMENT_DICT, 0, n, box);
-	if (err != 0)
-		return err;
-	buf_reset(&t->packed);
-	buf_reset(&t->plain);
-	if (buf_reserve(&t->packed, n) != 0 ||
-	    buf_reserve(&t->plain, LIMIT_SEGMENT_DICT_BYTES) != 0)
-		return STELE_ENOMEM;
-	segment_box_ad(ad, s->facts.log_id, s->facts.first, s->facts.count, SEGMENT_BOX_DICT);
-	if (aead_open(t->packed.p, s->data_key, buf_slice(box), slice_of(ad, sizeof ad)) != 0)
-		return STELE_EDAMAGED;
-	raw = le_get32(t->packed.p);
-	if (raw > LIMIT_SEGMENT_DICT_BYTES)
-		return STELE_EDAMAGED;
-	err = decompress_block(t->zip, NULL, slice_of(t->packed.p + 4, n - AEAD_OVERHEAD - 4),
-			       t->plain.p, raw);
-	if (err != 0)
-		return err;
-	s->dict = compress_dict_new_reading(slice_of(t->plain.p, raw));
-	explicit_bzero(t->plain.p, raw);
-	return s->dict ? 0 : STELE_ENOMEM;
+		return n ? STELE_EDAMAGED : 0;
+	buf_init(&box);
+	buf_init(&packed);
+	buf_init(&plain);
+	err = segfile_read(s->file, SEGMENT_DICT, 0, n, &box);
+	if (err == 0 &&
+	    (buf_reserve(&packed, n) != 0 || buf_reserve(&plain, LIMIT_SEGMENT_DICT_BYTES) != 0))
+		err = STELE_ENOMEM;
+	if (err == 0)
+		err = unpack_dict(s, &box, &packed, &plain, zip);
+	buf_fini(&box);
+	buf_fini(&packed);
+	buf_fini(&plain);
+	return err;
+}
+
+/* The dictionary with a reference for the caller, woken when it rests; NULL when there is none. */
+static int
+take_dict(struct segment *s, struct compressor *zip, struct compress_dict **out)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&s->mu);
+	if (!s->dict)
+		err = open_dict(s, zip);
+	*out = s->dict ? compress_dict_ref(s->dict) : NULL;
+	pthread_mutex_unlock(&s->mu);
+	return err;
+}
+
+size_t
+segment_dict_bytes(struct segment *s)
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->mu);
+	n = s->dict ? compress_dict_memory(s->dict) : 0;
+	pthread_mutex_unlock(&s->mu);
+	return n;
+}
+
+void
+segment_rest(struct segment *s)
+{
+	if (pthread_mutex_trylock(&s->mu) != 0) /* it is awake */
+		return;
+	compress_dict_unref(s->dict);
+	s->dict = NULL;
+	pthread_mutex_unlock(&s->mu);
 }
 
 /* Streams whose length follows from the facts have it. */
@@ -102,7 +148,7 @@ open_checked(struct segment *s, const char *path, struct toolbox *t, struct buf 
 			   path, stele_strerror(err));
 		return err;
 	}
-	err = open_dict(s, t);
+	err = open_dict(s, t->zip);
 	if (err != 0) {
 		buf_printf(why, "%s: its dictionary does not open under data key %llu (%s)", path,
 			   (unsigned long long)s->facts.data_key_id, stele_strerror(err));
@@ -125,6 +171,7 @@ segment_open(struct segment **out, const char *dir, const struct segment_facts *
 	if (!s)
 		return STELE_ENOMEM;
 	atomic_init(&s->refs, 1);
+	pthread_mutex_init(&s->mu, NULL);
 	s->facts = *facts;
 	memcpy(s->data_key, data_key, 32);
 	err = segment_path(path, dir, facts, ".seg");
@@ -153,6 +200,7 @@ segment_unref(struct segment *s)
 		return;
 	segfile_close(s->file);
 	compress_dict_unref(s->dict);
+	pthread_mutex_destroy(&s->mu);
 	segterms_free(s->terms);
 	explicit_bzero(s->data_key, sizeof s->data_key);
 	free(s);
@@ -314,7 +362,9 @@ load_frame(struct segment *s, uint32_t i, struct toolbox *t)
 	struct segment_memo *m = &t->segment;
 	uint32_t frame = segblock_frame_of(&m->opened, i - m->first);
 	const struct segblock_frame *f = &m->opened.frames[frame];
+	struct compress_dict *dict = NULL;
 	uint64_t raw = 0;
+	int err;
 
 	if (m->has_frame && m->frame == frame)
 		return 0;
@@ -328,8 +378,12 @@ load_frame(struct segment *s, uint32_t i, struct toolbox *t)
 	buf_reset(&m->payloads);
 	if (buf_reserve(&m->payloads, raw + 1) != 0)
 		return STELE_ENOMEM;
-	if (decompress_block(t->zip, s->dict, f->packed, m->payloads.p, raw) != 0)
-		return STELE_EDAMAGED;
+	err = take_dict(s, t->zip, &dict);
+	if (err == 0 && decompress_block(t->zip, dict, f->packed, m->payloads.p, raw) != 0)
+		err = STELE_EDAMAGED;
+	compress_dict_unref(dict);
+	if (err != 0)
+		return err;
 	m->frame = frame;
 	m->has_frame = true;
 	return 0;
@@ -478,27 +532,6 @@ key_at(struct segment *s, uint64_t i, uint8_t digest[16], uint64_t *index)
 	memcpy(digest, p, 16);
 	*index = s->facts.first + be_get32(p + 16);
 	return 0;
-}
-
-int
-segment_next_object(struct segment *s, uint64_t *index, struct toolbox *t)
-{
-	const struct segtile *c = &t->segment.columns;
-	uint64_t end = s->facts.first + s->facts.count;
-
-	if (!holds(s, *index, 1))
-		return STELE_EINVAL;
-	while (*index < end) {
-		uint64_t at = *index - s->facts.first;
-		int err = segment_load_tile(s, at / SEGMENT_TILE, t);
-		if (err != 0)
-			return err;
-		for (uint32_t i = at % SEGMENT_TILE; i < c->count; i++, ++*index) {
-			if (c->groups[c->group_of[i]].object)
-				return 0;
-		}
-	}
-	return 1;
 }
 
 int

@@ -106,6 +106,14 @@ int segment_open(struct segment **out, const char *dir, const struct segment_fac
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment *s);
 
+/*
+ * Gives up its dictionary, some 140 KB, until a payload is read again: for one that stays open and
+ * is not read. Any thread.
+ */
+void segment_rest(struct segment *s);
+/* Memory of the dictionary; 0 when it rests, or there is none. Any thread. */
+size_t segment_dict_bytes(struct segment *s);
+
 /* What it was opened with; the segment's. */
 const struct segment_facts *segment_facts(const struct segment *s);
 

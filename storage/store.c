@@ -463,7 +463,6 @@ store_stats_get(struct store *st, struct store_stats *out)
 		.sealed_payload_bytes = atomic_load(&st->sealed_payload_bytes),
 		.sealed_file_bytes = atomic_load(&st->sealed_file_bytes),
 		.sealed_index_bytes = atomic_load(&st->sealed_index_bytes),
-		.index_memory_bytes = segcache_index_bytes(st->segments),
 		.deposits_open = atomic_load(&st->deposits_open),
 		.deposited_bytes = atomic_load(&st->deposited_bytes),
 		.objects_stored = atomic_load(&st->objects_stored),
@@ -478,4 +477,5 @@ store_stats_get(struct store *st, struct store_stats *out)
 	sequence = st->position.sequence;
 	pthread_rwlock_unlock(&st->lock);
 	out->catalog_lag_commits = sequence - atomic_load(&st->saved_sequence);
+	segcache_memory(st->segments, &out->index_memory_bytes, &out->dictionary_memory_bytes);
 }

@@ -88,10 +88,12 @@ struct store_stats {
 	uint64_t segments_immutable, segments_verity;  /* now: storage/protect.h */
 	uint64_t segments_sealed, sealed_payload_bytes;
 	uint64_t sealed_file_bytes, sealed_index_bytes; /* of the files built; their indexes */
-	uint64_t index_memory_bytes; /* now: heads of the indexes that are open */
-	uint64_t deposits_open;      /* now: payloads on their way into files of their own */
-	uint64_t deposited_bytes;    /* of payloads that came that way */
-	uint64_t objects_stored;     /* of them, committed */
+	/* now: of the segments that are open, their indexes' heads, and dictionaries in use lately
+	 */
+	uint64_t index_memory_bytes, dictionary_memory_bytes;
+	uint64_t deposits_open;    /* now: payloads on their way into files of their own */
+	uint64_t deposited_bytes;  /* of payloads that came that way */
+	uint64_t objects_stored;   /* of them, committed */
 	uint64_t deposits_dropped; /* removed: refused, cancelled, too old, or small enough for the
 				      record itself */
 	bool read_only;            /* a write or flush failed */
