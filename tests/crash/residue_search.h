@@ -244,7 +244,7 @@ look_at_segment(struct scan *s, const char *dir, struct slice note)
 		struct segment *seg;
 		if (segment_open(&seg, dir, &facts, s->key[k], s->t, &why) != 0)
 			continue;
-		if (segment_each(seg, facts.first, facts.first + facts.count, false, s->t,
+		if (segment_each(seg, facts.first, facts.first + facts.count, true, s->t,
 				 look_at_record, s) == 0)
 			look_at_segment_dict(s, seg, s->key[k]);
 		segment_unref(seg);
