@@ -183,12 +183,14 @@ put_part(struct buf *out, const struct bundle_part *p)
 	put(out, slice_str(log_name(p->log->log)));
 	buf_put_str(out, "</h2>\n<table>\n");
 	put_count(out, "Entries in the log, at the checkpoint", p->log->head->size);
-	put_count(out, "Entries here, control entries among them", p->counts.entries);
+	put_count(out, "Entries here", p->counts.entries);
+	put_count(out, "Of them records", p->counts.entries - p->controls_here);
+	put_count(out, "Of them control entries", p->controls_here);
 	if (p->counts.entries) {
 		buf_printf(out,
 			   "<tr><th>From, to</th><td class=\"n\">%" PRIu64 " to %" PRIu64
-			   "</td></tr>\n",
-			   p->first, p->last);
+			   "%s</td></tr>\n",
+			   p->first, p->last, bundle_has_whole(p) ? ": the whole log" : "");
 		put_time_fact(out, "Received from", p->from_ns);
 		put_time_fact(out, "to", p->to_ns);
 	}
@@ -275,9 +277,13 @@ put_system(struct bundle *b, struct buf *out)
 		"received, by an entry in a chain of SHA-256 hashes and in a Merkle tree (RFC 6962) "
 		"whose root was signed (Ed25519).</li>\n"
 		"<li>The store received the records at the times that their entries say.</li>\n"
-		"<li>The records were made at or near the time of the events that they tell of, were "
-		"kept in the course of a regularly conducted activity, and making them was a regular "
-		"practice of that activity. (The entries do not show when an event happened.)</li>\n"
+		"<li>As far as I know of how they come to the store, the records were made at or near "
+		"the time of the events that they tell of. (The signer has to judge that: neither "
+		"the store nor a verifier can. An entry's time is when the store received the record; "
+		"the event may have been earlier, and a time that the record itself tells is the word "
+		"of whoever sent it. Strike this out where it is not so, or not known.)</li>\n"
+		"<li>The records were kept in the course of a regularly conducted activity, and making "
+		"them was a regular practice of that activity.</li>\n"
 		"</ol>\n");
 	put_blank(out, "The account that exported the bundle is that of");
 	put_blank(out, "The server's key was given to the reader on (date), by");

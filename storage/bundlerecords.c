@@ -269,6 +269,7 @@ count(struct written *w)
 	if (p->counts.entries == 0)
 		p->from_ns = w->r.entry.time_ns;
 	p->to_ns = w->r.entry.time_ns;
+	p->controls_here += w->r.entry.kind != ENTRY_RECORD;
 	if (w->fate == WITHHELD)
 		p->withheld[w->reason]++;
 	count_in(&p->counts, w);

@@ -47,10 +47,18 @@ struct bundle_part {
 	bool has_lines;
 	uint64_t first, last;         /* of its lines */
 	int64_t from_ns, to_ns;       /* their times */
+	uint64_t controls_here;       /* of them, control entries */
 	uint64_t kinds[BUNDLE_KINDS]; /* of control entries */
 	struct buf holds;             /* rows of a table in certificate.html */
 	uint64_t holds_told;
 };
+
+/* Whether all entries of the log, up to its checkpoint, are here. */
+static inline bool
+bundle_has_whole(const struct bundle_part *p)
+{
+	return p->counts.entries == p->log->head->size;
+}
 
 struct bundle {
 	const struct bundle_job *job;

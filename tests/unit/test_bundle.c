@@ -290,6 +290,70 @@ START_TEST(what_people_wrote_is_no_markup)
 }
 END_TEST
 
+static bool
+in_text(struct case_zip *z, const char *file, const char *what)
+{
+	struct slice text = case_file(z, file);
+
+	return memmem(text.p, text.n, what, strlen(what)) != NULL;
+}
+
+START_TEST(the_readme_names_every_file_and_counts_records_apart)
+{
+	struct bundle_case c;
+	struct case_zip *z;
+	struct log *log;
+
+	case_begin(&c);
+	log = scratch_log(&c.s, "l", "{}");
+	purge_fill(&c.s, log, 50);
+	purge_range(&c.s, log, 10, 19);
+	case_add(&c, log);
+	c.job.certificate = slice_str("a certificate\n");
+	case_run(&c, 0, 0, 50, true);
+	z = case_open(&c);
+	for (size_t i = 0; i < z->n; i++) {
+		const char *path = z->files[i].path, *in_log = strstr(path, "data/l/");
+		char row[64];
+
+		snprintf(row, sizeof row, "\n  %s  ", in_log ? in_log + 7 : path);
+		if (!in_text(z, "README.txt", row))
+			ck_abort_msg("README.txt has no line for %s", path);
+	}
+	ck_assert(in_text(z, "README.txt",
+			  "Log l: 51 entries of 51, the whole log;\n"
+			  "  indexes 0 to 50: 49 records and 2 control entries;\n"
+			  "  received from "));
+	ck_assert(in_text(z, "certificate.html", "0 to 50: the whole log<"));
+	ck_assert(in_text(z, "certificate.html", "records</th><td class=\"n\">49<"));
+	ck_assert(in_text(z, "certificate.html", "control entries</th><td class=\"n\">2<"));
+	case_zip_free(z);
+	case_end(&c);
+}
+END_TEST
+
+START_TEST(a_part_of_a_log_is_not_called_the_whole)
+{
+	struct bundle_case c;
+	struct case_zip *z;
+	struct log *log;
+
+	case_begin(&c);
+	log = scratch_log(&c.s, "l", "{}");
+	purge_fill(&c.s, log, 50);
+	case_add(&c, log);
+	case_run(&c, 0, 1, 49, true);
+	z = case_open(&c);
+	ck_assert(in_text(z, "README.txt",
+			  "Log l: 49 entries of 50;\n  indexes 1 to 49: 49 "
+			  "records and 0 control entries;\n"));
+	ck_assert(!in_text(z, "certificate.html", "the whole log"));
+	ck_assert(!in_text(z, "README.txt", "the whole log;"));
+	case_zip_free(z);
+	case_end(&c);
+}
+END_TEST
+
 /* --- purges meanwhile, stops --------------------------------------------------------------- */
 
 static void
@@ -489,6 +553,8 @@ main(void)
 		a_selection_has_a_proof_for_each_run_and_a_log_may_be_empty,
 		the_table_has_a_line_for_each_record_and_no_formula,
 		what_people_wrote_is_no_markup,
+		the_readme_names_every_file_and_counts_records_apart,
+		a_part_of_a_log_is_not_called_the_whole,
 		what_is_purged_while_it_is_made_is_not_in_it,
 		a_purge_destroys_what_was_exported_of_it_and_nothing_else,
 		whatever_a_purge_meets_nothing_of_it_is_left,
