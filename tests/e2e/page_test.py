@@ -6,6 +6,7 @@ are tried (200); STELE_PAGE_SHOTS is a folder for pictures of the page.
 """
 import base64
 import io
+import json
 import os
 import socket
 import sys
@@ -173,6 +174,20 @@ class Untouched(PageCase):
         got = self.of(bundle, older=[older])
         self.assertEqual((got.state, got.states["consistency"]), ("valid", "ok"), got)
         self.assertIn("your checkpoint kept", got.text)
+        # the bundle's own shows nothing
+        got = self.of(bundle, older=[self.put("own", part.log.checkpoint().encode())])
+        self.assertEqual((got.state, got.states["consistency"]), ("valid", "none"), got)
+        self.assertIn("shows nothing of growth", got.text)
+
+    def test_what_is_here_is_counted_as_the_command_line_counts_it(self):
+        bundle = bundle_maker.make("whole")
+        got = self.of(bundle)
+        self.assertEqual(got.state, "valid", got)
+        part = bundle.parts[0]
+        kinds = [json.loads(part.log.records[i].entry)["kind"] for i in part.indexes]
+        control = len(kinds) - kinds.count("record")
+        self.assertRegex(got.text, rf"Entries here\s+{len(kinds)} of {part.size} in the log: the whole log")
+        self.assertRegex(got.text, rf"Records\s+{kinds.count('record')} of these entries\s+Control entries\s+{control} of these entries")
 
     def test_pieces_and_an_unpacked_folder_give_the_same_verdict(self):
         bundle = bundle_maker.make("files")

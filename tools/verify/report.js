@@ -48,6 +48,9 @@ function moreWords(c, r) {
 	if (c.name === 'signature' && r.signer && c.state === 'ok')
 		return 'Signed ' + timeWords(r.signedAt) + (r.signer === r.trusted ? ' with the key that you gave.' :
 			' with ' + r.signer + ', which succession notes tie to the key that you gave.');
+	if (c.name === 'consistency' && c.state === 'none' && r.logs.some((l) => l.older.length))
+		return 'The checkpoint that you gave is as large as the bundle\'s own, which shows nothing of growth: one out of this bundle says nothing ' +
+			'at all; one that was kept elsewhere, that both are of one history.';
 	if (c.name === 'consistency' && c.state === 'none')
 		return 'You gave no older checkpoint, so a log that was set back or rewritten would not show.' +
 			(r.logs.some((l) => l.growth.length) ? ' The proofs that are in the bundle are well-formed.' : '');
@@ -115,15 +118,16 @@ function logPart(l) {
 	const n = l.counts, withheld = Object.entries(l.reasons).filter(([, k]) => k);
 	const part = element('section', '', element('h3', '', 'Log ' + l.name));
 	part.append(table([
-		['Entries here', number(n.entries) + ' of ' + number(l.size) + ' in the log'],
+		['Entries here', number(n.entries) + ' of ' + number(l.size) + ' in the log' + (n.entries === l.size ? ': the whole log' : '')],
 		['Their indexes', runsWords(l)],
-		['Recorded', l.firstTime ? timeWords(l.firstTime) + ' to ' + timeWords(l.lastTime) : 'none'],
+		['Received', l.firstTime ? timeWords(l.firstTime) + ' to ' + timeWords(l.lastTime) + ', by the server\'s clock' : 'none'],
+		['Records', number(l.nRecords) + ' of these entries'],
+		['Control entries', number(n.entries - l.nRecords) + ' of these entries; the log has ' + number(n.controls)],
 		['With payload', number(n.payloads) + ' (' + number(n.bytes) + ' bytes)'],
 		['Purged', number(n.purged)],
 		['Withheld', number(n.withheld) + (withheld.length ? ': ' + withheld.map(([why, k]) =>
 			number(k) + ' ' + GONE[why].replace('withheld: ', '')).join('; ') : '')],
-		['Control entries', number(n.controls)],
-		...l.older.map((o) => ['Grew out of', 'your checkpoint ' + o.path + ', of ' + number(o.size) + ' entries']),
+		...l.older.map((o) => [o.size < l.size ? 'Grew out of' : 'As large as', 'your checkpoint ' + o.path + ', of ' + number(o.size) + ' entries']),
 	]));
 	if (l.gone.length) {
 		const list = element('ul', '', ...l.gone.map((g) => element('li', '', rangeWords(g.first, g.last) + ': ' + GONE[g.why] +

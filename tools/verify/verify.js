@@ -96,8 +96,10 @@ function checkLog(log, bundle, older, findings, stamps) {
 	const range = d.kind === 'range' &&
 		new RangeCheck(d.request, log.name, c.size, findings, log.path + 'records.ndjson');
 	c.nMatches = 0;
+	c.nRecords = 0;
 	c.matched = new Sha256();
 	c.onRecord = (r, where) => {
+		c.nRecords += r.entry.kind === 'record';
 		if (r.entry.kind === 'record' && !(range && r.reason === 'not_requested')) {
 			c.nMatches++;
 			c.matched.update(utf8(r.entry.index + '\n'));
@@ -118,7 +120,7 @@ function checkLog(log, bundle, older, findings, stamps) {
 function summaryOf(c) {
 	const said = (why) => why.startsWith('purged:') ? c.rules.purges.find((p) => p.index === Number(why.slice(7))) : null;
 	return {
-		name: c.log.name, size: c.size, epoch: c.checkpoint.epoch, counts: c.counts, reasons: c.reasons, runs: c.runs,
+		name: c.log.name, size: c.size, nRecords: c.nRecords, epoch: c.checkpoint.epoch, counts: c.counts, reasons: c.reasons, runs: c.runs,
 		nRuns: c.nRuns, lastRun: c.lastRun ?? null, nGone: c.nGone, firstTime: c.firstTime ?? null, lastTime: c.lastTime ?? null,
 		gone: c.gone.map(([first, last, why]) => ({ first, last, why: why.split(':')[0], by: said(why)?.index ?? null,
 			time: said(why)?.time ?? null })),
@@ -155,14 +157,15 @@ async function verifyBundle(opened, isFolder, key, older, roots, report) {
 		if (!findings.first())
 			await complete.check(findings, checks);
 	}
-	return finish(result, { bundle, findings, checks, custody, complete, stamps, nOlder: older.length });
+	return finish(result, { bundle, findings, checks, custody, complete, stamps });
 }
 
-function finish(result, { bundle, findings, checks, custody, complete, stamps, nOlder }) {
+function finish(result, { bundle, findings, checks, custody, complete, stamps }) {
+	const nGrown = checks.reduce((n, c) => n + c.older.filter((o) => o.size < c.size).length, 0);
 	const first = findings.first(), claim = complete?.claim() ?? null, stamped = stamps?.said() ?? null;
 	for (const name of CHECKS) {
 		const before = first === undefined || CHECKS.indexOf(name) < CHECKS.indexOf(first);
-		const state = name === first ? 'failed' : !before ? 'not judged' : stateOf(name, result.isFolder, nOlder, claim, stamped);
+		const state = name === first ? 'failed' : !before ? 'not judged' : stateOf(name, result.isFolder, nGrown, claim, stamped);
 		result.checks.push({ name, words: WORDS[name], state, failure: name === first ? findings.failed.get(name) : null });
 	}
 	result.verdict = first === undefined ? 'valid' : first === 'completeness' ? 'incomplete' : 'invalid';
@@ -182,10 +185,10 @@ function finish(result, { bundle, findings, checks, custody, complete, stamps, n
 
 // What holds, in the words of the page: 'ok', 'partly' (of it something is not to be seen here), or 'none' (there is
 // nothing to look at).
-function stateOf(name, isFolder, nOlder, claim, stamped) {
+function stateOf(name, isFolder, nGrown, claim, stamped) {
 	if (name === 'archive' && isFolder)
 		return 'partly';
-	if (name === 'consistency' && nOlder === 0)
+	if (name === 'consistency' && nGrown === 0)
 		return 'none';
 	if (name === 'timestamps')
 		return !stamped ? 'none' : stamped.judged && !stamped.unjudged ? 'ok' : 'partly';
