@@ -216,10 +216,12 @@ fail_no_statement(const struct receipt_trust *trust, bool forged, struct receipt
 				    ? ", nor with one that the successions lead to from there"
 				    : "; if its identity was replaced, 'stele key show "
 				      "--statement' prints the successions and --keys takes them");
-	return fail(v, RECEIPT_KEY, STELE_ENOTFOUND,
-		    "no key statement by %.*s names a key for %.*s at size %" PRIu64
-		    "; 'stele key show LOG --statement' prints one, --keys FILE takes it",
-		    TEXT(trust->pinned.name), TEXT(v->checkpoint.origin), v->checkpoint.size);
+	return fail(
+		v, RECEIPT_KEY, STELE_ENOTFOUND,
+		"no key statement by %.*s names a key for %.*s at size %" PRIu64
+		"; --keys FILE takes one: a bundle's data/LOG/keys.txt, or what 'stele key show "
+		"LOG --statement' prints",
+		TEXT(trust->pinned.name), TEXT(v->checkpoint.origin), v->checkpoint.size);
 }
 
 /* The key of the latest epoch that had begun at size; two keys for one epoch are a lie. */

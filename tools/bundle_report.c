@@ -9,6 +9,7 @@
 #include "proto/buf.h"
 #include "proto/check.h"
 #include "proto/hex.h"
+#include "tools/bundle_contents.h"
 #include "tools/progress.h"
 #include "verify/source.h"
 
@@ -43,6 +44,22 @@ put_place(struct buf *out, const struct bundle_check *c)
 		buf_put_str(out, ": ");
 }
 
+/* The checks behind the one that failed: whether they hold nobody knows. */
+static void
+print_unchecked(const struct bundle_report *b)
+{
+	const char *before = "  not checked: ";
+
+	for (enum check i = 0; i < CHECKS; i++) {
+		if (b->checks[i].reached)
+			continue;
+		printf("%s%s", before, check_name(i));
+		before = ", ";
+	}
+	if (before[0] == ',')
+		putchar('\n');
+}
+
 static void
 print_lines(const struct about *a, const struct bundle_report *b)
 {
@@ -63,6 +80,8 @@ print_lines(const struct about *a, const struct bundle_report *b)
 							 : "INVALID",
 		       check_name(i), (int)out.n, (const char *)out.p);
 	}
+	print_unchecked(b);
+	bundle_contents_print(b);
 	printf("  checked by stele " STELE_VERSION " with the key %.*s; SHA-256 of the file: %s\n",
 	       (int)a->key.n, (const char *)a->key.p, a->sha256);
 	buf_fini(&out);
@@ -75,6 +94,13 @@ put_text(struct buf *out, const char *name, const char *text)
 	buf_put_json_str(out, slice_str(text));
 }
 
+/* One word for what "ok" and "open" say together, that cannot be taken for another. */
+static const char *
+result(const struct bundle_check *c)
+{
+	return !c->reached ? "not_checked" : !c->ok ? "failed" : c->open ? "open" : "ok";
+}
+
 static void
 put_check(struct buf *out, enum check i, const struct bundle_check *c)
 {
@@ -84,6 +110,7 @@ put_check(struct buf *out, enum check i, const struct bundle_check *c)
 			       : "false");
 	if (c->open)
 		buf_put_str(out, ",\"open\":true");
+	put_text(out, "result", result(c));
 	if (c->reached)
 		put_text(out, c->ok ? "words" : "reason", c->words);
 	if (c->reached && !c->ok && c->path[0])
@@ -112,10 +139,11 @@ print_json(const struct about *a, const struct bundle_report *b)
 	buf_printf(&out,
 		   ",\"kind\":\"%s\",\"files\":%" PRIu64 ",\"logs\":%" PRIu64
 		   ",\"entries\":%" PRIu64 ",\"payloads\":%" PRIu64 ",\"purged\":%" PRIu64
-		   ",\"withheld\":%" PRIu64 ",\"controls\":%" PRIu64 ",\"bytes\":%" PRIu64
-		   ",\"checks\":[",
+		   ",\"withheld\":%" PRIu64 ",\"controls\":%" PRIu64 ",\"bytes\":%" PRIu64,
 		   b->is_range ? "range" : "selection", b->files, b->logs, b->entries, b->payloads,
 		   b->purged, b->withheld, b->controls, b->bytes);
+	bundle_contents_put_json(&out, b);
+	buf_put_str(&out, ",\"checks\":[");
 	for (enum check i = 0; i < CHECKS; i++)
 		put_check(&out, i, &b->checks[i]);
 	buf_put_str(&out, "]}\n");
@@ -162,6 +190,7 @@ bundle_report(struct report *r, const char *path, struct slice key,
 	struct bundle_report b;
 	struct progress progress;
 	char why[FINDING_WHY_BYTES];
+	bool has;
 	int err;
 
 	progress_init(&progress);
@@ -169,16 +198,22 @@ bundle_report(struct report *r, const char *path, struct slice key,
 	o.ctx = &progress;
 	err = bundle_verify(path, &o, &b, why, sizeof why);
 	progress_clear(&progress);
-	if (!err && (err = digest(path, about.sha256)) != 0)
+	has = err == 0;
+	if (has && (err = digest(path, about.sha256)) != 0)
 		snprintf(why, sizeof why, "it cannot be read again");
 	if (err) {
 		report_unreadable(r, &item, why);
+		if (has)
+			bundle_report_fini(&b);
 		return;
 	}
 	if (r->json)
 		print_json(&about, &b);
 	else
 		print_lines(&about, &b);
-	r->bundles++;
+	r->n_of[REPORT_BUNDLE]++;
+	for (enum check i = 0; i < CHECKS; i++)
+		r->open += b.checks[i].open;
 	report_check_end(r, b.verdict != BUNDLE_INVALID, b.verdict == BUNDLE_VALID);
+	bundle_report_fini(&b);
 }

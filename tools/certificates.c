@@ -208,5 +208,6 @@ certificate_check(struct report *r, const struct report_item *item, struct slice
 		rows->held = true;
 	if (err == 0 && rows && !check_rows(&f))
 		err = STELE_EVERIFY;
+	r->n_of[REPORT_CERTIFICATE]++;
 	report_check_end(r, err == 0, complete);
 }

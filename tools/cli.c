@@ -11,6 +11,8 @@
 #include "proto/limits.h"
 #include "verify/os.h"
 
+enum { NAME_BYTES = 64 };
+
 /* What a server or a file said may be in it, and does not get at the terminal. */
 void
 cli_say(const char *fmt, ...)
@@ -33,18 +35,41 @@ cli_say(const char *fmt, ...)
 	free(text);
 }
 
+/* How the command is called. */
+static void
+name_of(char out[NAME_BYTES], const struct cli_command *self)
+{
+	snprintf(out, NAME_BYTES, "%s%s", self->program ? self->program : "stele ",
+		 self->program ? "" : self->name);
+}
+
 int
 cli_usage(const struct cli_command *self, const char *fmt, ...)
 {
+	char name[NAME_BYTES];
 	va_list ap;
 
-	fprintf(stderr, "stele %s: ", self->name);
+	name_of(name, self);
+	fprintf(stderr, "%s: ", name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nusage: stele %s%s%s\n'stele %s --help' explains it.\n", self->name,
-		*self->operands ? " " : "", self->operands, self->name);
+	fprintf(stderr, "\nusage: %s%s%s\n'%s --help' explains it.\n", name,
+		*self->operands ? " " : "", self->operands, name);
 	return CLI_USAGE;
+}
+
+/* A text in which "stele NAME" is how the command is called. */
+static void
+print_about(const struct cli_command *self, const char *name)
+{
+	char full[NAME_BYTES];
+	const char *at = self->about, *next;
+
+	snprintf(full, sizeof full, "stele %s", self->name);
+	for (; (next = strstr(at, full)); at = next + strlen(full))
+		printf("%.*s%s", (int)(next - at), at, name);
+	printf("%s\n", at);
 }
 
 static void
@@ -64,13 +89,17 @@ print_option(const struct cli_option *o)
 static void
 print_help(const struct cli_command *self, const struct cli_option *options)
 {
-	printf("usage: stele %s%s%s\n\n%s\n", self->name, *self->operands ? " " : "",
-	       self->operands, self->about);
+	char name[NAME_BYTES];
+
+	name_of(name, self);
+	printf("usage: %s%s%s\n\n", name, *self->operands ? " " : "", self->operands);
+	print_about(self, name);
 	if (options->name)
 		printf("\noptions:\n");
 	for (const struct cli_option *o = options; o->name; o++)
 		print_option(o);
-	printf("\nOptions for every command (--server, --token, --cacert, --json ...): 'stele --help'.\n");
+	if (!self->program)
+		printf("\nOptions for every command (--server, --token, --cacert, --json ...): 'stele --help'.\n");
 }
 
 bool

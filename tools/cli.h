@@ -67,6 +67,7 @@ struct cli_command {
 	const char *summary;  /* one line */
 	const char *about;    /* paragraphs and examples */
 	int (*run)(struct cli *cli, const struct cli_command *self, int argc, char **argv);
+	const char *program; /* that is this command alone; NULL: "stele NAME" */
 };
 
 /*

@@ -29,19 +29,17 @@ enum { NOTE_FILE_MAX_BYTES = 1 << 20 };
 
 static const char about[] =
 	"Checks evidence on this machine alone: no server, no network. Each FILE is an evidence\n"
-	"bundle (the ZIP from 'stele export', or its piece FILE.001), a receipt\n"
-	"as JSON (from append, get --json or prove), a file of such receipts one a line, a\n"
-	".tlog-proof, a signed checkpoint, or the certificate of a search. One line says what each check found; the last\n"
-	"line is the verdict.\n"
+	"bundle (the ZIP from 'stele export', or its piece FILE.001), a receipt as JSON (from append, get\n"
+	"--json or prove), a file of such receipts one a line, a .tlog-proof, a signed checkpoint, or the\n"
+	"certificate of a search. One line says what each check found; the last line is the verdict.\n"
 	"\n"
-	"VKEY is the one thing you must have from elsewhere: the server identity's key ('stele\n"
-	"key show'), or a single log's ('stele key show LOG'); a bundle needs the identity's. A key that comes with the\n"
-	"evidence is never trusted by itself: with the identity's key, a log's key counts when\n"
-	"a key statement signed by that identity names it. Receipts from 'stele prove' bring\n"
-	"the statement along; --keys takes up to 1024 from files. An identity that was replaced, or that\n"
+	"VKEY is the one thing you must have from elsewhere, from who runs the server: its identity's\n"
+	"key ('stele key show' prints it there), or a log's ('stele key show LOG'); a bundle needs the\n"
+	"identity's. No key is trusted that comes with the evidence: with the identity's, a log's key counts when\n"
+	"a key statement signed by that identity names it. Receipts from 'stele prove' bring the statement along;\n"
+	"--keys takes up to 1024 from files, keys.txt of a bundle too (for its checkpoint). An identity that was replaced, or that\n"
 	"replaced another one, does as well: the succession notes tie them together, and come the\n"
-	"same ways. When an identity was replaced because others may know its key, --no-successions\n"
-	"has the pinned one speak for itself alone.\n"
+	"same ways. When one was replaced as others may know its key, --no-successions has VKEY speak alone.\n"
 	"\n"
 	"A receipt commits to its payload; to have that checked, the payload must be there: in\n"
 	"the receipt, or as --payload FILE. When it is in both, both must be what was committed\n"
@@ -49,22 +47,43 @@ static const char about[] =
 	"\n"
 	"--since FILE takes a signed checkpoint that you kept, and shows that the log only grew\n"
 	"since then: rollback and forks show here. It needs a receipt, checkpoint or bundle fetched with\n"
-	"'--since' too, which holds the proof. With a bundle there may be one for each log.\n"
+	"'--since' too, which holds the proof. With a bundle there may be one for each log; a\n"
+	"checkpoint out of that same bundle shows nothing.\n"
 	"\n"
-	"--rows FILE takes the rows that a search gave (as NDJSON, or from 'stele query --json') and\n"
-	"shows that they are exactly the matches that its certificate lists.\n"
+	"--rows FILE takes the rows of a search (NDJSON, or from 'stele query --json'): are they its certificate's matches?\n"
 	"\n"
 	"  stele verify one.json --key @identity.vkey\n"
 	"  stele verify one.tlog-proof --payload one.bin --key ledger.example.com/payments+5e…\n"
 	"  stele verify now.json --since kept.checkpoint --key @identity.vkey\n"
-	"\n"
 	"  stele verify search.cert --rows rows.ndjson --key @identity.vkey\n"
 	"\n"
 	"--policy FILE is a C2SP tlog-policy: witnesses that must have cosigned the checkpoint of a\n"
-	"receipt, proof or bundle. --tsa-ca FILE has the roots (PEM) of time-stamping authorities: a bundle must have\n"
-	"timestamps, and each must lead to one of them.\n"
+	"receipt, proof or bundle. --tsa-ca FILE has roots (PEM) of time authorities: each timestamp must lead to one.\n"
 	"\n"
 	"  stele verify evidence.zip --key @identity.vkey\n"
+	"\n"
+	"The checks of a bundle, in this order; the first that fails ends them:\n"
+	"\n"
+	"  archive       it is a strict ZIP, with exactly the files that a bundle has\n"
+	"  manifest      every file is as the lists in the bundle say\n"
+	"  signature     these lists are signed by the key given\n"
+	"  keys          each log's checkpoint is signed by the key that speaks for it\n"
+	"  entries       every entry is well-formed, and all are here that are promised\n"
+	"  chain         neighbours are chained by hashes; times never go back\n"
+	"  commitments   every payload here is, to the byte, the one that was recorded\n"
+	"  inclusion     every entry is in the tree that the checkpoint signs\n"
+	"  consistency   the log grew out of the older checkpoints given (--since)\n"
+	"  controls      no control entry of the logs is missing: policies, holds, purges\n"
+	"  rules         what was done to locks and payloads was allowed\n"
+	"  custody       the server recorded this export\n"
+	"  timestamps    authorities elsewhere saw the logs when they say\n"
+	"  completeness  nothing that was asked for is missing, as far as that is claimed\n"
+	"\n"
+	"'open' says that there was nothing to look at: it is no finding, neither for nor against.\n"
+	"'not checked' are those behind one that failed. With --json each check of a bundle has\n"
+	"\"result\": ok, open, failed or not_checked. Beside it \"ok\" is true of the first two (and\n"
+	"\"open\" then tells them apart), false of the third, and null of the last. What the bundle\n"
+	"has is in \"covers\"; of an invalid one in \"claims\", which nothing vouches for.\n"
 	"\n"
 	"exit status: 0 all valid; 1 something is not; 2 valid, but for a completeness that is claimed\n"
 	"and fails; 3 wrong usage, or something is unreadable.";
@@ -425,7 +444,12 @@ check_file(struct verify *v, const char *path)
 
 	v->report.every = true;
 	if (payloads_open(&file, path) != 0) {
-		report_unreadable(&v->report, &item, strerror(errno));
+		report_unreadable(
+			&v->report, &item,
+			errno == EISDIR
+				? "it is a folder: give the bundle's ZIP file itself, as it was got "
+				  "(an unpacked one verify.html can look at)"
+				: strerror(errno));
 		return;
 	}
 	if (payloads_map(&file) != 0) {
@@ -481,6 +505,24 @@ check_files(struct verify *v, char **files, int n)
 	return report_end(&v->report);
 }
 
+/* Says what there has to be, and is not. */
+static int
+check_usage(const struct cli_command *self, int n_files, const char *key)
+{
+	if (n_files == 0)
+		return cli_usage(self,
+				 "FILE is missing%s: a bundle (ZIP), receipt, proof, checkpoint "
+				 "or search certificate",
+				 key ? "" : ", and so is --key");
+	if (!key)
+		return cli_usage(
+			self,
+			"--key is missing: without a key you trust, nothing is valid. Get it from who "
+			"runs the server, on another way than the evidence: 'stele key "
+			"show' prints it there");
+	return CLI_GO;
+}
+
 static int
 run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
@@ -501,16 +543,13 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 		{"tsa-ca", 0, CLI_TEXT, &roots, "FILE",
 		 "roots that a bundle's timestamps must lead to (PEM)"},
 		{"rows", 0, CLI_TEXT, &rows, "FILE", "the rows of the search that is certified"},
+		{"json", 0, CLI_FLAG, &cli->json, NULL, "the same as JSON, for programs"},
 		{NULL},
 	};
-	int n, rc = cli_parse(cli, self, options, argc, argv, 1, argc, &n);
+	int n, rc = cli_parse(cli, self, options, argc, argv, 0, argc, &n);
 
-	if (rc == CLI_GO && !key)
-		rc = cli_usage(
-			self,
-			"--key is missing: without a key you trust, nothing is valid. Get it from who "
-			"runs the server, on another way than the evidence: 'stele key "
-			"show' prints it there");
+	if (rc == CLI_GO)
+		rc = check_usage(self, n, key);
 	if (rc != CLI_GO)
 		return rc;
 	v.report.json = cli->json;
@@ -552,8 +591,7 @@ run(struct cli *cli, const struct cli_command *self, int argc, char **argv)
 
 const struct cli_command cmd_verify = {
 	.name = "verify",
-	.operands =
-		"FILE... --key VKEY [--payload FILE] [--keys FILE] [--since FILE] [--rows FILE]",
+	.operands = "FILE... --key VKEY|@FILE [OPTION...]",
 	.summary =
 		"check evidence bundles, receipts, proofs, checkpoints and search certificates offline",
 	.about = about,

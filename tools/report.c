@@ -217,6 +217,7 @@ report_verdict(struct report *r, const struct report_item *item, const struct re
 	struct buf text;
 
 	*(v->err ? &r->invalid : &r->valid) += 1;
+	r->n_of[item->is_checkpoint ? REPORT_CHECKPOINT : REPORT_RECEIPT]++;
 	if (!v->err && !item->is_checkpoint && !v->payload_checked)
 		r->unchecked_payloads++;
 	if (!v->err && item->line && !item->is_checkpoint)
@@ -254,6 +255,7 @@ void
 report_check(struct report *r, const struct report_item *item, const char *check, const char *word,
 	     struct slice text)
 {
+	r->open += strcmp(word, "open") == 0;
 	print_line(r, item, check, word, text);
 }
 
@@ -279,12 +281,36 @@ report_unreadable(struct report *r, const struct report_item *item, const char *
 	buf_fini(&text);
 }
 
+/* "1 bundle, 2 receipts": all of them are valid. */
+static void
+print_kinds(const struct report *r)
+{
+	static const char *const kinds[REPORT_KINDS] = {
+		[REPORT_BUNDLE] = "bundle",
+		[REPORT_RECEIPT] = "receipt",
+		[REPORT_CHECKPOINT] = "checkpoint",
+		[REPORT_CERTIFICATE] = "search certificate",
+	};
+	const char *before = "VALID: ";
+
+	for (size_t i = 0; i < REPORT_KINDS; i++) {
+		if (!r->n_of[i])
+			continue;
+		printf("%s%" PRIu64 " %s%s", before, r->n_of[i], kinds[i],
+		       r->n_of[i] == 1 ? "" : "s");
+		before = ", ";
+	}
+	if (r->open)
+		printf(", with %" PRIu64 " thing%s left open (see above)", r->open,
+		       r->open == 1 ? "" : "s");
+}
+
 int
 report_end(const struct report *r)
 {
 	bool good = r->invalid == 0 && r->unreadable == 0 && r->valid > 0;
 
-	if (r->json && r->bundles == r->valid + r->invalid && r->unreadable == 0)
+	if (r->json && r->n_of[REPORT_BUNDLE] == r->valid + r->invalid && r->unreadable == 0)
 		(void)0; /* each has said its verdict */
 	else if (r->json)
 		printf("{\"verdict\":\"%s\",\"valid\":%" PRIu64 ",\"invalid\":%" PRIu64
@@ -293,7 +319,9 @@ report_end(const struct report *r)
 		       good ? "valid" : "invalid", r->valid, r->invalid, r->unreadable,
 		       r->unchecked_payloads, r->incomplete);
 	else if (good)
-		printf("VALID: %" PRIu64 " checked", r->valid);
+		print_kinds(r);
+	else if (r->valid + r->invalid == 0)
+		printf("NOTHING CHECKED: %" PRIu64 " unreadable", r->unreadable);
 	else
 		printf("NOT VALID: %" PRIu64 " valid, %" PRIu64 " invalid, %" PRIu64 " unreadable",
 		       r->valid, r->invalid, r->unreadable);

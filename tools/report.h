@@ -20,6 +20,15 @@ struct report_many {
 
 enum { REPORT_ALIKE = 3 }; /* failures of one step in one file that are printed whole */
 
+/* What was looked at, for the verdict's line. */
+enum report_kind {
+	REPORT_BUNDLE,
+	REPORT_RECEIPT,
+	REPORT_CHECKPOINT,
+	REPORT_CERTIFICATE,
+	REPORT_KINDS
+};
+
 struct report {
 	bool json;
 	bool every; /* every check of every receipt, not only of those that fail */
@@ -27,7 +36,8 @@ struct report {
 	uint64_t valid, invalid, unreadable;
 	uint64_t unchecked_payloads; /* of the valid ones that have a payload */
 	uint64_t incomplete;         /* valid ones that say of themselves that they are not whole */
-	uint64_t bundles;            /* valid or not: in JSON each is an object that says all */
+	uint64_t open;               /* findings "open", but for those payloads */
+	uint64_t n_of[REPORT_KINDS]; /* valid or not. In JSON a bundle is an object that says all */
 };
 
 /* What was looked at, beside the verdict. */

@@ -17,6 +17,7 @@ is_version(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	struct cli_command alone = cmd_verify;
 	struct cli cli = {.json = false};
 	int rc;
 
@@ -36,7 +37,8 @@ main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	rc = cmd_verify.run(&cli, &cmd_verify, argc - 1, argv + 1);
+	alone.program = "stele-verify";
+	rc = alone.run(&cli, &alone, argc - 1, argv + 1);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		cli_say("cannot write to standard output");
 		return CLI_USAGE;

@@ -1,8 +1,11 @@
 #include "tools/verify_trust.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "proto/base64.h"
 #include "proto/err.h"
+#include "proto/lines.h"
 
 enum { KEYS_MAX_BYTES = 16 << 20 };
 
@@ -65,8 +68,8 @@ split_statements(struct receipt_trust *trust, struct buf *keys)
 	const char *p = buf_cstr(keys), *end = p + keys->n;
 
 	if (strlen(p) != keys->n || (!begins(p, statement_head) && !begins(p, succession_head))) {
-		cli_say("--keys: this is no key statement or succession note; 'stele key show LOG --statement' prints "
-			"one");
+		cli_say("--keys: this is no key statement or succession note; a bundle has them in "
+			"data/LOG/keys.txt, and 'stele key show LOG --statement' prints them");
 		return CLI_USAGE;
 	}
 	while (p < end) {
@@ -85,11 +88,90 @@ split_statements(struct receipt_trust *trust, struct buf *keys)
 	return CLI_GO;
 }
 
+/* --- keys.txt of a bundle (docs/formats.md section 10) ---------------------------------------- */
+
+/* The base64 that a line has behind its word, or nothing. */
+static struct slice
+in_base64(struct slice line)
+{
+	static const char *const words[] = {"key ", "identity "};
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(words[i]);
+		if (line.n > n && memcmp(line.p, words[i], n) == 0)
+			return slice_of(line.p + n, line.n - n);
+	}
+	return slice_of(NULL, 0);
+}
+
+static bool
+is_keys_txt(struct slice text)
+{
+	return in_base64(text).n > 0;
+}
+
+/* Whether a note is whole and one of those that --keys takes: else it would hide its neighbours. */
+static bool
+is_note(const uint8_t *p, size_t n)
+{
+	static const char *const heads[] = {statement_head, succession_head};
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t head = strlen(heads[i]);
+		if (n > head && memcmp(p, heads[i], head) == 0 && p[n - 1] == '\n')
+			return true;
+	}
+	return false;
+}
+
+/* Its notes as they stand one after the other in other files. */
+static int
+put_notes(struct buf *keys, struct slice text, const char *path)
+{
+	struct lines l;
+	uint64_t number = 0;
+	size_t n;
+
+	lines_init(&l, text);
+	while (l.rest.n) {
+		struct slice base64 = in_base64(lines_take(&l));
+
+		number++;
+		if (base64.n && buf_reserve(keys, base64.n) == 0 &&
+		    base64_decode(keys->p + keys->n, base64.n, &n, base64) == 0 &&
+		    is_note(keys->p + keys->n, n)) {
+			keys->n += n;
+			continue;
+		}
+		cli_say("--keys: %s, line %" PRIu64 " is neither a key statement nor a succession "
+			"note in base64",
+			path, number);
+		return CLI_USAGE;
+	}
+	return CLI_GO;
+}
+
+static int
+read_notes(struct buf *keys, const char *path)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text);
+	rc = cli_read_file(&text, path, KEYS_MAX_BYTES);
+	if (rc == CLI_GO && is_keys_txt(buf_slice(&text)))
+		rc = put_notes(keys, buf_slice(&text), path);
+	else if (rc == CLI_GO)
+		buf_put_slice(keys, buf_slice(&text));
+	buf_fini(&text);
+	return rc;
+}
+
 int
 verify_trust_notes(struct receipt_trust *trust, struct buf *keys, const struct cli_texts *files)
 {
 	for (size_t i = 0; i < files->n; i++)
-		if (cli_read_file(keys, files->text[i], KEYS_MAX_BYTES) != CLI_GO)
+		if (read_notes(keys, files->text[i]) != CLI_GO)
 			return CLI_USAGE;
 	return files->n ? split_statements(trust, keys) : CLI_GO;
 }

@@ -14,8 +14,8 @@ int verify_trust_key(struct receipt_trust *trust, struct sha256 *h, struct buf *
 		     const char *text);
 
 /*
- * Adds the key statements and succession notes that are in the files, one after the other; they are
- * kept in *keys, likewise.
+ * Adds the key statements and succession notes that are in the files, one after the other, or as
+ * keys.txt of a bundle has them; they are kept in *keys, likewise.
  */
 int verify_trust_notes(struct receipt_trust *trust, struct buf *keys,
 		       const struct cli_texts *files);

@@ -370,6 +370,7 @@ archive_read(struct archive *a, struct findings *f)
 	struct place where = {0, "", 0, FINDING_NOWHERE};
 	struct zip_read z;
 	struct zip_file file = {.n_name = 0};
+	const char *wrong;
 	int more = zip_read_open(&z, source_read, &a->source, a->source.bytes), err = more;
 
 	for (enum part p = 0; p < PARTS; p++)
@@ -390,7 +391,10 @@ archive_read(struct archive *a, struct findings *f)
 		return 0;
 	put_plain(file.name, file.n_name);
 	where.path = file.name;
-	findings_fail(f, CHECK_ARCHIVE, &where, "%s", z.why ? z.why : r.why);
+	wrong = z.why ? z.why : r.why;
+	findings_fail(f, CHECK_ARCHIVE, &where, "%s%s: ask for the original file", wrong,
+		      strstr(wrong, "cut off") ? ""
+					       : "; it was probably unpacked and packed again");
 	return STELE_EVERIFY;
 }
 
@@ -424,7 +428,8 @@ damaged(struct archive *a, size_t file, const struct stream *s, int err, struct 
 
 	archive_path(a, file, path);
 	if (err == STELE_EVERIFY)
-		findings_fail(f, CHECK_ARCHIVE, &where, "%s", stream_why(s));
+		findings_fail(f, CHECK_ARCHIVE, &where, "%s: ask for the original file",
+			      stream_why(s));
 	else
 		findings_stop(f, err,
 			      err == STELE_EIO ? "the file cannot be read"

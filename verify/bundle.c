@@ -175,6 +175,7 @@ read_doc(struct bundle_work *w)
 	if (strcmp(w->doc.export, w->archive.export) != 0)
 		findings_fail(&w->findings, CHECK_ENTRIES, &where,
 			      "it is of another export than the folder's name");
+	w->has_doc = same;
 	return same;
 }
 

@@ -12,6 +12,8 @@
 
 #include "crypto/receipt.h"
 #include "crypto/tsp.h"
+#include "proto/buf.h"
+#include "proto/limits.h"
 #include "proto/slice.h"
 #include "verify/findings.h"
 #include "crypto/tlogpolicy.h"
@@ -52,22 +54,43 @@ struct bundle_check {
 	uint64_t line, index;           /* 0; FINDING_NOWHERE */
 };
 
+/*
+ * What one log of it has. Of an invalid bundle the counts up to controls are claims, and the rest
+ * means nothing.
+ */
+struct bundle_contents {
+	char name[LIMIT_LOG_NAME_BYTES + 1];
+	uint64_t size;                                       /* of its checkpoint */
+	uint64_t entries, payloads, purged, withheld, bytes; /* of records.ndjson */
+	uint64_t controls;                                   /* of the whole log */
+	uint64_t controls_here; /* of the entries; the others are records */
+	uint64_t runs;          /* of entries whose indexes follow each other */
+	uint64_t first, last;   /* indexes, when there are entries */
+	int64_t first_ns, last_ns;
+};
+
 struct bundle_report {
 	enum bundle_verdict verdict;
 	struct bundle_check checks[CHECKS];
 	char export[13], server[LIMIT_SERVER_NAME_BYTES + 1];
 	bool is_range;
 	uint64_t files, logs, entries, payloads, purged, withheld, controls, bytes;
+	/* What bundle.json says of it; none when it could not be read. */
+	struct bundle_contents *contents;
+	size_t n_contents;
+	struct buf requester, reason;
+	int64_t begun_ns;
 };
 
 /* Whether a file begins as a bundle does. */
 bool bundle_is(struct slice head);
 
 /*
- * Checks one. 0 and a report; STELE_EIO, STELE_ENOTFOUND (errno is set), STELE_ENOMEM: nothing can
- * be said, and why, of n bytes, is a sentence.
+ * Checks one. 0 and a report, for which bundle_report_fini is due; STELE_EIO, STELE_ENOTFOUND
+ * (errno is set), STELE_ENOMEM: nothing can be said, and why, of n bytes, is a sentence.
  */
 int bundle_verify(const char *path, const struct bundle_options *options, struct bundle_report *r,
 		  char *why, size_t n);
+void bundle_report_fini(struct bundle_report *r);
 
 #endif

@@ -161,6 +161,29 @@ check_text(struct bundle_work *w, struct slice text, const uint8_t digest[SHA256
 	return NULL;
 }
 
+/* The one signature is not that of the key that was given. */
+static void
+fail_key(struct bundle_work *w, const struct note_signature *s, const struct place *where)
+{
+	const struct note_vkey *key = &w->trust.pinned;
+	const uint8_t *is = s->key_id, *given = key->key_id;
+
+	if (slice_eq(s->name, key->name) && memcmp(is, given, NOTE_KEY_ID_BYTES) == 0)
+		findings_fail(
+			&w->findings, CHECK_SIGNATURE, where,
+			"it claims to be by the key given, %.*s+%02x%02x%02x%02x, and is not: "
+			"what is signed was altered, or the signature was made up",
+			TEXT(key->name), given[0], given[1], given[2], given[3]);
+	else
+		findings_fail(
+			&w->findings, CHECK_SIGNATURE, where,
+			"the bundle claims to be signed with the key %.*s+%02x%02x%02x%02x, "
+			"and the key given is %.*s+%02x%02x%02x%02x: either it is not from that "
+			"server, or the wrong key was given",
+			TEXT(s->name), is[0], is[1], is[2], is[3], TEXT(key->name), given[0],
+			given[1], given[2], given[3]);
+}
+
 static void
 check_signed(struct bundle_work *w, struct sha256 *h, struct slice text, const uint8_t *digest,
 	     const struct place *where)
@@ -187,15 +210,7 @@ check_signed(struct bundle_work *w, struct sha256 *h, struct slice text, const u
 		return;
 	}
 	if (identities_note(&w->ids, text, &note, &by) != 0) {
-		const uint8_t *is = note.signatures[0].key_id, *trusted = key->key_id;
-
-		findings_fail(
-			&w->findings, CHECK_SIGNATURE, where,
-			"it is signed by %.*s with the key %02x%02x%02x%02x, and the trusted one "
-			"is %.*s with %02x%02x%02x%02x; where these are one, what is signed was "
-			"altered",
-			TEXT(note.signatures[0].name), is[0], is[1], is[2], is[3], TEXT(key->name),
-			trusted[0], trusted[1], trusted[2], trusted[3]);
+		fail_key(w, &note.signatures[0], where);
 		return;
 	}
 	wrong = check_text(w, note.text, digest);

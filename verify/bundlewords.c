@@ -2,9 +2,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/buf.h"
+#include "proto/check.h"
 #include "proto/timestamp.h"
 
 #define TEXT(s) (int)(s).n, (const char *)(s).p
@@ -49,8 +51,8 @@ say_signature(struct buf *out, const struct bundle_work *w)
 	char time[TIMESTAMP_BYTES];
 
 	timestamp_format(time, w->signed_ns);
-	buf_printf(out, "The bundle is signed by %.*s, at %.*s", TEXT(w->trust.pinned.name),
-		   TIMESTAMP_BYTES, time);
+	buf_printf(out, "These lists, and so the bundle, are signed by %.*s, at %.*s",
+		   TEXT(w->trust.pinned.name), TIMESTAMP_BYTES, time);
 	if (w->ids.n > 1)
 		PUT(out, "; % succession notes tie its identities together", w->ids.n - 1);
 }
@@ -68,15 +70,21 @@ say_payloads(struct buf *out, const struct bundle_report *r)
 static void
 say_consistency(struct buf *out, const struct sums *s)
 {
-	if (s->older) {
-		PUT(out, "The log grew out of the older checkpoints given: % held against it",
-		    s->older);
-		if (s->same)
-			PUT(out, "; % of them as large as the bundle's own, so nothing grew since",
-			    s->same);
-	} else
+	if (s->older == 0)
 		buf_put_str(out, "Not checked: no older checkpoint was given (--since), so a log "
 				 "that was rewritten before would not show");
+	else if (s->same == s->older)
+		buf_put_str(
+			out,
+			"The checkpoint given (--since) has the bundle's own size and root, which "
+			"shows nothing of growth: one out of this bundle says nothing at all; one "
+			"that was kept elsewhere, that both are of one history");
+	else
+		PUT(out, "The log grew out of the older checkpoints given: % held against it",
+		    s->older - s->same);
+	if (s->same && s->same < s->older)
+		PUT(out, "; % more as large as the bundle's own: of growth they show nothing",
+		    s->same);
 }
 
 static void
@@ -132,7 +140,7 @@ say_completeness(struct buf *out, const struct bundle_work *w)
 static bool
 is_open(enum check check, const struct bundle_work *w, const struct sums *s)
 {
-	return (check == CHECK_CONSISTENCY && s->older == 0) ||
+	return (check == CHECK_CONSISTENCY && s->older == s->same) ||
 	       (check == CHECK_TIMESTAMPS && w->archive.n_timestamped == 0) ||
 	       (check == CHECK_COMPLETENESS && !w->has_certificate && !w->doc.is_range);
 }
@@ -148,7 +156,9 @@ say(struct buf *out, enum check check, const struct bundle_work *w, const struct
 		    r->files);
 		return;
 	case CHECK_MANIFEST:
-		PUT(out, "Every file is as the bundle's lists say, which the signature is over: %",
+		PUT(out,
+		    "Every file is as the lists in the bundle say: %; whose lists they are, the "
+		    "signature alone says",
 		    r->files - 2);
 		return;
 	case CHECK_SIGNATURE:
@@ -229,6 +239,53 @@ sum_up(const struct bundle_work *w, struct bundle_report *r, struct sums *s)
 	}
 }
 
+/* What bundle.json says, and what was counted beside it; nothing when it was not read. */
+static void
+tell_contents(const struct bundle_work *w, struct bundle_report *r)
+{
+	const struct bundledoc *d = &w->doc;
+
+	buf_init(&r->requester);
+	buf_init(&r->reason);
+	if (!w->has_doc)
+		return;
+	r->contents = calloc(d->n_logs, sizeof *r->contents);
+	CHECK(r->contents || d->n_logs == 0);
+	r->n_contents = d->n_logs;
+	r->begun_ns = d->begun_ns;
+	buf_put_slice(&r->requester, d->requester);
+	buf_put_slice(&r->reason, d->reason);
+	for (size_t i = 0; i < d->n_logs; i++) {
+		const struct bundledoc_log *said = &d->logs[i];
+		const struct bundle_log *log = &w->logs[i];
+		struct bundle_contents *c = &r->contents[i];
+
+		*c = (struct bundle_contents){.size = said->size,
+					      .entries = said->entries,
+					      .payloads = said->payloads,
+					      .purged = said->purged,
+					      .withheld = said->withheld,
+					      .bytes = said->bytes,
+					      .controls = said->controls};
+		memcpy(c->name, said->name, sizeof c->name);
+		c->controls_here = log->controls;
+		c->runs = log->runs;
+		c->first = log->first;
+		c->last = log->last;
+		c->first_ns = log->first_ns;
+		c->last_ns = log->last_ns;
+	}
+}
+
+void
+bundle_report_fini(struct bundle_report *r)
+{
+	buf_fini(&r->requester);
+	buf_fini(&r->reason);
+	free(r->contents);
+	r->contents = NULL;
+}
+
 /* The failure, where it is and why. */
 static void
 tell(struct bundle_check *c, const struct finding *f)
@@ -251,6 +308,7 @@ bundle_words(struct bundle_work *w, struct bundle_report *r)
 	r->verdict = first == CHECKS               ? BUNDLE_VALID
 		     : first == CHECK_COMPLETENESS ? BUNDLE_INCOMPLETE
 						   : BUNDLE_INVALID;
+	tell_contents(w, r);
 	buf_init(&out);
 	for (enum check c = 0; c < CHECKS; c++) {
 		struct bundle_check *x = &r->checks[c];

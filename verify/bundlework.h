@@ -38,6 +38,9 @@ struct bundle_log {
 	struct rules_counts rules;
 	uint64_t records, chained; /* entries looked at; of these, held against their neighbour */
 	uint64_t runs;
+	uint64_t controls;    /* of these entries, those that are no records */
+	uint64_t first, last; /* indexes, of the first and the last of these entries */
+	int64_t first_ns, last_ns;
 	uint64_t key_from;    /* first size of its key's statement; 0: it was the pinned one */
 	int64_t key_until_ns; /* when the identity that stated it was replaced */
 	size_t cosignatures;  /* of its checkpoint, by witnesses of the policy */
@@ -59,6 +62,7 @@ struct bundle_work {
 	struct archive archive;
 	struct findings findings;
 	struct bundledoc doc;
+	bool has_doc; /* it is whole, and names the logs that are here */
 	struct buf doc_text;
 	struct receipt_trust trust; /* the pinned key and all succession notes */
 	struct buf *successions;    /* notes of all keys.txt */

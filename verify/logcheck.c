@@ -163,6 +163,24 @@ check_payload(struct logcheck *c, const struct place *where)
 	c->bytes += l->e.size;
 }
 
+/* One more entry, for what is said of all. */
+static void
+count(struct logcheck *c)
+{
+	struct bundle_log *log = c->log;
+	const struct entry *e = &c->line.e;
+
+	if (c->records++ == 0) {
+		log->first = e->index;
+		log->first_ns = e->time_ns;
+	}
+	log->last = e->index;
+	log->last_ns = e->time_ns;
+	log->controls += e->kind != ENTRY_RECORD;
+	for (size_t i = 0; i < c->w->archive.n_timestamped; i++)
+		log->uncovered[i] += e->index >= log->covered[i];
+}
+
 static void
 check_record(struct logcheck *c, struct slice text, uint64_t number)
 {
@@ -194,9 +212,7 @@ check_record(struct logcheck *c, struct slice text, uint64_t number)
 	logwork_check_rules(c, &where, err, &why);
 	buf_fini(&why);
 	logrange_entry(&c->range, c->w, c->log, c->files->name, l, &where);
-	c->records++;
-	for (size_t i = 0; i < c->w->archive.n_timestamped; i++)
-		c->log->uncovered[i] += l->e.index >= c->log->covered[i];
+	count(c);
 	atomic_fetch_add(&c->w->done_records, 1);
 }
 

@@ -116,8 +116,13 @@ class Since(Case):
         for size in (7, 9, log.size - 3, log.size):
             said = self.holds(b.archive(), b, "--since", self.kept(log.checkpoint(size)))
             found = next(c for c in said["checks"] if c["name"] == "consistency")
-            self.assertNotIn("open", found)
-            self.assertEqual("nothing grew since" in found["words"], size == log.size)
+            # the bundle's own checkpoint shows nothing
+            self.assertEqual((found.get("open", False), found["result"]), (True, "open") if size == log.size else (False, "ok"))
+            self.assertEqual("shows nothing of growth" in found["words"], size == log.size)
+        said = self.holds(b.archive(), b, "--since", self.kept(log.checkpoint()), "--since", self.kept(log.checkpoint(9)))
+        found = next(c for c in said["checks"] if c["name"] == "consistency")
+        self.assertEqual(found["result"], "ok")
+        self.assertIn("1 held against it; 1 more as large as the bundle's own", found["words"])
         self.holds(b.archive(), b, "--since", self.kept(log.checkpoint(9)), "--since", self.kept(b.parts[0].log.checkpoint(2)))
         other = rich(8).parts[1].log
         fork = log.checkpoint(9).replace(log.checkpoint(9).split("\n")[2], other.checkpoint(9).split("\n")[2])

@@ -360,7 +360,7 @@ class Crashes(unittest.TestCase):
             key = stele("key", "show", "log", server=server).stdout.strip()
             run = stele("verify", f"{folder}/receipts", "--payload", source, "--key", key)
             self.assertEqual(run.returncode, 0, run.stdout[-2000:])
-            self.assertIn(f"VALID: {len(lines)} checked\n", run.stdout)
+            self.assertIn(f"VALID: {len(lines)} receipts\n", run.stdout)
 
 
 class Fsck(CliTest):

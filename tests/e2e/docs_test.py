@@ -128,7 +128,7 @@ class Docs(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         self.assertEqual(
             re.findall(r"(?m)^VALID: .*$", run.stdout),
-            ["VALID: 1 checked", "VALID: 2 checked", "VALID: 1 checked"],
+            ["VALID: 1 receipt", "VALID: 2 receipts", "VALID: 1 checkpoint"],
         )
 
     def test_dev_run_prints_the_recipe_of_the_readme(self):
