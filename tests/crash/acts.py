@@ -35,6 +35,7 @@ from system_log import Controls, SystemLog, listed, same, state_of  # noqa: E402
 ACTS = int(os.environ.get("STELE_ACTS", 6000))
 SEED = int(os.environ.get("STELE_SEED", time.time_ns() % 1_000_000))
 ACTORS = 2
+PATIENCE_SECONDS = 60  # for what is recorded to show in the state
 LONGEST_RUN = max(0.3, ACTS / 12500)  # seconds between a start and its kill
 lib.START_SECONDS = 600  # the long run has the lowest priority
 # What the server records of itself: no state follows from it. audit_test.py, clock_test.py,
@@ -163,13 +164,22 @@ class Machine:
         }
 
     def settled(self, touched):
-        """The state, and the logs, when nothing is done by itself between it and its records."""
-        more = self.records() or set()
-        while more is not None:
-            touched = touched | more
+        """
+        The state, and the logs, when nothing is done by itself between it and its records. An export's end is readable in
+        `_system` a moment before it is in the state.
+        """
+        more, state, until = self.records() or set(), None, time.monotonic() + PATIENCE_SECONDS
+        while more is not None or (self.exports(state) != self.exports(self.log) and time.monotonic() < until):
+            touched = touched | (more or set())
             state = self.state(touched)
             more = self.records()
         return state, touched
+
+    @staticmethod
+    def exports(of):
+        members = ("begun", "finished", "failed", "removed", "why", "by", "sha256", "bytes", "request")
+        all_of = of["exports"] if isinstance(of, dict) else of.exports
+        return {i: {k: v for k, v in e.items() if k in members} for i, e in all_of.items()}
 
     def begin_compliance(self, controls):
         """The act says how long after it; the instant is its control entry's, in the same commit."""
@@ -200,9 +210,7 @@ class Machine:
         erasures = {i: {k: v for k, v in e.items() if k in members}
                     for i, e in state["erasures"].items()}
         same_as(erasures, {i: e for i, e in log.erasures.items() if e["log"] in touched})
-        members = ("begun", "finished", "failed", "removed", "why", "by", "sha256", "bytes", "request")
-        same_as({i: {k: v for k, v in e.items() if k in members} for i, e in state["exports"].items()},
-                {i: {k: v for k, v in e.items() if k in members} for i, e in log.exports.items()})
+        same_as(self.exports(state), self.exports(log))
         for name, controls in state["controls"].items():
             same_as(controls, log.controls.get(name, []), name)
 
