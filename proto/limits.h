@@ -260,18 +260,18 @@
 #define LIMIT_CLOCK_SAVE_NS 60000000000ll        /* the state is saved at least so often */
 
 /* --- keys ---------------------------------------------------------------- */
-#define LIMIT_PASSPHRASE_BYTES 1023u      /* of the key files */
-#define LIMIT_ARGON2_PASSES 2u            /* what files are sealed with: libsodium's */
-#define LIMIT_ARGON2_BYTES (64u << 20)    /* interactive limits, 0.1 s once per start */
-#define LIMIT_ARGON2_MAX_PASSES 16u       /* what a file may ask for: */
-#define LIMIT_ARGON2_MAX_BYTES (1u << 30) /* some seconds at worst */
-#define LIMIT_KEYFILE_BYTES (64u << 20)   /* keyring of LIMIT_LOGS logs, four times over */
-#define LIMIT_KEYRING_KEYS 500000u        /* of each kind: LIMIT_LOGS logs, some rotated */
-#define LIMIT_BUNDLE_FILES 1000000u       /* in an evidence bundle: what a verifier takes */
-#define LIMIT_BUNDLE_PART_BYTES (512u << 10) /* at each of which deflate begins anew: fits a cache */
-#define LIMIT_BUNDLE_INLINE_BYTES 65536u  /* a longer payload is a file of its own in a bundle */
-#define LIMIT_STATEMENTS 1024u            /* key statements one check may need: a rotation each */
-#define LIMIT_SUCCESSIONS 64u             /* of a server's identity: one a year, for a life */
-#define LIMIT_PATH_BYTES 4096u            /* PATH_MAX of Linux */
+#define LIMIT_PASSPHRASE_BYTES 1023u         /* of the key files */
+#define LIMIT_ARGON2_PASSES 2u               /* what files are sealed with: libsodium's */
+#define LIMIT_ARGON2_BYTES (64u << 20)       /* interactive limits, 0.1 s once per start */
+#define LIMIT_ARGON2_MAX_PASSES 16u          /* what a file may ask for: */
+#define LIMIT_ARGON2_MAX_BYTES (1u << 30)    /* some seconds at worst */
+#define LIMIT_KEYFILE_BYTES (64u << 20)      /* keyring of LIMIT_LOGS logs, four times over */
+#define LIMIT_KEYRING_KEYS 500000u           /* of each kind: LIMIT_LOGS logs, some rotated */
+#define LIMIT_BUNDLE_FILES 1000000u          /* in an evidence bundle: what a verifier takes */
+#define LIMIT_BUNDLE_PART_BYTES (512u << 10) /* at which deflate begins anew: fits a cache */
+#define LIMIT_BUNDLE_INLINE_BYTES 65536u     /* a longer payload is a file of its own in a bundle */
+#define LIMIT_STATEMENTS 1024u /* key statements one check may need: a rotation each */
+#define LIMIT_SUCCESSIONS 64u  /* of a server's identity: one a year, for a life */
+#define LIMIT_PATH_BYTES 4096u /* PATH_MAX of Linux */
 
 #endif
