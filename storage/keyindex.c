@@ -313,21 +313,61 @@ size_class(const struct keyrun *r)
 	return c;
 }
 
-/* Copies neighbours of one size class, the newest such: whether there are enough. */
+/*
+ * Where neighbours of one size class begin, of the lowest class and then the oldest; n_runs:
+ * nowhere. Were they not the oldest, up to three would be left before each merged one, and have no
+ * neighbours of their class any more.
+ */
+static size_t
+find_alike(const struct keyindex *k)
+{
+	size_t found = k->n_runs;
+
+	for (size_t i = 0; i + KEYRUN_MERGE <= k->n_runs; i++) {
+		const struct keyrun *r = &k->runs[i];
+		bool alike = true;
+
+		for (size_t n = 1; n < KEYRUN_MERGE; n++)
+			alike &= size_class(&r[n]) == size_class(&r[0]);
+		if (alike && (found == k->n_runs || size_class(r) < size_class(&k->runs[found])))
+			found = i;
+	}
+	return found;
+}
+
+/* Where those begin that have the fewest keys together; there are KEYRUN_MERGE runs at least. */
+static size_t
+find_smallest(const struct keyindex *k)
+{
+	uint64_t least = UINT64_MAX;
+	size_t found = 0;
+
+	for (size_t i = 0; i + KEYRUN_MERGE <= k->n_runs; i++) {
+		uint64_t count = 0;
+
+		for (size_t n = 0; n < KEYRUN_MERGE; n++)
+			count += k->runs[i + n].count;
+		if (count < least)
+			found = i;
+		least = count < least ? count : least;
+	}
+	return found;
+}
+
+/* Copies the neighbours that are to be merged: whether there are any. */
 static bool
 pick(struct keyindex *k, struct keyrun out[KEYRUN_MERGE])
 {
-	bool found = false;
+	size_t at;
+	bool found;
 
 	pthread_mutex_lock(&k->mu);
-	for (size_t i = k->n_runs; !found && i >= KEYRUN_MERGE; i--) {
-		const struct keyrun *r = &k->runs[i - KEYRUN_MERGE];
-		found = true;
-		for (size_t n = 1; n < KEYRUN_MERGE; n++)
-			found &= size_class(&r[n]) == size_class(&r[0]);
-		if (found)
-			memcpy(out, r, KEYRUN_MERGE * sizeof *out);
-	}
+	at = find_alike(k);
+	if (at == k->n_runs && k->n_runs > RUNS_AT_EASE)
+		at = find_smallest(k);
+	found = at < k->n_runs;
+	if (found)
+		memcpy(out, k->runs + at, KEYRUN_MERGE * sizeof *out);
 	pthread_mutex_unlock(&k->mu);
 	return found;
 }

@@ -182,6 +182,57 @@ START_TEST(merged_runs_know_what_their_parts_knew_and_stay_few)
 }
 END_TEST
 
+START_TEST(the_oldest_are_merged_first)
+{
+	struct sha256 *h = sha256_new();
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < 7; i++)
+		spill(&k, i * 50, i * 50 + 50, 5, h);
+	ck_assert_int_eq(keyindex_merge(&k, h), 1);
+	ck_assert_uint_eq(k.n_runs, 4);
+	ck_assert(k.runs[0].first == 1 && k.runs[0].last == 4);
+	holds(&k, 0, 7 * 50, true);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
+/* A large one between any two small ones: none has neighbours of its class. */
+START_TEST(runs_of_sizes_that_alternate_stay_few)
+{
+	enum { PAIRS = 12, LARGE = 2 * LIMIT_KEYRUN_KEYS, PAIR = LARGE + 10 };
+	struct sha256 *h = sha256_new();
+	uint32_t first, last;
+	struct keyindex k;
+	struct folder f;
+
+	folder_init(&f);
+	keyindex_init(&k, f.dir, 7);
+	for (uint64_t i = 0; i < PAIRS; i++) {
+		spill(&k, i * PAIR, i * PAIR + 10, 5, h);
+		spill(&k, i * PAIR + 10, (i + 1) * PAIR, 5, h);
+		while (keyindex_merge(&k, h) == 1)
+			continue;
+		ck_assert(!keyindex_crowded(&k));
+		ck_assert_uint_eq(count_files(f.dir), k.n_runs);
+	}
+	ck_assert_uint_ge(k.n_runs, 2 * KEYRUN_MERGE); /* not all of them, each time */
+	ck_assert_uint_eq(keyindex_count(&k), (uint64_t)PAIRS * PAIR);
+	for (uint64_t i = 0; i < PAIRS; i++)
+		holds(&k, i * PAIR, i * PAIR + 200, true);
+	keyindex_numbers(&k, &first, &last);
+	ck_assert(first == 1 && last == 2 * PAIRS);
+	keyindex_fini(&k);
+	folder_fini(&f);
+	sha256_free(h);
+}
+END_TEST
+
 /* Killed between the merged file and the removal of its parts, or in the middle of writing it. */
 START_TEST(what_a_merge_left_over_is_removed_at_the_next_start)
 {
@@ -495,6 +546,8 @@ main(void)
 		room_that_a_commit_reserved_outlives_a_freeze,
 		a_run_is_due_when_the_table_is_full_or_reaches_far_back,
 		merged_runs_know_what_their_parts_knew_and_stay_few,
+		the_oldest_are_merged_first,
+		runs_of_sizes_that_alternate_stay_few,
 		what_a_merge_left_over_is_removed_at_the_next_start,
 		a_merged_run_that_reaches_further_than_the_catalogue_knows_keeps_its_numbers,
 		runs_whose_newest_key_is_old_are_forgotten_oldest_first,
