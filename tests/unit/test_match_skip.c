@@ -45,6 +45,7 @@ START_TEST(needles_are_what_every_match_has)
 	assert_needle("v = alice AND (x = bob OR x = 5)", "alice");
 	assert_needle("EventID = 4624", "EventID");
 	assert_needle("responseStatus.code >= 400", "responseStatus");
+	assert_needle("user.username >= 5", "username"); /* the longest name, not the first */
 	assert_needle("user:*", "user");
 	assert_needle("NOT actor = alice", "");
 	assert_needle("actor != alice", "");
