@@ -37,13 +37,13 @@ static int
 unpack_all(struct where *w, struct buf *out, bool *in_parts)
 {
 	struct unpack *u = unpack_open(take, w, 0, w->packed.n);
-	uint8_t *piece = malloc(UNPACK_PIECE_BYTES + UNPACK_SPARE_BYTES);
+	static uint8_t piece[UNPACK_PIECE_BYTES + UNPACK_SPARE_BYTES];
 	const char *why = NULL;
 	bool over = false;
 	size_t n;
 	int err = 0;
 
-	ck_assert(u && piece);
+	ck_assert_ptr_nonnull(u);
 	buf_reset(out);
 	while (err == 0 && !over) {
 		err = unpack_piece(u, piece, &n, &over, &why);
@@ -55,7 +55,6 @@ unpack_all(struct where *w, struct buf *out, bool *in_parts)
 	ck_assert(err != STELE_EVERIFY || why);
 	*in_parts = unpack_in_parts(u);
 	unpack_close(u);
-	free(piece);
 	return err;
 }
 
@@ -166,7 +165,7 @@ START_TEST(parts_are_unpacked_by_themselves)
 			pack(&packed, buf_slice(&plain), PART, Z_FULL_FLUSH);
 			unpacks_alike(buf_slice(&packed), true);
 		}
-	make_plain(&plain, 2 * PART, 9, false);
+	make_plain(&plain, 20000, 9, false);
 	pack(&packed, buf_slice(&plain), 1, Z_FULL_FLUSH);
 	unpacks_alike(buf_slice(&packed), true);
 	packed.n -= 2; /* an empty stored block is the last one, in place of one without symbols */
@@ -363,7 +362,8 @@ START_TEST(what_is_damaged_gives_no_other_bytes)
 		if (reference(w.packed, &theirs) == 0)
 			ck_assert_int_eq(err, 0);
 		/* what zlib refuses for its codes, it has given no other bytes of */
-		ck_assert(err || (theirs.n <= ours.n && memcmp(ours.p, theirs.p, theirs.n) == 0));
+		ck_assert(err || (theirs.n <= ours.n &&
+				  (theirs.n == 0 || memcmp(ours.p, theirs.p, theirs.n) == 0)));
 		packed.p[k / 8] ^= (uint8_t)(1 << k % 8);
 	}
 	buf_put_u8(&packed, 0);
